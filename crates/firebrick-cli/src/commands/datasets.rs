@@ -1,0 +1,121 @@
+//! `firebrick datasets`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use firebrick::datasets::registry::{FileState, fetch, info, list, verify};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output::{self, grouped};
+
+/// List, describe, fetch and verify data sets
+#[derive(Args)]
+pub(crate) struct Datasets {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the data sets
+    List {
+        /// Print one JSON document: an array of {name, signature, summary}
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print files, sizes, checksums, licence and classes of a data set
+    Info {
+        /// The data set
+        name: String,
+    },
+    /// Download a data set, verified; run again to go on after a break
+    Fetch {
+        /// The data set
+        name: String,
+        /// Where the files go; by default the cache directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Check the files of a data set against their published checksums
+    Verify {
+        /// The data set
+        name: String,
+        /// Where the files are; by default the cache directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+}
+
+impl Datasets {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        match &self.action {
+            Action::List { json } => list_all(*json),
+            Action::Info { name } => describe(name),
+            Action::Fetch { name, data_dir } => fetch_one(name, data_dir.as_ref()),
+            Action::Verify { name, data_dir } => verify_one(name, data_dir.as_ref()),
+        }
+    }
+}
+
+fn list_all(json: bool) -> Result<(), Failure> {
+    if json {
+        let rows: Vec<_> = list().iter().map(|entry| json!({ "name": entry.name, "signature": entry.signature(), "summary": entry.summary })).collect();
+        return output::json(&rows);
+    }
+    let mut rows: Vec<_> = list().iter().map(|entry| vec![entry.signature(), entry.summary.to_string()]).collect();
+    rows.push(vec!["folder:PATH".into(), "images in PATH/class/ or PATH/split/class/".into()]);
+    output::table(&rows);
+    Ok(())
+}
+
+fn describe(name: &str) -> Result<(), Failure> {
+    let entry = info(name)?;
+    let card = &entry.build;
+    let classes = (card.classes)();
+    let shown = classes.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if classes.len() > 20 { ", …" } else { "" };
+    output::say(&format!("{}: {}", entry.signature(), entry.summary));
+    output::say(&format!("images: {} train, {} test, {}×{}×{}", grouped(card.train as u64), grouped(card.test as u64), card.channels, card.size[0], card.size[1]));
+    output::say(&format!("classes: {} ({shown}{more})", classes.len()));
+    output::say(&format!("licence: {}", card.licence));
+    output::say(&format!("home: {}", card.homepage));
+    for file in card.files {
+        output::say(&format!("file: {} ({} bytes)\n  sha256 {}", file.url(), grouped(file.bytes), file.sha256));
+    }
+    Ok(())
+}
+
+fn fetch_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
+    let directory = data_dir.cloned().unwrap_or_else(super::data_cache);
+    let mut bar: Option<(String, ProgressBar)> = None;
+    let folder = fetch(name, &directory, &mut |file, done, total| {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        if bar.as_ref().is_none_or(|(shown, _)| shown != file) {
+            bar = Some((file.to_string(), ProgressBar::new(total.unwrap_or(0))));
+        }
+        if let Some((_, bar)) = &bar {
+            bar.set_position(done);
+        }
+    })?;
+    output::say(&format!("{name} is in {}", folder.display()));
+    Ok(())
+}
+
+fn verify_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
+    let directory = data_dir.cloned().unwrap_or_else(super::data_cache);
+    let checks = verify(name, &directory)?;
+    if checks.is_empty() {
+        output::say(&format!("{name} has no files to verify"));
+    }
+    let bad = checks.iter().filter(|check| check.state != FileState::Good).count();
+    checks.iter().for_each(|check| output::say(&format!("{}: {}", check.path.display(), check.state)));
+    if bad > 0 {
+        return Err(Failure::Work(format!("{bad} of {} files of {name} are not what was published; get them with: firebrick datasets fetch {name}", checks.len())));
+    }
+    Ok(())
+}

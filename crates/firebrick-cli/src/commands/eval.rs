@@ -1,0 +1,141 @@
+//! `firebrick eval`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use firebrick::core::Recipe;
+use firebrick::core::data::Preprocessing;
+use firebrick::core::spec::Spec;
+use firebrick::core::state_dict::StateDict;
+use firebrick::zoo::{self, Normalization};
+use firebrick::{ModelFile, eval};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output::{self, percent};
+use crate::progress;
+
+/// Evaluate a trained model on a split of a data set
+#[derive(Args)]
+pub(crate) struct Eval {
+    /// A run directory or a model file; or leave it out and give --model and --weights
+    #[arg(required_unless_present = "weights", conflicts_with_all = ["model", "weights"])]
+    run: Option<PathBuf>,
+    #[command(flatten)]
+    plain: PlainWeights,
+    /// Data set; by default the run's own
+    #[arg(long, value_name = "NAME|folder:PATH")]
+    dataset: Option<String>,
+    /// Directory that holds the files of the data set
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Split: train, valid or test
+    #[arg(long, default_value = "test")]
+    split: String,
+    /// Images in a batch
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Device; see `firebrick devices`
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// What to do about an image that cannot be read: fail or skip
+    #[arg(long, value_name = "fail|skip")]
+    on_bad_image: Option<String>,
+    /// Print one JSON document: {loss, top1, top5, nll, ece, brier, count, seconds}
+    #[arg(long)]
+    json: bool,
+    /// Print no progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// A model given as a name and a file of plain weights.
+#[derive(Args)]
+pub(crate) struct PlainWeights {
+    /// Model of plain weights, such as resnet20
+    #[arg(long, value_name = "SPEC", requires = "weights")]
+    pub(crate) model: Option<Spec>,
+    /// Plain weights: safetensors or PyTorch's .pt, .pth, .th
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) weights: Option<PathBuf>,
+    /// How the images of plain weights are normalized: imagenet, cifar10, mnist, none or 'mean=…; std=…'
+    #[arg(long, value_name = "NAME", requires = "weights")]
+    pub(crate) normalize: Option<String>,
+    /// Classes of plain weights; by default the model's own number
+    #[arg(long, value_name = "N", requires = "weights")]
+    classes: Option<usize>,
+}
+
+impl PlainWeights {
+    /// The model file that these would be; its classes are numbers.
+    pub(crate) fn model_file(&self) -> Result<Option<ModelFile>, Failure> {
+        let (Some(model), Some(path)) = (&self.model, &self.weights) else { return Ok(None) };
+        let input = zoo::default_input(model)?;
+        let Some(normalize) = &self.normalize else {
+            let text = "plain weights do not say how their images were normalized; give --normalize imagenet, cifar10, mnist, none or 'mean=…; std=…'";
+            return Err(Failure::Usage(text.into()));
+        };
+        let Normalization { mean, std } = normalize.parse::<Normalization>()?.for_channels(input.channels)?;
+        let classes = self.classes.unwrap_or(input.classes);
+        let preprocessing =
+            Preprocessing { channels: input.channels, height: input.height, width: input.width, fit: firebrick::core::data::Fit::Crop, mean, std };
+        let weights = StateDict::read(path)?;
+        Ok(Some(ModelFile { model: model.clone(), classes: (0..classes).map(|class| class.to_string()).collect(), preprocessing, weights }))
+    }
+}
+
+/// The model that a positional path or plain weights name.
+pub(crate) fn model_file(run: Option<&Path>, plain: &PlainWeights) -> Result<ModelFile, Failure> {
+    match (run, plain.model_file()?) {
+        (Some(run), None) => Ok(ModelFile::read(run)?),
+        (None, Some(file)) => Ok(file),
+        _ => Err(Failure::Usage("give a run directory or a model file, or --model NAME --weights FILE".into())),
+    }
+}
+
+impl Eval {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let device = firebrick::core::device(&self.device)?;
+        let file = model_file(self.run.as_deref(), &self.plain)?;
+        let recipe = self.recipe(&file)?;
+        let clock = Instant::now();
+        let evaluation = eval::evaluate(&file, &recipe, &self.split, &super::data_cache(), &device, &mut progress::images(self.quiet || self.json))?;
+        let seconds = clock.elapsed().as_secs_f64();
+        let scores = evaluation.scores;
+        if self.json {
+            return output::json(&json!({
+                "loss": scores.loss, "top1": scores.top1, "top5": scores.top5, "nll": scores.nll, "ece": scores.ece, "brier": scores.brier,
+                "count": scores.count, "seconds": seconds,
+            }));
+        }
+        let wrong = scores.count - (scores.top1 * scores.count as f64).round() as usize;
+        output::say(&format!(
+            "{} {}: top-1 {} ({wrong} of {} wrong), top-5 {}",
+            recipe.dataset,
+            self.split,
+            percent(scores.top1),
+            scores.count,
+            percent(scores.top5)
+        ));
+        output::say(&format!("loss {:.4}, nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s", scores.loss, scores.nll, scores.ece, scores.brier));
+        Ok(())
+    }
+
+    /// The run's recipe, so that its splits are the same; flags win.
+    fn recipe(&self, file: &ModelFile) -> Result<Recipe, Failure> {
+        let of_run = self.run.as_ref().map(|run| if run.is_dir() { run.clone() } else { run.parent().unwrap_or(Path::new("")).into() }).map(|run| run.join("recipe.toml"));
+        let found = of_run.filter(|path| path.is_file());
+        let mut recipe = found.as_deref().map_or_else(|| Ok(Recipe::default()), Recipe::read)?;
+        if found.is_none() && self.dataset.is_none() {
+            return Err(Failure::Usage("which data set? give --dataset NAME or --dataset folder:PATH".into()));
+        }
+        recipe.model = file.model.clone();
+        recipe.dataset = self.dataset.clone().unwrap_or(recipe.dataset);
+        recipe.data_dir = self.data_dir.clone().or(recipe.data_dir);
+        recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
+        recipe.on_bad_image = self.on_bad_image.clone().unwrap_or(recipe.on_bad_image);
+        recipe.limit_train = if self.dataset.is_some() { None } else { recipe.limit_train };
+        Ok(recipe)
+    }
+}

@@ -1,0 +1,98 @@
+//! `firebrick models`.
+
+use clap::{Args, Subcommand};
+use firebrick::core::spec::Spec;
+use firebrick::zoo::{self, Input};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output::{self, grouped};
+
+/// List the models, or describe one layer by layer
+#[derive(Args)]
+pub(crate) struct Models {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the models with their options
+    List {
+        /// Print one JSON document: an array of {name, signature, summary}
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print layers, shapes, parameters and multiply-adds
+    Describe {
+        /// The model with options, such as 'resnet18(stem=cifar)'
+        model: Spec,
+        /// Input as CHANNELSxHEIGHTxWIDTH; by default the model's own
+        #[arg(long, value_name = "CxHxW", value_parser = shape)]
+        input: Option<[usize; 3]>,
+        /// Classes; by default the model's own
+        #[arg(long, value_name = "N")]
+        classes: Option<usize>,
+        /// Print one JSON document: {model, input, parameters, multiply_adds, layers}
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn shape(text: &str) -> Result<[usize; 3], String> {
+    let sides: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
+    sides.ok().and_then(|sides| sides.try_into().ok()).ok_or_else(|| format!("`{text}` is no shape such as 3x32x32"))
+}
+
+impl Models {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        match &self.action {
+            Action::List { json } => list(*json),
+            Action::Describe { model, input, classes, json } => describe(model, *input, *classes, *json),
+        }
+    }
+}
+
+fn list(json: bool) -> Result<(), Failure> {
+    let entries = zoo::REGISTRY.entries;
+    if json {
+        let rows: Vec<_> = entries.iter().map(|entry| json!({ "name": entry.name, "signature": entry.signature(), "summary": entry.summary })).collect();
+        return output::json(&rows);
+    }
+    output::table(&entries.iter().map(|entry| vec![entry.name.into(), entry.summary.into()]).collect::<Vec<_>>());
+    output::say("\nOptions:");
+    entries.iter().for_each(|entry| output::say(&format!("  {}", entry.signature())));
+    Ok(())
+}
+
+fn describe(spec: &Spec, shape: Option<[usize; 3]>, classes: Option<usize>, json: bool) -> Result<(), Failure> {
+    let native = zoo::default_input(spec)?;
+    let [channels, height, width] = shape.unwrap_or([native.channels, native.height, native.width]);
+    let input = Input { channels, height, width, classes: classes.unwrap_or(native.classes) };
+    let device = firebrick::core::device("flex")?;
+    let model = zoo::build(spec, &input, 0, &device)?;
+    let description = zoo::describe(&model, &input);
+    if json {
+        return output::json(&json!({
+            "model": zoo::canonical(spec)?.to_string(),
+            "input": input,
+            "parameters": description.parameters,
+            "multiply_adds": description.multiply_adds,
+            "layers": description.layers,
+        }));
+    }
+    let mut rows = vec![["layer", "kind", "output", "parameters", "multiply-adds"].map(String::from).to_vec()];
+    for layer in &description.layers {
+        let shape = layer.shape.iter().skip(1).map(ToString::to_string).collect::<Vec<_>>().join("×");
+        rows.push(vec![layer.path.clone(), layer.kind.clone(), shape, grouped(layer.parameters as u64), grouped(layer.multiply_adds)]);
+    }
+    output::table(&rows);
+    output::say(&format!(
+        "{} on {channels}×{height}×{width}, {} classes: {} parameters, {} multiply-adds",
+        zoo::canonical(spec)?,
+        input.classes,
+        grouped(description.parameters as u64),
+        grouped(description.multiply_adds)
+    ));
+    Ok(())
+}

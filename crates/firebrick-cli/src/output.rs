@@ -1,0 +1,53 @@
+//! Writing to the terminal. A reader that went away (`firebrick … | head`) is no error.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// One line of results on stdout.
+pub(crate) fn say(line: &str) {
+    // What nobody reads need not be written.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// One line of progress or trouble on stderr.
+pub(crate) fn log(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The one JSON document of a command with `--json`.
+pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(document).map_err(|error| Failure::Work(format!("the result cannot be written as JSON: {error}")))?;
+    say(&text);
+    Ok(())
+}
+
+/// Rows as columns of equal width; the last column is left as it is.
+pub(crate) fn table(rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| if at + 1 == row.len() { cell.clone() } else { format!("{cell:<width$}") });
+        say(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+/// A fraction as a percentage with two decimals.
+pub(crate) fn percent(fraction: f64) -> String {
+    format!("{:.2} %", 100.0 * fraction)
+}
+
+/// 1234567 as 1 234 567.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}

@@ -1,0 +1,204 @@
+//! The flags of `train` and how they change a recipe: a flag wins over the recipe file.
+
+use clap::Args;
+use firebrick::core::ConfigError;
+use firebrick::core::spec::{Pipeline, Spec};
+use firebrick::core::{GroupRule, Recipe};
+use firebrick::core::data::Fit;
+use firebrick::optim::rates::{optimizer_without_rate, schedule_has_rate, schedule_without_rate};
+
+/// Every setting of a recipe as a flag.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "What to train")]
+pub(crate) struct TrainFlags {
+    /// Data set: glyphs, mnist, fashion_mnist, kmnist, emnist, cifar10, cifar100 (with options as
+    /// in 'glyphs(train=2000)'), or folder:PATH
+    #[arg(long, value_name = "NAME|folder:PATH")]
+    pub(crate) dataset: Option<String>,
+    /// Directory that holds the files of the data set
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<String>,
+    /// Share of the training images kept for validation, in [0, 1); 0 trains on all
+    #[arg(long, visible_alias = "split", value_name = "SHARE")]
+    valid_fraction: Option<f64>,
+    /// Train on N images only
+    #[arg(long, value_name = "N")]
+    limit_train: Option<usize>,
+    /// Side in pixels that images are fitted to
+    #[arg(long, value_name = "N")]
+    image_size: Option<usize>,
+    /// Colour channels that images of a folder are read with: 1 or 3
+    #[arg(long, value_name = "1|3")]
+    channels: Option<usize>,
+    /// How images of another size are fitted: crop or squash
+    #[arg(long, value_name = "HOW", value_parser = fit)]
+    fit: Option<Fit>,
+    /// Order of images in an epoch: shuffle, sequential, balanced or 'weighted([1, 2, …])'
+    #[arg(long, value_name = "SPEC")]
+    sampling: Option<Spec>,
+    /// What to do about an image that cannot be read: fail or skip
+    #[arg(long, value_name = "fail|skip")]
+    on_bad_image: Option<String>,
+    /// auto, imagenet, cifar10, mnist, none, or 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2'
+    #[arg(long, value_name = "NAME")]
+    normalize: Option<String>,
+    /// Model with options, such as 'resnet20(activation=silu)'; see `firebrick models list`
+    #[arg(long, value_name = "SPEC")]
+    model: Option<Spec>,
+    /// Weights to start from: safetensors or PyTorch's .pt, .pth, .th
+    #[arg(long, value_name = "FILE")]
+    weights: Option<String>,
+
+    /// Optimizer, such as 'sgd(lr=0.1, momentum=0.9)'; sgd, adam, adamw
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    optimizer: Option<Spec>,
+    /// Learning rate over the run: constant, cosine, one_cycle, 'warmup(1ep, then=cosine)'
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    schedule: Option<Spec>,
+    /// Base learning rate; wins over the schedule's and the optimizer's
+    #[arg(long, value_name = "RATE", help_heading = "How to train", allow_negative_numbers = true)]
+    lr: Option<f64>,
+    /// Random changes of training images: 'pad_crop(4) | hflip', or none
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    augment: Option<Pipeline>,
+    /// Loss, such as 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    loss: Option<Spec>,
+    /// Passes over the training images
+    #[arg(long, value_name = "N", help_heading = "How to train")]
+    epochs: Option<u64>,
+    /// Images in a batch
+    #[arg(long, value_name = "N", help_heading = "How to train")]
+    batch_size: Option<usize>,
+    /// Batches averaged into one update
+    #[arg(long, value_name = "N", help_heading = "How to train")]
+    accumulate: Option<u64>,
+    /// Limit of the joint norm of all gradients
+    #[arg(long, value_name = "NORM", help_heading = "How to train")]
+    clip_norm: Option<f64>,
+    /// Limit of every gradient entry
+    #[arg(long, value_name = "LIMIT", help_heading = "How to train")]
+    clip_value: Option<f64>,
+    /// Rates by parameter path, 'PATH:lr=0.1,weight_decay=0' with * in PATH; may be repeated
+    #[arg(long, value_name = "GROUP", help_heading = "How to train", value_parser = group)]
+    group: Vec<GroupRule>,
+    /// Loss or gradient that is not finite: stop, or 'skip(limit=10)'
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    on_non_finite: Option<Spec>,
+    /// Stop after N epochs without improvement
+    #[arg(long, value_name = "N", help_heading = "How to train")]
+    early_stop: Option<u64>,
+    /// Metric that says which epoch is best: valid_top1, valid_loss, valid_nll, valid_ece, …
+    #[arg(long, value_name = "METRIC", help_heading = "How to train")]
+    monitor: Option<String>,
+    /// Stop after N updates
+    #[arg(long, value_name = "N", help_heading = "How to train")]
+    max_updates: Option<u64>,
+    /// Stop after this many seconds of training
+    #[arg(long, value_name = "SECONDS", help_heading = "How to train")]
+    max_seconds: Option<f64>,
+    /// Train on N batches only, always the same: a model that cannot learn them has a fault
+    #[arg(long, value_name = "N", help_heading = "How to train")]
+    overfit_batches: Option<usize>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", help_heading = "How to train")]
+    seed: Option<u64>,
+
+    /// Device; see `firebrick devices`
+    #[arg(long, value_name = "NAME", help_heading = "Where and how often")]
+    pub(crate) device: Option<String>,
+    /// Threads that read and prepare images; results do not depend on it
+    #[arg(long, value_name = "N", help_heading = "Where and how often")]
+    workers: Option<usize>,
+    /// Updates between checkpoints, beside one after each epoch
+    #[arg(long, value_name = "STEPS", help_heading = "Where and how often")]
+    checkpoint_every: Option<u64>,
+    /// Best checkpoints to keep, beside the last two
+    #[arg(long, value_name = "K", help_heading = "Where and how often")]
+    keep: Option<usize>,
+}
+
+fn fit(text: &str) -> Result<Fit, String> {
+    match text {
+        "crop" => Ok(Fit::Crop),
+        "squash" => Ok(Fit::Squash),
+        other => Err(format!("`{other}` is neither crop nor squash")),
+    }
+}
+
+fn group(text: &str) -> Result<GroupRule, String> {
+    let (path, factors) = text.split_once(':').ok_or("expected PATH:lr=…,weight_decay=…")?;
+    let mut rule = GroupRule { path: path.into(), lr: 1.0, weight_decay: 1.0 };
+    for factor in factors.split(',') {
+        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| format!("`{text}` is no number"));
+        match factor.split_once('=').map(|(key, value)| (key.trim(), value)) {
+            Some(("lr", value)) => rule.lr = number(value)?,
+            Some(("weight_decay", value)) => rule.weight_decay = number(value)?,
+            _ => return Err(format!("`{factor}` is neither lr=… nor weight_decay=…")),
+        }
+    }
+    Ok(rule)
+}
+
+/// The first given flag of a list, by name.
+macro_rules! first_given {
+    ($flags:expr, $($name:ident),*) => {{
+        let mut first: Option<&'static str> = None;
+        $( if first.is_none() && $flags.$name.is_some() { first = Some(stringify!($name)); } )*
+        first
+    }};
+}
+
+impl TrainFlags {
+    /// A flag that would make a resumed run another run.
+    pub(crate) fn changes_the_run(&self) -> Option<&'static str> {
+        let group = (!self.group.is_empty()).then_some("group");
+        self.changes_more_than_a_branch()
+            .or(first_given!(self, optimizer, schedule, lr, augment, loss, epochs, accumulate, clip_norm, clip_value, on_non_finite, early_stop, monitor))
+            .or(group)
+    }
+
+    /// A flag that even a branched run cannot change.
+    pub(crate) fn changes_more_than_a_branch(&self) -> Option<&'static str> {
+        first_given!(
+            self, dataset, valid_fraction, limit_train, image_size, channels, fit, sampling, on_bad_image, normalize, model, weights, batch_size,
+            overfit_batches, seed
+        )
+    }
+
+    /// Writes the flags over a recipe.
+    pub(crate) fn apply(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
+        self.apply_rates(recipe)?;
+        macro_rules! set {
+            ($($name:ident),*) => { $( if let Some(value) = &self.$name { recipe.$name = value.clone(); } )* };
+        }
+        macro_rules! set_some {
+            ($($name:ident),*) => { $( if self.$name.is_some() { recipe.$name.clone_from(&self.$name); } )* };
+        }
+        set!(dataset, valid_fraction, fit, sampling, on_bad_image, normalize, model, augment, loss, epochs, batch_size, accumulate);
+        set!(on_non_finite, monitor, seed, device, workers, keep);
+        set_some!(data_dir, limit_train, image_size, channels, weights, clip_norm, clip_value, early_stop, max_updates, max_seconds);
+        set_some!(overfit_batches, checkpoint_every);
+        recipe.groups.extend(self.group.iter().cloned());
+        Ok(())
+    }
+
+    /// A rate given by flag takes the place of those in the recipe; two unequal ones among the
+    /// flags are left for the plan to refuse.
+    fn apply_rates(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
+        let schedule_rate = self.schedule.as_ref().map_or(Ok(false), schedule_has_rate)?;
+        let optimizer_rate = self.optimizer.as_ref().map_or(Ok(false), |spec| Ok::<_, ConfigError>(spec.get("lr").is_some() || !spec.positional.is_empty()))?;
+        if self.lr.is_some() || schedule_rate || optimizer_rate {
+            recipe.optimizer = optimizer_without_rate(&recipe.optimizer)?;
+            recipe.schedule = schedule_without_rate(&recipe.schedule)?;
+            recipe.lr = self.lr;
+        }
+        if let Some(optimizer) = &self.optimizer {
+            recipe.optimizer = optimizer.clone();
+        }
+        if let Some(schedule) = &self.schedule {
+            recipe.schedule = schedule.clone();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! The tensor and autograd floor of Firebrick.
+//!
+//! Devices by name, layers with PyTorch's semantics, spec strings, parameters by path, the gradient
+//! check, and the seams that keep the crates above apart: [`Classifier`], [`Schedule`],
+//! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`].
+
+pub mod classifier;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod gradcheck;
+pub mod groups;
+pub mod init;
+pub mod length;
+pub mod loss;
+pub mod nn;
+pub mod parameters;
+pub mod probe;
+pub mod random;
+pub mod recipe;
+pub mod registry;
+pub mod run;
+pub mod schedule;
+pub mod spec;
+pub mod state_dict;
+pub mod update;
+
+pub use classifier::Classifier;
+pub use device::{DeviceError, DeviceInfo, device, devices};
+pub use error::ConfigError;
+pub use groups::GroupRule;
+pub use recipe::Recipe;
+pub use schedule::Schedule;

@@ -1,0 +1,134 @@
+//! Losses for classification: `cross_entropy`, with label smoothing, class weights and soft targets.
+
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::data::Targets;
+use crate::error::check;
+use crate::registry::{Entry, Registry};
+use crate::spec::Spec;
+use crate::{ConfigError, error::check_not_negative};
+
+/// A loss as a weighted mean over images, kept as sum and weight so that micro-batches of
+/// different sizes add up to the loss of the whole batch.
+pub struct LossValue {
+    /// The weighted sum, `[1]`.
+    pub sum: Tensor<1>,
+    /// The sum of the weights; the loss is `sum / weight`.
+    pub weight: f64,
+}
+
+/// A loss over class scores.
+pub trait Loss: Send + Sync {
+    /// The loss of `logits` `[N, classes]` against the targets.
+    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> LossValue;
+
+    /// The spec that builds this loss again.
+    fn spec(&self) -> Spec;
+}
+
+/// Cross-entropy, as PyTorch's `CrossEntropyLoss` with `reduction="mean"`.
+///
+/// | field | default | range | meaning |
+/// |---|---|---|---|
+/// | `label_smoothing` | 0 | [0, 1] | mass moved from the target to all classes alike |
+/// | `class_weights` | none | ≥ 0, one for each class | weight of each class |
+///
+/// With class indices and weights, the mean divides by the sum of the targets' weights; with soft
+/// targets, by the number of images: both as in PyTorch.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CrossEntropy {
+    /// Mass moved from the target to all classes alike.
+    pub label_smoothing: f64,
+    /// Weight of each class.
+    pub class_weights: Option<Vec<f64>>,
+}
+
+impl CrossEntropy {
+    /// Checks the fields.
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`] naming the field.
+    pub fn build(&self) -> Result<Self, ConfigError> {
+        check(
+            "cross_entropy",
+            "label_smoothing",
+            self.label_smoothing,
+            0.0..=1.0,
+        )?;
+        for weight in self.class_weights.iter().flatten() {
+            check_not_negative("cross_entropy", "class_weights", *weight)?;
+        }
+        Ok(self.clone())
+    }
+}
+
+impl Loss for CrossEntropy {
+    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> LossValue {
+        let ([count, classes], device, dtype) = (logits.dims(), logits.device(), logits.dtype());
+        let log_p = log_softmax(logits, 1);
+        let weights = self.class_weights.as_ref().map(|weights| {
+            let weights: Vec<f32> = weights.iter().map(|weight| *weight as f32).collect();
+            Tensor::<1>::from_data(TensorData::new(weights, [classes]), (&device, dtype))
+                .reshape([1, classes])
+        });
+        // -Σ over classes of weight · log p: the part that label smoothing spreads.
+        let log_p = match weights {
+            Some(weights) => log_p * weights,
+            None => log_p,
+        };
+        let smoothing = self.label_smoothing;
+        match targets {
+            Targets::Classes(labels) => {
+                let indices: Vec<i32> = labels.iter().map(|label| *label as i32).collect();
+                let indices =
+                    Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), &device)
+                        .reshape([count, 1]);
+                let hard = log_p.clone().gather(1, indices).sum().neg();
+                let sum = if smoothing > 0.0 {
+                    hard * (1.0 - smoothing) + log_p.sum().neg() * (smoothing / classes as f64)
+                } else {
+                    hard
+                };
+                let weight = self.class_weights.as_ref().map_or(count as f64, |weights| {
+                    labels.iter().map(|label| weights[*label]).sum()
+                });
+                LossValue { sum, weight }
+            }
+            Targets::Soft { values, .. } => {
+                let soft = Tensor::<2>::from_data(
+                    TensorData::new(values.clone(), [count, classes]),
+                    (&device, dtype),
+                );
+                let soft = if smoothing > 0.0 {
+                    soft * (1.0 - smoothing) + smoothing / classes as f64
+                } else {
+                    soft
+                };
+                LossValue {
+                    sum: (log_p * soft).sum().neg(),
+                    weight: count as f64,
+                }
+            }
+        }
+    }
+
+    fn spec(&self) -> Spec {
+        Spec::canonical("cross_entropy", self)
+    }
+}
+
+/// Builds a loss from its spec.
+pub type Build = fn(&Spec) -> Result<Box<dyn Loss>, ConfigError>;
+
+/// All losses.
+pub const REGISTRY: Registry<Build> = Registry {
+    family: "loss",
+    entries: &[Entry::new::<CrossEntropy>(
+        "cross_entropy",
+        "softmax cross-entropy, hard or soft targets",
+        |spec| Ok(Box::new(spec.resolve::<CrossEntropy>()?.build()?)),
+    )],
+};

@@ -1,0 +1,19 @@
+//! Layers with PyTorch's semantics and burn's record keys, drop-in for burn's own.
+//!
+//! Struct names equal burn's, because weight adapters match them exactly. Where there is no kernel
+//! of ours the layers delegate to burn's operations, so that faster kernels later change nothing
+//! above them.
+
+mod activation;
+mod batch_norm;
+mod conv2d;
+mod linear;
+mod pool;
+
+pub use activation::Activation;
+pub use batch_norm::{
+    BatchNorm, BatchNorm as BatchNorm2d, BatchNormConfig, BatchNormConfig as BatchNorm2dConfig,
+};
+pub use conv2d::{Conv2d, Conv2dConfig};
+pub use linear::{Linear, LinearConfig};
+pub use pool::{AvgPool2d, AvgPool2dConfig, GlobalAvgPool, MaxPool2d, MaxPool2dConfig};

@@ -1,0 +1,84 @@
+//! Activation functions by name.
+
+use burn::tensor::{Tensor, activation};
+use serde::{Deserialize, Serialize};
+
+use crate::{ConfigError, probe, spec::Spec};
+
+/// An elementwise activation function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// max(0, x).
+    #[default]
+    Relu,
+    /// x where positive, else 0.01 x.
+    LeakyRelu,
+    /// x where positive, else eˣ - 1.
+    Elu,
+    /// x · Φ(x), the exact form.
+    Gelu,
+    /// x · sigmoid(x).
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
+    /// x: a net of these is one linear map.
+    Identity,
+}
+
+impl Activation {
+    /// All of them, by name.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("relu", Self::Relu),
+        ("leaky_relu", Self::LeakyRelu),
+        ("elu", Self::Elu),
+        ("gelu", Self::Gelu),
+        ("silu", Self::Silu),
+        ("tanh", Self::Tanh),
+        ("sigmoid", Self::Sigmoid),
+        ("identity", Self::Identity),
+    ];
+
+    /// The activation that a spec names.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownName`] with the nearest name, or [`ConfigError::Conflict`] for a spec
+    /// with arguments, since none takes any.
+    pub fn from_spec(spec: &Spec) -> Result<Self, ConfigError> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == spec.name);
+        let Some((_, activation)) = found else {
+            let names = Self::ALL.map(|(name, _)| name);
+            return Err(ConfigError::unknown_name("activation", &spec.name, names));
+        };
+        if spec.positional.is_empty() && spec.named.is_empty() {
+            return Ok(*activation);
+        }
+        Err(ConfigError::Conflict(format!(
+            "activation `{spec}`: `{}` takes no arguments",
+            spec.name
+        )))
+    }
+
+    /// Applies it to every element.
+    #[must_use]
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let output = match self {
+            Self::Relu => activation::relu(input),
+            Self::LeakyRelu => activation::leaky_relu(input, 0.01),
+            Self::Elu => activation::elu(input, 1.0),
+            Self::Gelu => activation::gelu(input),
+            Self::Silu => activation::silu(input),
+            Self::Tanh => activation::tanh(input),
+            Self::Sigmoid => activation::sigmoid(input),
+            Self::Identity => return input,
+        };
+        let name = Self::ALL
+            .iter()
+            .find(|(_, activation)| activation == self)
+            .map_or("", |(name, _)| *name);
+        probe::record(name, None, &output, 0);
+        output
+    }
+}

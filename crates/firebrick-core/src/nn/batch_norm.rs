@@ -1,0 +1,126 @@
+//! Batch normalization with PyTorch's running statistics.
+
+use burn::module::{Flag, Module, Param, RunningState};
+use burn::tensor::{Device, Tensor};
+
+use crate::probe;
+
+/// Configuration of [`BatchNorm`].
+#[derive(Debug, Clone)]
+pub struct BatchNormConfig {
+    /// The number of channels.
+    pub num_features: usize,
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Share of the new batch in the running statistics.
+    pub momentum: f64,
+}
+
+impl BatchNormConfig {
+    /// PyTorch's defaults: `eps` 1e-5, `momentum` 0.1.
+    #[must_use]
+    pub fn new(num_features: usize) -> Self {
+        Self {
+            num_features,
+            epsilon: 1e-5,
+            momentum: 0.1,
+        }
+    }
+
+    /// The layer: weight 1, bias 0, running mean 0, running variance 1.
+    #[must_use]
+    pub fn init(&self, device: &Device) -> BatchNorm {
+        let filled = |value: f64| Tensor::<1>::full([self.num_features], value, device);
+        BatchNorm {
+            gamma: Param::from_tensor(filled(1.0)),
+            beta: Param::from_tensor(filled(0.0)),
+            training: Param::from_bool(true),
+            running_mean: RunningState::new(filled(0.0)),
+            running_var: RunningState::new(filled(1.0)),
+            momentum: self.momentum,
+            epsilon: self.epsilon,
+        }
+    }
+}
+
+/// Normalizes each channel of `[N, C, …]` over all other axes, then scales and shifts it.
+///
+/// Training (on an autodiff device, unless the layer is frozen) uses the statistics of the batch
+/// and moves the running ones: `running = (1 - momentum) · running + momentum · batch`, with the
+/// **unbiased** batch variance, as PyTorch does; burn's own layer takes the biased one. Evaluation
+/// uses the running statistics.
+///
+/// Clones share the running statistics; take a snapshot with `.valid()`.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// Scale, PyTorch's `weight`, `[C]`.
+    pub gamma: Param<Tensor<1>>,
+    /// Shift, PyTorch's `bias`, `[C]`.
+    pub beta: Param<Tensor<1>>,
+    /// Whether training behaviour is on; freezing turns it off.
+    pub training: Param<Flag>,
+    /// Mean for evaluation, `[C]`.
+    pub running_mean: RunningState<Tensor<1>>,
+    /// Variance for evaluation, `[C]`.
+    pub running_var: RunningState<Tensor<1>>,
+    /// Share of the new batch in the running statistics.
+    pub momentum: f64,
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+impl BatchNorm {
+    /// # Shapes
+    /// `[N, C, …]` to the same.
+    ///
+    /// # Panics
+    /// When the second axis is not the number of channels, or a training batch has one value for
+    /// each channel, whose variance is unknown.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let output = if input.device().is_autodiff() && self.training.is_enabled() {
+            self.forward_train(input)
+        } else {
+            self.forward_inference(input)
+        };
+        probe::record("BatchNorm", Some(self.gamma.id), &output, 0);
+        output
+    }
+
+    fn forward_inference<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let (mean, var) = (self.running_mean.value(), self.running_var.value());
+        burn::tensor::module::batch_norm(
+            input,
+            self.gamma.val(),
+            self.beta.val(),
+            mean,
+            var,
+            self.epsilon,
+        )
+    }
+
+    fn forward_train<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let dims = input.dims();
+        let count = dims.iter().product::<usize>() / dims[1];
+        assert!(
+            count > 1,
+            "batch norm in training needs more than one value for each channel, got input {dims:?}; use a larger batch"
+        );
+        let batch = burn::tensor::module::batch_norm_train(
+            input,
+            self.gamma.val(),
+            self.beta.val(),
+            self.epsilon,
+        );
+        let unbiased = count as f64 / (count - 1) as f64;
+        self.move_running(&self.running_mean, batch.mean);
+        self.move_running(&self.running_var, batch.variance * unbiased);
+        batch.output
+    }
+
+    fn move_running(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
+        let moved = running.value_sync() * (1.0 - self.momentum) + batch.detach() * self.momentum;
+        running.update(moved.detach());
+        // Without this a checkpoint would read the value of one batch before.
+        let _ = running.value_sync();
+    }
+}

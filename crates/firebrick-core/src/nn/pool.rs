@@ -1,0 +1,158 @@
+//! Pooling over windows of an image.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::module::{avg_pool2d, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+
+use crate::probe;
+
+/// Configuration of [`MaxPool2d`]: a square window.
+#[derive(Debug, Clone)]
+pub struct MaxPool2dConfig {
+    /// Side of the window.
+    pub kernel_size: usize,
+    /// Distance between windows.
+    pub stride: usize,
+    /// Border on all sides, which never wins.
+    pub padding: usize,
+    /// Whether a window may hang over the far edge.
+    pub ceil_mode: bool,
+}
+
+impl MaxPool2dConfig {
+    /// Windows side by side, no border: PyTorch's defaults.
+    #[must_use]
+    pub fn new(kernel_size: usize) -> Self {
+        Self {
+            kernel_size,
+            stride: kernel_size,
+            padding: 0,
+            ceil_mode: false,
+        }
+    }
+
+    /// The layer.
+    #[must_use]
+    pub fn init(&self) -> MaxPool2d {
+        MaxPool2d {
+            kernel_size: self.kernel_size,
+            stride: self.stride,
+            padding: self.padding,
+            ceil_mode: self.ceil_mode,
+        }
+    }
+}
+
+/// The largest value of each window; PyTorch's `MaxPool2d`.
+#[derive(Module, Debug)]
+pub struct MaxPool2d {
+    /// Side of the window.
+    pub kernel_size: usize,
+    /// Distance between windows.
+    pub stride: usize,
+    /// Border on all sides, which never wins.
+    pub padding: usize,
+    /// Whether a window may hang over the far edge.
+    pub ceil_mode: bool,
+}
+
+impl MaxPool2d {
+    /// # Shapes
+    /// `[N, C, H, W]` to `[N, C, H', W']`, where `H' = (H + 2 · padding - kernel) / stride + 1`,
+    /// rounded down, or up in ceil mode.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let options = MaxPoolOptions::new([self.kernel_size; 2])
+            .with_stride([self.stride; 2])
+            .with_padding_pairs([(self.padding, self.padding); 2])
+            .with_ceil_mode(self.ceil_mode);
+        let output = max_pool2d(input, options);
+        probe::record("MaxPool2d", None, &output, 0);
+        output
+    }
+}
+
+/// Configuration of [`AvgPool2d`]: a square window.
+#[derive(Debug, Clone)]
+pub struct AvgPool2dConfig {
+    /// Side of the window.
+    pub kernel_size: usize,
+    /// Distance between windows.
+    pub stride: usize,
+    /// Border of zeros on all sides.
+    pub padding: usize,
+    /// Whether the border's zeros count in the mean.
+    pub count_include_pad: bool,
+}
+
+impl AvgPool2dConfig {
+    /// Windows side by side, no border: PyTorch's defaults.
+    #[must_use]
+    pub fn new(kernel_size: usize) -> Self {
+        Self {
+            kernel_size,
+            stride: kernel_size,
+            padding: 0,
+            count_include_pad: true,
+        }
+    }
+
+    /// The layer.
+    #[must_use]
+    pub fn init(&self) -> AvgPool2d {
+        AvgPool2d {
+            kernel_size: self.kernel_size,
+            stride: self.stride,
+            padding: self.padding,
+            count_include_pad: self.count_include_pad,
+        }
+    }
+}
+
+/// The mean of each window; PyTorch's `AvgPool2d`.
+#[derive(Module, Debug)]
+pub struct AvgPool2d {
+    /// Side of the window.
+    pub kernel_size: usize,
+    /// Distance between windows.
+    pub stride: usize,
+    /// Border of zeros on all sides.
+    pub padding: usize,
+    /// Whether the border's zeros count in the mean.
+    pub count_include_pad: bool,
+}
+
+impl AvgPool2d {
+    /// # Shapes
+    /// `[N, C, H, W]` to `[N, C, H', W']`, where `H' = (H + 2 · padding - kernel) / stride + 1`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let options = AvgPoolOptions::new([self.kernel_size; 2])
+            .with_stride([self.stride; 2])
+            .with_padding_pairs([(self.padding, self.padding); 2])
+            .with_count_include_pad(self.count_include_pad);
+        let output = avg_pool2d(input, options);
+        probe::record("AvgPool2d", None, &output, 0);
+        output
+    }
+}
+
+/// The mean of each channel over the whole image.
+#[derive(Module, Debug, Default)]
+pub struct GlobalAvgPool {}
+
+impl GlobalAvgPool {
+    /// # Shapes
+    /// `[N, C, H, W]` to `[N, C]`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<2> {
+        let [count, channels, height, width] = input.dims();
+        let output = input
+            .reshape([count, channels, height * width])
+            .mean_dim(2)
+            .reshape([count, channels]);
+        probe::record("GlobalAvgPool", None, &output, 0);
+        output
+    }
+}

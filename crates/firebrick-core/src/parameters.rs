@@ -1,0 +1,263 @@
+//! A module's parameters by path, in order, and their gradients.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients as BurnGradients, Tensor};
+
+/// One trainable parameter, taken out of its module.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its path, such as `layer1.0.conv1.weight`.
+    pub path: String,
+    /// Its shape in the module.
+    pub shape: Vec<usize>,
+    /// Its values, flattened, without autodiff. The buffer belongs to this alone, so that an
+    /// update can work in place.
+    pub value: Tensor<1>,
+}
+
+/// The trainable parameters of a module, in the module's order.
+///
+/// Parameters without `require_grad`, and running statistics, stay in the module.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters(pub Vec<Parameter>);
+
+/// Gradients in the order of [`Parameters`]; `None` where the loss does not depend on one.
+#[derive(Debug, Clone)]
+pub struct Gradients(pub Vec<Option<Tensor<1>>>);
+
+/// Follows the path of module fields, leaving out the names of enum variants.
+#[derive(Debug, Default)]
+pub(crate) struct Path {
+    segments: Vec<Option<String>>,
+    containers: Vec<String>,
+}
+
+impl Path {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
+        self.segments
+            .push((!container.starts_with("Enum:")).then(|| name.to_string()));
+        self.containers.push(container.to_string());
+    }
+
+    pub(crate) fn exit(&mut self) {
+        self.segments.pop();
+        self.containers.pop();
+    }
+
+    pub(crate) fn join(&self) -> String {
+        self.segments
+            .iter()
+            .flatten()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(".")
+    }
+
+    /// The type that holds the field, such as `Struct:Linear`.
+    pub(crate) fn container(&self) -> &str {
+        self.containers.last().map_or("", String::as_str)
+    }
+}
+
+impl Parameters {
+    /// Moves the trainable parameters out of the module. Until [`Self::put`] the module holds
+    /// empty tensors in their place and cannot be used.
+    pub fn take<M: Module>(module: M) -> (M, Self) {
+        struct Take {
+            path: Path,
+            taken: Vec<Parameter>,
+        }
+        impl ModuleMapper for Take {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.path.enter(name, container);
+            }
+
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.path.exit();
+            }
+
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                if !param.is_require_grad() {
+                    return param;
+                }
+                let (id, tensor, mapper) = param.consume();
+                let (shape, device) = (tensor.dims(), tensor.device());
+                let value = tensor.inner().reshape([shape.iter().product::<usize>()]);
+                self.taken.push(Parameter {
+                    path: self.path.join(),
+                    shape: shape.to_vec(),
+                    value,
+                });
+                let empty = Tensor::<D>::empty([0; D], &device).require_grad();
+                Param::from_mapped_value(id, empty, mapper)
+            }
+        }
+        let mut take = Take {
+            path: Path::default(),
+            taken: Vec::new(),
+        };
+        let module = module.map(&mut take);
+        (module, Self(take.taken))
+    }
+
+    /// Moves the parameters back into the module they came from.
+    ///
+    /// # Panics
+    /// When the module is not the one that [`Self::take`] returned.
+    pub fn put<M: Module>(self, module: M) -> M {
+        struct Put(std::vec::IntoIter<Parameter>);
+        impl ModuleMapper for Put {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                if !param.is_require_grad() {
+                    return param;
+                }
+                let (id, _, mapper) = param.consume();
+                let Some(Parameter { shape, value, .. }) = self.0.next() else {
+                    panic!("the module has more parameters than were taken from it");
+                };
+                let shape: [usize; D] = shape
+                    .try_into()
+                    .unwrap_or_else(|shape| panic!("rank {D} is not {shape:?}"));
+                let value = Tensor::from_inner(value.reshape(shape)).require_grad();
+                Param::from_mapped_value(id, value, mapper)
+            }
+        }
+        module.map(&mut Put(self.0.into_iter()))
+    }
+
+    /// The paths and shapes of a module's trainable parameters, in order.
+    pub fn list<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
+        struct List(Path, Vec<(String, Vec<usize>)>);
+        impl ModuleVisitor for List {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.0.enter(name, container);
+            }
+
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.0.exit();
+            }
+
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if param.is_require_grad() {
+                    self.1.push((self.0.join(), param.val().dims().to_vec()));
+                }
+            }
+        }
+        let mut list = List(Path::default(), Vec::new());
+        module.visit(&mut list);
+        list.1
+    }
+
+    /// The number of trainable values.
+    pub fn count<M: Module>(module: &M) -> usize {
+        Self::list(module)
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum()
+    }
+
+    /// A copy of each parameter by path, without autodiff.
+    #[must_use]
+    pub fn by_path(&self) -> HashMap<&str, &Parameter> {
+        self.0
+            .iter()
+            .map(|parameter| (parameter.path.as_str(), parameter))
+            .collect()
+    }
+}
+
+impl Gradients {
+    /// Takes the gradients of the module's trainable parameters out of a finished backward pass.
+    pub fn take<M: Module>(module: &M, gradients: &mut BurnGradients) -> Self {
+        struct Take<'a>(&'a mut BurnGradients, Vec<Option<Tensor<1>>>);
+        impl ModuleVisitor for Take<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if param.is_require_grad() {
+                    let gradient = param.val().grad_remove(self.0);
+                    self.1.push(gradient.map(|gradient| {
+                        let count = gradient.shape().num_elements();
+                        gradient.reshape([count])
+                    }));
+                }
+            }
+        }
+        let mut take = Take(gradients, Vec::new());
+        module.visit(&mut take);
+        Self(take.1)
+    }
+
+    /// Adds `weight` times `other`, parameter by parameter.
+    #[must_use]
+    pub fn add_scaled(self, other: Self, weight: f64) -> Self {
+        let sums = self.0.into_iter().zip(other.0).map(|pair| match pair {
+            (Some(a), Some(b)) => Some(a + b * weight),
+            (Some(a), None) => Some(a),
+            (None, b) => b.map(|b| b * weight),
+        });
+        Self(sums.collect())
+    }
+
+    /// Multiplies every gradient.
+    #[must_use]
+    pub fn scale(self, factor: f64) -> Self {
+        Self(
+            self.0
+                .into_iter()
+                .map(|gradient| gradient.map(|gradient| gradient * factor))
+                .collect(),
+        )
+    }
+
+    /// Clamps every entry to [-limit, limit].
+    #[must_use]
+    pub fn clip_value(self, limit: f64) -> Self {
+        Self(
+            self.0
+                .into_iter()
+                .map(|gradient| gradient.map(|gradient| gradient.clamp(-limit, limit)))
+                .collect(),
+        )
+    }
+
+    /// Scales all gradients together so that their joint 2-norm `norm` is at most `limit`
+    /// (PyTorch's `clip_grad_norm_`: the factor is `limit / (norm + 1e-6)` where that is below 1).
+    #[must_use]
+    pub fn clip_norm(self, norm: f64, limit: f64) -> Self {
+        let factor = limit / (norm + 1e-6);
+        if factor < 1.0 {
+            self.scale(factor)
+        } else {
+            self
+        }
+    }
+
+    /// The joint 2-norm over all parameters: not finite when any gradient is not.
+    #[must_use]
+    pub fn norm(&self) -> f64 {
+        let squares: Vec<_> = self.0.iter().flatten().map(|gradient| gradient.clone().powi_scalar(2).sum()).collect();
+        if squares.is_empty() {
+            return 0.0;
+        }
+        // One transfer for all: on a GPU each one waits for the queue.
+        Tensor::cat(squares, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
+    }
+
+    /// The position of the first gradient with an entry that is not finite.
+    #[must_use]
+    pub fn first_not_finite(&self) -> Option<usize> {
+        let finite = |gradient: &Tensor<1>| {
+            gradient
+                .clone()
+                .abs()
+                .max()
+                .into_scalar::<f32>()
+                .is_finite()
+                && !gradient.clone().is_nan().any().into_scalar::<bool>()
+        };
+        self.0
+            .iter()
+            .position(|gradient| gradient.as_ref().is_some_and(|gradient| !finite(gradient)))
+    }
+}

@@ -1,0 +1,227 @@
+//! Recipes: everything that a training run depends on, as one TOML file.
+//!
+//! What a flag of the command line can say, a recipe can say under the flag's name with `_` for
+//! `-`. A run writes its recipe with every choice resolved into its directory; that file makes the
+//! same run again.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::groups::GroupRule;
+use crate::spec::{Pipeline, Spec};
+use crate::{ConfigError, data::Fit};
+
+/// A training run on paper. See the fields for defaults; a recipe file states only what differs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// Data set: a name with options, or `folder:PATH`.
+    pub dataset: String,
+    /// Where the files of the data set lie, if not in the usual place.
+    pub data_dir: Option<String>,
+    /// Share of the training images kept for validation, where the set has no split of its own.
+    pub valid_fraction: f64,
+    /// Train on this many images only.
+    pub limit_train: Option<usize>,
+    /// Side of the square that images of any size are fitted to; by default the model's own.
+    pub image_size: Option<usize>,
+    /// Colour channels that images of a folder are read with: 1 or 3.
+    pub channels: Option<usize>,
+    /// How images of another size are fitted: `crop` or `squash`.
+    pub fit: Fit,
+    /// Order of images in an epoch: `shuffle`, `sequential`, `balanced` or `weighted([…])`.
+    pub sampling: Spec,
+    /// What to do about an image that cannot be read: `fail` or `skip`.
+    pub on_bad_image: String,
+    /// `auto` (mean and deviation of the train split), a known name, or `mean=…; std=…`.
+    pub normalize: String,
+    /// The model.
+    pub model: Spec,
+    /// Weights to start from.
+    pub weights: Option<String>,
+    /// The optimizer.
+    pub optimizer: Spec,
+    /// The learning rate over the run.
+    pub schedule: Spec,
+    /// The update at which the schedule begins: where a branched run left its parent.
+    pub schedule_start: u64,
+    /// The run and update this one branched from.
+    pub branched_from: Option<String>,
+    /// The base learning rate; wins over the schedule's and the optimizer's.
+    pub lr: Option<f64>,
+    /// Random changes of training images, in order.
+    pub augment: Pipeline,
+    /// What is minimized.
+    pub loss: Spec,
+    /// Passes over the training images.
+    pub epochs: u64,
+    /// Images in a batch.
+    pub batch_size: usize,
+    /// Batches that are averaged into one update.
+    pub accumulate: u64,
+    /// Limit of the joint norm of all gradients.
+    pub clip_norm: Option<f64>,
+    /// Limit of every gradient entry.
+    pub clip_value: Option<f64>,
+    /// `stop`, or `skip(limit)`: leave out updates whose loss or gradient is not finite.
+    pub on_non_finite: Spec,
+    /// Stop after this many epochs without improvement.
+    pub early_stop: Option<u64>,
+    /// The metric that says which epoch is best.
+    pub monitor: String,
+    /// Stop after this many updates.
+    pub max_updates: Option<u64>,
+    /// Stop after this many seconds of training.
+    pub max_seconds: Option<f64>,
+    /// Train on this many batches only, always the same.
+    pub overfit_batches: Option<usize>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Device by name.
+    pub device: String,
+    /// Threads that read and prepare images.
+    pub workers: usize,
+    /// Updates between checkpoints, beside one after each epoch.
+    pub checkpoint_every: Option<u64>,
+    /// Best checkpoints to keep.
+    pub keep: usize,
+    /// Rates by parameter path.
+    pub groups: Vec<GroupRule>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            dataset: "glyphs".into(),
+            data_dir: None,
+            valid_fraction: 0.1,
+            limit_train: None,
+            image_size: None,
+            channels: None,
+            fit: Fit::Crop,
+            sampling: Spec::new("shuffle"),
+            on_bad_image: "fail".into(),
+            normalize: "auto".into(),
+            model: Spec::new("small_cnn"),
+            weights: None,
+            optimizer: Spec::new("adam"),
+            schedule: Spec::new("constant"),
+            schedule_start: 0,
+            branched_from: None,
+            lr: None,
+            augment: Pipeline::default(),
+            loss: Spec::new("cross_entropy"),
+            epochs: 5,
+            batch_size: 64,
+            accumulate: 1,
+            clip_norm: None,
+            clip_value: None,
+            on_non_finite: Spec::new("stop"),
+            early_stop: None,
+            monitor: "valid_top1".into(),
+            max_updates: None,
+            max_seconds: None,
+            overfit_batches: None,
+            seed: 0,
+            device: "flex".into(),
+            workers: 2,
+            checkpoint_every: None,
+            keep: 1,
+            groups: Vec::new(),
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe from TOML. `source` names it in messages.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the unknown key with the nearest one, or the value that does not fit.
+    pub fn from_toml(text: &str, source: &str) -> Result<Self, ConfigError> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Conflict(format!("{source}: {}", error.to_string().trim())))?;
+        let known = Self::keys();
+        if let Some(key) = table.keys().find(|key| !known.contains(key)) {
+            return Err(ConfigError::unknown_key(source, key, known.iter().map(String::as_str).collect::<Vec<_>>()));
+        }
+        for (key, value) in &table {
+            let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+            if let Err(error) = Self::deserialize(alone) {
+                let message = error.to_string();
+                let message = message.lines().next().unwrap_or_default();
+                return Err(ConfigError::Conflict(format!("{source}: {key} = {value}: {message}")));
+            }
+        }
+        Self::deserialize(table).map_err(|error| ConfigError::Conflict(format!("{source}: {error}")))
+    }
+
+    /// Reads a recipe file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the file and what is wrong in it.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Conflict(format!("cannot read the recipe {}: {error}", path.display())))?;
+        Self::from_toml(&text, &path.display().to_string())
+    }
+
+    /// The recipe as TOML, every field that has a value. Equal recipes give equal text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`] for a number that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|error| ConfigError::Conflict(format!("this recipe cannot be written: {error}")))
+    }
+
+    /// The recipe without what may differ between sessions of one run: where it runs, how it is
+    /// fed, when it saves and when it is cut short.
+    #[must_use]
+    pub fn identity(&self) -> Self {
+        let plain = Self::default();
+        Self {
+            data_dir: None,
+            device: plain.device,
+            workers: plain.workers,
+            checkpoint_every: None,
+            keep: plain.keep,
+            max_updates: None,
+            max_seconds: None,
+            ..self.clone()
+        }
+    }
+
+    /// All keys, in order.
+    #[must_use]
+    pub fn keys() -> Vec<String> {
+        crate::spec::fields::<Self>().into_iter().map(|(key, _)| key).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_survives_a_round_trip() {
+        let text = "dataset = \"cifar10\"\nmodel = \"resnet20(init=normal(std=0.1))\"\nlr = 0.1\naugment = \"pad_crop(4) | hflip\"\n\
+                    [optimizer]\nname = \"sgd\"\nmomentum = 0.9\n[[groups]]\npath = \"*.bias\"\nweight_decay = 0.0\n";
+        let recipe = Recipe::from_toml(text, "test").unwrap();
+        assert_eq!(recipe.optimizer.to_string(), "sgd(momentum=0.9)");
+        assert_eq!(recipe.groups[0].lr, 1.0);
+        let again = recipe.to_toml().unwrap();
+        assert_eq!(Recipe::from_toml(&again, "test").unwrap(), recipe);
+        assert_eq!(Recipe::from_toml("", "test").unwrap(), Recipe::default());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, needle) in [
+            ("epoch = 3", "r.toml has no key `epoch` (did you mean `epochs`?)"),
+            ("epochs = \"many\"", "r.toml: epochs = \"many\": invalid type"),
+            ("epochs = ", "r.toml: TOML parse error"),
+            ("augment = \"hflip |\"", "expected a name"),
+        ] {
+            let error = Recipe::from_toml(text, "r.toml").unwrap_err().to_string();
+            assert!(error.contains(needle), "{text}: {error}");
+        }
+    }
+}

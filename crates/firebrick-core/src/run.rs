@@ -1,0 +1,110 @@
+//! What a run leaves behind, as data: the trainer writes it, the report draws it.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::probe::Observation;
+
+/// JSON has no NaN and no infinity: they are written as null, and null reads as NaN.
+pub(crate) fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Option::<f64>::deserialize(deserializer).map(|value| value.unwrap_or(f64::NAN))
+}
+
+/// Scores of a model on a set of images. Accuracies are fractions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// The training loss's value, label smoothing and class weights included.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub loss: f64,
+    /// Share of images whose highest score is the right class.
+    pub top1: f64,
+    /// Share of images whose right class is among the five highest scores.
+    pub top5: f64,
+    /// Mean negative log-likelihood of the right class, in nats.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub nll: f64,
+    /// Expected calibration error: 15 equal bins of confidence, weighted by count.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub ece: f64,
+    /// Mean squared distance between probabilities and the one-hot truth, summed over classes.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub brier: f64,
+    /// Images.
+    pub count: usize,
+}
+
+/// One epoch of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// Optimizer updates made so far.
+    pub step: u64,
+    /// The learning rate of the epoch's last update.
+    pub lr: f64,
+    /// Mean training loss over the epoch, while the model changed.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub train_loss: f64,
+    /// Training accuracy over the epoch, while the model changed.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub train_top1: f64,
+    /// Scores on the validation split, where there is one.
+    pub valid: Option<Scores>,
+    /// Seconds spent in training steps, loading included.
+    pub seconds: f64,
+    /// Training images for each of these seconds.
+    pub images_per_second: f64,
+}
+
+/// One image that the model got most wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// Name of the image.
+    pub name: String,
+    /// The right class.
+    pub truth: usize,
+    /// The classes the model said instead, most probable first, with their probabilities.
+    pub said: Vec<(usize, f64)>,
+    /// Probability given to the right class.
+    pub truth_probability: f64,
+    /// A small copy: width, height, channels (1 or 3).
+    pub size: [usize; 3],
+    /// Its pixels, interleaved.
+    pub pixels: Vec<u8>,
+}
+
+/// Everything a report needs of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Name of the run directory.
+    pub name: String,
+    /// The resolved recipe, TOML.
+    pub recipe: String,
+    /// The command that does the same again.
+    pub reproduce: String,
+    /// The device.
+    pub device: String,
+    /// The model's spec.
+    pub model: String,
+    /// Trainable values.
+    pub parameters: usize,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// One row for each epoch.
+    pub epochs: Vec<EpochRow>,
+    /// `(update, learning rate, training loss)`, thinned to at most about 2000.
+    pub steps: Vec<(u64, f64, f64)>,
+    /// The best epoch and its value of the monitored metric.
+    pub best: Option<(u64, f64)>,
+    /// The monitored metric, such as `valid_top1`.
+    pub monitor: String,
+    /// Scores on the test split.
+    pub test: Option<Scores>,
+    /// `[truth][said]` counts, on the test split if there is one, else on validation.
+    pub confusion: Vec<Vec<u64>>,
+    /// The most wrong images of the same split.
+    pub mistakes: Vec<Mistake>,
+    /// What each layer put out at step 0.
+    pub activations: Vec<Observation>,
+    /// The run this one branched from, and where.
+    pub lineage: Option<String>,
+}

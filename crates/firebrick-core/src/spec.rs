@@ -1,0 +1,366 @@
+//! Spec strings: `name(key=value, …)` and pipelines `a(…) | b(…)`; the same as TOML tables.
+//!
+//! ```
+//! use firebrick_core::spec::Spec;
+//! let spec: Spec = "sgd(0.1, momentum=0.9, nesterov=true)".parse()?;
+//! assert_eq!(spec.name, "sgd");
+//! assert_eq!(spec.to_string(), "sgd(0.1, momentum=0.9, nesterov=true)");
+//! # Ok::<(), firebrick_core::ConfigError>(())
+//! ```
+//!
+//! A value is a number, `true`/`false`, a `"string"`, a `[list]`, a length (`10ep`, `75%`) or
+//! another spec; a bare word is a spec without arguments. Positional arguments come first and fill
+//! the unit's documented fields in order.
+
+mod parse;
+mod typed;
+
+pub use typed::{Config, fields};
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ConfigError;
+
+/// A unit by name with its arguments, before a registry has looked at it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// The unit's name.
+    pub name: String,
+    /// Arguments without a key, in order.
+    pub positional: Vec<Value>,
+    /// Arguments with a key, in the order given.
+    pub named: Vec<(String, Value)>,
+}
+
+/// One argument of a [`Spec`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A whole number.
+    Integer(i64),
+    /// A number; `nan` and `inf` are read so that the range check can name them.
+    Number(f64),
+    /// `true` or `false`.
+    Bool(bool),
+    /// A quoted string, or a length such as `10ep`.
+    Text(String),
+    /// `[a, b]`.
+    List(Vec<Value>),
+    /// Another spec: `warmup(steps=1ep, then=cosine)`.
+    Spec(Spec),
+}
+
+/// Specs in order: `pad_crop(4) | hflip`. `none` is the empty pipeline.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Pipeline(pub Vec<Spec>);
+
+impl Spec {
+    /// A spec without arguments.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            positional: Vec::new(),
+            named: Vec::new(),
+        }
+    }
+
+    /// Adds or replaces a named argument.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.set(key, value.into());
+        self
+    }
+
+    /// The named argument `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.named
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
+    }
+
+    /// Sets the named argument `key`.
+    pub fn set(&mut self, key: &str, value: Value) {
+        match self.named.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = value,
+            None => self.named.push((key.into(), value)),
+        }
+    }
+}
+
+impl FromStr for Spec {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        parse::spec(text)
+    }
+}
+
+impl FromStr for Pipeline {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        parse::pipeline(text).map(Self)
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.positional.is_empty() && self.named.is_empty() {
+            return Ok(());
+        }
+        let positional = self.positional.iter().map(ToString::to_string);
+        let named = self
+            .named
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"));
+        write!(
+            f,
+            "({})",
+            positional.chain(named).collect::<Vec<_>>().join(", ")
+        )
+    }
+}
+
+impl fmt::Display for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        f.write_str(
+            &self
+                .0
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" | "),
+        )
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(value) => write!(f, "{value}"),
+            // Debug keeps the point of `1.0` and writes 1e-8 as such; it reads back to the same bits.
+            Self::Number(value) if value.is_nan() => f.write_str("nan"),
+            Self::Number(value) => write!(f, "{value:?}"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Text(value) if parse::is_length(value) => f.write_str(value),
+            Self::Text(value) => write!(
+                f,
+                "\"{}\"",
+                value.replace('\\', "\\\\").replace('"', "\\\"")
+            ),
+            Self::List(values) => {
+                write!(
+                    f,
+                    "[{}]",
+                    values
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )
+            }
+            Self::Spec(spec) => write!(f, "{spec}"),
+        }
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(value: u64) -> Self {
+        i64::try_from(value).map_or(Self::Number(value as f64), Self::Integer)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.into())
+    }
+}
+
+impl From<Spec> for Value {
+    fn from(value: Spec) -> Self {
+        Self::Spec(value)
+    }
+}
+
+impl Serialize for Spec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Pipeline {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Reads a spec string, or a table with the key `name` and one key per argument.
+impl<'de> Deserialize<'de> for Spec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::spec_from_toml(toml::Value::deserialize(deserializer)?)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Reads a pipeline string, or an array of spec strings and tables.
+impl<'de> Deserialize<'de> for Pipeline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => text.parse().map_err(serde::de::Error::custom),
+            toml::Value::Array(specs) => {
+                let specs: Result<_, _> = specs.into_iter().map(typed::spec_from_toml).collect();
+                specs.map(Self).map_err(serde::de::Error::custom)
+            }
+            other => typed::spec_from_toml(other)
+                .map(|spec| Self(vec![spec]))
+                .map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Spec {
+        text.parse().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn every_kind_of_value() {
+        let spec = read(
+            r#"u(1, -2.5e-3, true, "a \"b\" | c", [1, 2], 10ep, 75%, v(x=1), word, nan, k = inf)"#,
+        );
+        assert_eq!(
+            spec.positional[..9],
+            [
+                Value::Integer(1),
+                Value::Number(-2.5e-3),
+                Value::Bool(true),
+                Value::Text("a \"b\" | c".into()),
+                Value::List(vec![Value::Integer(1), Value::Integer(2)]),
+                Value::Text("10ep".into()),
+                Value::Text("75%".into()),
+                Value::Spec(Spec::new("v").with("x", 1u64)),
+                Value::Spec(Spec::new("word")),
+            ]
+        );
+        assert!(matches!(spec.positional[9], Value::Number(n) if n.is_nan()));
+        assert_eq!(spec.get("k"), Some(&Value::Number(f64::INFINITY)));
+    }
+
+    #[test]
+    fn syntax_errors_say_where() {
+        for (text, position, needle) in [
+            ("", 1, "a name"),
+            ("sgd(", 5, "`)`"),
+            ("sgd(lr=)", 8, "a value"),
+            ("sgd(lr=0.1", 11, "`)`"),
+            ("sgd(lr=0.1) x", 13, "end"),
+            ("sgd(lr=0.1, 2)", 13, "positional"),
+            ("sgd(lr=0.1, lr=0.2)", 13, "twice"),
+            ("sgd(\"a)", 5, "closing"),
+            ("1sgd", 1, "a name"),
+            ("sgd(1.2.3)", 5, "number"),
+        ] {
+            let error = text.parse::<Spec>().unwrap_err();
+            let ConfigError::Syntax {
+                position: at,
+                message,
+                ..
+            } = &error
+            else {
+                panic!("{error}")
+            };
+            assert!(
+                *at == position && message.contains(needle),
+                "{text}: {error}"
+            );
+        }
+        assert!("hflip |".parse::<Pipeline>().is_err());
+    }
+
+    #[test]
+    fn pipelines_and_toml_say_the_same() {
+        let text: Pipeline = "pad_crop(4, fill=0.5) | hflip".parse().unwrap();
+        #[derive(Deserialize)]
+        struct Recipe {
+            augment: Pipeline,
+        }
+        let strings: Recipe =
+            toml::from_str("augment = \"pad_crop(4, fill=0.5) | hflip\"").unwrap();
+        assert_eq!(strings.augment, text);
+        let tables: Recipe = toml::from_str(
+            "[[augment]]\nname = \"pad_crop\"\nsize = 4\n[[augment]]\nname = \"hflip\"",
+        )
+        .unwrap();
+        assert_eq!(tables.augment.to_string(), "pad_crop(size=4) | hflip");
+        assert_eq!("none".parse::<Pipeline>().unwrap(), Pipeline::default());
+        assert!(toml::from_str::<Recipe>("augment = 3").is_err());
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<i64>().prop_map(Value::Integer),
+            any::<f64>()
+                .prop_filter("NaN is not equal to itself", |n| !n.is_nan())
+                .prop_map(Value::Number),
+            any::<bool>().prop_map(Value::Bool),
+            "\\PC*".prop_map(Value::Text),
+            "[a-z_][a-z0-9_]{0,8}"
+                .prop_filter("words with a meaning", |w| !["true", "false", "nan", "inf"]
+                    .contains(&w.as_str()))
+                .prop_map(|name| Value::Spec(Spec::new(&name))),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+                ("[a-z][a-z0-9_]{0,8}", prop::collection::vec(inner, 1..3))
+                    .prop_filter("words with a meaning", |(w, _)| ![
+                        "true", "false", "nan", "inf"
+                    ]
+                    .contains(&w.as_str()))
+                    .prop_map(|(name, positional)| Value::Spec(Spec {
+                        name,
+                        positional,
+                        named: vec![]
+                    })),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(positional in prop::collection::vec(value(), 0..3), named in value()) {
+            let spec = Spec { name: "unit".into(), positional, named: vec![("key".into(), named)] };
+            prop_assert_eq!(read(&spec.to_string()), spec);
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC*") {
+            let _ = text.parse::<Pipeline>();
+        }
+    }
+}

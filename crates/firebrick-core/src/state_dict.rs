@@ -1,0 +1,346 @@
+//! A module's tensors under PyTorch's names and layouts, and the files they travel in.
+//!
+//! Two conventions differ between burn and PyTorch: norm layers call their parameters `gamma` and
+//! `beta` (PyTorch `weight` and `bias`), and `Linear` keeps its weight as `[in, out]` (PyTorch
+//! `[out, in]`). Everything else has the same name and layout.
+
+use std::collections::BTreeMap;
+use std::path::{Path as FilePath, PathBuf};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Tensor, TensorData};
+use safetensors::tensor::{Dtype, SafeTensors};
+
+use crate::parameters::Path;
+
+/// Tensors by PyTorch key.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StateDict {
+    /// The tensors, f32.
+    pub tensors: BTreeMap<String, TensorData>,
+    /// Text that travels with them (safetensors metadata).
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Why weights cannot be read or do not fit a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// The file system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not a weights file that can be read.
+    #[error("{}: not a readable weights file (safetensors, or PyTorch's .pt, .pth, .th): {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Keys or shapes that are not the model's.
+    #[error("the weights do not fit the model: {0}")]
+    Mismatch(String),
+}
+
+/// How a burn field appears in a PyTorch state dict.
+struct PytorchName {
+    key: String,
+    transposed: bool,
+}
+
+fn pytorch_name(path: &Path) -> PytorchName {
+    let burn = path.join();
+    let (parent, field) = burn
+        .rsplit_once('.')
+        .map_or(("", burn.as_str()), |(parent, field)| (parent, field));
+    let norm = path.container().ends_with("Norm");
+    let field = match field {
+        "gamma" if norm => "weight",
+        "beta" if norm => "bias",
+        field => field,
+    };
+    let key = if parent.is_empty() {
+        field.to_string()
+    } else {
+        format!("{parent}.{field}")
+    };
+    PytorchName {
+        key,
+        transposed: path.container() == "Struct:Linear" && field == "weight",
+    }
+}
+
+impl StateDict {
+    /// Copies every float tensor of the module, running statistics included.
+    pub fn of<M: Module>(module: &M) -> Self {
+        struct Collect(Path, BTreeMap<String, TensorData>);
+        impl ModuleVisitor for Collect {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.0.enter(name, container);
+            }
+
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.0.exit();
+            }
+
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let name = pytorch_name(&self.0);
+                let tensor = param.val();
+                let tensor = if name.transposed {
+                    tensor.swap_dims(D - 2, D - 1)
+                } else {
+                    tensor
+                };
+                self.1.insert(name.key, tensor.into_data().convert::<f32>());
+            }
+        }
+        let mut collect = Collect(Path::default(), BTreeMap::new());
+        module.visit(&mut collect);
+        Self {
+            tensors: collect.1,
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Loads all tensors into the module: every key must be there with its shape, and no other.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] listing what is missing, extra or of another shape; nothing is
+    /// loaded then.
+    pub fn load_into<M: Module>(&self, module: M) -> Result<M, WeightsError> {
+        self.check(&Self::shapes(&module))?;
+        struct Load<'a>(Path, &'a BTreeMap<String, TensorData>);
+        impl ModuleMapper for Load<'_> {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.0.enter(name, container);
+            }
+
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.0.exit();
+            }
+
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                let name = pytorch_name(&self.0);
+                let Some(data) = self.1.get(&name.key).cloned() else {
+                    return param;
+                };
+                let (tracked, device) = (param.is_require_grad(), param.val().device());
+                param.map(|_| {
+                    let tensor = Tensor::<D>::from_data(data, &device);
+                    // Copied, so that the module does not hold a transposed view.
+                    let tensor = if name.transposed {
+                        Tensor::from_data(tensor.swap_dims(D - 2, D - 1).into_data(), &device)
+                    } else {
+                        tensor
+                    };
+                    tensor.set_require_grad(tracked)
+                })
+            }
+        }
+        Ok(module.map(&mut Load(Path::default(), &self.tensors)))
+    }
+
+    /// The module's keys and shapes in PyTorch's layout, in the module's order.
+    pub fn shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
+        struct Shapes(Path, Vec<(String, Vec<usize>)>);
+        impl ModuleVisitor for Shapes {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.0.enter(name, container);
+            }
+
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.0.exit();
+            }
+
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let name = pytorch_name(&self.0);
+                let mut shape = param.val().dims().to_vec();
+                if name.transposed {
+                    shape.swap(D - 2, D - 1);
+                }
+                self.1.push((name.key, shape));
+            }
+        }
+        let mut shapes = Shapes(Path::default(), Vec::new());
+        module.visit(&mut shapes);
+        shapes.1
+    }
+
+    fn check(&self, expected: &[(String, Vec<usize>)]) -> Result<(), WeightsError> {
+        let mut problems = Vec::new();
+        for (key, shape) in expected {
+            match self.tensors.get(key) {
+                None => problems.push(format!("`{key}` {shape:?} is missing")),
+                Some(data) if data.shape().to_vec() != *shape => {
+                    problems.push(format!(
+                        "`{key}` is {:?} in the file but {shape:?} in the model",
+                        data.shape().to_vec()
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let extra = self
+            .tensors
+            .keys()
+            .filter(|key| !expected.iter().any(|(name, _)| name == *key));
+        problems.extend(extra.map(|key| format!("`{key}` is in the file but not in the model")));
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let more = problems.len().saturating_sub(6);
+        problems.truncate(6);
+        let tail = if more > 0 {
+            format!("; and {more} more")
+        } else {
+            String::new()
+        };
+        Err(WeightsError::Mismatch(problems.join("; ") + &tail))
+    }
+
+    /// Reads a safetensors file, or a PyTorch checkpoint (`.pt`, `.pth`, `.th`, zip or legacy
+    /// pickle). A `state_dict` level and a `module.` prefix are taken off, and
+    /// `num_batches_tracked`, which nothing reads, is dropped.
+    ///
+    /// # Errors
+    /// [`WeightsError`] naming the file.
+    pub fn read(path: &FilePath) -> Result<Self, WeightsError> {
+        let bytes = std::fs::read(path).map_err(|source| WeightsError::Io {
+            path: path.into(),
+            source,
+        })?;
+        let format = |reason: String| WeightsError::Format {
+            path: path.into(),
+            reason,
+        };
+        let pytorch = path.extension().is_some_and(|ext| {
+            ["pt", "pth", "th", "bin"]
+                .iter()
+                .any(|known| ext.eq_ignore_ascii_case(known))
+        });
+        let mut dict = if pytorch {
+            Self::from_pytorch(path).map_err(format)?
+        } else {
+            Self::from_safetensors(&bytes).map_err(format)?
+        };
+        let tensors = std::mem::take(&mut dict.tensors).into_iter();
+        dict.tensors = tensors
+            .map(|(key, data)| {
+                (
+                    key.strip_prefix("module.")
+                        .map_or_else(|| key.clone(), ToString::to_string),
+                    data,
+                )
+            })
+            .filter(|(key, _)| !key.ends_with("num_batches_tracked"))
+            .collect();
+        Ok(dict)
+    }
+
+    /// Reads safetensors bytes; half and double precision become f32.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Self, String> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+        let metadata = header
+            .metadata()
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+        let mut tensors = BTreeMap::new();
+        for (key, view) in file.iter() {
+            let dtype = match view.dtype() {
+                Dtype::F32 => DType::F32,
+                Dtype::F64 => DType::F64,
+                Dtype::F16 => DType::F16,
+                Dtype::BF16 => DType::BF16,
+                Dtype::I64 if key.ends_with("num_batches_tracked") => continue,
+                other => {
+                    return Err(format!(
+                        "tensor `{key}` is {other:?}; expected a float type"
+                    ));
+                }
+            };
+            let (bytes, shape) = (view.data().to_vec(), view.shape().to_vec());
+            let data = TensorData::try_from_bytes_vec(bytes, shape, dtype)
+                .map_err(|error| format!("tensor `{key}`: {error}"))?;
+            tensors.insert(key.to_string(), data.convert::<f32>());
+        }
+        Ok(Self { tensors, metadata })
+    }
+
+    /// The bytes of a safetensors file: equal dictionaries give equal bytes.
+    ///
+    /// # Errors
+    /// What the format cannot hold.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>, String> {
+        // Written here because the format's own crate orders metadata by a random hash.
+        let mut header = serde_json::Map::new();
+        if !self.metadata.is_empty() {
+            header.insert("__metadata__".into(), serde_json::json!(self.metadata));
+        }
+        let mut end = 0;
+        for (key, data) in &self.tensors {
+            if key == "__metadata__" || data.dtype() != DType::F32 {
+                return Err(format!("tensor `{key}`: only f32 tensors can be written"));
+            }
+            let start = end;
+            end += data.as_bytes().len();
+            let entry = serde_json::json!({
+                "dtype": "F32", "shape": data.shape().to_vec(), "data_offsets": [start, end],
+            });
+            header.insert(key.clone(), entry);
+        }
+        let mut header = serde_json::Value::Object(header).to_string().into_bytes();
+        // The tensors start at a multiple of 8 bytes.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        let mut bytes = Vec::with_capacity(8 + header.len() + end);
+        bytes.extend((header.len() as u64).to_le_bytes());
+        bytes.extend(header);
+        for data in self.tensors.values() {
+            bytes.extend(data.as_bytes());
+        }
+        Ok(bytes)
+    }
+
+    fn from_pytorch(path: &FilePath) -> Result<Self, String> {
+        use pytorch_reader::PytorchReader;
+        let reader = PytorchReader::with_top_level_key(path, "state_dict")
+            .or_else(|_| PytorchReader::new(path))
+            .map_err(|error| error.to_string())?;
+        let mut tensors = BTreeMap::new();
+        for (key, tensor) in reader.tensors() {
+            use pytorch_reader::DType as Source;
+            let dtype = match tensor.dtype() {
+                Source::F32 => DType::F32,
+                Source::F64 => DType::F64,
+                Source::F16 => DType::F16,
+                Source::BF16 => DType::BF16,
+                Source::I64 if key.ends_with("num_batches_tracked") => continue,
+                other => {
+                    return Err(format!(
+                        "tensor `{key}` is {other:?}; expected a float type"
+                    ));
+                }
+            };
+            let bytes = tensor
+                .read()
+                .map_err(|error| format!("tensor `{key}`: {error}"))?;
+            let data = TensorData::try_from_bytes_vec(bytes, tensor.shape().to_vec(), dtype)
+                .map_err(|error| format!("tensor `{key}`: {error}"))?;
+            tensors.insert(key.clone(), data.convert::<f32>());
+        }
+        Ok(Self {
+            tensors,
+            metadata: BTreeMap::new(),
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! The seam for optimizers: an update of ordered parameters.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::parameters::{Gradients, Parameters};
+
+/// What an update is told about its moment.
+#[derive(Debug, Clone)]
+pub struct Step<'a> {
+    /// The update, from 0.
+    pub index: u64,
+    /// The learning rate that the schedule gives.
+    pub lr: f64,
+    /// The momentum that the schedule gives, where it cycles it.
+    pub momentum: Option<f64>,
+    /// What each parameter's group changes, in the order of the parameters; empty without groups.
+    pub groups: &'a [GroupFactors],
+}
+
+/// What a parameter group changes for one parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GroupFactors {
+    /// Multiplies the learning rate; 0 leaves the parameter alone.
+    pub lr: f64,
+    /// Multiplies the weight decay.
+    pub weight_decay: f64,
+}
+
+impl Default for GroupFactors {
+    fn default() -> Self {
+        Self {
+            lr: 1.0,
+            weight_decay: 1.0,
+        }
+    }
+}
+
+impl Step<'_> {
+    /// The factors of parameter `index`.
+    #[must_use]
+    pub fn group(&self, index: usize) -> GroupFactors {
+        self.groups.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// Runs the model again at other parameters and gives the loss and its gradients, for rules that
+/// look ahead or search along a line.
+pub type Reevaluate<'a> = dyn FnMut(&Parameters) -> Result<(f64, Gradients), UpdateError> + 'a;
+
+/// An optimizer over ordered parameters.
+pub trait Update: Send {
+    /// The name in spec strings; a state written by another name is refused.
+    fn name(&self) -> &str;
+
+    /// Changes the parameters by their gradients.
+    ///
+    /// # Errors
+    /// [`UpdateError`] when the update cannot be made; the parameters are then lost and training stops.
+    fn step(
+        &mut self,
+        step: &Step<'_>,
+        parameters: Parameters,
+        gradients: Gradients,
+        reevaluate: &mut Reevaluate<'_>,
+    ) -> Result<Parameters, UpdateError>;
+
+    /// The parameters to evaluate and save where they are not those being trained
+    /// (averaging rules); `None` where they are the same.
+    fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
+        let _ = parameters;
+        None
+    }
+
+    /// Everything that the next step depends on, by parameter path.
+    fn state(&self) -> UpdateState;
+
+    /// Takes over a state, moving its tensors to `device`. On error nothing has changed.
+    ///
+    /// # Errors
+    /// [`UpdateError::State`] when it is another optimizer's, or its paths are not `paths`.
+    fn load_state(
+        &mut self,
+        state: UpdateState,
+        paths: &[String],
+        device: &Device,
+    ) -> Result<(), UpdateError>;
+}
+
+/// An optimizer's state: for each parameter path its tensors and numbers by name.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateState {
+    /// The optimizer's name.
+    pub name: String,
+    /// State of each parameter, by path.
+    pub parameters: BTreeMap<String, ParameterState>,
+}
+
+/// The state of one parameter.
+#[derive(Debug, Clone, Default)]
+pub struct ParameterState {
+    /// Flattened tensors by name, such as `exp_avg`.
+    pub tensors: BTreeMap<String, Tensor<1>>,
+    /// Numbers by name, such as `step`.
+    pub numbers: BTreeMap<String, f64>,
+}
+
+impl ParameterState {
+    /// Takes the tensor `name` out, or makes zeros like `value`.
+    pub fn take_or_zeros(&mut self, name: &str, value: &Tensor<1>) -> Tensor<1> {
+        self.tensors
+            .remove(name)
+            .unwrap_or_else(|| value.zeros_like())
+    }
+
+    /// Copies the tensors to the host.
+    #[must_use]
+    pub fn to_data(&self) -> BTreeMap<String, TensorData> {
+        self.tensors
+            .iter()
+            .map(|(name, tensor)| (name.clone(), tensor.to_data()))
+            .collect()
+    }
+}
+
+/// Why an update could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The state does not belong to this optimizer or these parameters.
+    #[error("the optimizer state does not fit: {0}")]
+    State(String),
+    /// The rule cannot go on.
+    #[error("the {name} update failed: {reason}")]
+    Failed {
+        /// The optimizer.
+        name: String,
+        /// What went wrong and what to try.
+        reason: String,
+    },
+}

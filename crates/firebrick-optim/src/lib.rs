@@ -1,0 +1,16 @@
+//! Optimizers and learning-rate schedules of Firebrick, by name.
+//!
+//! [`plan()`] is the door for trainers: an optimizer, a schedule and the run in, an
+//! [`Update`](firebrick_core::update::Update) and a [`Schedule`](firebrick_core::Schedule) out.
+//!
+//! A new optimizer is one file in `optimizer/` that implements [`Rule`], the change of one tensor;
+//! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.
+
+pub mod optimizer;
+pub mod plan;
+pub mod rates;
+pub mod rule;
+pub mod schedule;
+
+pub use plan::{Listing, Plan, optimizers, plan, schedules};
+pub use rule::{Moment, PerTensor, Rule, StateNames};

@@ -1,0 +1,219 @@
+//! `adam`: adaptive moments.
+//!
+//! ```text
+//! t ← t + 1
+//! g ← gradient + weight_decay · θ
+//! m ← beta1 · m + (1 - beta1) · g
+//! v ← beta2 · v + (1 - beta2) · g²
+//! v̂ ← max(v̂, v)   if amsgrad,   else v
+//! θ ← θ - lr / (1 - beta1ᵗ) · m / (√v̂ / √(1 - beta2ᵗ) + eps)
+//! ```
+//!
+//! Sources: Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1;
+//! `amsgrad` from Reddi et al., "On the Convergence of Adam and Beyond", ICLR 2018, algorithm 2.
+//! Reference: PyTorch's `torch.optim.Adam`, which takes the maximum before the bias correction.
+//!
+//! Differs from burn's: `eps` is 1e-8 by default (burn: 1e-5), scalars are f64, and `beta1` can
+//! follow the schedule. Differs from PyTorch's: `eps = 0` is refused, since a zero gradient would
+//! give 0 / 0.
+
+use burn::tensor::Tensor;
+use firebrick_core::ConfigError;
+use firebrick_core::error::{check, check_not_negative, check_positive};
+use firebrick_core::update::ParameterState;
+use serde::{Deserialize, Serialize};
+
+use crate::rule::{Moment, PerTensor, Rule, StateNames};
+
+/// The name in spec strings.
+pub const NAME: &str = "adam";
+
+const MEAN: &str = "exp_avg";
+const SQUARE: &str = "exp_avg_sq";
+const MAX_SQUARE: &str = "max_exp_avg_sq";
+
+/// Configuration of [`Adam`].
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `lr` | 1e-3 | finite, ≥ 0 |
+/// | `beta1` | 0.9 | [0, 1) |
+/// | `beta2` | 0.999 | [0, 1) |
+/// | `eps` | 1e-8 | finite, > 0 |
+/// | `weight_decay` | 0 | finite, ≥ 0 |
+/// | `amsgrad` | false | |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamConfig {
+    /// Base learning rate; [`crate::plan()`] hands it to the schedule.
+    pub lr: f64,
+    /// Share of the mean gradient that is kept at each step.
+    pub beta1: f64,
+    /// Share of the mean square that is kept at each step.
+    pub beta2: f64,
+    /// Added to the root of the mean square.
+    pub eps: f64,
+    /// L2 penalty: adds `weight_decay · θ` to the gradient, so it is scaled like the gradient;
+    /// `adamw` decays apart from it.
+    pub weight_decay: f64,
+    /// Divides by the largest mean square so far.
+    pub amsgrad: bool,
+}
+
+impl Default for AdamConfig {
+    fn default() -> Self {
+        Self {
+            lr: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.0,
+            amsgrad: false,
+        }
+    }
+}
+
+impl AdamConfig {
+    /// The optimizer, without state.
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`] naming the field.
+    pub fn build(&self) -> Result<PerTensor<Adam>, ConfigError> {
+        self.check(NAME)?;
+        Ok(PerTensor::new(Adam(self.clone())))
+    }
+
+    pub(super) fn check(&self, unit: &str) -> Result<(), ConfigError> {
+        check_not_negative(unit, "lr", self.lr)?;
+        check(unit, "beta1", self.beta1, 0.0..1.0)?;
+        check(unit, "beta2", self.beta2, 0.0..1.0)?;
+        check_positive(unit, "eps", self.eps)?;
+        check_not_negative(unit, "weight_decay", self.weight_decay)
+    }
+
+    pub(super) fn state(&self) -> StateNames {
+        StateNames {
+            tensors: if self.amsgrad {
+                &[MEAN, SQUARE, MAX_SQUARE]
+            } else {
+                &[MEAN, SQUARE]
+            },
+            optional: &[],
+            numbers: &[],
+        }
+    }
+
+    /// One step along the moments of `gradient`, without weight decay.
+    pub(super) fn advance(
+        &self,
+        now: Moment,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        state: &mut ParameterState,
+    ) -> Tensor<1> {
+        let (beta1, beta2) = (now.momentum.unwrap_or(self.beta1), self.beta2);
+        let mean = state.take_or_zeros(MEAN, &value) * beta1 + gradient.clone() * (1.0 - beta1);
+        let square =
+            state.take_or_zeros(SQUARE, &value) * beta2 + gradient.square() * (1.0 - beta2);
+        let divisor = if self.amsgrad {
+            let largest = state
+                .take_or_zeros(MAX_SQUARE, &value)
+                .max_pair(square.clone());
+            state.tensors.insert(MAX_SQUARE.into(), largest.clone());
+            largest
+        } else {
+            square.clone()
+        };
+        state.tensors.insert(MEAN.into(), mean.clone());
+        state.tensors.insert(SQUARE.into(), square);
+        let correction = |beta: f64| 1.0 - beta.powf(now.step as f64);
+        let divisor = divisor.sqrt() * (1.0 / correction(beta2).sqrt()) + self.eps;
+        value - mean / divisor * (now.lr / correction(beta1))
+    }
+}
+
+/// The rule; see the [module](self).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adam(AdamConfig);
+
+impl Rule for Adam {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn state(&self) -> StateNames {
+        self.0.state()
+    }
+
+    fn step(
+        &self,
+        now: Moment,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        state: &mut ParameterState,
+    ) -> Tensor<1> {
+        let decay = self.0.weight_decay * now.weight_decay;
+        let gradient = if decay == 0.0 {
+            gradient
+        } else {
+            gradient + value.clone() * decay
+        };
+        self.0.advance(now, value, gradient, state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::tests::{assert_near, descend, kept};
+
+    const PLAIN: AdamConfig = AdamConfig {
+        lr: 0.1,
+        beta1: 0.5,
+        beta2: 0.75,
+        eps: 0.5,
+        weight_decay: 0.0,
+        amsgrad: false,
+    };
+
+    /// The second step where m and the mean square are 1: corrections 3/4 and 7/16.
+    fn second() -> f64 {
+        0.1 / 0.75 / (1.0 / 0.4375_f64.sqrt() + 0.5)
+    }
+
+    #[test]
+    fn two_steps_by_hand() {
+        // g = 2: m = 1, v = 1; 0.1 / 0.5 · 1 / (1 / 0.5 + 0.5) = 0.08. g = 1: m = 1, v = 1.
+        let (values, state) = descend(PLAIN.build().unwrap(), 0.1, &[2.0, 1.0]);
+        assert_near(&values, &[0.92, 0.92 - second()]);
+        assert_near(&[kept(&state, MEAN), kept(&state, SQUARE)], &[1.0, 1.0]);
+        assert_eq!(state.numbers["step"], 2.0);
+        assert_eq!(state.tensors.len(), 2);
+    }
+
+    #[test]
+    fn weight_decay_joins_the_gradient() {
+        let adam = AdamConfig {
+            weight_decay: 1.0,
+            ..PLAIN
+        };
+        // 1 + 1 · 1 = 2 and 0.08 + 1 · 0.92 = 1: the gradients of the test above.
+        let (values, _) = descend(adam.build().unwrap(), 0.1, &[1.0, 0.08]);
+        assert_near(&values, &[0.92, 0.92 - second()]);
+    }
+
+    #[test]
+    fn amsgrad_keeps_the_largest_square() {
+        let adam = AdamConfig {
+            amsgrad: true,
+            ..PLAIN
+        };
+        // g = 0: m = 0.5, v = 0.75, but v̂ = 1.
+        let (values, state) = descend(adam.build().unwrap(), 0.1, &[2.0, 0.0]);
+        assert_near(&values, &[0.92, 0.92 - 0.5 * second()]);
+        assert_near(
+            &[kept(&state, SQUARE), kept(&state, MAX_SQUARE)],
+            &[0.75, 1.0],
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! `sgd`: stochastic gradient descent with momentum.
+//!
+//! ```text
+//! g ← gradient + weight_decay · θ
+//! b ← g                                         at the first step with momentum
+//! b ← momentum · b + (1 - dampening) · g        later
+//! g ← g + momentum · b   if nesterov,   else b
+//! θ ← θ - lr · g
+//! ```
+//!
+//! Sources: Sutskever et al., "On the importance of initialization and momentum in deep learning",
+//! ICML 2013, equations 1 to 4, in the form of the reference, PyTorch's `torch.optim.SGD`: the
+//! learning rate is outside the buffer.
+//!
+//! Differs from burn's: `dampening` is 0 by default (burn: 0.1), Nesterov with dampening is refused,
+//! and momentum can follow the schedule.
+
+use burn::tensor::Tensor;
+use firebrick_core::ConfigError;
+use firebrick_core::error::{check, check_not_negative};
+use firebrick_core::update::ParameterState;
+use serde::{Deserialize, Serialize};
+
+use crate::rule::{Moment, PerTensor, Rule, StateNames};
+
+/// The name in spec strings.
+pub const NAME: &str = "sgd";
+
+const BUFFER: &str = "momentum_buffer";
+
+/// Configuration of [`Sgd`].
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `lr` | 1e-3 | finite, ≥ 0 |
+/// | `momentum` | 0 | [0, 1) |
+/// | `dampening` | 0 | [0, 1] |
+/// | `weight_decay` | 0 | finite, ≥ 0 |
+/// | `nesterov` | false | needs momentum and no dampening |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SgdConfig {
+    /// Base learning rate; [`crate::plan()`] hands it to the schedule.
+    pub lr: f64,
+    /// Share of the buffer that is kept at each step.
+    pub momentum: f64,
+    /// Share of the gradient that stays out of the buffer.
+    pub dampening: f64,
+    /// L2 penalty: adds `weight_decay · θ` to the gradient.
+    pub weight_decay: f64,
+    /// Looks ahead along the buffer.
+    pub nesterov: bool,
+}
+
+impl Default for SgdConfig {
+    fn default() -> Self {
+        Self {
+            lr: 1e-3,
+            momentum: 0.0,
+            dampening: 0.0,
+            weight_decay: 0.0,
+            nesterov: false,
+        }
+    }
+}
+
+impl SgdConfig {
+    /// The optimizer, without state.
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`] naming the field; [`ConfigError::Conflict`] for Nesterov without
+    /// momentum or with dampening.
+    pub fn build(&self) -> Result<PerTensor<Sgd>, ConfigError> {
+        check_not_negative(NAME, "lr", self.lr)?;
+        check(NAME, "momentum", self.momentum, 0.0..1.0)?;
+        check(NAME, "dampening", self.dampening, 0.0..=1.0)?;
+        check_not_negative(NAME, "weight_decay", self.weight_decay)?;
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            return Err(ConfigError::Conflict(format!(
+                "sgd: nesterov = true needs momentum above 0 and dampening = 0, but they are {} and {}",
+                self.momentum, self.dampening
+            )));
+        }
+        Ok(PerTensor::new(Sgd(self.clone())))
+    }
+}
+
+/// The rule; see the [module](self).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sgd(SgdConfig);
+
+impl Rule for Sgd {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn state(&self) -> StateNames {
+        // Without momentum of its own there is a buffer only when the schedule brings momentum.
+        let (tensors, optional): (&[_], &[_]) = if self.0.momentum == 0.0 {
+            (&[], &[BUFFER])
+        } else {
+            (&[BUFFER], &[])
+        };
+        StateNames {
+            tensors,
+            optional,
+            numbers: &[],
+        }
+    }
+
+    fn step(
+        &self,
+        now: Moment,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        state: &mut ParameterState,
+    ) -> Tensor<1> {
+        let decay = self.0.weight_decay * now.weight_decay;
+        let gradient = if decay == 0.0 {
+            gradient
+        } else {
+            gradient + value.clone() * decay
+        };
+        let momentum = now.momentum.unwrap_or(self.0.momentum);
+        if momentum == 0.0 && self.0.momentum == 0.0 {
+            return value - gradient * now.lr;
+        }
+        let buffer = match state.tensors.remove(BUFFER) {
+            Some(buffer) => buffer * momentum + gradient.clone() * (1.0 - self.0.dampening),
+            None => gradient.clone(),
+        };
+        state.tensors.insert(BUFFER.into(), buffer.clone());
+        let direction = if self.0.nesterov {
+            gradient + buffer * momentum
+        } else {
+            buffer
+        };
+        value - direction * now.lr
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::tests::{assert_near, descend, kept};
+
+    #[test]
+    fn two_steps_by_hand() {
+        let sgd = SgdConfig {
+            momentum: 0.9,
+            dampening: 0.5,
+            weight_decay: 0.1,
+            ..SgdConfig::default()
+        };
+        // g = 1 + 0.1 · 1 = 1.1; b = 1.1; θ = 1 - 0.11.
+        // g = -2 + 0.1 · 0.89 = -1.911; b = 0.9 · 1.1 - 0.5 · 1.911 = 0.0345; θ = 0.89 - 0.00345.
+        let (values, state) = descend(sgd.build().unwrap(), 0.1, &[1.0, -2.0]);
+        assert_near(&values, &[0.89, 0.88655]);
+        assert_near(&[kept(&state, BUFFER)], &[0.0345]);
+    }
+
+    #[test]
+    fn two_nesterov_steps_by_hand() {
+        let sgd = SgdConfig {
+            momentum: 0.5,
+            nesterov: true,
+            ..SgdConfig::default()
+        };
+        // b = 1; direction 1 + 0.5 · 1. Then b = 0.5 - 2 = -1.5; direction -2 - 0.75.
+        let (values, state) = descend(sgd.build().unwrap(), 0.1, &[1.0, -2.0]);
+        assert_near(&values, &[0.85, 1.125]);
+        assert_near(&[kept(&state, BUFFER)], &[-1.5]);
+    }
+
+    #[test]
+    fn plain_steps_keep_no_buffer() {
+        let (values, state) = descend(SgdConfig::default().build().unwrap(), 0.1, &[1.0, -2.0]);
+        assert_near(&values, &[0.9, 1.1]);
+        assert!(state.tensors.is_empty());
+    }
+
+    #[test]
+    fn nesterov_needs_momentum_without_dampening() {
+        for (momentum, dampening) in [(0.0, 0.0), (0.9, 0.1)] {
+            let config = SgdConfig {
+                momentum,
+                dampening,
+                nesterov: true,
+                ..SgdConfig::default()
+            };
+            let error = config.build().unwrap_err().to_string();
+            assert!(
+                error.contains("nesterov") && error.contains("dampening"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Per-tensor rules: what most optimizers are. [`Rule`] changes one tensor; [`PerTensor`] makes an
+//! [`Update`] of all parameters of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::tensor::{Device, Tensor};
+use firebrick_core::parameters::{Gradients, Parameter, Parameters};
+use firebrick_core::update::{ParameterState, Reevaluate, Step, Update, UpdateError, UpdateState};
+
+/// The number that every stepped parameter keeps: how often it was stepped.
+const STEP: &str = "step";
+
+/// What a rule is told about its moment, for one tensor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// The learning rate, the group's factor included; finite.
+    pub lr: f64,
+    /// Multiplies the weight decay.
+    pub weight_decay: f64,
+    /// Stands in for the rule's momentum (Adam's `beta1`) where the schedule cycles it.
+    pub momentum: Option<f64>,
+    /// How often this tensor is stepped, this time included: 1 at the first.
+    pub step: u64,
+}
+
+/// What a rule keeps for a tensor once it has stepped it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateNames {
+    /// Tensors of the length of the parameter.
+    pub tensors: &'static [&'static str],
+    /// Such tensors that may be missing.
+    pub optional: &'static [&'static str],
+    /// Numbers. The count of steps is kept for every rule, as `step`, and not named here.
+    pub numbers: &'static [&'static str],
+}
+
+/// An optimizer that looks at one tensor at a time.
+///
+/// Scalars are f64 throughout; they are rounded once, where they meet the tensor.
+pub trait Rule: Send {
+    /// The name in spec strings.
+    fn name(&self) -> &'static str;
+
+    /// What is kept for a tensor.
+    fn state(&self) -> StateNames;
+
+    /// The new value of one tensor. `state` holds nothing of the rule's before the first step.
+    ///
+    /// # Shapes
+    /// `value`, `gradient` and the result are `[elements]`; one dtype, one device, no autodiff.
+    fn step(
+        &self,
+        now: Moment,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        state: &mut ParameterState,
+    ) -> Tensor<1>;
+}
+
+/// An [`Update`] that applies a [`Rule`] to each parameter.
+///
+/// A parameter without a gradient, or whose group has learning rate 0, is left alone together with
+/// its state. A base rate of 0 is another thing: the state moves on and the values stay.
+#[derive(Debug, Clone)]
+pub struct PerTensor<R> {
+    rule: R,
+    /// An entry for every parameter seen, empty until it is stepped, so that a lost one is missed.
+    parameters: BTreeMap<String, ParameterState>,
+}
+
+impl<R: Rule> PerTensor<R> {
+    /// Without any state.
+    pub fn new(rule: R) -> Self {
+        Self {
+            rule,
+            parameters: BTreeMap::new(),
+        }
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &R {
+        &self.rule
+    }
+
+    fn failed(&self, reason: String) -> UpdateError {
+        UpdateError::Failed {
+            name: self.rule.name().into(),
+            reason,
+        }
+    }
+
+    fn step_one(
+        &mut self,
+        step: &Step<'_>,
+        index: usize,
+        parameter: Parameter,
+        gradient: Option<Tensor<1>>,
+    ) -> Result<Parameter, UpdateError> {
+        let group = step.group(index);
+        let (lr, path) = (step.lr * group.lr, &parameter.path);
+        if !lr.is_finite() {
+            return Err(self.failed(format!("the learning rate of `{path}` is {lr}")));
+        }
+        let state = match self.parameters.get_mut(path) {
+            Some(state) => state,
+            None => self.parameters.entry(path.clone()).or_default(),
+        };
+        let (Some(gradient), true) = (gradient, group.lr != 0.0) else {
+            return Ok(parameter);
+        };
+        let [elements] = parameter.value.dims();
+        let other = |(_, tensor): &(_, &Tensor<1>)| tensor.dims() != [elements];
+        if let Some((what, tensor)) = state.tensors.iter().find(other) {
+            let [found] = tensor.dims();
+            return Err(UpdateError::State(format!(
+                "`{path}` has {elements} elements, but its {what} has {found}"
+            )));
+        }
+        let count = state.numbers.entry(STEP.into()).or_insert(0.0);
+        *count += 1.0;
+        let now = Moment {
+            lr,
+            weight_decay: group.weight_decay,
+            momentum: step.momentum,
+            step: *count as u64,
+        };
+        let value = self.rule.step(now, parameter.value, gradient, state);
+        Ok(Parameter { value, ..parameter })
+    }
+
+    /// Whether the state of one parameter is empty or just what the rule keeps.
+    fn check(&self, path: &str, state: &ParameterState) -> Result<(), String> {
+        if state.tensors.is_empty() && state.numbers.is_empty() {
+            return Ok(());
+        }
+        let (rule, names) = (self.rule.name(), self.rule.state());
+        let wanted_numbers = || names.numbers.iter().chain(&[STEP]);
+        let lacks = |what: &str| Err(format!("`{path}` lacks the {what} that {rule} keeps"));
+        let tensors = &state.tensors;
+        if let Some(what) = names
+            .tensors
+            .iter()
+            .find(|what| !tensors.contains_key(**what))
+        {
+            return lacks(what);
+        }
+        if let Some(what) = wanted_numbers().find(|what| !state.numbers.contains_key(**what)) {
+            return lacks(what);
+        }
+        let surplus_tensor = tensors.keys().find(|what| {
+            let what = what.as_str();
+            !names.tensors.contains(&what) && !names.optional.contains(&what)
+        });
+        let surplus_number = state
+            .numbers
+            .keys()
+            .find(|what| !wanted_numbers().any(|wanted| wanted == what));
+        if let Some(what) = surplus_tensor.or(surplus_number) {
+            return Err(format!(
+                "`{path}` has {what}, which {rule} does not keep with these settings"
+            ));
+        }
+        if let Some((what, number)) = state.numbers.iter().find(|(_, n)| !n.is_finite()) {
+            return Err(format!("`{path}` has {what} = {number}"));
+        }
+        let mut lengths = tensors
+            .iter()
+            .map(|(what, tensor)| (what, tensor.dims()[0]));
+        if let Some((first, length)) = lengths.next()
+            && let Some((other, found)) = lengths.find(|(_, found)| *found != length)
+        {
+            return Err(format!(
+                "`{path}` has {length} elements in {first}, but {found} in {other}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_all(&self, state: &UpdateState, paths: &[String]) -> Result<(), String> {
+        let name = self.rule.name();
+        if state.name != name {
+            return Err(format!(
+                "{} wrote it, but the optimizer is {name}",
+                state.name
+            ));
+        }
+        // Before the first update there is no entry at all.
+        if state.parameters.is_empty() {
+            return Ok(());
+        }
+        let wanted: BTreeSet<_> = paths.iter().collect();
+        if let Some(path) = wanted
+            .iter()
+            .find(|path| !state.parameters.contains_key(**path))
+        {
+            return Err(format!("it has nothing for the parameter `{path}`"));
+        }
+        if let Some(path) = state.parameters.keys().find(|path| !wanted.contains(path)) {
+            return Err(format!(
+                "it has the parameter `{path}`, which the model does not train"
+            ));
+        }
+        state
+            .parameters
+            .iter()
+            .try_for_each(|(path, state)| self.check(path, state))
+    }
+}
+
+impl<R: Rule> Update for PerTensor<R> {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn step(
+        &mut self,
+        step: &Step<'_>,
+        parameters: Parameters,
+        gradients: Gradients,
+        _reevaluate: &mut Reevaluate<'_>,
+    ) -> Result<Parameters, UpdateError> {
+        let (Parameters(parameters), Gradients(gradients)) = (parameters, gradients);
+        if parameters.len() != gradients.len() {
+            return Err(self.failed(format!(
+                "there are {} parameters, but {} gradients",
+                parameters.len(),
+                gradients.len()
+            )));
+        }
+        let pairs = parameters.into_iter().zip(gradients).enumerate();
+        pairs
+            .map(|(index, (parameter, gradient))| self.step_one(step, index, parameter, gradient))
+            .collect::<Result<_, _>>()
+            .map(Parameters)
+    }
+
+    fn state(&self) -> UpdateState {
+        UpdateState {
+            name: self.rule.name().into(),
+            parameters: self.parameters.clone(),
+        }
+    }
+
+    /// The tensors of one parameter must agree in length; that they agree with the parameter is
+    /// checked where it is known, at the next step.
+    fn load_state(
+        &mut self,
+        state: UpdateState,
+        paths: &[String],
+        device: &Device,
+    ) -> Result<(), UpdateError> {
+        self.check_all(&state, paths).map_err(UpdateError::State)?;
+        let device = device.clone().without_autodiff();
+        let moved = |state: ParameterState| ParameterState {
+            tensors: state
+                .tensors
+                .into_iter()
+                .map(|(what, tensor)| (what, tensor.without_autodiff().to_device(&device)))
+                .collect(),
+            numbers: state.numbers,
+        };
+        self.parameters = state
+            .parameters
+            .into_iter()
+            .map(|(path, state)| (path, moved(state)))
+            .collect();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use burn::tensor::{DType, TensorData};
+
+    use super::*;
+
+    /// Steps one parameter of one f64 value on flex, and gives its values and its last state.
+    pub(crate) fn descend<R: Rule>(
+        mut update: PerTensor<R>,
+        lr: f64,
+        gradients: &[f64],
+    ) -> (Vec<f64>, ParameterState) {
+        let device = firebrick_core::device("flex").unwrap();
+        let tensor =
+            |value: f64| Tensor::<1>::from_data(TensorData::from([value]), (&device, DType::F64));
+        let mut value = tensor(1.0);
+        let mut values = Vec::new();
+        for (index, gradient) in gradients.iter().enumerate() {
+            let parameter = Parameter {
+                path: "p".into(),
+                shape: vec![1],
+                value,
+            };
+            let step = Step {
+                index: index as u64,
+                lr,
+                momentum: None,
+                groups: &[],
+            };
+            let gradients = Gradients(vec![Some(tensor(*gradient))]);
+            let mut no_search = |_: &Parameters| panic!("no rule here looks ahead");
+            let updated = update.step(
+                &step,
+                Parameters(vec![parameter]),
+                gradients,
+                &mut no_search,
+            );
+            value = updated.unwrap().0.remove(0).value;
+            values.push(value.clone().into_scalar::<f64>());
+        }
+        (values, update.parameters["p"].clone())
+    }
+
+    /// Compares what was computed by hand.
+    pub(crate) fn assert_near(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-14,
+                "{found} is not {expected}"
+            );
+        }
+    }
+
+    /// The single element of a state tensor.
+    pub(crate) fn kept(state: &ParameterState, what: &str) -> f64 {
+        state.tensors[what].clone().into_scalar::<f64>()
+    }
+}

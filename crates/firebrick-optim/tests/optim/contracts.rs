@@ -1,0 +1,450 @@
+//! What every optimizer and every schedule promises, whatever its name.
+
+use burn::tensor::{DType, Device};
+use firebrick_core::length::RunLength;
+use firebrick_core::spec::{Spec, Value};
+use firebrick_core::update::{GroupFactors, ParameterState, Update, UpdateState};
+use firebrick_optim::{optimizer, schedule};
+
+use super::{Now, build, parameters, tensor, values};
+
+/// Every optimizer, plain and with its options.
+const OPTIMIZERS: [&str; 8] = [
+    "sgd",
+    "sgd(momentum=0.9, dampening=0.1, weight_decay=0.1)",
+    "sgd(momentum=0.9, nesterov=true)",
+    "adam",
+    "adam(amsgrad=true, weight_decay=0.1)",
+    "adamw",
+    "adamw(amsgrad=true)",
+    "adamw(beta1=0)",
+];
+
+const SCHEDULES: [&str; 6] = [
+    "constant",
+    "cosine",
+    "cosine(steps=30, min_lr=1e-5)",
+    "one_cycle",
+    "one_cycle(steps=50%, three_phase=true, anneal=linear)",
+    "warmup(1ep, then=cosine)",
+];
+
+const RUN: RunLength = RunLength {
+    updates: 100,
+    updates_per_epoch: 10,
+};
+
+/// The devices of this machine.
+fn devices() -> Vec<(&'static str, Device)> {
+    let found = ["flex", "ndarray", "wgpu"].map(|name| match firebrick_core::device(name) {
+        Ok(device) => Some((name, device)),
+        Err(error) => {
+            println!("SKIPPED: {error}");
+            None
+        }
+    });
+    found.into_iter().flatten().collect()
+}
+
+/// Gradients that change from step to step, for parameters of 5 and 3 elements.
+fn gradients(step: usize) -> [Vec<f64>; 2] {
+    let entry = |index: usize| ((step * 7 + index * 3) as f64).sin() / (1 + step) as f64;
+    [(0..5).map(entry).collect(), (5..8).map(entry).collect()]
+}
+
+/// Steps two parameters from step `from` to `to` and gives their values.
+fn train(
+    update: &mut dyn Update,
+    start: [Vec<f64>; 2],
+    steps: std::ops::Range<usize>,
+    device: &Device,
+    now: Now<'_>,
+) -> [Vec<f64>; 2] {
+    let mut state = parameters(start.map(|values| tensor(&values, device, DType::F32)));
+    for step in steps {
+        let gradients = gradients(step).map(|values| Some(tensor(&values, device, DType::F32)));
+        state = now.step(update, state, gradients.to_vec());
+    }
+    [values(&state.0[0].value), values(&state.0[1].value)]
+}
+
+fn start() -> [Vec<f64>; 2] {
+    [vec![1.0, -0.5, 0.25, 0.0, 2.0], vec![0.125, -1.0, 0.5]]
+}
+
+fn flex() -> Device {
+    firebrick_core::device("flex").unwrap()
+}
+
+fn paths() -> Vec<String> {
+    vec!["p0".into(), "p1".into()]
+}
+
+#[test]
+fn every_unit_is_tried_here() {
+    for entry in optimizer::REGISTRY.entries {
+        assert!(OPTIMIZERS.contains(&entry.name), "{}", entry.name);
+    }
+    for entry in schedule::REGISTRY.entries {
+        assert!(
+            SCHEDULES.iter().any(|spec| spec.starts_with(entry.name)),
+            "{}",
+            entry.name
+        );
+    }
+}
+
+#[test]
+fn rate_zero_is_the_identity_and_another_rate_is_not() {
+    for spec in OPTIMIZERS {
+        let still = train(&mut *build(spec), start(), 0..5, &flex(), Now::at(0.0));
+        assert_eq!(still, start(), "{spec}");
+        let moved = train(&mut *build(spec), start(), 0..5, &flex(), Now::at(0.01));
+        for (moved, start) in moved.iter().flatten().zip(start().iter().flatten()) {
+            assert_ne!(moved, start, "{spec}");
+        }
+    }
+}
+
+#[test]
+fn every_device_steps_alike_and_keeps_device_and_dtype() {
+    for spec in OPTIMIZERS {
+        let reference = train(&mut *build(spec), start(), 0..10, &flex(), Now::at(0.01));
+        for (name, device) in devices() {
+            let found = train(&mut *build(spec), start(), 0..10, &device, Now::at(0.01));
+            for (found, expected) in found.iter().flatten().zip(reference.iter().flatten()) {
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{spec} on {name}: {found} {expected}"
+                );
+            }
+            let dtypes = if name == "wgpu" {
+                vec![DType::F32]
+            } else {
+                vec![DType::F32, DType::F64]
+            };
+            for dtype in dtypes {
+                let mut update = build(spec);
+                let [first, _] = start().map(|values| tensor(&values, &device, dtype));
+                let gradient = Some(tensor(&gradients(0)[0], &device, dtype));
+                let stepped = Now::at(0.1).step(&mut *update, parameters([first]), vec![gradient]);
+                let value = &stepped.0[0].value;
+                assert_eq!(
+                    (value.dtype(), value.device()),
+                    (dtype, device.clone()),
+                    "{spec}"
+                );
+                let state = update.state().parameters.remove("p0").unwrap();
+                for (what, tensor) in state.tensors {
+                    let found = (tensor.dtype(), tensor.device());
+                    assert_eq!(found, (dtype, device.clone()), "{spec} {what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_are_finite_for_every_finite_gradient() {
+    for spec in OPTIMIZERS {
+        for scale in [0.0, 1e-38, 1e-20, 1e20, 1e30] {
+            let mut update = build(spec);
+            let mut state = parameters([tensor(&start()[0], &flex(), DType::F32)]);
+            for step in 0..5 {
+                let gradient: Vec<_> = gradients(step)[0].iter().map(|g| g * scale).collect();
+                let gradient = Some(tensor(&gradient, &flex(), DType::F32));
+                state = Now::at(1e-3).step(&mut *update, state, vec![gradient]);
+                let found = values(&state.0[0].value);
+                assert!(
+                    found.iter().all(|value| value.is_finite()),
+                    "{spec} {scale}: {found:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one() {
+    for spec in OPTIMIZERS {
+        let now = Now::at(0.01);
+        let whole = train(&mut *build(spec), start(), 0..7, &flex(), now);
+        for (name, device) in devices() {
+            let mut first = build(spec);
+            let middle = train(&mut *first, start(), 0..3, &flex(), now);
+            let mut second = build(spec);
+            second
+                .load_state(first.state(), &paths(), &device.clone().autodiff())
+                .unwrap();
+            let resumed = train(&mut *second, middle.clone(), 3..7, &device, now);
+            if name == "flex" {
+                assert_eq!(resumed, whole, "{spec}");
+            }
+            for (resumed, whole) in resumed.iter().flatten().zip(whole.iter().flatten()) {
+                assert!(
+                    (resumed - whole).abs() < 1e-5,
+                    "{spec}, from flex to {name}"
+                );
+            }
+            if !first.state().parameters["p0"].tensors.is_empty() {
+                let forgetful = train(&mut *build(spec), middle, 3..7, &flex(), now);
+                assert_ne!(forgetful, whole, "{spec}: the state does not matter");
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_scale_the_rate_and_the_decay() {
+    let groups = |lr, weight_decay| [GroupFactors { lr, weight_decay }; 2];
+    for spec in OPTIMIZERS {
+        let with = |lr, groups: &[GroupFactors]| {
+            let now = Now {
+                groups,
+                ..Now::at(lr)
+            };
+            train(&mut *build(spec), start(), 0..4, &flex(), now)
+        };
+        assert_eq!(with(0.02, &groups(0.5, 1.0)), with(0.01, &[]), "{spec}");
+        let plain = with(0.01, &groups(1.0, 0.0));
+        let name = spec.split('(').next().unwrap();
+        let decays = spec.contains("weight_decay") || name == "adamw";
+        assert_eq!(plain != with(0.01, &[]), decays, "{spec}");
+    }
+    let still = [
+        GroupFactors {
+            lr: 0.0,
+            weight_decay: 1.0,
+        },
+        GroupFactors::default(),
+    ];
+    for spec in OPTIMIZERS {
+        let mut update = build(spec);
+        let now = Now {
+            groups: &still,
+            ..Now::at(0.01)
+        };
+        let [first, second] = train(&mut *update, start(), 0..3, &flex(), now);
+        assert_eq!(first, start()[0], "{spec}");
+        assert_ne!(second, start()[1], "{spec}");
+        let state = update.state();
+        assert!(
+            state.parameters["p0"].tensors.is_empty() && state.parameters["p0"].numbers.is_empty()
+        );
+        assert_eq!(state.parameters["p1"].numbers["step"], 3.0);
+        // A parameter that was never stepped resumes as such.
+        build(spec).load_state(state, &paths(), &flex()).unwrap();
+    }
+}
+
+#[test]
+fn a_parameter_without_gradient_is_left_alone() {
+    for spec in OPTIMIZERS {
+        let mut update = build(spec);
+        let both = parameters(start().map(|values| tensor(&values, &flex(), DType::F32)));
+        let gradient = Some(tensor(&gradients(0)[1], &flex(), DType::F32));
+        let stepped = Now::at(0.01).step(&mut *update, both, vec![None, gradient]);
+        assert_eq!(values(&stepped.0[0].value), start()[0], "{spec}");
+        assert_ne!(values(&stepped.0[1].value), start()[1], "{spec}");
+        assert!(update.state().parameters["p0"].numbers.is_empty(), "{spec}");
+    }
+}
+
+#[test]
+fn a_cycled_momentum_stands_in_for_the_optimizers_own() {
+    for (spec, same) in [
+        ("sgd", "sgd(momentum=0.5)"),
+        ("sgd(momentum=0.9)", "sgd(momentum=0.5)"),
+        ("adam", "adam(beta1=0.5)"),
+        ("adamw", "adamw(beta1=0.5)"),
+    ] {
+        let now = Now {
+            momentum: Some(0.5),
+            ..Now::at(0.01)
+        };
+        let cycled = train(&mut *build(spec), start(), 0..4, &flex(), now);
+        let own = |spec| train(&mut *build(spec), start(), 0..4, &flex(), Now::at(0.01));
+        assert_eq!(cycled, own(same), "{spec}");
+        assert_ne!(cycled, own(spec), "{spec}");
+    }
+}
+
+#[test]
+fn states_that_do_not_fit_are_refused_by_name() {
+    let stepped = |spec: &str| {
+        let mut update = build(spec);
+        train(&mut *update, start(), 0..2, &flex(), Now::at(0.01));
+        update.state()
+    };
+    let edit = |change: &dyn Fn(&mut UpdateState)| {
+        let mut state = stepped("adam");
+        change(&mut state);
+        state
+    };
+    let first = |change: &dyn Fn(&mut ParameterState)| {
+        edit(&|state| change(state.parameters.get_mut("p0").unwrap()))
+    };
+    let short = tensor(&[1.0], &flex(), DType::F32);
+    for (state, needles) in [
+        (stepped("adamw"), ["adamw wrote it", "is adam"]),
+        (
+            edit(&|state| drop(state.parameters.remove("p1"))),
+            ["nothing for", "`p1`"],
+        ),
+        (
+            edit(&|state| {
+                drop(
+                    state
+                        .parameters
+                        .insert("head".into(), ParameterState::default()),
+                )
+            }),
+            ["`head`", "does not train"],
+        ),
+        (
+            first(&|state| drop(state.tensors.remove("exp_avg"))),
+            ["`p0` lacks", "exp_avg"],
+        ),
+        (
+            first(&|state| drop(state.numbers.remove("step"))),
+            ["`p0` lacks", "step"],
+        ),
+        (
+            first(&|state| state.tensors.clear()),
+            ["`p0` lacks", "exp_avg"],
+        ),
+        (
+            first(&|state| drop(state.tensors.insert("max_exp_avg_sq".into(), short.clone()))),
+            ["`p0` has max_exp_avg_sq", "does not keep"],
+        ),
+        (
+            first(&|state| drop(state.numbers.insert("mu".into(), 1.0))),
+            ["`p0` has mu", "does not keep"],
+        ),
+        (
+            first(&|state| drop(state.numbers.insert("step".into(), f64::NAN))),
+            ["`p0` has step", "NaN"],
+        ),
+        (
+            first(&|state| drop(state.tensors.insert("exp_avg".into(), short.clone()))),
+            ["`p0` has 1 elements in exp_avg", "5 in exp_avg_sq"],
+        ),
+    ] {
+        let mut update = build("adam");
+        let end = train(&mut *update, start(), 0..2, &flex(), Now::at(0.01));
+        let error = update
+            .load_state(state, &paths(), &flex())
+            .unwrap_err()
+            .to_string();
+        for needle in needles {
+            assert!(error.contains(needle), "{error}");
+        }
+        // Nothing has changed.
+        let mut untouched = build("adam");
+        let whole = train(&mut *untouched, start(), 0..4, &flex(), Now::at(0.01));
+        assert_eq!(
+            train(&mut *update, end, 2..4, &flex(), Now::at(0.01)),
+            whole
+        );
+    }
+}
+
+#[test]
+fn a_state_of_another_length_fails_at_the_next_step_by_name() {
+    let mut update = build("adam");
+    train(&mut *update, start(), 0..2, &flex(), Now::at(0.01));
+    let [_, short] = start();
+    let swapped = parameters([tensor(&short, &flex(), DType::F32)]);
+    let gradients = firebrick_core::parameters::Gradients(vec![Some(swapped.0[0].value.clone())]);
+    let step = firebrick_core::update::Step {
+        index: 2,
+        lr: 0.1,
+        momentum: None,
+        groups: &[],
+    };
+    let error = update
+        .step(&step, swapped, gradients, &mut |_| panic!("no search"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("`p0` has 3 elements, but its exp_avg has 5"),
+        "{error}"
+    );
+}
+
+/// Every field of every unit, set to values that none allows.
+fn bad_fields<B>(
+    registry: &firebrick_core::registry::Registry<B>,
+    build: impl Fn(&Spec) -> Result<(), firebrick_core::ConfigError>,
+) {
+    for entry in registry.entries {
+        for (field, _) in (entry.fields)() {
+            for bad in [f64::NAN, f64::INFINITY, -1.0] {
+                let spec = Spec::new(entry.name).with(&field, Value::Number(bad));
+                let Err(error) = build(&spec) else {
+                    panic!("{spec} was taken");
+                };
+                let error = error.to_string();
+                assert!(
+                    error.contains(&format!("{}: {field}", entry.name)),
+                    "{spec}: {error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_out_of_range_are_named() {
+    bad_fields(&optimizer::REGISTRY, |spec| {
+        (optimizer::REGISTRY.find(spec)?.build)(spec).map(drop)
+    });
+    bad_fields(&schedule::REGISTRY, |spec| {
+        let outlook = schedule::Outlook::new(RUN, 0.1);
+        (schedule::REGISTRY.find(spec)?.build)(spec, &outlook).map(drop)
+    });
+    for spec in [
+        "adam(beta1=1)",
+        "adam(beta2=1)",
+        "adamw(eps=0)",
+        "sgd(momentum=1)",
+    ] {
+        let spec: Spec = spec.parse().unwrap();
+        assert!(
+            (optimizer::REGISTRY.find(&spec).unwrap().build)(&spec).is_err(),
+            "{spec}"
+        );
+    }
+}
+
+#[test]
+fn canonical_specs_build_themselves_again() {
+    for text in OPTIMIZERS {
+        let spec: Spec = text.parse().unwrap();
+        let entry = optimizer::REGISTRY.find(&spec).unwrap();
+        let canonical = (entry.build)(&spec).unwrap().spec;
+        let reread: Spec = canonical.to_string().parse().unwrap();
+        assert_eq!((entry.build)(&reread).unwrap().spec, canonical);
+    }
+}
+
+#[test]
+fn schedules_are_total_and_hold_their_last_value() {
+    for text in SCHEDULES {
+        let sgd = Spec::new("sgd");
+        let plan = firebrick_optim::plan(&sgd, &text.parse().unwrap(), Some(0.1), RUN).unwrap();
+        let schedule = &plan.schedule;
+        let far = [u64::from(u32::MAX), 1 << 53, u64::MAX - 1, u64::MAX];
+        for step in (0..300).chain(far) {
+            let lr = schedule.lr(step);
+            assert!(
+                lr.is_finite() && (0.0..=0.1 + 1e-15).contains(&lr),
+                "{text} {step}: {lr}"
+            );
+            if step >= RUN.updates {
+                assert_eq!(lr, schedule.lr(RUN.updates), "{text} {step}");
+                assert!(!schedule.ends_cycle(step), "{text} {step}");
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Dropout and image augmentation of Firebrick.
+//!
+//! [`Dropout`] is a layer for any burn model; [`augment`] holds the random changes of training
+//! images, by name: `pad_crop(4) | hflip`.
+
+pub mod augment;
+pub mod dropout;
+
+pub use dropout::{Dropout, DropoutConfig};

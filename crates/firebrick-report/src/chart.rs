@@ -1,0 +1,390 @@
+//! A chart of curves, as data and as SVG.
+
+use crate::axis::{Axis, Ruler, drawable};
+use crate::svg::{self, dot, label, line, polyline, series_class};
+use crate::text::{number, shorten, width};
+
+/// How a series is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tone {
+    /// A full line.
+    #[default]
+    Line,
+    /// A thin, pale line, for raw values behind a smoothed line.
+    Faint,
+}
+
+/// One curve.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Series {
+    /// Its name, written beside its last point; none when empty.
+    pub label: String,
+    /// `(x, y)` in order of x; a value that is not finite leaves a gap.
+    pub points: Vec<(f64, f64)>,
+    /// Number of its colour. There are eight; after them, they come again dashed.
+    pub colour: usize,
+    /// How it is drawn.
+    pub tone: Tone,
+}
+
+/// A place on the x axis worth pointing at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// Where.
+    pub x: f64,
+    /// What is there.
+    pub label: String,
+}
+
+/// Curves over a common axis.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Chart {
+    /// What the chart shows, y axis included: `Loss`.
+    pub title: String,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis; its label is used for screen readers, readers see the title.
+    pub y: Axis,
+    /// The curves; later ones lie on top.
+    pub series: Vec<Series>,
+    /// Places to point at.
+    pub marks: Vec<Mark>,
+}
+
+/// The chart as an SVG document of its own, light or dark as the reader's system is.
+///
+/// ```
+/// use firebrick_report::{Axis, Chart, Series, Unit, curves_svg};
+/// let svg = curves_svg(&Chart {
+///     title: "Loss".into(),
+///     x: Axis::new("epoch", Unit::Whole),
+///     y: Axis::new("loss", Unit::Number),
+///     series: vec![Series { label: "train".into(), points: vec![(1.0, 2.3), (2.0, 0.4)], ..Series::default() }],
+///     marks: vec![],
+/// });
+/// assert!(svg.starts_with("<svg") && svg.contains("train"));
+/// ```
+#[must_use]
+pub fn curves_svg(chart: &Chart) -> String {
+    svg::document(&chart.svg(), &chart.title)
+}
+
+const WIDTH: f64 = 460.0;
+const TOP: f64 = 34.0;
+const PLOT_HEIGHT: f64 = 196.0;
+const BELOW: f64 = 40.0;
+const LABEL_GAP: f64 = 13.5;
+/// Curves with at most this many points get a dot with a tooltip at each.
+const DOTTED: usize = 40;
+
+impl Chart {
+    /// The chart as an `<svg>` element that relies on the page for its style.
+    pub(crate) fn svg(&self) -> String {
+        let height = PLOT_HEIGHT.max(LABEL_GAP * self.labels().count() as f64);
+        let size = [WIDTH, TOP + height + BELOW];
+        let mut body = label("head", 0.0, 14.0, "start", &self.title);
+        let points = || self.series.iter().flat_map(|series| drawn(&series.points));
+        let x = Ruler::new(&self.x, points().map(|(x, _)| x), 6, false);
+        let y = Ruler::new(&self.y, points().map(|(_, y)| y), 5, true);
+        if let (Some(x), Some(y)) = (x, y) {
+            let plot = Plot::new(self, x, y, height);
+            body += &plot.axes(self);
+            for mark in &self.marks {
+                body += &plot.mark(mark);
+            }
+            for series in &self.series {
+                body += &plot.series(series);
+            }
+            body += &plot.rings(self);
+            body += &plot.names(self);
+        } else {
+            let middle = [WIDTH / 2.0, TOP + height / 2.0];
+            body += &label(
+                "none",
+                middle[0],
+                middle[1],
+                "middle",
+                "no finite value to draw",
+            );
+        }
+        svg::picture("chart", size, &self.title, &self.description(), &body)
+    }
+
+    /// What had to be left out, in words, if anything was.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        let mut odd = self
+            .series
+            .iter()
+            .filter(|series| !series.label.is_empty())
+            .flat_map(|series| &series.points)
+            .filter(|(x, y)| !(drawable(*x) && drawable(*y)));
+        let (first, _) = odd.next()?;
+        let others = odd.count();
+        let place = format!("{} {}", self.x.label, whole(*first));
+        Some(match others {
+            0 => format!("The value at {place} is not finite and is left out."),
+            _ => format!(
+                "{} values are not finite and are left out, the first at {place}.",
+                others + 1
+            ),
+        })
+    }
+
+    fn labels(&self) -> impl Iterator<Item = &Series> {
+        self.series
+            .iter()
+            .filter(|series| !series.label.is_empty() && drawn(&series.points).next().is_some())
+    }
+
+    fn description(&self) -> String {
+        let sentence = |series: &Series| {
+            let (first, last) = (drawn(&series.points).next()?, drawn(&series.points).last()?);
+            Some(format!(
+                "{name}: {y} {} at {x} {} and {} at {x} {}.",
+                number(first.1),
+                whole(first.0),
+                number(last.1),
+                whole(last.0),
+                name = series.label,
+                y = self.y.label,
+                x = self.x.label,
+            ))
+        };
+        let sentences: Vec<String> = self.labels().filter_map(sentence).collect();
+        sentences.join(" ")
+    }
+}
+
+/// The points that have a place on the chart.
+fn drawn(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    points
+        .iter()
+        .copied()
+        .filter(|(x, y)| drawable(*x) && drawable(*y))
+}
+
+/// A number that is most often an epoch or an update: without decimals if it has none.
+fn whole(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        format!("{value}")
+    } else {
+        number(value)
+    }
+}
+
+/// The area between the axes.
+struct Plot {
+    x: Ruler,
+    y: Ruler,
+    left: f64,
+    right: f64,
+    bottom: f64,
+}
+
+impl Plot {
+    fn new(chart: &Chart, x: Ruler, y: Ruler, height: f64) -> Self {
+        let widest = |texts: &mut dyn Iterator<Item = String>| {
+            texts.map(|text| width(&text, 12.0)).fold(0.0, f64::max)
+        };
+        let left = widest(&mut y.ticks.at.iter().map(|(_, text)| text.clone())) + 10.0;
+        let names = widest(&mut chart.labels().map(|series| shorten(&series.label, 20)));
+        let right = WIDTH - if names > 0.0 { names + 16.0 } else { 12.0 };
+        let bottom = TOP + height;
+        Self {
+            x: x.between(left, right),
+            y: y.between(bottom, TOP),
+            left,
+            right,
+            bottom,
+        }
+    }
+
+    fn place(&self, (x, y): (f64, f64)) -> [f64; 2] {
+        [self.x.at(x), self.y.at(y)]
+    }
+
+    fn axes(&self, chart: &Chart) -> String {
+        let mut out = String::new();
+        for (value, text) in &self.y.ticks.at {
+            let y = self.y.at(*value);
+            out += &line("rule", [self.left, y], [self.right, y]);
+            out += &label("tick", self.left - 6.0, y + 4.0, "end", text);
+        }
+        out += &line("axis", [self.left, self.bottom], [self.right, self.bottom]);
+        for (value, text) in &self.x.ticks.at {
+            let x = self.x.at(*value);
+            out += &line("axis", [x, self.bottom], [x, self.bottom + 4.0]);
+            out += &label("tick", x, self.bottom + 17.0, "middle", text);
+        }
+        let scale = if self.y.is_log() {
+            " · logarithmic"
+        } else {
+            ""
+        };
+        let text = format!("{}{scale}", chart.x.label);
+        out + &label("unit", self.right, self.bottom + 34.0, "end", &text)
+    }
+
+    fn mark(&self, mark: &Mark) -> String {
+        if !drawable(mark.x) {
+            return String::new();
+        }
+        let x = self.x.at(mark.x);
+        let room = self.right - x > width(&mark.label, 12.0) + 8.0;
+        let (at, anchor) = if room {
+            (x + 5.0, "start")
+        } else {
+            (x - 5.0, "end")
+        };
+        line("mark", [x, TOP - 6.0], [x, self.bottom])
+            + &label("unit", at, TOP - 2.0, anchor, &mark.label)
+    }
+
+    /// Unbroken stretches as lines, points without neighbours as dots.
+    fn series(&self, series: &Series) -> String {
+        let colours = series_class(series.colour);
+        let tone = match series.tone {
+            Tone::Line => "line",
+            Tone::Faint => "faint",
+        };
+        let dotted = series.tone == Tone::Line && series.points.len() <= DOTTED;
+        let mut out = String::new();
+        for run in series
+            .points
+            .split(|(x, y)| !(drawable(*x) && drawable(*y)))
+            .filter(|run| !run.is_empty())
+        {
+            let places: Vec<[f64; 2]> = run.iter().map(|point| self.place(*point)).collect();
+            if places.len() > 1 {
+                out += &polyline(&format!("{tone} {colours}"), &places);
+            }
+            if dotted || places.len() == 1 {
+                for ((x, y), place) in run.iter().zip(places) {
+                    let tooltip = format!("{} at {}", number(*y), whole(*x));
+                    out += &dot(&format!("dot {colours}"), place, 2.2, &tooltip);
+                }
+            }
+        }
+        out
+    }
+
+    /// Rings where curves pass a mark.
+    fn rings(&self, chart: &Chart) -> String {
+        let mut out = String::new();
+        for series in chart
+            .series
+            .iter()
+            .filter(|series| series.tone == Tone::Line)
+        {
+            let class = format!("ring {}", series_class(series.colour));
+            for point in drawn(&series.points) {
+                if chart.marks.iter().any(|mark| mark.x == point.0) {
+                    let tooltip = format!("{} at {}", number(point.1), whole(point.0));
+                    out += &dot(&class, self.place(point), 3.5, &tooltip);
+                }
+            }
+        }
+        out
+    }
+
+    /// The name of each curve beside its end, moved apart where they would overlap.
+    fn names(&self, chart: &Chart) -> String {
+        let mut ends: Vec<(&Series, [f64; 2])> = chart
+            .labels()
+            .filter_map(|series| Some((series, self.place(drawn(&series.points).last()?))))
+            .collect();
+        ends.sort_by(|a, b| a.1[1].total_cmp(&b.1[1]));
+        let wanted: Vec<f64> = ends.iter().map(|(_, [_, y])| *y).collect();
+        let places = apart(&wanted, LABEL_GAP, TOP, self.bottom);
+        let mut out = String::new();
+        for ((series, [x, y]), at) in ends.into_iter().zip(places) {
+            let colours = series_class(series.colour);
+            let near = self.right - x < 1.0 && (at - y).abs() < 2.0;
+            if !near {
+                let elbow = [[x + 3.0, y], [self.right, y], [self.right + 8.0, at]];
+                out += &polyline(&format!("lead {colours}"), &elbow);
+            }
+            let name = shorten(&series.label, 20);
+            let class = format!("name {colours}");
+            out += &label(&class, self.right + 10.0, at + 4.0, "start", &name);
+        }
+        out
+    }
+}
+
+/// `wanted`, sorted, moved at least `gap` apart and into `low..=high` as far as there is room.
+fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
+    let mut places = wanted.to_vec();
+    let mut least = low;
+    for place in &mut places {
+        *place = place.max(least);
+        least = *place + gap;
+    }
+    let mut most = high;
+    for place in places.iter_mut().rev() {
+        *place = place.min(most);
+        most = *place - gap;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::axis::Unit;
+
+    fn chart(points: Vec<(f64, f64)>) -> Chart {
+        Chart {
+            title: "Loss".into(),
+            x: Axis::new("epoch", Unit::Whole),
+            y: Axis::new("loss", Unit::Number),
+            series: vec![Series {
+                label: "train".into(),
+                points,
+                ..Series::default()
+            }],
+            marks: vec![Mark {
+                x: 2.0,
+                label: "best".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn gaps_break_the_line_and_are_told() {
+        let broken = chart(vec![
+            (1.0, 2.0),
+            (2.0, 1.0),
+            (3.0, f64::NAN),
+            (4.0, 0.5),
+            (5.0, f64::INFINITY),
+            (6.0, 0.4),
+            (7.0, 0.3),
+        ]);
+        let svg = broken.svg();
+        assert_eq!(svg.matches("<polyline class=\"line").count(), 2);
+        assert_eq!(svg.matches("class=\"dot").count(), 5);
+        assert_eq!(svg.matches("class=\"ring").count(), 1);
+        assert_eq!(
+            broken.left_out().unwrap(),
+            "2 values are not finite and are left out, the first at epoch 3."
+        );
+        assert!(chart(vec![(1.0, 2.0)]).left_out().is_none());
+    }
+
+    #[test]
+    fn one_point_is_a_dot_and_none_is_a_sentence() {
+        let one = chart(vec![(1.0, 2.0)]).svg();
+        assert!(one.contains("class=\"dot") && !one.contains("<polyline"));
+        let none = chart(vec![(1.0, f64::NAN)]).svg();
+        assert!(none.contains("no finite value to draw"));
+    }
+
+    #[test]
+    fn names_keep_their_distance() {
+        let places = apart(&[50.0, 51.0, 52.0, 99.0], 10.0, 0.0, 100.0);
+        assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= 10.0));
+        assert!(places[3] <= 100.0 && places[0] >= 0.0);
+        assert_eq!(apart(&[10.0, 90.0], 10.0, 0.0, 100.0), [10.0, 90.0]);
+    }
+}

@@ -1,0 +1,243 @@
+//! What was taken for what: the confusion matrix in numbers and words.
+
+use firebrick_core::run::RunRecord;
+
+use crate::heat_map::heat_map;
+use crate::table::Column::{Number, Words};
+use crate::table::Table;
+use crate::text::{count, escape, percent, plural};
+
+/// More classes than this make a picture of coloured dust.
+const MOST_IN_PICTURE: usize = 120;
+/// More classes than this are folded away, with the weakest in view.
+const MOST_IN_VIEW: usize = 20;
+/// Rows of the table of the weakest.
+const WEAKEST: usize = 10;
+/// Confused pairs put into words.
+const PAIRS: usize = 8;
+
+/// Counts of `[truth][said]`, made square, and a name for every class.
+#[derive(Debug, Clone)]
+pub(crate) struct Confusion {
+    pub(crate) counts: Vec<Vec<u64>>,
+    pub(crate) names: Vec<String>,
+}
+
+impl Confusion {
+    /// Rows that are short or missing count as zeros; a class without a name gets its number.
+    pub(crate) fn new(counts: &[Vec<u64>], names: &[String]) -> Self {
+        let widest = counts.iter().map(Vec::len).max().unwrap_or(0);
+        let size = names.len().max(counts.len()).max(widest);
+        let cell = |truth: usize, said: usize| {
+            let row = counts.get(truth);
+            row.and_then(|row| row.get(said)).copied().unwrap_or(0)
+        };
+        let name = |class: usize| {
+            let name = names.get(class).cloned();
+            name.unwrap_or_else(|| format!("class {class}"))
+        };
+        Self {
+            counts: (0..size)
+                .map(|truth| (0..size).map(|said| cell(truth, said)).collect())
+                .collect(),
+            names: (0..size).map(name).collect(),
+        }
+    }
+
+    /// Images of a class.
+    pub(crate) fn images(&self, truth: usize) -> u64 {
+        sum(self.counts[truth].iter().copied())
+    }
+
+    fn said(&self, class: usize) -> u64 {
+        sum(self.counts.iter().map(|row| row[class]))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.counts.iter().flatten().all(|count| *count == 0)
+    }
+
+    /// Share of the images said to be of the class that are.
+    fn precision(&self, class: usize) -> Option<f64> {
+        share(self.counts[class][class], self.said(class))
+    }
+
+    /// Share of the images of the class that were said to be.
+    fn recall(&self, class: usize) -> Option<f64> {
+        share(self.counts[class][class], self.images(class))
+    }
+
+    /// Harmonic mean of precision and recall.
+    fn f1(&self, class: usize) -> Option<f64> {
+        let both = self.images(class).saturating_add(self.said(class));
+        share(self.counts[class][class].saturating_mul(2), both)
+    }
+
+    /// Pairs `(truth, said, count)` that were confused, most often first.
+    fn pairs(&self) -> Vec<(usize, usize, u64)> {
+        let mut pairs: Vec<(usize, usize, u64)> = self
+            .counts
+            .iter()
+            .enumerate()
+            .flat_map(|(truth, row)| {
+                row.iter()
+                    .enumerate()
+                    .map(move |(said, n)| (truth, said, *n))
+            })
+            .filter(|(truth, said, count)| truth != said && *count > 0)
+            .collect();
+        pairs.sort_by_key(|(truth, said, count)| (u64::MAX - count, *truth, *said));
+        pairs
+    }
+}
+
+fn sum(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// Heat map, confused pairs and per-class scores of a run.
+pub(crate) fn section(run: &RunRecord) -> String {
+    let confusion = Confusion::new(&run.confusion, &run.classes);
+    let split = if run.test.is_some() {
+        "test"
+    } else {
+        "validation"
+    };
+    let body = if confusion.is_empty() {
+        "<p>There is no confusion matrix: no test or validation images were evaluated.</p>\n".into()
+    } else {
+        let head = format!("<p class=\"note\">On the {split} split.</p>\n");
+        head + &picture(&confusion) + &words(&confusion) + &per_class(&confusion)
+    };
+    format!("<section id=\"confusion\"><h2>What was taken for what</h2>\n{body}</section>\n")
+}
+
+fn picture(confusion: &Confusion) -> String {
+    if confusion.names.len() > MOST_IN_PICTURE {
+        let classes = count(confusion.names.len() as u64);
+        return format!("<p>{classes} classes are too many for a picture.</p>\n");
+    }
+    format!(
+        "<figure class=\"wide\">{}<figcaption>Each row holds the images of one class. Blue: right, orange: wrong; the \
+         darker, the larger the share of the row (by its square root, so that rare mistakes show).</figcaption></figure>\n",
+        heat_map(confusion)
+    )
+}
+
+fn words(confusion: &Confusion) -> String {
+    let pairs = confusion.pairs();
+    if pairs.is_empty() {
+        return "<p>Nothing was confused: every image was given its class.</p>\n".into();
+    }
+    let items: String = pairs
+        .iter()
+        .take(PAIRS)
+        .map(|(truth, said, n)| {
+            let images = confusion.images(*truth);
+            format!(
+                "<li><b>{}</b> was taken for <b>{}</b> in {} of {} ({})</li>\n",
+                escape(&confusion.names[*truth]),
+                escape(&confusion.names[*said]),
+                count(*n),
+                plural(usize::try_from(images).unwrap_or(usize::MAX), "image"),
+                percent(*n as f64 / images as f64),
+            )
+        })
+        .collect();
+    format!("<h3>Most confused</h3>\n<ul class=\"pairs\">\n{items}</ul>\n")
+}
+
+fn per_class(confusion: &Confusion) -> String {
+    let classes = confusion.names.len();
+    let all: Vec<usize> = (0..classes).collect();
+    if classes <= MOST_IN_VIEW {
+        return class_table(confusion, &all, "Scores by class").html();
+    }
+    let mut weakest: Vec<usize> = all
+        .iter()
+        .copied()
+        .filter(|class| confusion.f1(*class).is_some())
+        .collect();
+    let f1 = |class: &usize| confusion.f1(*class).unwrap_or(f64::INFINITY);
+    weakest.sort_by(|a, b| f1(a).total_cmp(&f1(b)));
+    weakest.truncate(WEAKEST);
+    let shown = class_table(confusion, &weakest, "The weakest classes by F1");
+    let folded = class_table(confusion, &all, "Scores by class");
+    let summary = format!("All {} classes", folded.len());
+    shown.html() + &folded.folded(&summary)
+}
+
+fn class_table(confusion: &Confusion, classes: &[usize], caption: &str) -> Table {
+    let mut table = Table::new(
+        caption,
+        &[
+            ("Class", Words),
+            ("Images", Number),
+            ("Precision", Number),
+            ("Recall", Number),
+            ("F1", Number),
+        ],
+    );
+    let show = |value: Option<f64>| value.map_or("–".into(), percent);
+    for class in classes {
+        table.row(&[
+            escape(&confusion.names[*class]),
+            count(confusion.images(*class)),
+            show(confusion.precision(*class)),
+            show(confusion.recall(*class)),
+            show(confusion.f1(*class)),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn scores_by_hand() {
+        // Two cats right, one cat called dog; three dogs right, two dogs called cat; no bird.
+        let counts = [vec![2, 1], vec![2, 3]];
+        let confusion = Confusion::new(&counts, &names(&["cat", "dog", "bird"]));
+        assert_eq!(confusion.precision(0), Some(0.5));
+        assert_eq!(confusion.recall(0), Some(2.0 / 3.0));
+        assert_eq!(confusion.f1(0), Some(4.0 / 7.0));
+        assert_eq!((confusion.precision(2), confusion.f1(2)), (None, None));
+        assert_eq!(confusion.pairs(), [(1, 0, 2), (0, 1, 1)]);
+        assert!(
+            words(&confusion)
+                .contains("<b>dog</b> was taken for <b>cat</b> in 2 of 5 images (40.00")
+        );
+    }
+
+    #[test]
+    fn odd_matrices_are_made_square() {
+        let ragged = Confusion::new(&[vec![1], vec![], vec![0, 0, 7, u64::MAX]], &names(&["a"]));
+        assert_eq!(ragged.counts.len(), 4);
+        assert_eq!(ragged.names[3], "class 3");
+        assert_eq!(ragged.images(2), u64::MAX);
+        assert!(Confusion::new(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn many_classes_show_the_weakest_first() {
+        let mut counts = vec![vec![0; 30]; 30];
+        for (class, row) in counts.iter_mut().enumerate() {
+            row[class] = 10;
+        }
+        counts[17] = vec![1; 30];
+        let html = per_class(&Confusion::new(&counts, &[]));
+        let first = html.split("<th scope=\"row\">").nth(1).unwrap();
+        assert!(first.starts_with("class 17<"), "{first}");
+        assert!(html.contains("All 30 classes"));
+    }
+}

@@ -1,0 +1,202 @@
+//! The head of a run's page: what it is, how good it got, how far its probabilities can be trusted.
+
+use firebrick_core::run::{EpochRow, RunRecord, Scores};
+
+use crate::table::Column::{Number, Words};
+use crate::table::Table;
+use crate::text::{count, duration, escape, number, percent, plural};
+
+/// The epoch that the scores of a run are taken from: the best, else the last.
+pub(crate) fn chosen_epoch(run: &RunRecord) -> Option<&EpochRow> {
+    let best = run.best.map(|(epoch, _)| epoch);
+    run.epochs
+        .iter()
+        .find(|row| Some(row.epoch) == best)
+        .or(run.epochs.last())
+}
+
+/// Scores on the validation split at that epoch.
+pub(crate) fn valid(run: &RunRecord) -> Option<&Scores> {
+    chosen_epoch(run)?.valid.as_ref()
+}
+
+/// Seconds spent in training steps.
+pub(crate) fn seconds(run: &RunRecord) -> f64 {
+    run.epochs.iter().map(|row| row.seconds).sum()
+}
+
+/// Training images for each of these seconds.
+pub(crate) fn images_per_second(run: &RunRecord) -> Option<f64> {
+    let images: f64 = run
+        .epochs
+        .iter()
+        .map(|row| row.images_per_second * row.seconds)
+        .sum();
+    Some(images / seconds(run)).filter(|rate| rate.is_finite())
+}
+
+/// Title, one sentence, where it branched from, and the facts.
+pub(crate) fn heading(run: &RunRecord) -> String {
+    let mut facts = String::new();
+    let mut fact = |name: &str, value: String, note: &str| {
+        facts += &format!(
+            "<div><dt>{name}</dt><dd>{value}<small>{}</small></dd></div>\n",
+            escape(note)
+        );
+    };
+    if let Some(test) = &run.test {
+        fact("Test accuracy", percent(test.top1), &wrong(test));
+    }
+    if let Some(valid) = valid(run) {
+        fact("Validation accuracy", percent(valid.top1), &wrong(valid));
+    }
+    if run.test.is_none()
+        && valid(run).is_none()
+        && let Some(row) = chosen_epoch(run)
+    {
+        fact(
+            "Training accuracy",
+            percent(row.train_top1),
+            "while the model changed",
+        );
+    }
+    fact("Parameters", count(run.parameters as u64), "trainable");
+    let updates = run.epochs.last().map_or(0, |row| row.step);
+    fact(
+        "Epochs",
+        count(run.epochs.len() as u64),
+        &format!("{} updates", count(updates)),
+    );
+    let rate = images_per_second(run).map_or(String::new(), |rate| {
+        format!("{} images/s", count(rate.round() as u64))
+    });
+    fact("Training time", duration(seconds(run)), &rate);
+    let lineage = run.lineage.as_ref().map_or(String::new(), |from| {
+        format!("<p>Branched from <code>{}</code>.</p>\n", escape(from))
+    });
+    format!(
+        "<header><h1>{name}</h1>\n<p class=\"lede\"><code>{model}</code> on <code>{device}</code>. {sentence}</p>\n\
+         {lineage}<dl class=\"facts\">\n{facts}</dl></header>\n",
+        name = escape(&run.name),
+        model = escape(&run.model),
+        device = escape(&run.device),
+        sentence = sentence(run),
+    )
+}
+
+fn wrong(scores: &Scores) -> String {
+    // From the fraction and the count; the confusion matrix may be of another split.
+    let wrong = ((1.0 - scores.top1) * scores.count as f64).round();
+    if wrong.is_finite() {
+        format!(
+            "{} of {} wrong",
+            count(wrong as u64),
+            count(scores.count as u64)
+        )
+    } else {
+        plural(scores.count, "image")
+    }
+}
+
+fn sentence(run: &RunRecord) -> String {
+    match (run.epochs.len(), run.best) {
+        (0, _) => "No epoch was finished.".into(),
+        (_, Some((epoch, value))) => format!(
+            "Best at epoch {epoch}, judged by <code>{}</code> = {}.",
+            escape(&run.monitor),
+            number(value)
+        ),
+        (_, None) => "No epoch was judged the best.".into(),
+    }
+}
+
+/// The scores as a table, with what they mean; empty when there are none.
+pub(crate) fn section(run: &RunRecord) -> String {
+    let mut table = Table::new(
+        "Scores by split",
+        &[
+            ("Split", Words),
+            ("Images", Number),
+            ("Top-1", Number),
+            ("Top-5", Number),
+            ("Loss", Number),
+            ("NLL", Number),
+            ("ECE", Number),
+            ("Brier", Number),
+        ],
+    );
+    let few = run.classes.len() <= 5;
+    let mut add = |split: String, scores: &Scores| {
+        table.row(&[
+            split,
+            count(scores.count as u64),
+            percent(scores.top1),
+            if few {
+                "–".into()
+            } else {
+                percent(scores.top5)
+            },
+            number(scores.loss),
+            number(scores.nll),
+            percent(scores.ece),
+            number(scores.brier),
+        ]);
+    };
+    if let Some(test) = &run.test {
+        add("Test".into(), test);
+    }
+    if let (Some(row), Some(scores)) = (chosen_epoch(run), valid(run)) {
+        add(format!("Validation, epoch {}", row.epoch), scores);
+    }
+    let Some(scores) = run.test.as_ref().or(valid(run)) else {
+        return String::new();
+    };
+    format!(
+        "<section id=\"scores\"><h2>Scores</h2>\n{}<p class=\"note\">{}</p></section>\n",
+        table.html(),
+        calibration(scores, run.classes.len())
+    )
+}
+
+fn calibration(scores: &Scores, classes: usize) -> String {
+    let even = if classes > 1 {
+        let k = classes as f64;
+        format!(
+            " Guessing evenly among {classes} classes gives NLL {} and Brier {}.",
+            number(k.ln()),
+            number(1.0 - 1.0 / k)
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "How far the probabilities can be trusted: the stated confidence and the share of right answers differ by \
+         {} on average over 15 bins of confidence (ECE; 0 is best). NLL is the mean negative log-likelihood of the right \
+         class in nats, Brier the mean squared distance to the truth; for both, less is better.{even} \
+         Loss is the training loss, with label smoothing and class weights if there were any.",
+        percent(scores.ece)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_images_are_counted() {
+        let mut scores = Scores {
+            loss: 0.1,
+            top1: 0.9921,
+            top5: 1.0,
+            nll: 0.1,
+            ece: 0.01,
+            brier: 0.02,
+            count: 10_000,
+        };
+        assert_eq!(wrong(&scores), "79 of 10\u{202f}000 wrong");
+        scores.top1 = f64::NAN;
+        assert_eq!(wrong(&scores), "10\u{202f}000 images");
+        assert!(calibration(&scores, 10).contains("NLL 2.303 and Brier 0.9000"));
+        assert!(!calibration(&scores, 1).contains("Guessing"));
+    }
+}

@@ -1,0 +1,242 @@
+//! The page as a whole: well-formed, harmless, complete, and the same every time.
+
+#[path = "../examples/demo_page/record.rs"]
+mod record;
+
+use firebrick_core::run::RunRecord;
+use firebrick_report::{confusion_svg, page};
+use roxmltree::Document;
+
+/// Every kind of page that should look right.
+fn pages() -> Vec<(&'static str, String)> {
+    let one = |run: RunRecord| page(&[run]);
+    let mut no_test = record::run("no-test", 2, 3);
+    no_test.test = None;
+    let mut no_valid = record::run("no-valid", 1, 3);
+    no_valid.epochs.iter_mut().for_each(|row| row.valid = None);
+    no_valid.best = None;
+    let several = [
+        record::run("a", 10, 3),
+        record::hostile(),
+        record::empty("a"),
+    ];
+    vec![
+        ("none", page(&[])),
+        ("empty", one(record::empty("empty"))),
+        ("one epoch", one(record::run("one", 10, 1))),
+        ("a thousand epochs", one(record::run("long", 10, 1000))),
+        ("a hundred classes", one(record::run("many", 100, 5))),
+        ("two hundred classes", one(record::run("most", 200, 5))),
+        ("no test", one(no_test)),
+        ("no validation, one class", one(no_valid)),
+        ("hostile", one(record::hostile())),
+        ("several", page(&several)),
+    ]
+}
+
+/// The page as XML; its first line is the doctype, which is HTML's alone.
+fn parse<'a>(name: &str, html: &'a str) -> Document<'a> {
+    let xml = html.strip_prefix("<!DOCTYPE html>\n").expect("a doctype");
+    Document::parse(xml).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn text(document: &Document<'_>) -> String {
+    document
+        .descendants()
+        .filter_map(|node| node.text())
+        .collect()
+}
+
+#[test]
+fn every_page_is_well_formed_and_runs_and_loads_nothing() {
+    for (name, html) in pages() {
+        let document = parse(name, &html);
+        for node in document.descendants().filter(roxmltree::Node::is_element) {
+            let tag = node.tag_name().name();
+            assert!(
+                !["script", "iframe", "object", "embed", "a"].contains(&tag),
+                "{name}: <{tag}>"
+            );
+            for attribute in node.attributes() {
+                let (key, value) = (attribute.name(), attribute.value());
+                assert!(!key.starts_with("on"), "{name}: {key}");
+                if ["src", "href"].contains(&key) {
+                    assert!(value.starts_with("data:"), "{name}: {key}={value}");
+                }
+                if !["aria-label", "alt", "title"].contains(&key) {
+                    for odd in ["NaN", "inf", "http:", "https:"] {
+                        assert!(!value.contains(odd), "{name}: {key}={value}");
+                    }
+                }
+            }
+            if tag == "style" {
+                let css = node.text().unwrap_or_default();
+                assert!(!css.contains("url(") && !css.contains("@import"), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_picture_and_table_can_be_heard() {
+    for (name, html) in pages() {
+        let document = parse(name, &html);
+        for node in document.descendants() {
+            let said = |key| node.attribute(key).is_some_and(|text| !text.is_empty());
+            match node.tag_name().name() {
+                "svg" => assert!(
+                    said("aria-label") && node.attribute("role") == Some("img"),
+                    "{name}"
+                ),
+                "img" => assert!(said("alt"), "{name}"),
+                "table" => {
+                    let has = |tag| node.descendants().any(|child| child.has_tag_name(tag));
+                    assert!(has("caption") && has("thead") && has("th"), "{name}");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn every_row_has_a_cell_for_every_column() {
+    for (name, html) in pages() {
+        let document = parse(name, &html);
+        for table in document
+            .descendants()
+            .filter(|node| node.has_tag_name("table"))
+        {
+            let mut rows = table.descendants().filter(|node| node.has_tag_name("tr"));
+            let cells = |row: roxmltree::Node<'_, '_>| {
+                row.children().filter(|cell| cell.is_element()).count()
+            };
+            let columns = rows.next().map_or(0, cells);
+            assert!(rows.all(|row| cells(row) == columns), "{name}");
+        }
+    }
+}
+
+#[test]
+fn hostile_names_are_shown_and_not_obeyed() {
+    let html = page(&[record::hostile()]);
+    let document = parse("hostile", &html);
+    let shown = text(&document);
+    assert!(shown.contains("</style><script>alert('&\"x\"')</script>"));
+    let titles = document.descendants().filter(|node| {
+        node.has_tag_name("title")
+            && node
+                .parent()
+                .is_some_and(|parent| parent.has_tag_name("head"))
+    });
+    assert_eq!(titles.count(), 1);
+}
+
+#[test]
+fn a_page_tells_what_its_run_was() {
+    let run = record::run("glyphs-7", 10, 10);
+    let html = page(std::slice::from_ref(&run));
+    let document = parse("run", &html);
+    let shown = text(&document);
+    for needle in [
+        "glyphs-7",
+        "99.21\u{202f}%",
+        "79 of 10\u{202f}000 wrong",
+        "61\u{202f}706",
+        "4\u{202f}300 updates",
+        "was taken for",
+        "pad_crop(4) | hflip",
+        "lenet5(activation=relu)",
+        "too small",
+        "too large",
+        "nearly all zero",
+    ] {
+        assert!(shown.contains(needle), "{needle}");
+    }
+    assert!(shown.contains(&format!("best: epoch {}", run.best.unwrap().0)));
+    assert!(shown.contains(run.recipe.trim_end()));
+    assert!(shown.contains(&run.reproduce));
+    let count = |tag: &str| {
+        document
+            .descendants()
+            .filter(|node| node.has_tag_name(tag))
+            .count()
+    };
+    assert_eq!(count("img"), run.mistakes.len());
+    let charts = document
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("chart"));
+    assert_eq!(charts.count(), 5);
+}
+
+#[test]
+fn a_branched_run_names_its_origin() {
+    let mut run = record::empty("branch");
+    run.lineage = Some("base at update 1200".into());
+    assert!(page(&[run]).contains("Branched from <code>base at update 1200</code>"));
+}
+
+#[test]
+fn a_comparison_marks_the_best_and_shows_only_what_differs() {
+    let runs = [0.3, 0.1].map(|lr| record::with_rate(&format!("lr-{lr}"), lr));
+    let html = page(&runs);
+    let document = parse("compare", &html);
+    let bold: Vec<&str> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("b"))
+        .filter_map(|node| node.text())
+        .collect();
+    assert!(
+        bold.contains(&"99.21\u{202f}%") && !bold.contains(&"98.81\u{202f}%"),
+        "{bold:?}"
+    );
+    let table = document
+        .descendants()
+        .find(|node| {
+            node.has_tag_name("table") && text_of(node).contains("Where the recipes differ")
+        })
+        .expect("a table of differences");
+    let settings: Vec<String> = table
+        .descendants()
+        .filter(|node| node.attribute("scope") == Some("row"))
+        .map(|node| text_of(&node))
+        .collect();
+    assert_eq!(settings, ["optimizer"]);
+    assert!(text_of(&table).contains("adam(lr=0.3)") && text_of(&table).contains("adam(lr=0.1)"));
+
+    let same = page(&[runs[0].clone(), runs[0].clone()]);
+    assert!(same.contains("all recipes say the same") && same.contains("lr-0.3 (2)"));
+}
+
+fn text_of(node: &roxmltree::Node<'_, '_>) -> String {
+    node.descendants()
+        .filter(roxmltree::Node::is_text)
+        .filter_map(|text| text.text())
+        .collect()
+}
+
+#[test]
+fn the_same_record_gives_the_same_bytes() {
+    assert_eq!(page(&[record::hostile()]), page(&[record::hostile()]));
+}
+
+#[test]
+fn pictures_alone_are_documents() {
+    let run = record::run("x", 12, 2);
+    let svg = confusion_svg(&run.confusion, &run.classes);
+    let document = Document::parse(&svg).unwrap();
+    let root = document.root_element();
+    assert_eq!(
+        root.tag_name().namespace(),
+        Some("http://www.w3.org/2000/svg")
+    );
+    let has = |tag: &str| root.children().any(|node| node.tag_name().name() == tag);
+    assert!(has("title") && has("style") && has("desc"));
+    assert!(Document::parse(&confusion_svg(&[], &[])).is_ok());
+}
+
+#[test]
+fn pages_stay_small() {
+    let html = page(&[record::run("long", 100, 1000)]);
+    assert!(html.len() < 1_500_000, "{} bytes", html.len());
+}

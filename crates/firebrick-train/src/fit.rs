@@ -1,0 +1,553 @@
+//! The training loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use firebrick_core::data::{Batch, BatchSource};
+use firebrick_core::error::check;
+use firebrick_core::groups;
+use firebrick_core::length::RunLength;
+use firebrick_core::loss::Loss;
+use firebrick_core::parameters::{Gradients, Parameters};
+use firebrick_core::random::StepScope;
+use firebrick_core::run::{EpochRow, Scores};
+use firebrick_core::state_dict::StateDict;
+use firebrick_core::update::{GroupFactors, Step, Update, UpdateError};
+use firebrick_core::{Classifier, Schedule, probe};
+
+use crate::checkpoint::{Checkpoint, Identity};
+use crate::config::{OnNonFinite, TrainConfig};
+use crate::error::TrainError;
+use crate::evaluate::{evaluate, hard_labels, images_on};
+use crate::hook::{Flow, Hook, Moment};
+use crate::metrics::ranked;
+use crate::non_finite::{self, Buffers};
+use crate::progress::{Best, EpochSums, Progress};
+use crate::run_dir::RunDir;
+
+/// Everything that takes part in a training run.
+pub struct Training<'a, M> {
+    /// The model, on an autodiff device.
+    pub model: M,
+    /// The optimizer.
+    pub update: Box<dyn Update>,
+    /// The learning rate of each update.
+    pub schedule: Box<dyn Schedule>,
+    /// What is minimized.
+    pub loss: &'a dyn Loss,
+    /// Batches to train on.
+    pub train: &'a mut dyn BatchSource,
+    /// Batches to evaluate on after each epoch.
+    pub valid: Option<&'a mut dyn BatchSource>,
+    /// What runs beside the loop, in order.
+    pub hooks: Vec<Box<dyn Hook<M> + 'a>>,
+    /// Where checkpoints go; without it nothing is written.
+    pub run: Option<&'a RunDir>,
+    /// What the checkpoints belong to.
+    pub identity: Identity,
+    /// The moment to go on from.
+    pub resume: Option<Checkpoint>,
+    /// Set from outside, for instance on Ctrl-C: the step is finished, a checkpoint written.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All epochs are done.
+    Finished,
+    /// The monitored metric stopped improving.
+    EarlyStop,
+    /// The limit of updates was reached.
+    UpdateLimit,
+    /// The limit of seconds was reached.
+    TimeLimit,
+    /// A hook asked for it.
+    Hook,
+    /// It was interrupted and can be resumed.
+    Interrupted,
+}
+
+/// What training leaves.
+pub struct Outcome<M> {
+    /// The model after the last update.
+    pub model: M,
+    /// The tensors to use: those of the best epoch where checkpoints were written, else the last.
+    pub best: StateDict,
+    /// How far it went.
+    pub progress: Progress,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+/// Trains a model.
+///
+/// Equal inputs give equal parameters bit for bit on `flex` and `ndarray`, however often the run is
+/// killed and resumed in between and whatever the number of loader workers. Burn's own random layers
+/// (`burn::nn::Dropout`) draw from one generator for the whole process: with those, train one model at
+/// a time in a process. Firebrick's layers draw from a scope of their own.
+///
+/// # Errors
+/// [`TrainError`]; the last checkpoint stays.
+pub fn fit<'a, M: Classifier>(training: Training<'a, M>, config: &'a TrainConfig) -> Result<Outcome<M>, TrainError> {
+    config.check()?;
+    check("train", "samples", training.train.samples(), 1..)?;
+    Trainer::new(training, config)?.run()
+}
+
+struct Trainer<'a, M> {
+    config: &'a TrainConfig,
+    model: Option<M>,
+    update: Box<dyn Update>,
+    schedule: Box<dyn Schedule>,
+    loss: &'a dyn Loss,
+    train: &'a mut dyn BatchSource,
+    valid: Option<&'a mut dyn BatchSource>,
+    hooks: Vec<Box<dyn Hook<M> + 'a>>,
+    run: Option<&'a RunDir>,
+    identity: Identity,
+    interrupted: Arc<AtomicBool>,
+    device: Device,
+    length: RunLength,
+    progress: Progress,
+    /// Weights of the best epoch of this session.
+    best: Option<StateDict>,
+}
+
+impl<'a, M: Classifier> Trainer<'a, M> {
+    fn new(training: Training<'a, M>, config: &'a TrainConfig) -> Result<Self, TrainError> {
+        let Training { model, update, schedule, loss, train, valid, hooks, run, identity, resume, interrupted } = training;
+        let device = model.devices().into_iter().next().unwrap_or_default().autodiff();
+        let per_epoch = (train.batches() as u64).div_ceil(config.accumulate);
+        let length = RunLength { updates: config.epochs * per_epoch, updates_per_epoch: per_epoch };
+        let mut trainer = Self {
+            config,
+            model: Some(model),
+            update,
+            schedule,
+            loss,
+            train,
+            valid,
+            hooks,
+            run,
+            identity,
+            interrupted,
+            device,
+            length,
+            progress: Progress::default(),
+            best: None,
+        };
+        if let Some(checkpoint) = resume {
+            trainer.restore(checkpoint)?;
+        }
+        Ok(trainer)
+    }
+
+    fn run(mut self) -> Result<Outcome<M>, TrainError> {
+        if self.progress.step == 0 && self.progress.batch == 0 {
+            self.observe_first_batch()?;
+        }
+        // Also the first act of a run that branched off another one.
+        if self.run.is_some_and(|run| run.checkpoints().is_empty()) {
+            self.save()?;
+        }
+        let ended = loop {
+            if self.progress.epoch >= self.config.epochs {
+                break Ended::Finished;
+            }
+            if let Some(ended) = self.epoch()? {
+                break ended;
+            }
+        };
+        match ended {
+            Ended::UpdateLimit | Ended::TimeLimit | Ended::Hook => self.finish_part()?,
+            Ended::Interrupted => self.save()?,
+            Ended::Finished | Ended::EarlyStop => {}
+        }
+        let best = self.best_weights()?;
+        Ok(Outcome { model: self.take_model(), best, progress: self.progress, ended })
+    }
+
+    /// One epoch, from wherever it stands; `Some` when training ends with it or within it.
+    fn epoch(&mut self) -> Result<Option<Ended>, TrainError> {
+        self.train.start(self.progress.epoch, self.progress.batch);
+        let mut clock = Instant::now();
+        while let Some(flow) = self.one_update()? {
+            let seconds = clock.elapsed().as_secs_f64();
+            clock = Instant::now();
+            self.progress.sums.seconds += seconds;
+            self.progress.seconds += seconds;
+            if let Some(ended) = self.limit_reached(flow) {
+                return Ok(Some(ended));
+            }
+            let due = self.config.checkpoint_every.is_some_and(|every| self.progress.step.is_multiple_of(every));
+            // The end of the epoch saves by itself, after its evaluation.
+            if due && self.progress.batch < self.train.batches() {
+                self.save()?;
+            }
+        }
+        self.finish_epoch()
+    }
+
+    fn limit_reached(&self, flow: Flow) -> Option<Ended> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            Some(Ended::Interrupted)
+        } else if flow == Flow::Stop {
+            Some(Ended::Hook)
+        } else if self.config.max_updates.is_some_and(|most| self.progress.step >= most) {
+            Some(Ended::UpdateLimit)
+        } else if self.config.max_seconds.is_some_and(|most| self.progress.seconds >= most) {
+            Some(Ended::TimeLimit)
+        } else {
+            None
+        }
+    }
+
+    /// One optimizer update from the next group of micro-batches; `None` at the end of the epoch.
+    fn one_update(&mut self) -> Result<Option<Flow>, TrainError> {
+        let moment = self.moment();
+        let mut model = self.take_model();
+        for hook in &mut self.hooks {
+            model = hook.before_step(model, &moment)?;
+        }
+        self.model = Some(model);
+        // Only skipping needs a way back.
+        let buffers = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. }).then(|| Buffers::of(self.model()));
+        let Some(group) = self.gradients()? else { return Ok(None) };
+        let norm = group.gradients.norm();
+        let loss = group.loss;
+        if loss.is_finite() && norm.is_finite() {
+            self.progress.sums.add(&group.sums);
+            self.apply(group.gradients, norm)?;
+        } else {
+            self.leave_out(&group, buffers)?;
+        }
+        let step = self.progress.step;
+        self.progress.curve.push(step, self.schedule.lr(step), loss);
+        self.progress.step += 1;
+        self.after_step(loss, self.schedule.ends_cycle(step)).map(Some)
+    }
+
+    fn after_step(&mut self, loss: f64, ends_cycle: bool) -> Result<Flow, TrainError> {
+        let moment = self.moment();
+        let mut flow = Flow::Continue;
+        if let Some(model) = &self.model {
+            for hook in &mut self.hooks {
+                flow = flow.or(hook.after_step(model, &moment, loss)?);
+                if ends_cycle {
+                    flow = flow.or(hook.cycle_end(model, &moment)?);
+                }
+            }
+        }
+        Ok(flow)
+    }
+
+    /// Forward and backward over the next group of micro-batches, averaged by their weight in the
+    /// loss, so that the result is that of one large batch; `None` at the end of the epoch.
+    fn gradients(&mut self) -> Result<Option<Group>, TrainError> {
+        let mut group: Option<Group> = None;
+        let mut micro_batch = 0;
+        // A group whose images were all left out as unreadable is no update: take the next one.
+        while micro_batch < self.config.accumulate || group.is_none() {
+            let Some(batch) = self.train.next_batch() else { break };
+            self.progress.batch += 1;
+            micro_batch += 1;
+            let batch = batch?;
+            if !batch.is_empty() {
+                let next = self.backward(batch, micro_batch - 1);
+                group = Some(match group {
+                    None => next,
+                    Some(group) => group.merge(next),
+                });
+            }
+        }
+        Ok(group)
+    }
+
+    fn backward(&self, mut batch: Batch, micro_batch: u64) -> Group {
+        let model = self.model();
+        let scope = StepScope { seed: self.config.seed, step: self.progress.step, micro_batch };
+        // Burn's own random layers draw from the device's one generator.
+        self.device.seed(scope.device_seed());
+        let images = images_on(&mut batch, &self.device);
+        let logits = scope.enter(|| model.forward(images));
+        let value = self.loss.loss(logits.clone(), &batch.targets);
+        let loss = value.sum / value.weight;
+        let mut gradients = loss.backward();
+        let gradients = Gradients::take(model, &mut gradients);
+        let loss: f64 = loss.into_data().iter::<f64>().sum();
+        let labels = hard_labels(&batch.targets);
+        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        let rows = logits.chunks(logits.len() / labels.len());
+        let correct = rows.zip(&labels).filter(|(row, label)| ranked(row)[0] == **label).count();
+        let sums = EpochSums { loss: loss * value.weight, weight: value.weight, correct: correct as u64, images: labels.len() as u64, seconds: 0.0 };
+        Group { gradients, loss, weight: value.weight, sums }
+    }
+
+    /// Clips and updates.
+    fn apply(&mut self, gradients: Gradients, norm: f64) -> Result<(), TrainError> {
+        let gradients = match self.config.clip_value {
+            Some(limit) => gradients.clip_value(limit),
+            None => gradients,
+        };
+        let gradients = match self.config.clip_norm {
+            // Clipping by value has changed the norm.
+            Some(limit) if self.config.clip_value.is_some() => {
+                let norm = gradients.norm();
+                gradients.clip_norm(norm, limit)
+            }
+            Some(limit) => gradients.clip_norm(norm, limit),
+            None => gradients,
+        };
+        let (model, parameters) = Parameters::take(self.take_model());
+        let groups = self.group_factors(&parameters)?;
+        let index = self.progress.step;
+        let step = Step { index, lr: self.schedule.lr(index), momentum: self.schedule.momentum(index), groups: &groups };
+        let mut reevaluate = |_: &Parameters| -> Result<(f64, Gradients), UpdateError> {
+            Err(UpdateError::Failed { name: "this".into(), reason: "it needs a second evaluation of the batch, which this loop does not offer yet".into() })
+        };
+        let parameters = self.update.step(&step, parameters, gradients, &mut reevaluate)?;
+        self.model = Some(parameters.put(model));
+        Ok(())
+    }
+
+    fn group_factors(&self, parameters: &Parameters) -> Result<Vec<GroupFactors>, TrainError> {
+        if self.config.groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let paths: Vec<_> = parameters.0.iter().map(|parameter| parameter.path.clone()).collect();
+        Ok(groups::factors(&self.config.groups, &paths)?)
+    }
+
+    fn leave_out(&mut self, group: &Group, buffers: Option<Buffers>) -> Result<(), TrainError> {
+        let step = self.progress.step;
+        let OnNonFinite::Skip { limit } = self.config.on_non_finite else {
+            return Err(non_finite::error(self.model(), &group.gradients, step, group.loss));
+        };
+        self.progress.skipped_updates += 1;
+        let skipped = self.progress.skipped_updates;
+        if skipped > limit {
+            return Err(TrainError::TooManySkipped { step, skipped, limit });
+        }
+        if let Some(buffers) = buffers {
+            self.model = Some(buffers.restore(self.take_model()));
+        }
+        self.event("skipped", serde_json::json!({ "step": step, "loss": group.loss.to_string() }))
+    }
+
+    /// Evaluates, notes the epoch, saves; `Some` when training ends with it.
+    fn finish_epoch(&mut self) -> Result<Option<Ended>, TrainError> {
+        let (row, mut flow) = self.epoch_row()?;
+        self.progress.epoch += 1;
+        self.progress.batch = 0;
+        self.progress.sums = EpochSums::default();
+        flow = flow.or(self.note(row)?);
+        self.save()?;
+        let stale = self.config.early_stop.is_some_and(|patience| self.progress.stale_epochs >= patience);
+        Ok(if self.interrupted.load(Ordering::Relaxed) {
+            Some(Ended::Interrupted)
+        } else if stale {
+            Some(Ended::EarlyStop)
+        } else if flow == Flow::Stop {
+            Some(Ended::Hook)
+        } else {
+            None
+        })
+    }
+
+    fn epoch_row(&mut self) -> Result<(EpochRow, Flow), TrainError> {
+        let (valid, flow) = self.validate()?;
+        let sums = self.progress.sums;
+        let row = EpochRow {
+            epoch: self.progress.epoch + 1,
+            step: self.progress.step,
+            lr: self.schedule.lr(self.progress.step.saturating_sub(1)),
+            train_loss: sums.loss / sums.weight,
+            train_top1: sums.correct as f64 / sums.images as f64,
+            valid,
+            seconds: sums.seconds,
+            images_per_second: if sums.seconds > 0.0 { sums.images as f64 / sums.seconds } else { 0.0 },
+        };
+        Ok((row, flow))
+    }
+
+    fn validate(&mut self) -> Result<(Option<Scores>, Flow), TrainError> {
+        let evaluated = self.evaluation_model();
+        let moment = self.moment();
+        let Some(valid) = self.valid.as_deref_mut() else { return Ok((None, Flow::Continue)) };
+        let Some(model) = evaluated.as_ref().or(self.model.as_ref()) else { return Ok((None, Flow::Continue)) };
+        let scores = evaluate(model, valid, self.loss, &mut |_| {})?.scores;
+        let mut flow = Flow::Continue;
+        for hook in &mut self.hooks {
+            flow = flow.or(hook.evaluation(model, &moment, &scores)?);
+        }
+        Ok((Some(scores), flow))
+    }
+
+    /// Adds a row to the history and remembers the best.
+    fn note(&mut self, row: EpochRow) -> Result<Flow, TrainError> {
+        let value = self.config.monitor.value(&row);
+        let improves = self.progress.best.is_none_or(|best| self.config.monitor.improves(value, best.value) || best.value.is_nan());
+        self.progress.stale_epochs = if improves { 0 } else { self.progress.stale_epochs + 1 };
+        if improves {
+            self.progress.best = Some(Best { epoch: row.epoch, step: row.step, value });
+            self.best = Some(self.evaluated_weights());
+        }
+        let moment = self.moment();
+        let mut flow = Flow::Continue;
+        if let Some(model) = &self.model {
+            for hook in &mut self.hooks {
+                flow = flow.or(hook.epoch_end(model, &moment, &row)?);
+            }
+        }
+        self.event("epoch", serde_json::to_value(&row).unwrap_or_default())?;
+        self.progress.rows.push(row);
+        if let Some(run) = self.run {
+            run.metrics(&self.progress.rows)?;
+        }
+        Ok(flow)
+    }
+
+    /// The run ended inside an epoch: a checkpoint there, so that it can go on exactly, then scores
+    /// of the part that was done.
+    fn finish_part(&mut self) -> Result<(), TrainError> {
+        self.save()?;
+        if self.progress.sums.images > 0 {
+            let (row, _) = self.epoch_row()?;
+            self.note(row)?;
+        }
+        Ok(())
+    }
+
+    /// What every layer puts out at step 0, on the first images.
+    fn observe_first_batch(&mut self) -> Result<(), TrainError> {
+        self.train.start(0, 0);
+        let Some(batch) = self.train.next_batch() else { return Ok(()) };
+        let mut batch = batch?;
+        // A copy, in training mode as in the first step, so that its statistics do not move.
+        let model = self.model().valid().train();
+        let images = images_on(&mut batch, &self.device);
+        let images = images.slice([0..batch.shape[0].min(32)]);
+        let scope = StepScope { seed: self.config.seed, step: 0, micro_batch: 0 };
+        let enough = images.dims()[0] > 1;
+        let (_, seen) = if enough {
+            probe::observe(&model, |model| scope.enter(|| model.forward(images)))
+        } else {
+            probe::observe(&model.valid(), |model| model.forward(images.inner()))
+        };
+        self.progress.activations = seen;
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<(), TrainError> {
+        let Some(run) = self.run else { return Ok(()) };
+        let checkpoint = Checkpoint {
+            identity: self.identity.clone(),
+            progress: self.progress.clone(),
+            model: StateDict::of(self.model()),
+            evaluated: self.evaluation_model().map(|model| StateDict::of(&model)),
+            optimizer: self.update.state(),
+            hooks: self.hooks.iter().filter_map(|hook| Some((hook.name().to_string(), hook.save()?))).collect(),
+        };
+        checkpoint.save(run)?;
+        Checkpoint::prune(run, &self.kept_steps());
+        Ok(())
+    }
+
+    /// Steps of the best epochs, whose checkpoints are kept.
+    fn kept_steps(&self) -> Vec<u64> {
+        let monitor = self.config.monitor;
+        let mut rows: Vec<&EpochRow> = self.progress.rows.iter().collect();
+        rows.sort_by(|a, b| {
+            let (a, b) = (monitor.value(a), monitor.value(b));
+            if monitor.improves(a, b) { std::cmp::Ordering::Less } else if monitor.improves(b, a) { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Equal }
+        });
+        rows.into_iter().take(self.config.keep).map(|row| row.step).chain(self.progress.best.map(|best| best.step)).collect()
+    }
+
+    fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
+        let Checkpoint { progress, model, optimizer, mut hooks, .. } = checkpoint;
+        let fresh = self.take_model();
+        let paths: Vec<String> = Parameters::list(&fresh).into_iter().map(|(path, _)| path).collect();
+        self.model = Some(model.load_into(fresh)?);
+        self.update.load_state(optimizer, &paths, &self.device.clone().inner())?;
+        for hook in &mut self.hooks {
+            if let Some(state) = hooks.remove(hook.name()) {
+                hook.load(state)?;
+            }
+        }
+        self.progress = progress;
+        Ok(())
+    }
+
+    /// The weights to use: of the best epoch where there is one, else the last.
+    fn best_weights(&mut self) -> Result<StateDict, TrainError> {
+        if let Some(best) = self.best.take() {
+            return Ok(best);
+        }
+        // The best epoch lies before the resume.
+        if let (Some(best), Some(run)) = (self.progress.best, self.run) {
+            let checkpoint = Checkpoint::at(run, best.step, &self.device.clone().inner())?;
+            return Ok(checkpoint.evaluated.unwrap_or(checkpoint.model));
+        }
+        Ok(self.evaluated_weights())
+    }
+
+    fn evaluated_weights(&self) -> StateDict {
+        self.evaluation_model().map_or_else(|| StateDict::of(self.model()), |model| StateDict::of(&model))
+    }
+
+    /// The model to evaluate where it is not the one being trained: a hook's, or the optimizer's view.
+    fn evaluation_model(&self) -> Option<M> {
+        let model = self.model();
+        self.hooks.iter().rev().find_map(|hook| hook.evaluation_model(model)).or_else(|| {
+            let (shell, parameters) = Parameters::take(model.clone());
+            self.update.evaluation_view(&parameters).map(|view| view.put(shell))
+        })
+    }
+
+    fn moment(&self) -> Moment {
+        let Progress { step, epoch, .. } = self.progress;
+        Moment {
+            step,
+            epoch,
+            step_in_epoch: step.saturating_sub(epoch * self.length.updates_per_epoch),
+            updates_per_epoch: self.length.updates_per_epoch,
+            updates: self.length.updates,
+            lr: self.schedule.lr(step.saturating_sub(1)),
+        }
+    }
+
+    fn event(&self, event: &str, data: serde_json::Value) -> Result<(), TrainError> {
+        self.run.map_or(Ok(()), |run| run.event(&serde_json::json!({ "event": event, "data": data })))
+    }
+
+    fn model(&self) -> &M {
+        self.model.as_ref().expect("the model is out only while an update moves it")
+    }
+
+    fn take_model(&mut self) -> M {
+        self.model.take().expect("the model is out only while an update moves it")
+    }
+}
+
+/// Gradients and loss of one or more micro-batches, each a mean over their images.
+struct Group {
+    gradients: Gradients,
+    loss: f64,
+    weight: f64,
+    sums: EpochSums,
+}
+
+impl Group {
+    /// The mean over both, by weight.
+    fn merge(self, next: Self) -> Self {
+        let weight = self.weight + next.weight;
+        let (old, new) = (self.weight / weight, next.weight / weight);
+        let mut sums = self.sums;
+        sums.add(&next.sums);
+        Self { gradients: self.gradients.scale(old).add_scaled(next.gradients, new), loss: self.loss * old + next.loss * new, weight, sums }
+    }
+}

@@ -1,0 +1,237 @@
+//! Scores of a classifier, from logits on the host, in f64.
+
+use firebrick_core::run::Scores;
+
+/// Bins of confidence in the expected calibration error.
+const BINS: usize = 15;
+/// Most wrong images that are kept.
+const MISTAKES: usize = 24;
+
+/// Gathers scores batch by batch.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    count: usize,
+    top1: usize,
+    top5: usize,
+    nll: f64,
+    brier: f64,
+    bins: [Bin; BINS],
+    confusion: Vec<Vec<u64>>,
+    mistakes: Vec<WrongImage>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Bin {
+    count: usize,
+    confidence: f64,
+    correct: usize,
+}
+
+/// One image whose most probable class was wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrongImage {
+    /// Its index in the data set.
+    pub index: usize,
+    /// The right class.
+    pub truth: usize,
+    /// The three most probable classes with their probabilities.
+    pub said: Vec<(usize, f64)>,
+    /// Probability of the right class.
+    pub truth_probability: f64,
+}
+
+/// Precision and recall of one class; `None` where nothing was said to be it, or nothing is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClassScores {
+    /// Of what was said to be the class, the share that is.
+    pub precision: Option<f64>,
+    /// Of what is the class, the share that was said to be.
+    pub recall: Option<f64>,
+}
+
+impl Scorer {
+    /// An empty scorer.
+    #[must_use]
+    pub fn new(classes: usize) -> Self {
+        Self {
+            count: 0,
+            top1: 0,
+            top5: 0,
+            nll: 0.0,
+            brier: 0.0,
+            bins: [Bin::default(); BINS],
+            confusion: vec![vec![0; classes]; classes],
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// Adds one image: its logits, its class, its index in the data set.
+    pub fn add(&mut self, logits: &[f32], truth: usize, index: usize) {
+        let probabilities = softmax(logits);
+        let ranked = ranked(logits);
+        let said = ranked[0];
+        let correct = said == truth;
+        self.count += 1;
+        self.top1 += usize::from(correct);
+        self.top5 += usize::from(ranked.iter().take(5).any(|class| *class == truth));
+        self.confusion[truth][said] += 1;
+        // log-softmax rather than the log of a probability that may have underflowed.
+        self.nll += log_sum_exp(logits) - f64::from(logits[truth]);
+        self.brier += probabilities.iter().enumerate().map(|(class, p)| (p - f64::from(u8::from(class == truth))).powi(2)).sum::<f64>();
+        // Bins are (k/15, (k+1)/15], as in Guo et al. 2017.
+        let confidence = probabilities[said];
+        let bin = &mut self.bins[((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+        bin.count += 1;
+        bin.confidence += confidence;
+        bin.correct += usize::from(correct);
+        if !correct {
+            self.note_mistake(WrongImage {
+                index,
+                truth,
+                said: ranked.iter().take(3).map(|class| (*class, probabilities[*class])).collect(),
+                truth_probability: probabilities[truth],
+            });
+        }
+    }
+
+    /// Keeps the most wrong images, ties by index, so that the order of batches does not matter.
+    fn note_mistake(&mut self, mistake: WrongImage) {
+        self.mistakes.push(mistake);
+        if self.mistakes.len() > 4 * MISTAKES {
+            self.trim_mistakes();
+        }
+    }
+
+    fn trim_mistakes(&mut self) {
+        self.mistakes.sort_by(|a, b| a.truth_probability.total_cmp(&b.truth_probability).then(a.index.cmp(&b.index)));
+        self.mistakes.truncate(MISTAKES);
+    }
+
+    /// The scores so far; all zero without images. `loss` is the mean of the training loss.
+    #[must_use]
+    pub fn scores(&self, loss: f64) -> Scores {
+        let count = self.count.max(1) as f64;
+        let gap = |bin: &Bin| (bin.correct as f64 - bin.confidence).abs();
+        Scores {
+            loss,
+            top1: self.top1 as f64 / count,
+            top5: self.top5 as f64 / count,
+            nll: self.nll / count,
+            ece: self.bins.iter().map(gap).sum::<f64>() / count,
+            brier: self.brier / count,
+            count: self.count,
+        }
+    }
+
+    /// `[truth][said]` counts.
+    #[must_use]
+    pub fn confusion(&self) -> &[Vec<u64>] {
+        &self.confusion
+    }
+
+    /// The most wrong images, worst first.
+    #[must_use]
+    pub fn mistakes(mut self) -> Vec<WrongImage> {
+        self.trim_mistakes();
+        self.mistakes
+    }
+
+    /// Precision and recall of each class.
+    #[must_use]
+    pub fn per_class(&self) -> Vec<ClassScores> {
+        per_class(&self.confusion)
+    }
+
+    /// Images added so far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// Precision and recall of each class from `[truth][said]` counts.
+#[must_use]
+pub fn per_class(confusion: &[Vec<u64>]) -> Vec<ClassScores> {
+    let ratio = |hits: u64, all: u64| (all > 0).then(|| hits as f64 / all as f64);
+    (0..confusion.len())
+        .map(|class| ClassScores {
+            precision: ratio(confusion[class][class], confusion.iter().map(|row| row[class]).sum()),
+            recall: ratio(confusion[class][class], confusion[class].iter().sum()),
+        })
+        .collect()
+}
+
+/// Classes from the highest score to the lowest; the first of equals first, what is not a number last.
+#[must_use]
+pub fn ranked(logits: &[f32]) -> Vec<usize> {
+    let key = |class: &usize| if logits[*class].is_nan() { f32::NEG_INFINITY } else { logits[*class] };
+    let mut classes: Vec<usize> = (0..logits.len()).collect();
+    classes.sort_by(|a, b| key(b).total_cmp(&key(a)));
+    classes
+}
+
+/// Probabilities from logits.
+#[must_use]
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    let norm = log_sum_exp(logits);
+    logits.iter().map(|logit| (f64::from(*logit) - norm).exp()).collect()
+}
+
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let max = f64::from(max);
+    max + logits.iter().map(|logit| (f64::from(*logit) - max).exp()).sum::<f64>().ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scorer(images: &[(&[f32], usize)]) -> Scorer {
+        let mut scorer = Scorer::new(images[0].0.len());
+        images.iter().enumerate().for_each(|(index, (logits, truth))| scorer.add(logits, *truth, index));
+        scorer
+    }
+
+    #[test]
+    fn scores_by_hand() {
+        // Probabilities (0.8, 0.2) right and (0.6, 0.4) wrong.
+        let (a, b) = ([4.0_f32.ln(), 0.0], [1.5_f32.ln(), 0.0]);
+        let scores = scorer(&[(&a, 0), (&b, 1)]).scores(0.0);
+        assert_eq!((scores.count, scores.top1, scores.top5), (2, 0.5, 1.0));
+        assert!((scores.nll - (-(0.8_f64.ln()) - 0.4_f64.ln()) / 2.0).abs() < 1e-7);
+        assert!((scores.brier - (0.08 + 0.72) / 2.0).abs() < 1e-7);
+        // |1 - 0.8| and |0 - 0.6| in bins of their own.
+        assert!((scores.ece - (0.2 + 0.6) / 2.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn images_in_one_bin_are_averaged_before_the_gap_is_taken() {
+        let a = [4.0_f32.ln(), 0.0];
+        let scores = scorer(&[(&a, 0), (&a, 0), (&a, 0), (&a, 0), (&a, 1)]).scores(0.0);
+        assert!(scores.ece.abs() < 1e-7, "80 % sure and 80 % right is calibrated, got {}", scores.ece);
+    }
+
+    #[test]
+    fn top5_confusion_and_per_class() {
+        let logits = [6.0, 5.0, 4.0, 3.0, 2.0, 1.0];
+        let scorer = scorer(&[(&logits, 0), (&logits, 4), (&logits, 5)]);
+        let scores = scorer.scores(0.0);
+        assert!((scores.top1 - 1.0 / 3.0).abs() < 1e-12 && (scores.top5 - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(scorer.confusion()[5][0], 1);
+        let class = scorer.per_class();
+        assert_eq!(class[0], ClassScores { precision: Some(1.0 / 3.0), recall: Some(1.0) });
+        assert_eq!(class[1], ClassScores { precision: None, recall: None });
+        let mistakes = scorer.mistakes();
+        assert_eq!(mistakes.iter().map(|m| m.index).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(mistakes[0].said[0].0, 0);
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite_and_nan_is_wrong() {
+        let scores = scorer(&[(&[1000.0, -1000.0], 0)]).scores(0.0);
+        assert_eq!((scores.top1, scores.nll, scores.brier), (1.0, 0.0, 0.0));
+        assert!((scorer(&[(&[1000.0, -1000.0], 1)]).scores(0.0).nll - 2000.0).abs() < 1e-9);
+        assert_eq!(scorer(&[(&[f32::NAN, 0.0], 0)]).scores(0.0).top1, 0.0);
+    }
+}

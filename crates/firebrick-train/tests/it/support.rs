@@ -1,0 +1,184 @@
+//! A small net with everything that makes a resume hard, and a source of batches for it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::{Device, Tensor};
+use firebrick_core::data::{Batch, BatchSource, DataError, Targets};
+use firebrick_core::length::RunLength;
+use firebrick_core::loss::CrossEntropy;
+use firebrick_core::nn::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, GlobalAvgPool, Linear, LinearConfig};
+use firebrick_core::init::Init;
+use firebrick_core::random::{layer_rng, rng};
+use firebrick_core::Classifier;
+use firebrick_optim::plan;
+use firebrick_train::{Checkpoint, Hook, Identity, Outcome, RunDir, TrainConfig, TrainError, Training, fit};
+use rand::RngExt;
+
+pub(crate) const CLASSES: usize = 3;
+
+/// Convolution, batch norm, burn's dropout, a layer that draws from our scope, and a linear layer.
+#[derive(Module, Debug)]
+pub(crate) struct Net {
+    conv: Conv2d,
+    bn: BatchNorm,
+    pool: GlobalAvgPool,
+    dropout: Dropout,
+    fc: Linear,
+}
+
+impl Net {
+    pub(crate) fn new(device: &Device) -> Self {
+        let net = Self {
+            conv: Conv2dConfig::new([1, 4], 3).init(device),
+            bn: BatchNormConfig::new(4).init(device),
+            pool: GlobalAvgPool::default(),
+            dropout: DropoutConfig::new(0.2).init(),
+            fc: LinearConfig::new(4, CLASSES).init(device),
+        };
+        Init::PYTORCH.apply(net, 7)
+    }
+}
+
+impl Classifier for Net {
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let x = Activation::Relu.forward(self.bn.forward(self.conv.forward(images)));
+        let x = self.dropout.forward(self.pool.forward(x));
+        // What our own stochastic layers do: one draw from the scope.
+        let x = match layer_rng() {
+            Some(mut rng) if x.device().is_autodiff() => x * (0.9 + 0.2 * rng.random::<f64>()),
+            _ => x,
+        };
+        self.fc.forward(x)
+    }
+}
+
+/// Images whose mean tells their class, in an order that depends on the epoch.
+pub(crate) struct Source {
+    pub(crate) samples: usize,
+    pub(crate) batch_size: usize,
+    /// Batches of every epoch whose images are all NaN.
+    poisoned: Vec<usize>,
+    classes: Vec<String>,
+    epoch: u64,
+    batch: usize,
+}
+
+impl Source {
+    /// With batch 2 of every epoch poisoned.
+    pub(crate) fn poisoned(samples: usize, batch_size: usize) -> Self {
+        Self { poisoned: vec![2], ..Self::new(samples, batch_size) }
+    }
+
+    pub(crate) fn new(samples: usize, batch_size: usize) -> Self {
+        Self { samples, batch_size, poisoned: Vec::new(), classes: (0..CLASSES).map(|c| c.to_string()).collect(), epoch: 0, batch: 0 }
+    }
+}
+
+impl BatchSource for Source {
+    fn samples(&self) -> usize {
+        self.samples
+    }
+
+    fn batches(&self) -> usize {
+        self.samples.div_ceil(self.batch_size)
+    }
+
+    fn start(&mut self, epoch: u64, batch: usize) {
+        (self.epoch, self.batch) = (epoch, batch);
+    }
+
+    fn next_batch(&mut self) -> Option<Result<Batch, DataError>> {
+        if self.batch >= self.batches() {
+            return None;
+        }
+        let first = self.batch * self.batch_size;
+        let indices: Vec<usize> = (first..self.samples.min(first + self.batch_size)).collect();
+        let mut images = Vec::new();
+        let mut labels = Vec::new();
+        for index in &indices {
+            let mut rng = rng(1, "test", self.epoch, *index as u64);
+            let label = rng.random_range(0..CLASSES);
+            images.extend((0..36).map(|_| rng.random::<f32>() + label as f32));
+            labels.push(label);
+        }
+        if self.poisoned.contains(&self.batch) {
+            images.fill(f32::NAN);
+        }
+        self.batch += 1;
+        Some(Ok(Batch { images, shape: [indices.len(), 1, 6, 6], targets: Targets::Classes(labels), indices }))
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("source-{}", self.samples)
+    }
+}
+
+/// One training run over 40 images.
+pub(crate) struct Run<'a> {
+    pub(crate) device: &'a str,
+    pub(crate) optimizer: &'a str,
+    pub(crate) config: TrainConfig,
+    pub(crate) dir: Option<&'a RunDir>,
+    pub(crate) resume: Option<Checkpoint>,
+    pub(crate) hooks: Vec<Box<dyn Hook<Net> + 'a>>,
+    pub(crate) source: Source,
+    pub(crate) model: Option<Net>,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(device: &'a str) -> Self {
+        Self {
+            device,
+            optimizer: "adam(lr=0.01)",
+            config: TrainConfig { epochs: 3, seed: 5, ..TrainConfig::default() },
+            dir: None,
+            resume: None,
+            hooks: Vec::new(),
+            source: Source::new(40, 8),
+            model: None,
+        }
+    }
+
+    pub(crate) fn identity() -> Identity {
+        Identity { model: "net".into(), data: "source-40".into(), recipe: String::new() }
+    }
+
+    pub(crate) fn go(mut self) -> Result<Outcome<Net>, TrainError> {
+        // burn's random layers draw from one generator for the whole process, and these tests are
+        // threads of one process.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = firebrick_core::device(self.device).unwrap().autodiff();
+        let run = RunLength::new(self.config.epochs.max(1), self.source.samples as u64, self.source.batch_size as u64, self.config.accumulate);
+        let plan = plan(&self.optimizer.parse().unwrap(), &"one_cycle".parse().unwrap(), None, run).unwrap();
+        let mut valid = Source::new(20, 8);
+        let config = self.config;
+        fit(
+            Training {
+                model: self.model.unwrap_or_else(|| Net::new(&device)),
+                update: plan.update,
+                schedule: plan.schedule,
+                loss: &CrossEntropy::default(),
+                train: &mut self.source,
+                valid: Some(&mut valid),
+                hooks: self.hooks,
+                run: self.dir,
+                identity: Self::identity(),
+                resume: self.resume,
+                interrupted: Arc::default(),
+            },
+            &config,
+        )
+    }
+}
+
+/// The parameters and running statistics, as bytes.
+pub(crate) fn bytes(net: &Net) -> Vec<u8> {
+    firebrick_core::state_dict::StateDict::of(net).to_safetensors().unwrap()
+}

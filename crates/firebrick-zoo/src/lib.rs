@@ -1,0 +1,49 @@
+//! The models of Firebrick and their weights.
+//!
+//! A model is named by a spec and built for an [`Input`]; its keys and layouts are those of the
+//! PyTorch implementation it follows, so that published weights load unchanged.
+//!
+//! ```
+//! use firebrick_core::Classifier;
+//! use firebrick_zoo::{build, default_input, parameters};
+//!
+//! let device = firebrick_core::device("flex")?;
+//! let spec = "resnet20".parse()?;
+//! let model = build(&spec, &default_input(&spec)?, 42, &device)?;
+//! assert_eq!(parameters(&model), 269_722);
+//! let images = burn::tensor::Tensor::zeros([2, 3, 32, 32], &device);
+//! assert_eq!(model.forward(images).dims(), [2, 10]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every model takes the options
+//!
+//! | option | default | values |
+//! |---|---|---|
+//! | `init` | `pytorch` | `pytorch` (that of the reference implementation), `xavier`, `kaiming`, `orthogonal`, `normal(std=…)` |
+//! | `activation` | `relu` | `relu`, `leaky_relu`, `elu`, `gelu`, `silu`, `tanh`, `sigmoid`, `identity` |
+//!
+//! and those with a place for it `dropout`, the probability of dropping a value before the last layer.
+
+mod describe;
+mod input;
+mod lenet5;
+mod model;
+mod normalizations;
+mod registry;
+mod residual;
+mod resnet18;
+mod resnet_cifar;
+mod small_cnn;
+mod weights;
+
+pub use describe::{Description, describe};
+pub use input::Input;
+pub use lenet5::{LeNet5, LeNet5Config, Pool};
+pub use model::Model;
+pub use normalizations::{NORMALIZATIONS, Normalization};
+pub use registry::{Architecture, Build, REGISTRY, build, canonical, default_input};
+pub use resnet_cifar::{ResNetCifar, ResNetCifarBlock, ResNetCifarConfig, Shortcut};
+pub use resnet18::{ResNet18, ResNet18Block, ResNet18Config, Stem};
+pub use small_cnn::{SmallCnn, SmallCnnConfig, SmallCnnStage};
+pub use weights::{load, parameters};

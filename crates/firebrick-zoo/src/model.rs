@@ -1,0 +1,34 @@
+//! Any model of this crate as one type.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use firebrick_core::Classifier;
+
+use crate::{LeNet5, ResNet18, ResNetCifar, SmallCnn};
+
+/// A model that is picked by name at run time. Parameter paths and weight files do not show which
+/// variant it is: they are those of the model inside.
+// A program holds a handful of models, and burn has no module in a box.
+#[allow(clippy::large_enum_variant)]
+#[derive(Module, Debug)]
+pub enum Model {
+    /// `lenet5`.
+    LeNet5(LeNet5),
+    /// `small_cnn`.
+    SmallCnn(SmallCnn),
+    /// `resnet20` to `resnet110`.
+    ResNetCifar(ResNetCifar),
+    /// `resnet18`.
+    ResNet18(ResNet18),
+}
+
+impl Classifier for Model {
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        match self {
+            Self::LeNet5(model) => model.forward(images),
+            Self::SmallCnn(model) => model.forward(images),
+            Self::ResNetCifar(model) => model.forward(images),
+            Self::ResNet18(model) => model.forward(images),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! ResNet-18 (He, Zhang, Ren and Sun 2015), with the stem for photos or for 32×32 images.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use firebrick_core::init::{Init, WeightInit};
+use firebrick_core::nn::{
+    Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, GlobalAvgPool, Linear,
+    LinearConfig, MaxPool2d, MaxPool2dConfig,
+};
+use firebrick_core::spec::Spec;
+use firebrick_core::{Classifier, ConfigError};
+use serde::{Deserialize, Serialize};
+
+use crate::residual::{conv3x3, projection};
+use crate::{Architecture, Input, Model};
+
+const NAME: &str = "resnet18";
+
+/// Configuration of [`ResNet18`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `init` | `pytorch` | how weights are drawn; `pytorch` is torchvision's |
+/// | `activation` | `relu` | after every batch norm, in blocks after the sum |
+/// | `stem` | `imagenet` | 7×7 convolution and max-pool, both with stride 2; `cifar`: one 3×3 convolution |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResNet18Config {
+    /// How weights are drawn: `pytorch`, `xavier`, `kaiming`, `orthogonal`, `normal(std=…)`.
+    pub init: Spec,
+    /// The activation after every batch norm, in blocks after the sum.
+    pub activation: Spec,
+    /// What comes before the residual blocks.
+    pub stem: Stem,
+}
+
+/// What comes before the residual blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stem {
+    /// A 7×7 convolution with stride 2 and a 3×3 max-pool with stride 2, for photos.
+    #[default]
+    Imagenet,
+    /// A 3×3 convolution with stride 1, for images of about 32×32.
+    Cifar,
+}
+
+/// Torchvision's: convolutions N(0, 2/fan_out), the linear layer as PyTorch draws it.
+const REFERENCE: Init = Init {
+    conv: WeightInit::KaimingNormalFanOut,
+    linear: WeightInit::KaimingUniform,
+    random_bias: true,
+};
+
+impl Default for ResNet18Config {
+    fn default() -> Self {
+        Self {
+            init: Spec::new("pytorch"),
+            activation: Spec::new("relu"),
+            stem: Stem::default(),
+        }
+    }
+}
+
+impl ResNet18Config {
+    /// Builds the model; its weights are drawn on the host from `seed`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the option or what is wrong with the input.
+    pub fn build(
+        &self,
+        input: &Input,
+        seed: u64,
+        device: &Device,
+    ) -> Result<ResNet18, ConfigError> {
+        input.check(NAME, 1)?;
+        let activation = Activation::from_spec(&self.activation)?;
+        let (conv1, maxpool) = self.stem.layers(input.channels, device);
+        let stage = |inputs: usize, outputs: usize| {
+            vec![
+                ResNet18Block::new(inputs, outputs, activation, device),
+                ResNet18Block::new(outputs, outputs, activation, device),
+            ]
+        };
+        let model = ResNet18 {
+            conv1,
+            bn1: BatchNormConfig::new(64).init(device),
+            maxpool,
+            layer1: stage(64, 64),
+            layer2: stage(64, 128),
+            layer3: stage(128, 256),
+            layer4: stage(256, 512),
+            avgpool: GlobalAvgPool {},
+            fc: LinearConfig::new(512, input.classes).init(device),
+            activation,
+        };
+        Ok(Init::from_spec(&self.init, REFERENCE)?.apply(model, seed))
+    }
+}
+
+impl Architecture for ResNet18Config {
+    fn spec(&self) -> Spec {
+        Spec::canonical(NAME, self)
+    }
+
+    fn native_input(&self) -> Input {
+        let (side, classes) = match self.stem {
+            Stem::Imagenet => (224, 1000),
+            Stem::Cifar => (32, 10),
+        };
+        Input {
+            channels: 3,
+            height: side,
+            width: side,
+            classes,
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        Init::from_spec(&self.init, REFERENCE)?;
+        Activation::from_spec(&self.activation)?;
+        Ok(())
+    }
+
+    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        self.build(input, seed, device).map(Model::ResNet18)
+    }
+}
+
+impl Stem {
+    fn layers(self, channels: usize, device: &Device) -> (Conv2d, Option<MaxPool2d>) {
+        match self {
+            Self::Imagenet => {
+                let conv = Conv2dConfig::new([channels, 64], 7)
+                    .with_stride(2)
+                    .with_padding(3)
+                    .with_bias(false);
+                let pool = MaxPool2dConfig {
+                    stride: 2,
+                    padding: 1,
+                    ..MaxPool2dConfig::new(3)
+                };
+                (conv.init(device), Some(pool.init()))
+            }
+            Self::Cifar => (conv3x3(channels, 64, 1, device), None),
+        }
+    }
+}
+
+/// A stem to 64 planes, four stages of two residual blocks of 64 to 512 planes, the mean of each
+/// plane, and a linear layer. 11 689 512 parameters for 1000 classes; keys and layouts are
+/// torchvision's.
+#[derive(Module, Debug)]
+pub struct ResNet18 {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    maxpool: Option<MaxPool2d>,
+    layer1: Vec<ResNet18Block>,
+    layer2: Vec<ResNet18Block>,
+    layer3: Vec<ResNet18Block>,
+    layer4: Vec<ResNet18Block>,
+    avgpool: GlobalAvgPool,
+    fc: Linear,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Classifier for ResNet18 {
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let planes = self
+            .activation
+            .forward(self.bn1.forward(self.conv1.forward(images)));
+        let planes = match &self.maxpool {
+            Some(maxpool) => maxpool.forward(planes),
+            None => planes,
+        };
+        let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+        let blocks = stages.into_iter().flatten();
+        let planes = blocks.fold(planes, |planes, block| block.forward(planes));
+        self.fc.forward(self.avgpool.forward(planes))
+    }
+}
+
+/// Two 3×3 convolutions, added to what came in, or to its projection where the size halves.
+#[derive(Module, Debug)]
+pub struct ResNet18Block {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    downsample: Option<(Conv2d, BatchNorm)>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl ResNet18Block {
+    fn new(inputs: usize, outputs: usize, activation: Activation, device: &Device) -> Self {
+        let grows = inputs != outputs;
+        let stride = if grows { 2 } else { 1 };
+        Self {
+            conv1: conv3x3(inputs, outputs, stride, device),
+            bn1: BatchNormConfig::new(outputs).init(device),
+            conv2: conv3x3(outputs, outputs, 1, device),
+            bn2: BatchNormConfig::new(outputs).init(device),
+            downsample: grows.then(|| projection(inputs, outputs, stride, device)),
+            activation,
+        }
+    }
+
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let shortcut = match &self.downsample {
+            Some((conv, bn)) => bn.forward(conv.forward(input.clone())),
+            None => input.clone(),
+        };
+        let planes = self
+            .activation
+            .forward(self.bn1.forward(self.conv1.forward(input)));
+        let planes = self.bn2.forward(self.conv2.forward(planes));
+        self.activation.forward(planes + shortcut)
+    }
+}

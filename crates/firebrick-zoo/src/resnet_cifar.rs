@@ -1,0 +1,234 @@
+//! ResNet-20 to ResNet-110 for 32×32 images (He, Zhang, Ren and Sun 2015, section 4.2).
+
+use burn::module::Module;
+use burn::tensor::ops::PadMode;
+use burn::tensor::{Device, Tensor, s};
+use firebrick_core::init::{Init, WeightInit};
+use firebrick_core::nn::{
+    Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig,
+};
+use firebrick_core::spec::Spec;
+use firebrick_core::{Classifier, ConfigError};
+use serde::{Deserialize, Serialize};
+
+use crate::residual::{conv3x3, projection};
+use crate::{Architecture, Input, Model};
+
+/// Configuration of [`ResNetCifar`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `init` | `pytorch` | how weights are drawn; `pytorch` is He's normal, as in the reference |
+/// | `activation` | `relu` | after every batch norm, in blocks after the sum |
+/// | `shortcut` | `a` | where the number of planes doubles: `a` pads with zeros, `b` has a 1×1 convolution |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResNetCifarConfig {
+    /// Layers with weights, 6n + 2: 20, 32, 44, 56, 110. Specs give it by the model's name.
+    #[serde(skip)]
+    pub depth: usize,
+    /// How weights are drawn: `pytorch`, `xavier`, `kaiming`, `orthogonal`, `normal(std=…)`.
+    pub init: Spec,
+    /// The activation after every batch norm, in blocks after the sum.
+    pub activation: Spec,
+    /// What the shortcut does where the number of planes doubles.
+    pub shortcut: Shortcut,
+}
+
+/// What the shortcut does where the size halves and the number of planes doubles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shortcut {
+    /// Takes every second row and column and pads planes of zeros, half of them on each side: the
+    /// paper's option A, without weights.
+    #[default]
+    A,
+    /// A 1×1 convolution with batch norm: option B.
+    B,
+}
+
+/// The reference implementation's: He's normal for all weights; the linear bias as PyTorch draws it.
+const REFERENCE: Init = Init {
+    conv: WeightInit::KaimingNormal,
+    linear: WeightInit::KaimingNormal,
+    random_bias: true,
+};
+
+impl Default for ResNetCifarConfig {
+    fn default() -> Self {
+        Self {
+            depth: 20,
+            init: Spec::new("pytorch"),
+            activation: Spec::new("relu"),
+            shortcut: Shortcut::default(),
+        }
+    }
+}
+
+impl ResNetCifarConfig {
+    /// The default options at a depth of 6n + 2.
+    #[must_use]
+    pub fn new(depth: usize) -> Self {
+        Self {
+            depth,
+            ..Self::default()
+        }
+    }
+
+    /// Builds the model; its weights are drawn on the host from `seed`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the option or what is wrong with the input.
+    pub fn build(
+        &self,
+        input: &Input,
+        seed: u64,
+        device: &Device,
+    ) -> Result<ResNetCifar, ConfigError> {
+        self.check()?;
+        input.check(&self.name(), 1)?;
+        let activation = Activation::from_spec(&self.activation)?;
+        let stage = |inputs: usize, outputs: usize| {
+            let blocks = 0..(self.depth - 2) / 6;
+            blocks
+                .map(|block| {
+                    let inputs = if block == 0 { inputs } else { outputs };
+                    ResNetCifarBlock::new(inputs, outputs, self.shortcut, activation, device)
+                })
+                .collect()
+        };
+        let model = ResNetCifar {
+            conv1: conv3x3(input.channels, 16, 1, device),
+            bn1: BatchNormConfig::new(16).init(device),
+            layer1: stage(16, 16),
+            layer2: stage(16, 32),
+            layer3: stage(32, 64),
+            linear: LinearConfig::new(64, input.classes).init(device),
+            pool: GlobalAvgPool {},
+            activation,
+        };
+        Ok(Init::from_spec(&self.init, REFERENCE)?.apply(model, seed))
+    }
+
+    fn name(&self) -> String {
+        format!("resnet{}", self.depth)
+    }
+}
+
+impl Architecture for ResNetCifarConfig {
+    fn spec(&self) -> Spec {
+        Spec::canonical(&self.name(), self)
+    }
+
+    fn native_input(&self) -> Input {
+        Input {
+            channels: 3,
+            height: 32,
+            width: 32,
+            classes: 10,
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.depth < 8 || self.depth % 6 != 2 {
+            let range = "6n + 2 with n of at least 1, such as 20, 32, 44, 56 or 110";
+            return Err(ConfigError::out_of_range(
+                "resnet", "depth", self.depth, range,
+            ));
+        }
+        Init::from_spec(&self.init, REFERENCE)?;
+        Activation::from_spec(&self.activation)?;
+        Ok(())
+    }
+
+    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        self.build(input, seed, device).map(Model::ResNetCifar)
+    }
+}
+
+/// A convolution to 16 planes, three stages of residual blocks of 16, 32 and 64 planes, the mean
+/// of each plane, and a linear layer.
+///
+/// Keys and layouts are those of the PyTorch implementation whose weights are published for
+/// CIFAR-10 (`akamaster/pytorch_resnet_cifar10`).
+#[derive(Module, Debug)]
+pub struct ResNetCifar {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    layer1: Vec<ResNetCifarBlock>,
+    layer2: Vec<ResNetCifarBlock>,
+    layer3: Vec<ResNetCifarBlock>,
+    linear: Linear,
+    pool: GlobalAvgPool,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Classifier for ResNetCifar {
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let planes = self
+            .activation
+            .forward(self.bn1.forward(self.conv1.forward(images)));
+        let blocks = self.layer1.iter().chain(&self.layer2).chain(&self.layer3);
+        let planes = blocks.fold(planes, |planes, block| block.forward(planes));
+        self.linear.forward(self.pool.forward(planes))
+    }
+}
+
+/// Two 3×3 convolutions, added to what came in.
+#[derive(Module, Debug)]
+pub struct ResNetCifarBlock {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    shortcut: Option<(Conv2d, BatchNorm)>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl ResNetCifarBlock {
+    fn new(
+        inputs: usize,
+        outputs: usize,
+        shortcut: Shortcut,
+        activation: Activation,
+        device: &Device,
+    ) -> Self {
+        let grows = inputs != outputs;
+        let stride = if grows { 2 } else { 1 };
+        Self {
+            conv1: conv3x3(inputs, outputs, stride, device),
+            bn1: BatchNormConfig::new(outputs).init(device),
+            conv2: conv3x3(outputs, outputs, 1, device),
+            bn2: BatchNormConfig::new(outputs).init(device),
+            shortcut: (grows && shortcut == Shortcut::B)
+                .then(|| projection(inputs, outputs, stride, device)),
+            activation,
+        }
+    }
+
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let shortcut = self.shortcut(input.clone());
+        let planes = self
+            .activation
+            .forward(self.bn1.forward(self.conv1.forward(input)));
+        let planes = self.bn2.forward(self.conv2.forward(planes));
+        self.activation.forward(planes + shortcut)
+    }
+
+    fn shortcut(&self, input: Tensor<4>) -> Tensor<4> {
+        if let Some((conv, bn)) = &self.shortcut {
+            return bn.forward(conv.forward(input));
+        }
+        let [outputs, ..] = self.conv1.weight.dims();
+        let missing = outputs - input.dims()[1];
+        if missing == 0 {
+            return input;
+        }
+        let side = (missing / 2, missing / 2);
+        input
+            .slice(s![.., .., ..;2, ..;2])
+            .pad([side, (0, 0), (0, 0)], PadMode::Constant(0.0))
+    }
+}

@@ -1,0 +1,58 @@
+//! Everything that can go wrong in a job, in one type.
+
+use firebrick_core::data::DataError;
+use firebrick_core::state_dict::WeightsError;
+use firebrick_core::{ConfigError, DeviceError};
+use firebrick_datasets::registry::DatasetError;
+use firebrick_train::TrainError;
+
+/// Why a job failed. The message is one paragraph for a person.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting that cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A device that is not there.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Data that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A data set that cannot be opened or fetched.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// Weights that cannot be read or do not fit.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Training stopped, could not start, or could not resume.
+    #[error(transparent)]
+    Train(TrainError),
+    /// A model file without what evaluation and prediction need.
+    #[error("{path}: {problem}")]
+    ModelFile {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl From<TrainError> for Error {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Config(error) => Self::Config(error),
+            TrainError::Data(error) => Self::Data(error),
+            TrainError::Weights(error) => Self::Weights(error),
+            error => Self::Train(error),
+        }
+    }
+}
+
+impl Error {
+    /// Whether the settings are at fault, rather than the work.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Device(_) | Self::Dataset(DatasetError::Config(_)))
+    }
+}

@@ -1,0 +1,36 @@
+//! Firebrick: composable bricks for training convolutional networks.
+//!
+//! This crate is the facade: the bricks under one roof, and the jobs that the command line runs.
+//!
+//! ```no_run
+//! use firebrick::prelude::*;
+//!
+//! let recipe = firebrick::recipe("glyphs")?;
+//! let report = firebrick::train(Job::new(recipe, "runs/first"))?;
+//! println!("{:.1} %", 100.0 * report.test.map_or(0.0, |test| test.top1));
+//! # Ok::<(), firebrick::Error>(())
+//! ```
+
+mod error;
+pub mod eval;
+mod mistakes;
+mod model_file;
+pub mod predict;
+pub mod prelude;
+mod prepared;
+mod recipes;
+mod train;
+
+pub use firebrick_core as core;
+pub use firebrick_datasets as datasets;
+pub use firebrick_optim as optim;
+pub use firebrick_regularize as regularize;
+pub use firebrick_report as report;
+pub use firebrick_train as training;
+pub use firebrick_zoo as zoo;
+
+pub use error::Error;
+pub use model_file::ModelFile;
+pub use prepared::Prepared;
+pub use recipes::{RECIPES, recipe};
+pub use train::{BestEpoch, Job, Start, TrainReport, TrainScores, train};

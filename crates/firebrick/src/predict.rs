@@ -1,0 +1,133 @@
+//! Predicting the class of image files.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use firebrick_core::Classifier;
+use firebrick_core::data::{DataError, Image};
+use firebrick_datasets::decode;
+use firebrick_train::metrics::{ranked, softmax};
+use serde::Serialize;
+
+use crate::{Error, ModelFile};
+
+/// What a model says of one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prediction {
+    /// The image file.
+    pub path: String,
+    /// The most probable classes, first the best.
+    pub top: Vec<Guess>,
+    /// The scores of all classes before the softmax, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logits: Option<Vec<f32>>,
+}
+
+/// A class and its probability.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Guess {
+    /// The class's name.
+    pub class: String,
+    /// The class's index.
+    pub index: usize,
+    /// Its probability in [0, 1].
+    pub probability: f64,
+}
+
+/// Extensions of image files that a directory is searched for.
+const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jpe"];
+
+/// The files that `paths` name: files as they are, directories searched for images, sorted.
+///
+/// # Errors
+/// [`DataError`] for a path that is not there, or a directory without images.
+pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            std::fs::metadata(path).map_err(|error| DataError::io(path, error))?;
+            files.push(path.clone());
+            continue;
+        }
+        let before = files.len();
+        search(path, &mut files)?;
+        files[before..].sort();
+        if files.len() == before {
+            return Err(DataError::Invalid(format!("{}: no image files in this directory ({})", path.display(), EXTENSIONS.join(", "))));
+        }
+    }
+    Ok(files)
+}
+
+fn search(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
+    for entry in std::fs::read_dir(directory).map_err(|error| DataError::io(directory, error))? {
+        let entry = entry.map_err(|error| DataError::io(directory, error))?;
+        let path = entry.path();
+        // A link to a directory is not followed: it may lead back up.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            search(&path, files)?;
+        } else if path.extension().is_some_and(|ext| EXTENSIONS.iter().any(|known| ext.eq_ignore_ascii_case(known))) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Images in one forward pass.
+const BATCH: usize = 32;
+
+/// Runs the model over image files of any size, a batch at a time: memory does not grow with their
+/// number. `each` gets the prediction or the error of every file, in order.
+///
+/// # Errors
+/// [`Error`] when the model cannot be built.
+pub fn predict(
+    file: &ModelFile,
+    device: &Device,
+    paths: &[PathBuf],
+    top: usize,
+    logits: bool,
+    each: &mut dyn FnMut(Result<Prediction, DataError>),
+) -> Result<(), Error> {
+    let model = file.build(device)?;
+    for chunk in paths.chunks(BATCH) {
+        let images: Vec<_> = chunk.iter().map(|path| read(path, file)).collect();
+        let good: Vec<&Image> = images.iter().flatten().collect();
+        let mut rows = forward(&model, file, device, &good).into_iter();
+        for (path, image) in chunk.iter().zip(images) {
+            each(image.and_then(|_| {
+                let row = rows.next().ok_or_else(|| DataError::Invalid(format!("{}: the model gave no scores", path.display())))?;
+                Ok(prediction(path, &row, file, top, logits))
+            }));
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path, file: &ModelFile) -> Result<Image, DataError> {
+    let bytes = std::fs::read(path).map_err(|error| DataError::io(path, error))?;
+    let image = decode::decode(path, &bytes, file.preprocessing.channels)?;
+    Ok(decode::fit(image, &file.preprocessing))
+}
+
+fn forward(model: &impl Classifier, file: &ModelFile, device: &Device, images: &[&Image]) -> Vec<Vec<f32>> {
+    if images.is_empty() {
+        return Vec::new();
+    }
+    let mut pixels = Vec::new();
+    images.iter().for_each(|image| file.preprocessing.normalize_into(image, &mut pixels));
+    let shape = [images.len(), file.preprocessing.channels, file.preprocessing.height, file.preprocessing.width];
+    let scores = model.forward(Tensor::from_data(TensorData::new(pixels, shape), device));
+    let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
+    scores.chunks(file.classes.len()).map(<[f32]>::to_vec).collect()
+}
+
+fn prediction(path: &Path, row: &[f32], file: &ModelFile, top: usize, logits: bool) -> Prediction {
+    let probabilities = softmax(row);
+    let guess = |index: usize| Guess { class: file.classes[index].clone(), index, probability: probabilities[index] };
+    Prediction {
+        path: path.display().to_string(),
+        top: ranked(row).into_iter().take(top).map(guess).collect(),
+        logits: logits.then(|| row.to_vec()),
+    }
+}

@@ -1,0 +1,122 @@
+//! From a recipe to data that is ready: the splits, how they are preprocessed, and their loaders.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use firebrick_core::data::{Dataset, Preprocessing, SampleTransform};
+use firebrick_core::error::nearest;
+use firebrick_core::{ConfigError, Recipe};
+use firebrick_datasets::sampler::Sampling;
+use firebrick_datasets::statistics::channel_statistics;
+use firebrick_datasets::{Loader, LoaderConfig, OnBadImage, OpenOptions, Splits};
+use firebrick_zoo::{Input, Normalization};
+
+use crate::Error;
+
+/// The data of a recipe.
+pub struct Prepared {
+    /// The splits.
+    pub splits: Splits,
+    /// How images become input.
+    pub preprocessing: Preprocessing,
+    /// What to do about images that cannot be read.
+    pub on_bad: OnBadImage,
+}
+
+impl Prepared {
+    /// Opens the data set of a recipe. `cache` is where data sets lie when the recipe does not say.
+    ///
+    /// # Errors
+    /// [`Error`] naming the file or setting.
+    pub fn open(recipe: &Recipe, cache: &Path) -> Result<Self, Error> {
+        let on_bad = on_bad_image(&recipe.on_bad_image)?;
+        let options = OpenOptions {
+            data_dir: recipe.data_dir.as_ref().map(PathBuf::from),
+            default_data_dir: cache.into(),
+            channels: recipe.channels,
+            on_bad_image: on_bad,
+            valid_fraction: recipe.valid_fraction,
+            seed: recipe.seed,
+            limit_train: recipe.limit_train,
+        };
+        let splits = firebrick_datasets::open(&recipe.dataset, &options)?;
+        let preprocessing = preprocessing(recipe, &splits, on_bad)?;
+        Ok(Self { splits, preprocessing, on_bad })
+    }
+
+    /// What a model for this data reads and tells apart.
+    #[must_use]
+    pub fn input(&self) -> Input {
+        let Preprocessing { channels, height, width, .. } = self.preprocessing;
+        Input { channels, height, width, classes: self.splits.train.classes().len() }
+    }
+
+    /// The loader of the training images.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the setting.
+    pub fn train_loader(&self, recipe: &Recipe) -> Result<Loader, Error> {
+        let sampling: Sampling = Sampling::try_from(recipe.sampling.clone())?;
+        let transforms = firebrick_regularize::augment::build(&recipe.augment)?;
+        let config = LoaderConfig { overfit_batches: recipe.overfit_batches, ..self.config(recipe, sampling) };
+        self.loader(self.splits.train.clone(), transforms, config)
+    }
+
+    /// A loader for evaluation: every image once, unchanged, in order.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the setting.
+    pub fn evaluation_loader(&self, recipe: &Recipe, dataset: Arc<dyn Dataset>) -> Result<Loader, Error> {
+        self.loader(dataset, Vec::new(), self.config(recipe, Sampling::Sequential))
+    }
+
+    fn config(&self, recipe: &Recipe, sampling: Sampling) -> LoaderConfig {
+        LoaderConfig {
+            batch_size: recipe.batch_size,
+            sampling,
+            seed: recipe.seed,
+            workers: recipe.workers,
+            on_bad: self.on_bad,
+            ..LoaderConfig::default()
+        }
+    }
+
+    fn loader(&self, dataset: Arc<dyn Dataset>, transforms: Vec<Box<dyn SampleTransform>>, config: LoaderConfig) -> Result<Loader, Error> {
+        Ok(Loader::new(dataset, self.preprocessing.clone(), Arc::new(transforms), Vec::new(), config)?)
+    }
+}
+
+fn on_bad_image(name: &str) -> Result<OnBadImage, ConfigError> {
+    match name {
+        "fail" => Ok(OnBadImage::Fail),
+        "skip" => Ok(OnBadImage::Skip),
+        other => Err(ConfigError::UnknownName {
+            family: "on_bad_image".into(),
+            name: other.into(),
+            suggestion: nearest(other, ["fail", "skip"]),
+            known: "fail, skip".into(),
+        }),
+    }
+}
+
+/// Size, channels and normalization of the model's input.
+fn preprocessing(recipe: &Recipe, splits: &Splits, on_bad: OnBadImage) -> Result<Preprocessing, Error> {
+    let native = firebrick_zoo::default_input(&recipe.model)?;
+    let [height, width] = match (recipe.image_size, splits.size) {
+        (Some(side), _) => [side; 2],
+        (None, Some(size)) => size,
+        (None, None) => [native.height, native.width],
+    };
+    firebrick_core::error::check("recipe", "image_size", height, 1..=4096)?;
+    let channels = splits.channels;
+    let mut preprocessing = Preprocessing { channels, height, width, fit: recipe.fit, mean: vec![0.0; channels], std: vec![1.0; channels] };
+    let normalization = if recipe.normalize == "auto" {
+        let statistics = channel_statistics(&*splits.train, &preprocessing, on_bad)?;
+        Normalization { mean: statistics.mean, std: statistics.std }
+    } else {
+        recipe.normalize.parse::<Normalization>()?.for_channels(channels)?
+    };
+    preprocessing.mean = normalization.mean;
+    preprocessing.std = normalization.std;
+    Ok(preprocessing)
+}

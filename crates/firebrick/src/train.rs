@@ -1,0 +1,365 @@
+//! A training job from start to end: data, model, loop, test, files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use firebrick_core::data::BatchSource;
+use firebrick_core::length::RunLength;
+use firebrick_core::loss::Loss;
+use firebrick_core::run::{EpochRow, RunRecord, Scores};
+use firebrick_core::schedule::Delayed;
+use firebrick_core::spec::Spec;
+use firebrick_core::{ConfigError, Recipe, Schedule};
+use firebrick_datasets::Loader;
+use firebrick_optim::{Plan, plan};
+use firebrick_train::{Checkpoint, Ended, Evaluation, Hook, Identity, Monitor, OnNonFinite, Outcome, RunDir, TrainConfig, Training, evaluate, fit};
+use firebrick_zoo::Model;
+use serde::Serialize;
+
+use crate::prepared::Prepared;
+use crate::{Error, ModelFile, mistakes};
+
+/// Where a job begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// A new run.
+    Fresh,
+    /// The run directory `out`, from its newest sound checkpoint, exactly.
+    Resume,
+    /// A new run from the newest checkpoint of another one, with another schedule. The schedule
+    /// begins at the branch: its update 0 is the first one after it, `100%` is what is left.
+    Branch {
+        /// The run directory to branch from.
+        parent: PathBuf,
+    },
+}
+
+/// Everything about a job that is not in the recipe.
+pub struct Job<'a> {
+    /// What to do.
+    pub recipe: Recipe,
+    /// Where to begin.
+    pub start: Start,
+    /// The run directory.
+    pub out: PathBuf,
+    /// Where data sets lie when the recipe does not say.
+    pub cache: PathBuf,
+    /// What runs beside the loop.
+    pub hooks: Vec<Box<dyn Hook<Model> + 'a>>,
+    /// Set from outside to end after the current step.
+    pub interrupted: Arc<AtomicBool>,
+    /// Told what a person should know while it runs.
+    pub notice: Box<dyn FnMut(&str) + 'a>,
+}
+
+impl Job<'_> {
+    /// A new run of `recipe` in the directory `out`.
+    pub fn new(recipe: Recipe, out: impl Into<PathBuf>) -> Self {
+        Self {
+            recipe,
+            start: Start::Fresh,
+            out: out.into(),
+            cache: "data".into(),
+            hooks: Vec::new(),
+            interrupted: Arc::default(),
+            notice: Box::new(|_| {}),
+        }
+    }
+}
+
+/// What a job did. As JSON it is what `firebrick train --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainReport {
+    /// The run directory.
+    pub run_dir: String,
+    /// The device.
+    pub device: String,
+    /// The model's spec.
+    pub model: String,
+    /// Trainable values.
+    pub parameters: usize,
+    /// Epochs finished.
+    pub epochs: usize,
+    /// Optimizer updates made.
+    pub steps: u64,
+    /// Seconds of training, over all sessions.
+    pub seconds: f64,
+    /// Training images in each of these seconds.
+    pub images_per_second: f64,
+    /// Loss and accuracy over the last epoch, while the model changed.
+    pub train: Option<TrainScores>,
+    /// Scores of the best epoch on the validation split.
+    pub valid: Option<Scores>,
+    /// Scores of the saved model on the test split, evaluated once.
+    pub test: Option<Scores>,
+    /// The best epoch.
+    pub best: Option<BestEpoch>,
+    /// The seed.
+    pub seed: u64,
+    /// The checkpoint that this session went on from.
+    pub resumed_from: Option<String>,
+    /// Why training ended: `finished`, `early_stop`, `update_limit`, `time_limit`, `hook`, `interrupted`.
+    pub ended: &'static str,
+}
+
+/// Scores on the training images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TrainScores {
+    /// Mean loss.
+    pub loss: f64,
+    /// Accuracy.
+    pub top1: f64,
+}
+
+/// The best epoch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BestEpoch {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// The updates made by then.
+    pub step: u64,
+    /// The metric that was monitored.
+    pub metric: &'static str,
+    /// Its value.
+    pub value: f64,
+}
+
+/// Runs a job to its end, or until it is interrupted.
+///
+/// # Errors
+/// [`Error`]; what was finished of the run stays and can be resumed.
+pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
+    let Job { mut recipe, start, out, cache, hooks, interrupted, mut notice } = job;
+    let notice = &mut *notice;
+    let device = firebrick_core::device(&recipe.device)?.autodiff();
+    recipe.model = firebrick_zoo::canonical(&recipe.model)?;
+    let config = train_config(&recipe)?;
+    config.check()?;
+    let loss = loss(&recipe)?;
+    let prepared = Prepared::open(&recipe, &cache)?;
+    let mut train_loader = prepared.train_loader(&recipe)?;
+    let mut valid_loader = prepared.splits.valid.clone().map(|valid| prepared.evaluation_loader(&recipe, valid)).transpose()?;
+    let parent = match &start {
+        Start::Branch { parent } => Some(branch_point(parent, &mut recipe, &device, notice)?),
+        _ => None,
+    };
+    let Plan { update, schedule, optimizer, schedule_spec, .. } = plan(&recipe.optimizer, &recipe.schedule, recipe.lr, run_length(&recipe, &train_loader))?;
+    recipe.optimizer = optimizer;
+    recipe.schedule = schedule_spec;
+    recipe.lr = None;
+    recipe.loss = loss.spec();
+    recipe.normalize = firebrick_zoo::Normalization { mean: prepared.preprocessing.mean.clone(), std: prepared.preprocessing.std.clone() }.to_string();
+    recipe.image_size = recipe.image_size.or((prepared.splits.size.is_none()).then_some(prepared.preprocessing.height));
+
+    let run = match start {
+        Start::Resume => RunDir::open(&out)?,
+        _ => RunDir::create(&out)?,
+    };
+    let identity = Identity { model: recipe.model.to_string(), data: train_loader.fingerprint(), recipe: recipe.identity().to_toml()? };
+    let resume = match &start {
+        Start::Fresh => None,
+        Start::Branch { .. } => parent,
+        Start::Resume => newest(run.path(), Some(&identity), &device, notice)?,
+    };
+    let resumed_from = resume.as_ref().map(|checkpoint| format!("step {}", checkpoint.progress.step));
+    if start != Start::Resume {
+        run.write("recipe.toml", recipe.to_toml()?.as_bytes())?;
+    }
+    run.event(&serde_json::json!({ "event": "start", "from": resumed_from, "device": recipe.device }))?;
+
+    let model = initial_model(&recipe, &prepared, &device)?;
+    let parameters = firebrick_zoo::parameters(&model);
+    let schedule: Box<dyn Schedule> = Box::new(Delayed { schedule, start: recipe.schedule_start });
+    let training = Training {
+        model,
+        update,
+        schedule,
+        loss: &*loss,
+        train: &mut train_loader,
+        valid: valid_loader.as_mut().map(|valid| valid as &mut dyn BatchSource),
+        hooks,
+        run: Some(&run),
+        identity,
+        resume,
+        interrupted,
+    };
+    let outcome = fit(training, &config)?;
+    for skipped in train_loader.skipped() {
+        notice(&format!("left out: {skipped}"));
+    }
+    let finish = Finish { recipe: &recipe, prepared: &prepared, run: &run, loss: &*loss, monitor: config.monitor, parameters };
+    finish.report(outcome, resumed_from, &device.inner())
+}
+
+/// The length of the part of the run that the schedule covers.
+fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
+    let updates_per_epoch = (train.batches() as u64).div_ceil(recipe.accumulate.max(1));
+    let updates = recipe.epochs.saturating_mul(updates_per_epoch).saturating_sub(recipe.schedule_start);
+    RunLength { updates, updates_per_epoch }
+}
+
+fn newest(run: &Path, identity: Option<&Identity>, device: &Device, notice: &mut dyn FnMut(&str)) -> Result<Option<Checkpoint>, Error> {
+    let Some((checkpoint, refused)) = Checkpoint::newest(run, identity, &device.clone().inner())? else { return Ok(None) };
+    for error in refused {
+        notice(&format!("{error}; going on from the one before"));
+    }
+    Ok(Some(checkpoint))
+}
+
+/// The parent's newest checkpoint, made the first one of a run of its own.
+fn branch_point(parent: &Path, recipe: &mut Recipe, device: &Device, notice: &mut dyn FnMut(&str)) -> Result<Checkpoint, Error> {
+    let Some(mut checkpoint) = newest(parent, None, device, notice)? else {
+        return Err(ConfigError::Conflict(format!("{}: there is no checkpoint to branch from", parent.display())).into());
+    };
+    let step = checkpoint.progress.step;
+    recipe.schedule_start = step;
+    recipe.branched_from = Some(format!("{} at step {step}", parent.display()));
+    // The parent's best epoch lies in the parent's directory; what counts here begins here.
+    checkpoint.progress.best = None;
+    checkpoint.progress.stale_epochs = 0;
+    Ok(checkpoint)
+}
+
+fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
+    (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
+}
+
+fn initial_model(recipe: &Recipe, prepared: &Prepared, device: &Device) -> Result<Model, Error> {
+    let model = firebrick_zoo::build(&recipe.model, &prepared.input(), recipe.seed, device)?;
+    match &recipe.weights {
+        Some(path) => Ok(firebrick_zoo::load(model, Path::new(path))?),
+        None => Ok(model),
+    }
+}
+
+fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
+    Ok(TrainConfig {
+        epochs: recipe.epochs,
+        accumulate: recipe.accumulate,
+        clip_norm: recipe.clip_norm,
+        clip_value: recipe.clip_value,
+        seed: recipe.seed,
+        on_non_finite: on_non_finite(&recipe.on_non_finite)?,
+        early_stop: recipe.early_stop,
+        monitor: Monitor::from_name(&recipe.monitor)?,
+        max_updates: recipe.max_updates,
+        max_seconds: recipe.max_seconds,
+        checkpoint_every: recipe.checkpoint_every,
+        keep: recipe.keep,
+        groups: recipe.groups.clone(),
+    })
+}
+
+/// `stop`, `skip` or `skip(limit)`.
+fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
+    #[derive(Serialize, serde::Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Skip {
+        limit: u64,
+    }
+    impl Default for Skip {
+        fn default() -> Self {
+            Self { limit: 10 }
+        }
+    }
+    match spec.name.as_str() {
+        "stop" if *spec == Spec::new("stop") => Ok(OnNonFinite::Stop),
+        "skip" => Ok(OnNonFinite::Skip { limit: spec.resolve::<Skip>()?.limit }),
+        other => Err(ConfigError::unknown_name("on_non_finite", other, ["stop", "skip"])),
+    }
+}
+
+/// What is left to do when the loop is over.
+struct Finish<'a> {
+    recipe: &'a Recipe,
+    prepared: &'a Prepared,
+    run: &'a RunDir,
+    loss: &'a dyn Loss,
+    monitor: Monitor,
+    parameters: usize,
+}
+
+impl Finish<'_> {
+    /// Saves the model, evaluates it on the test split once, writes the report.
+    fn report(&self, outcome: Outcome<Model>, resumed_from: Option<String>, device: &Device) -> Result<TrainReport, Error> {
+        let Outcome { best: weights, progress, ended, .. } = outcome;
+        let file = ModelFile {
+            model: self.recipe.model.clone(),
+            classes: self.prepared.splits.train.classes().to_vec(),
+            preprocessing: self.prepared.preprocessing.clone(),
+            weights,
+        };
+        let mut test = None;
+        let mut pictured = None;
+        if ended != Ended::Interrupted {
+            self.run.write("model.safetensors", &file.to_bytes()?)?;
+            let model = file.build(device)?;
+            let splits = &self.prepared.splits;
+            if let Some(dataset) = splits.test.clone().or_else(|| splits.valid.clone()) {
+                let mut loader = self.prepared.evaluation_loader(self.recipe, dataset.clone())?;
+                let evaluation = evaluate(&model, &mut loader, self.loss, &mut |_| {})?;
+                test = splits.test.is_some().then_some(evaluation.scores);
+                pictured = Some((evaluation, dataset));
+            }
+        }
+        let best_row = progress.best.and_then(|best| progress.rows.iter().rev().find(|row| row.epoch == best.epoch));
+        let images: f64 = progress.rows.iter().map(|row| row.seconds * row.images_per_second).sum();
+        let report = TrainReport {
+            run_dir: self.run.path().display().to_string(),
+            device: self.recipe.device.clone(),
+            model: self.recipe.model.to_string(),
+            parameters: self.parameters,
+            epochs: progress.rows.len(),
+            steps: progress.step,
+            seconds: progress.seconds,
+            images_per_second: if progress.seconds > 0.0 { images / progress.seconds } else { 0.0 },
+            train: progress.rows.last().map(|row| TrainScores { loss: row.train_loss, top1: row.train_top1 }),
+            valid: best_row.and_then(|row: &EpochRow| row.valid),
+            test,
+            best: progress.best.map(|best| BestEpoch { epoch: best.epoch, step: best.step, metric: self.monitor.name(), value: best.value }),
+            seed: self.recipe.seed,
+            resumed_from,
+            ended: ended_name(ended),
+        };
+        let (confusion, mistakes) = match pictured {
+            Some((Evaluation { confusion, mistakes, .. }, dataset)) => (confusion, mistakes::with_pictures(mistakes, &*dataset)),
+            None => (Vec::new(), Vec::new()),
+        };
+        let record = RunRecord {
+            name: self.run.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            recipe: self.recipe.to_toml()?,
+            reproduce: format!("firebrick train --recipe {}", self.run.path().join("recipe.toml").display()),
+            device: self.recipe.device.clone(),
+            model: report.model.clone(),
+            parameters: self.parameters,
+            classes: file.classes,
+            epochs: progress.rows,
+            steps: progress.curve.points,
+            best: progress.best.map(|best| (best.epoch, best.value)),
+            monitor: self.monitor.name().into(),
+            test,
+            confusion,
+            mistakes,
+            activations: progress.activations,
+            lineage: self.recipe.branched_from.clone(),
+        };
+        let json = serde_json::to_vec(&record).map_err(|error| ConfigError::Conflict(format!("run.json: {error}")))?;
+        self.run.write("run.json", &json)?;
+        self.run.write("report.html", firebrick_report::page(std::slice::from_ref(&record)).as_bytes())?;
+        self.run.event(&serde_json::json!({ "event": "end", "ended": report.ended, "step": report.steps }))?;
+        Ok(report)
+    }
+}
+
+fn ended_name(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Finished => "finished",
+        Ended::EarlyStop => "early_stop",
+        Ended::UpdateLimit => "update_limit",
+        Ended::TimeLimit => "time_limit",
+        Ended::Hook => "hook",
+        Ended::Interrupted => "interrupted",
+    }
+}

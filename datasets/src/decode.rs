@@ -1,0 +1,290 @@
+//! Image files to 8-bit pixels, and images of any size to the size that a model reads.
+//!
+//! JPEG, PNG, WebP, BMP, GIF and TIFF are recognised by their content, never by their name.
+//! Colour profiles are not applied: values are taken as they are stored.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use firebrick_core::data::{DataError, Fit, Image, Preprocessing};
+use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
+use image::{
+    DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Luma,
+    Pixel, Rgb,
+};
+
+/// The longest side that is decoded, in pixels.
+pub const MAX_SIDE: u32 = 16_384;
+/// The most memory that the pixels of one file may take.
+pub const MAX_BYTES: u64 = 512 << 20;
+
+const FORMATS: [(ImageFormat, &str); 6] = [
+    (ImageFormat::Jpeg, "JPEG"),
+    (ImageFormat::Png, "PNG"),
+    (ImageFormat::WebP, "WebP"),
+    (ImageFormat::Bmp, "BMP"),
+    (ImageFormat::Gif, "GIF"),
+    (ImageFormat::Tiff, "TIFF"),
+];
+
+/// Decodes the content of an image file to `channels` (1: grey, 3: RGB). `path` is for messages.
+///
+/// - The first frame of an animation is taken.
+/// - Orientation in EXIF data is applied, so the image is upright.
+/// - 16-bit values are scaled exactly: `round(value / 257)`.
+/// - Transparent pixels are laid over white, as on paper.
+/// - CMYK and YCCK become RGB as Pillow does it (Adobe's inverted values), without a profile.
+/// - Colour becomes grey by ITU-R 601 luma, as Pillow's `L`; grey becomes RGB by repetition.
+///
+/// # Errors
+/// [`DataError::Corrupt`] naming the file and the reason: it is empty, no image, damaged, cut off,
+/// of a kind that is not supported (floating point pixels), or larger than [`MAX_SIDE`] or
+/// [`MAX_BYTES`], which is found from the header before memory is taken.
+pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataError> {
+    let refuse = |problem: String| DataError::corrupt(path, problem);
+    if !matches!(channels, 1 | 3) {
+        return Err(DataError::Invalid(format!(
+            "images can be read with 1 channel (grey) or 3 (RGB), not {channels}"
+        )));
+    }
+    if bytes.is_empty() {
+        return Err(refuse("the file is empty".into()));
+    }
+    let guess = image::guess_format(bytes).ok();
+    let Some((format, name)) = FORMATS
+        .into_iter()
+        .find(|(format, _)| Some(*format) == guess)
+    else {
+        let known = FORMATS.map(|(_, name)| name).join(", ");
+        return Err(refuse(format!("its content is no image: none of {known}")));
+    };
+    let explain = |error: ImageError| match error {
+        ImageError::Limits(_) => refuse(too_large()),
+        error => refuse(format!("it cannot be read as {name}: {error}")),
+    };
+    if format == ImageFormat::Jpeg && !reaches_end_of_jpeg(bytes) {
+        // The decoder would fill the missing part with grey and say nothing.
+        return Err(refuse(
+            "the JPEG is cut off: it has no end-of-image marker".into(),
+        ));
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(explain)?;
+    let (width, height) = decoder.dimensions();
+    if width.max(height) > MAX_SIDE || decoder.total_bytes() > MAX_BYTES {
+        return Err(refuse(format!(
+            "it has {width} × {height} pixels; {}",
+            too_large()
+        )));
+    }
+    if width == 0 || height == 0 {
+        return Err(refuse(format!("it has {width} × {height} pixels")));
+    }
+    // EXIF data that cannot be read is no reason to refuse the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(explain)?;
+    image.apply_orientation(orientation);
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (found, pixels) = eight_bit(image).ok_or_else(|| {
+        refuse(
+            "its pixels are floating point numbers, which have no agreed range: convert it to 8 or \
+             16 bits"
+                .into(),
+        )
+    })?;
+    let (found, pixels) = over_white(found, pixels);
+    let image = Image {
+        width,
+        height,
+        channels: found,
+        pixels,
+    };
+    Ok(with_channels(image, channels))
+}
+
+fn too_large() -> String {
+    format!(
+        "the limit is {MAX_SIDE} pixels a side and {} MiB decoded: make it smaller",
+        MAX_BYTES >> 20
+    )
+}
+
+/// Whether the marker that ends a JPEG is there, outside of headers and thumbnails.
+///
+/// Segments are skipped by their length; in compressed data a marker is `FF` and a byte that is
+/// neither stuffing (`00`), a restart (`D0` to `D7`) nor fill (`FF`).
+fn reaches_end_of_jpeg(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(rest) = bytes.get(at..) {
+        match rest {
+            [0xff, 0xd9, ..] => return true,
+            [0xff, 0x01 | 0xd0..=0xd8, ..] => at += 2,
+            [0xff, 0x00 | 0xff, ..] => at += 1,
+            [0xff, _, high, low, ..] => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+            [0xff, ..] | [] => return false,
+            [_, ..] => at += 1,
+        }
+    }
+    false
+}
+
+/// Channels and 8-bit values; `None` for floating point.
+fn eight_bit(image: DynamicImage) -> Option<(usize, Vec<u8>)> {
+    let narrow = |values: &[u16]| -> Vec<u8> {
+        let exact = |value: &u16| ((u32::from(*value) + 128) / 257) as u8;
+        values.iter().map(exact).collect()
+    };
+    Some(match image {
+        DynamicImage::ImageLuma8(image) => (1, image.into_raw()),
+        DynamicImage::ImageLumaA8(image) => (2, image.into_raw()),
+        DynamicImage::ImageRgb8(image) => (3, image.into_raw()),
+        DynamicImage::ImageRgba8(image) => (4, image.into_raw()),
+        DynamicImage::ImageLuma16(image) => (1, narrow(&image)),
+        DynamicImage::ImageLumaA16(image) => (2, narrow(&image)),
+        DynamicImage::ImageRgb16(image) => (3, narrow(&image)),
+        DynamicImage::ImageRgba16(image) => (4, narrow(&image)),
+        _ => return None,
+    })
+}
+
+/// Removes the alpha channel, if there is one.
+fn over_white(channels: usize, pixels: Vec<u8>) -> (usize, Vec<u8>) {
+    if channels % 2 == 1 {
+        return (channels, pixels);
+    }
+    let colours = channels - 1;
+    let mix = |pixel: &[u8]| {
+        let alpha = u32::from(pixel[colours]);
+        let mix =
+            move |value: u8| ((u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        [
+            mix(pixel[0]),
+            mix(pixel[colours / 2]),
+            mix(pixel[colours - 1]),
+        ]
+    };
+    let flat = pixels.chunks_exact(channels).flat_map(|pixel| {
+        let mixed = mix(pixel);
+        mixed.into_iter().take(colours)
+    });
+    (colours, flat.collect())
+}
+
+/// Grey to RGB or back.
+fn with_channels(image: Image, channels: usize) -> Image {
+    let pixels = match (image.channels, channels) {
+        (1, 3) => image.pixels.iter().flat_map(|value| [*value; 3]).collect(),
+        (3, 1) => image.pixels.chunks_exact(3).map(luma).collect(),
+        _ => return image,
+    };
+    Image {
+        channels,
+        pixels,
+        ..image
+    }
+}
+
+/// ITU-R 601 in 16-bit fixed point, the formula behind Pillow's `convert("L")`.
+fn luma(pixel: &[u8]) -> u8 {
+    let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+    ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
+}
+
+/// Brings an image to the channels and the size of `preprocessing`; an image that fits already is
+/// returned as it is.
+///
+/// [`Fit::Crop`] scales so that the image just covers the target and cuts the centre, as
+/// torchvision's `Resize` and `CenterCrop`; [`Fit::Squash`] scales both sides. Scaling is bilinear
+/// with antialiasing, as Pillow's and torchvision's default, within one level of Pillow's result.
+/// Of an image so thin that its long side would become more than four times the target, only the
+/// middle is scaled.
+///
+/// # Panics
+/// When the number of pixel values does not follow from the size of the image.
+#[must_use]
+pub fn fit(image: Image, preprocessing: &Preprocessing) -> Image {
+    let image = with_channels(image, preprocessing.channels);
+    let target = [preprocessing.width, preprocessing.height];
+    if [image.width, image.height] == target {
+        return image;
+    }
+    let target = target.map(|side| side as u32);
+    match image.channels {
+        1 => resize::<Luma<u8>>(image, target, preprocessing.fit),
+        _ => resize::<Rgb<u8>>(image, target, preprocessing.fit),
+    }
+}
+
+fn resize<P: Pixel<Subpixel = u8> + 'static>(image: Image, target: [u32; 2], fit: Fit) -> Image {
+    let (width, height) = (image.width as u32, image.height as u32);
+    let mut source = ImageBuffer::<P, Vec<u8>>::from_raw(width, height, image.pixels)
+        .expect("an image has height × width × channels values");
+    let [target_width, target_height] = target;
+    let fitted = match fit {
+        Fit::Squash => imageops::resize(&source, target_width, target_height, FilterType::Triangle),
+        Fit::Crop => {
+            let mut scaled = cover([width, height], target);
+            if scaled[0] > 4 * target_width || scaled[1] > 4 * target_height {
+                source = middle(&source, target);
+                scaled = cover([source.width(), source.height()], target);
+            }
+            let scaled = imageops::resize(&source, scaled[0], scaled[1], FilterType::Triangle);
+            let x = centre(scaled.width(), target_width);
+            let y = centre(scaled.height(), target_height);
+            imageops::crop_imm(&scaled, x, y, target_width, target_height).to_image()
+        }
+    };
+    Image {
+        width: target_width as usize,
+        height: target_height as usize,
+        channels: image.channels,
+        pixels: fitted.into_raw(),
+    }
+}
+
+/// The size that covers `target` with the proportions of `[width, height]`; the longer side is
+/// rounded down, as in torchvision.
+fn cover([width, height]: [u32; 2], target: [u32; 2]) -> [u32; 2] {
+    let [w, h] = [width, height].map(u64::from);
+    let [target_w, target_h] = target.map(u64::from);
+    if target_w * h >= target_h * w {
+        [target[0], (target_w * h / w).max(target_h) as u32]
+    } else {
+        [(target_h * w / h).max(target_w) as u32, target[1]]
+    }
+}
+
+/// The first pixel of a centred cut; halves go to the even side, as Python rounds.
+fn centre(length: u32, cut: u32) -> u32 {
+    (f64::from(length - cut) / 2.0).round_ties_even() as u32
+}
+
+/// The middle of a thin image, twice as long as what the crop will keep.
+fn middle<P: Pixel<Subpixel = u8> + 'static>(
+    source: &ImageBuffer<P, Vec<u8>>,
+    target: [u32; 2],
+) -> ImageBuffer<P, Vec<u8>> {
+    let (width, height) = source.dimensions();
+    let [kept_width, kept_height] = if width * target[1] > height * target[0] {
+        [
+            (2 * height * target[0]).div_ceil(target[1]).min(width),
+            height,
+        ]
+    } else {
+        [
+            width,
+            (2 * width * target[1]).div_ceil(target[0]).min(height),
+        ]
+    };
+    let x = centre(width, kept_width);
+    let y = centre(height, kept_height);
+    imageops::crop_imm(source, x, y, kept_width, kept_height).to_image()
+}
+
+#[cfg(test)]
+#[path = "decode/tests.rs"]
+mod tests;

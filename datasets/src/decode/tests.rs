@@ -1,0 +1,348 @@
+use std::path::PathBuf;
+
+use image::{GrayImage, ImageEncoder, RgbImage, RgbaImage};
+
+use super::*;
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn decoded(bytes: &[u8], channels: usize) -> Result<Image, DataError> {
+    decode(Path::new("some/file"), bytes, channels)
+}
+
+fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// The formula of `tests/golden.py`.
+fn photo(width: usize, height: usize) -> Image {
+    let value = |x: usize, y: usize, c: usize| {
+        3 * x + 5 * y + 40 * c + 90 * ((x / 8 + y / 6 + c) % 2) + (x * y * (c + 1)) % 23
+    };
+    let rows = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    Image {
+        width,
+        height,
+        channels: 3,
+        pixels: rows
+            .flat_map(|(x, y)| [0, 1, 2].map(|c| value(x, y, c) as u8))
+            .collect(),
+    }
+}
+
+fn to_rgb_image(image: &Image) -> RgbImage {
+    RgbImage::from_raw(
+        image.width as u32,
+        image.height as u32,
+        image.pixels.clone(),
+    )
+    .unwrap()
+}
+
+fn worst(found: &[u8], expected: &[u8]) -> u8 {
+    assert_eq!(found.len(), expected.len());
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max()
+        .unwrap()
+}
+
+#[test]
+fn lossless_formats_keep_every_value() {
+    let image = photo(40, 24);
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+        ImageFormat::WebP,
+    ] {
+        let bytes = encoded(to_rgb_image(&image), format);
+        assert_eq!(decoded(&bytes, 3).unwrap(), image);
+    }
+    for (file, golden) in [
+        ("palette.png", "palette.rgb"),
+        ("palette.bmp", "palette.rgb"),
+        ("cmyk.tiff", "cmyk_tiff.rgb"),
+    ] {
+        let found = decoded(&fixture(file), 3).unwrap();
+        assert!(worst(&found.pixels, &fixture(golden)) <= 1, "{file}");
+    }
+    let bilevel = decoded(&fixture("bilevel.png"), 1).unwrap();
+    assert_eq!(bilevel.pixels, fixture("bilevel.grey"));
+}
+
+/// Lossy decoders may round differently: two levels is the tolerance of the JPEG standard's own
+/// inverse transforms, chroma filters add a little. A swapped sign is 100 levels off.
+#[test]
+fn lossy_formats_agree_with_pillow_also_cmyk_and_ycck() {
+    for (file, golden, tolerance) in [
+        ("progressive.jpg", "progressive.rgb", 6),
+        ("cmyk.jpg", "cmyk.rgb", 3),
+        ("ycck.jpg", "ycck.rgb", 4),
+        ("lossy.webp", "lossy.rgb", 4),
+    ] {
+        let found = decoded(&fixture(file), 3).unwrap();
+        assert_eq!([found.width, found.height], [40, 24]);
+        let worst = worst(&found.pixels, &fixture(golden));
+        assert!(worst <= tolerance, "{file}: {worst} levels off");
+    }
+}
+
+#[test]
+fn sixteen_bits_are_scaled_exactly() {
+    let values: Vec<u16> = vec![0, 128, 129, 257, 32_768, 65_406, 65_407, 65_535];
+    let grey = image::ImageBuffer::<Luma<u16>, _>::from_raw(8, 1, values).unwrap();
+    let expected = [0, 0, 1, 1, 128, 254, 255, 255];
+    for format in [ImageFormat::Png, ImageFormat::Tiff] {
+        let bytes = encoded(DynamicImage::ImageLuma16(grey.clone()), format);
+        assert_eq!(decoded(&bytes, 1).unwrap().pixels, expected);
+    }
+    let rgba = DynamicImage::ImageLuma16(grey).to_rgba16();
+    let bytes = encoded(DynamicImage::ImageRgba16(rgba), ImageFormat::Png);
+    assert_eq!(decoded(&bytes, 1).unwrap().pixels, expected);
+}
+
+#[test]
+fn transparent_pixels_lie_on_white() {
+    let rgba = RgbaImage::from_raw(
+        3,
+        1,
+        vec![200, 100, 0, 255, 200, 100, 0, 0, 200, 100, 0, 51],
+    );
+    let bytes = encoded(rgba.unwrap(), ImageFormat::Png);
+    let image = decoded(&bytes, 3).unwrap();
+    assert_eq!(image.pixels, [200, 100, 0, 255, 255, 255, 244, 224, 204]);
+    let grey_alpha = image::GrayAlphaImage::from_raw(2, 1, vec![10, 255, 10, 0]).unwrap();
+    let bytes = encoded(grey_alpha, ImageFormat::Png);
+    assert_eq!(decoded(&bytes, 1).unwrap().pixels, [10, 255]);
+    assert_eq!(
+        decoded(&bytes, 3).unwrap().pixels,
+        [10, 10, 10, 255, 255, 255]
+    );
+}
+
+#[test]
+fn grey_and_rgb_convert_as_in_pillow() {
+    let bytes = encoded(to_rgb_image(&photo(61, 43)), ImageFormat::Png);
+    assert_eq!(decoded(&bytes, 1).unwrap().pixels, fixture("luma.grey"));
+    let grey = GrayImage::from_raw(2, 1, vec![3, 250]).unwrap();
+    let bytes = encoded(grey, ImageFormat::Png);
+    assert_eq!(decoded(&bytes, 3).unwrap().pixels, [3, 3, 3, 250, 250, 250]);
+    assert!(
+        decoded(&bytes, 2)
+            .unwrap_err()
+            .to_string()
+            .contains("not 2")
+    );
+}
+
+/// A JPEG of 24 × 16 pixels with the four quarters black, red, green, blue, and an EXIF segment.
+fn oriented(orientation: u8) -> Vec<u8> {
+    let colours = [[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]];
+    let quarter = |x, y| image::Rgb(colours[usize::from(x >= 12) + 2 * usize::from(y >= 8)]);
+    let image = RgbImage::from_fn(24, 16, quarter);
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95)
+        .write_image(&image, 24, 16, image::ExtendedColorType::Rgb8)
+        .unwrap();
+    // TIFF header, one entry: tag 0x0112, type SHORT, count 1, value.
+    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+    let mut segment = vec![0xff, 0xe1, 0, exif.len() as u8 + 2];
+    segment.extend(exif);
+    jpeg.splice(2..2, segment);
+    jpeg
+}
+
+#[test]
+fn exif_rotated_photos_are_turned_upright() {
+    // What the EXIF standard says of the corners: top left, top right, bottom left, bottom right.
+    let upright = [
+        (1, "krgb"),
+        (2, "rkbg"),
+        (3, "bgrk"),
+        (4, "gbkr"),
+        (5, "kgrb"),
+        (6, "gkbr"),
+        (7, "brgk"),
+        (8, "rbkg"),
+    ];
+    for (orientation, expected) in upright {
+        let image = decoded(&oriented(orientation), 3).unwrap();
+        let size = if orientation < 5 { [24, 16] } else { [16, 24] };
+        assert_eq!(
+            [image.width, image.height],
+            size,
+            "orientation {orientation}"
+        );
+        let corner = |x: usize, y: usize| {
+            let at = 3 * (y * image.width + x);
+            match image.pixels[at..at + 3] {
+                [128.., _, _] => 'r',
+                [_, 128.., _] => 'g',
+                [_, _, 128..] => 'b',
+                _ => 'k',
+            }
+        };
+        let (right, bottom) = (image.width - 3, image.height - 3);
+        let found: String = [
+            corner(2, 2),
+            corner(right, 2),
+            corner(2, bottom),
+            corner(right, bottom),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(found, expected, "orientation {orientation}");
+    }
+}
+
+#[test]
+fn the_first_frame_of_an_animation_is_taken() {
+    let mut bytes = Vec::new();
+    {
+        let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
+        for value in [0, 255] {
+            let frame = RgbaImage::from_pixel(4, 2, image::Rgba([value, value, value, 255]));
+            encoder.encode_frame(image::Frame::new(frame)).unwrap();
+        }
+    }
+    let image = decoded(&bytes, 1).unwrap();
+    assert_eq!((image.width, image.height), (4, 2));
+    assert_eq!(image.pixels, [0; 8]);
+}
+
+#[test]
+fn what_is_no_image_is_refused_with_the_file_and_the_reason() {
+    let whole = |format| encoded(to_rgb_image(&photo(40, 24)), format);
+    let half = |format| {
+        let bytes = whole(format);
+        bytes[..bytes.len() / 2].to_vec()
+    };
+    let mut cases = vec![
+        (Vec::new(), "the file is empty"),
+        (
+            b"just some text in a .png\n".to_vec(),
+            "its content is no image: none of JPEG, PNG",
+        ),
+        (
+            whole(ImageFormat::Png)[..8].to_vec(),
+            "cannot be read as PNG",
+        ),
+        (half(ImageFormat::Png), "cannot be read as PNG"),
+        (half(ImageFormat::Gif), "cannot be read as GIF"),
+        (half(ImageFormat::Bmp), "cannot be read as BMP"),
+        (half(ImageFormat::Tiff), "cannot be read as TIFF"),
+        (half(ImageFormat::WebP), "cannot be read as WebP"),
+        (half(ImageFormat::Jpeg), "cut off: it has no end-of-image"),
+        (whole(ImageFormat::Jpeg)[..3].to_vec(), "cut off"),
+    ];
+    let float = image::Rgb32FImage::from_pixel(2, 2, image::Rgb([0.5, 0.5, 0.5]));
+    cases.push((
+        encoded(DynamicImage::ImageRgb32F(float), ImageFormat::Tiff),
+        "floating point numbers",
+    ));
+    for (bytes, needle) in cases {
+        let error = decoded(&bytes, 3).unwrap_err().to_string();
+        assert!(
+            error.starts_with("some/file: ") && error.contains(needle),
+            "{needle}: {error}"
+        );
+    }
+    // Rubbish after the end is common in the wild and harmless.
+    let mut trailing = whole(ImageFormat::Jpeg);
+    trailing.extend(b"\0\0rubbish");
+    assert!(decoded(&trailing, 3).is_ok());
+}
+
+/// A PNG that is only a header, of any size.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut header = b"IHDR".to_vec();
+    header.extend(width.to_be_bytes());
+    header.extend(height.to_be_bytes());
+    header.extend([8, 2, 0, 0, 0]);
+    let mut crc = flate2::Crc::new();
+    crc.update(&header);
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+    bytes.extend(header);
+    bytes.extend(crc.sum().to_be_bytes());
+    // An empty IDAT, so that the header is complete.
+    bytes.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
+    bytes
+}
+
+#[test]
+fn headers_that_promise_too_much_are_refused_before_memory_is_taken() {
+    for (width, height) in [(20_000, 20_000), (16_384, 16_384), (16_385, 1)] {
+        let error = decoded(&png_header(width, height), 3)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("16384 pixels a side and 512 MiB"), "{error}");
+        assert!(
+            error.contains(&format!("it has {width} × {height} pixels")),
+            "{error}"
+        );
+    }
+    let error = decoded(&png_header(16, 16), 3).unwrap_err().to_string();
+    assert!(error.contains("cannot be read as PNG"), "{error}");
+}
+
+fn target(width: usize, height: usize, channels: usize, fit: Fit) -> Preprocessing {
+    Preprocessing {
+        channels,
+        height,
+        width,
+        fit,
+        mean: vec![0.0; channels],
+        std: vec![1.0; channels],
+    }
+}
+
+#[test]
+fn resizing_agrees_with_pillow() {
+    for (golden, width, height, how) in [
+        ("squash_20x24.rgb", 20, 24, Fit::Squash),
+        ("squash_90x70.rgb", 90, 70, Fit::Squash),
+        ("crop_32x32.rgb", 32, 32, Fit::Crop),
+    ] {
+        let found = fit(photo(61, 43), &target(width, height, 3, how));
+        assert_eq!([found.width, found.height], [width, height]);
+        let worst = worst(&found.pixels, &fixture(golden));
+        assert!(worst <= 1, "{golden}: {worst} levels off");
+    }
+}
+
+#[test]
+fn an_image_that_fits_is_left_alone_and_channels_follow_the_model() {
+    let image = photo(32, 20);
+    let same = fit(image.clone(), &target(32, 20, 3, Fit::Crop));
+    assert_eq!(same, image);
+    let grey = fit(image.clone(), &target(32, 20, 1, Fit::Crop));
+    assert_eq!([grey.channels, grey.pixels.len()], [1, 640]);
+    assert_eq!(grey.pixels[0], luma(&image.pixels[..3]));
+    let small = fit(grey, &target(8, 8, 3, Fit::Squash));
+    assert_eq!([small.channels, small.pixels.len()], [3, 192]);
+}
+
+#[test]
+fn thin_images_neither_blow_up_nor_lose_their_middle() {
+    for (width, height) in [(1, 16_384), (16_384, 1), (7, 3000), (3000, 7), (1, 1)] {
+        let mut image = Image::black(width, height, 1);
+        let at = (height / 2) * width + width / 2;
+        image.pixels[at] = 255;
+        let fitted = fit(image, &target(64, 48, 1, Fit::Crop));
+        assert_eq!(fitted.pixels.len(), 64 * 48);
+        let brightest = fitted.pixels.iter().max();
+        assert!(brightest > Some(&100), "{width} × {height}: {brightest:?}");
+    }
+    assert_eq!(cover([61, 43], [32, 32]), [45, 32]);
+    assert_eq!(cover([10, 30], [20, 10]), [20, 60]);
+    assert_eq!([centre(45, 32), centre(47, 32)], [6, 8]);
+}

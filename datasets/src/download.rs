@@ -1,0 +1,288 @@
+//! Verified download: a temporary file beside the target, its SHA-256, then an atomic rename.
+//!
+//! A transfer that breaks leaves `NAME.part`; the next call goes on from there when the server can.
+//! The HTTP client honours the usual proxy variables of the environment.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use firebrick_core::data::DataError;
+use sha2::{Digest, Sha256};
+use ureq::Agent;
+use ureq::http::{Response, header};
+
+/// How long a server may be silent.
+const PATIENCE: Duration = Duration::from_secs(60);
+const BUFFER: usize = 64 << 10;
+
+/// Downloads `url` to `target`, unless a file with this SHA-256 (64 hexadecimal digits) is already
+/// there. `progress` is called with the bytes done and, when the server tells, the bytes in all.
+///
+/// # Errors
+/// [`DataError`], with the way out: no network (the address, and where to put the file by hand),
+/// an HTTP status other than success, a broken transfer (what arrived is kept), content with
+/// another hash (it is deleted), a second download of the same file at the same time, or the file
+/// system.
+pub fn fetch(
+    url: &str,
+    sha256: &str,
+    target: &Path,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<(), DataError> {
+    let agent = Agent::config_builder()
+        .http_status_as_error(false)
+        // A hash is taken of the file as it is stored, so nothing may pack it for the way.
+        .accept_encoding("identity")
+        .timeout_connect(Some(PATIENCE))
+        .timeout_recv_response(Some(PATIENCE))
+        .timeout_per_read(Some(PATIENCE))
+        .build()
+        .new_agent();
+    Download {
+        agent,
+        url,
+        sha256,
+        target,
+    }
+    .run(progress)
+}
+
+/// The SHA-256 of a file, as 64 lower-case hexadecimal digits.
+///
+/// # Errors
+/// [`DataError::Io`].
+pub fn sha256_of(path: &Path) -> Result<String, DataError> {
+    let mut file = File::open(path).map_err(|source| DataError::io(path, source))?;
+    let mut hasher = Sha256::new();
+    hash_rest(&mut file, &mut hasher).map_err(|source| DataError::io(path, source))?;
+    Ok(format!("{:x}", hasher.finalize()))
+}
+
+/// Hashes to the end of the file; gives the number of bytes.
+fn hash_rest(file: &mut File, hasher: &mut Sha256) -> std::io::Result<u64> {
+    let mut buffer = vec![0; BUFFER];
+    let mut total = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(total);
+        }
+        hasher.update(&buffer[..read]);
+        total += read as u64;
+    }
+}
+
+struct Download<'a> {
+    agent: Agent,
+    url: &'a str,
+    sha256: &'a str,
+    target: &'a Path,
+}
+
+/// What has arrived so far.
+struct Part {
+    path: PathBuf,
+    file: File,
+    hasher: Sha256,
+    length: u64,
+}
+
+impl Download<'_> {
+    fn run(&self, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), DataError> {
+        if self.target.is_file() && self.is_expected(&sha256_of(self.target)?) {
+            let length = fs::metadata(self.target).map_or(0, |metadata| metadata.len());
+            progress(length, Some(length));
+            return Ok(());
+        }
+        let mut part = Part::open(self.target)?;
+        // A run that was stopped between the last byte and the rename has all it needs.
+        if part.length == 0 || !self.is_expected(&part.hash()) {
+            self.transfer(&mut part, progress)?;
+        }
+        let found = part.hash();
+        if !self.is_expected(&found) {
+            part.remove()?;
+            return Err(DataError::Invalid(format!(
+                "{}: the download is not the expected file and was deleted (its sha256 is {found}, \
+                 expected {}); try again, and if it stays so the server has another file now",
+                self.url, self.sha256
+            )));
+        }
+        part.finish(self.target)
+    }
+
+    fn is_expected(&self, hash: &str) -> bool {
+        hash.eq_ignore_ascii_case(self.sha256)
+    }
+
+    fn transfer(
+        &self,
+        part: &mut Part,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<(), DataError> {
+        let mut response = self.request(part.length)?;
+        // 416: there is nothing after what is here, and it is not the file.
+        if response.status() == 416 && part.length > 0 {
+            part.restart()?;
+            response = self.request(0)?;
+        }
+        let status = response.status();
+        match status.as_u16() {
+            200 => part.restart()?,
+            206 if starts_at(&response) == Some(part.length) => {}
+            206 => {
+                return Err(self.failed("the server sent another part of the file than asked for"));
+            }
+            _ => return Err(self.failed(&format!("the server answered {status}"))),
+        }
+        let rest = response.body().content_length();
+        let total = rest.map(|rest| part.length + rest);
+        let mut body = response.into_body().into_reader();
+        let mut buffer = vec![0; BUFFER];
+        progress(part.length, total);
+        loop {
+            match body.read(&mut buffer) {
+                Ok(0) if total.is_some_and(|total| part.length < total) => {
+                    return Err(self.broken(part, total, "the server ended it"));
+                }
+                Ok(0) => return Ok(()),
+                Ok(read) => part.append(&buffer[..read])?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.broken(part, total, &error.to_string())),
+            }
+            progress(part.length, total);
+        }
+    }
+
+    fn request(&self, from: u64) -> Result<Response<ureq::Body>, DataError> {
+        let mut request = self.agent.get(self.url);
+        if from > 0 {
+            request = request.header(header::RANGE, format!("bytes={from}-"));
+        }
+        request.call().map_err(|error| match error {
+            ureq::Error::HostNotFound => self.failed("its host is not known (is there a network?)"),
+            ureq::Error::Io(error) => self.failed(&error.to_string()),
+            error => self.failed(&error.to_string()),
+        })
+    }
+
+    fn failed(&self, reason: &str) -> DataError {
+        DataError::Invalid(format!(
+            "cannot download {}: {reason}; without a network, put that file at {} by hand, or name \
+             the directory that holds it with --data-dir DIR",
+            self.url,
+            self.target.display()
+        ))
+    }
+
+    fn broken(&self, part: &Part, total: Option<u64>, reason: &str) -> DataError {
+        let of = total.map_or(String::new(), |total| format!(" of {total}"));
+        DataError::Invalid(format!(
+            "the download of {} broke after {}{of} bytes: {reason}; what arrived is kept in {}, run \
+             the same command again to go on",
+            self.url,
+            part.length,
+            part.path.display()
+        ))
+    }
+}
+
+/// The first byte of a partial answer.
+fn starts_at(response: &Response<ureq::Body>) -> Option<u64> {
+    let range = response
+        .headers()
+        .get(header::CONTENT_RANGE)?
+        .to_str()
+        .ok()?;
+    range
+        .strip_prefix("bytes ")?
+        .split('-')
+        .next()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+impl Part {
+    /// Opens `target.part` and hashes what an earlier run left in it.
+    fn open(target: &Path) -> Result<Self, DataError> {
+        let folder = target.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(|source| DataError::io(folder, source))?;
+        let mut name = target.as_os_str().to_owned();
+        name.push(".part");
+        let path = PathBuf::from(name);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|source| DataError::io(&path, source))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(DataError::Invalid(format!(
+                    "{}: another process is downloading this file: wait for it",
+                    path.display()
+                )));
+            }
+            // A file system without locks is no reason not to download.
+            Err(TryLockError::Error(_)) => {}
+        }
+        let mut hasher = Sha256::new();
+        let length =
+            hash_rest(&mut file, &mut hasher).map_err(|source| DataError::io(&path, source))?;
+        Ok(Self {
+            path,
+            file,
+            hasher,
+            length,
+        })
+    }
+
+    fn hash(&self) -> String {
+        format!("{:x}", self.hasher.clone().finalize())
+    }
+
+    fn restart(&mut self) -> Result<(), DataError> {
+        let io = |source| DataError::io(&self.path, source);
+        self.file.set_len(0).map_err(io)?;
+        self.file.seek(SeekFrom::Start(0)).map_err(io)?;
+        self.hasher = Sha256::new();
+        self.length = 0;
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), DataError> {
+        self.file
+            .write_all(bytes)
+            .map_err(|source| DataError::io(&self.path, source))?;
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn remove(self) -> Result<(), DataError> {
+        drop(self.file);
+        fs::remove_file(&self.path).map_err(|source| DataError::io(&self.path, source))
+    }
+
+    /// On disk first, then under its name: a crash leaves the whole file or none.
+    fn finish(self, target: &Path) -> Result<(), DataError> {
+        let io = |source| DataError::io(&self.path, source);
+        self.file.sync_all().map_err(io)?;
+        drop(self.file);
+        fs::rename(&self.path, target).map_err(io)?;
+        // Directories cannot be synced everywhere; the rename itself has succeeded.
+        if let Some(Ok(folder)) = target.parent().map(File::open) {
+            folder.sync_all().ok();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "download/tests.rs"]
+mod tests;

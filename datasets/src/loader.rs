@@ -1,0 +1,270 @@
+//! The loader: reads, changes and assembles batches, in parallel and in a fixed order.
+//!
+//! Order and content of every batch are a function of (seed, epoch) alone. Batch `i` of an epoch is
+//! made by worker `i % workers` and waits in that worker's own bounded queue; the reader takes
+//! the queues in turn, so the number of workers changes the speed and nothing else.
+
+mod assembly;
+mod workers;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use firebrick_core::ConfigError;
+use firebrick_core::data::{
+    Batch, BatchSource, BatchTransform, DataError, Dataset, Preprocessing, SampleTransform,
+};
+use firebrick_core::error::{check, check_positive};
+use serde::{Deserialize, Serialize};
+
+use crate::registry::OnBadImage;
+use crate::sampler::Sampling;
+use assembly::{Assembly, Made};
+use workers::Workers;
+
+/// How a [`Loader`] makes its batches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoaderConfig {
+    /// Images in a batch, at least 1; the last batch of an epoch takes what is left.
+    pub batch_size: usize,
+    /// In which order an epoch visits the images.
+    pub sampling: Sampling,
+    /// Seed of the order and of every random change.
+    pub seed: u64,
+    /// Threads that make batches, 0 to 256; with 0 the reader makes each batch when it asks for it.
+    pub workers: usize,
+    /// Batches that each worker makes ahead of the reader, 0 to 1024. In memory at any time are at
+    /// most `workers · (prefetch + 1)` batches besides the reader's own.
+    pub prefetch: usize,
+    /// What to do about an image that cannot be read.
+    pub on_bad: OnBadImage,
+    /// Read only this many batches, always the first ones of epoch 0: a model that cannot learn
+    /// them by heart has a fault. Augmentation stays as configured, with new draws each epoch.
+    pub overfit_batches: Option<usize>,
+}
+
+impl Default for LoaderConfig {
+    fn default() -> Self {
+        Self {
+            batch_size: 64,
+            sampling: Sampling::Shuffled,
+            seed: 0,
+            workers: 2,
+            prefetch: 2,
+            on_bad: OnBadImage::Fail,
+            overfit_batches: None,
+        }
+    }
+}
+
+impl LoaderConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        check("loader", "batch_size", self.batch_size, 1..)?;
+        check("loader", "workers", self.workers, 0..=256)?;
+        check("loader", "prefetch", self.prefetch, 0..=1024)?;
+        if let Some(batches) = self.overfit_batches {
+            check("loader", "overfit_batches", batches, 1..)?;
+        }
+        Ok(())
+    }
+}
+
+/// A [`BatchSource`] over any data set.
+///
+/// What is drawn at random:
+/// - the order of an epoch: see [`Sampling`];
+/// - the transforms of one image, in turn, from `rng(seed, "augment", epoch, position)`, where the
+///   position counts draws within the epoch, so that an image drawn twice is changed in two ways;
+/// - the transforms of a batch, in turn, from `rng(seed, "mix", epoch, batch number)`.
+///
+/// An image is read, fitted to the size and channels of the preprocessing, changed by the
+/// transforms, fitted again if they changed its size, and normalized. It is 8-bit until then.
+///
+/// With [`OnBadImage::Skip`] a batch is smaller by its unreadable images, and missing when none is
+/// left. [`Self::position`] still counts it, so a resume from there is exact.
+pub struct Loader {
+    assembly: Arc<Assembly>,
+    prefetch: usize,
+    worker_count: usize,
+    fingerprint: String,
+    epoch: u64,
+    /// The next batch to hand out.
+    batch: usize,
+    /// The order of the current epoch, once it is needed.
+    order: Option<Arc<Vec<usize>>>,
+    workers: Option<Workers>,
+    skipped: BTreeSet<String>,
+}
+
+impl Loader {
+    /// A loader at the beginning of epoch 0. No thread is started before the first batch is asked
+    /// for.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a setting out of range, weights that do not fit the classes, a
+    /// preprocessing that contradicts itself, or a data set without images or with a label that is
+    /// none of its classes.
+    pub fn new(
+        dataset: Arc<dyn Dataset>,
+        preprocessing: Preprocessing,
+        transforms: Arc<Vec<Box<dyn SampleTransform>>>,
+        batch_transforms: Vec<Box<dyn BatchTransform>>,
+        config: LoaderConfig,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        check_preprocessing(&preprocessing)?;
+        let labels: Vec<usize> = (0..dataset.len())
+            .map(|index| dataset.label(index))
+            .collect();
+        let classes = dataset.classes().len();
+        if labels.is_empty() {
+            let problem = "the data set has no images: nothing can be loaded from it";
+            return Err(ConfigError::Conflict(problem.into()));
+        }
+        if let Some(index) = labels.iter().position(|label| *label >= classes) {
+            return Err(ConfigError::Conflict(format!(
+                "{}: its class is number {}, but the data set has {classes} classes, counted from 0",
+                dataset.describe(index),
+                labels[index],
+            )));
+        }
+        config.sampling.validate(&labels, classes)?;
+        Ok(Self {
+            fingerprint: dataset.fingerprint(),
+            prefetch: config.prefetch,
+            worker_count: config.workers,
+            assembly: Arc::new(Assembly {
+                dataset,
+                labels,
+                preprocessing,
+                transforms,
+                batch_transforms,
+                config,
+            }),
+            epoch: 0,
+            batch: 0,
+            order: None,
+            workers: None,
+            skipped: BTreeSet::new(),
+        })
+    }
+
+    /// The epoch and the number of the next batch: [`BatchSource::start`] with these continues
+    /// exactly here.
+    #[must_use]
+    pub fn position(&self) -> (u64, usize) {
+        (self.epoch, self.batch)
+    }
+
+    /// The next batch, whatever became of it.
+    fn make(&mut self) -> Result<Made, DataError> {
+        let order = self
+            .order
+            .get_or_insert_with(|| Arc::new(self.assembly.order(self.epoch)))
+            .clone();
+        if self.worker_count == 0 {
+            return self.assembly.make(self.epoch, self.batch, &order);
+        }
+        let workers = match &mut self.workers {
+            Some(workers) => workers,
+            None => self.workers.insert(Workers::start(
+                &self.assembly,
+                &order,
+                (self.epoch, self.batch),
+                self.worker_count,
+                self.prefetch,
+            )?),
+        };
+        workers.next(self.batch)
+    }
+}
+
+fn check_preprocessing(preprocessing: &Preprocessing) -> Result<(), ConfigError> {
+    const UNIT: &str = "preprocessing";
+    let channels = preprocessing.channels;
+    if channels != 1 && channels != 3 {
+        let range = "1 (grey) or 3 (RGB)";
+        return Err(ConfigError::out_of_range(UNIT, "channels", channels, range));
+    }
+    check(UNIT, "height", preprocessing.height, 1..)?;
+    check(UNIT, "width", preprocessing.width, 1..)?;
+    for (name, values) in [("mean", &preprocessing.mean), ("std", &preprocessing.std)] {
+        if values.len() != channels {
+            return Err(ConfigError::Conflict(format!(
+                "{UNIT}: {name} has {} values, but images have {channels} channels: give one for \
+                 each channel",
+                values.len()
+            )));
+        }
+    }
+    for (channel, (mean, std)) in preprocessing
+        .mean
+        .iter()
+        .zip(&preprocessing.std)
+        .enumerate()
+    {
+        if !mean.is_finite() {
+            let field = format!("mean[{channel}]");
+            return Err(ConfigError::out_of_range(UNIT, &field, mean, "finite"));
+        }
+        check_positive(UNIT, &format!("std[{channel}]"), f64::from(*std))?;
+    }
+    Ok(())
+}
+
+impl BatchSource for Loader {
+    fn samples(&self) -> usize {
+        self.assembly.samples()
+    }
+
+    fn batches(&self) -> usize {
+        self.assembly.batches()
+    }
+
+    fn start(&mut self, epoch: u64, batch: usize) {
+        if self.position() == (epoch, batch) {
+            return;
+        }
+        // Ends the threads, which work on what is no longer wanted.
+        self.workers = None;
+        if self.epoch != epoch {
+            self.order = None;
+        }
+        (self.epoch, self.batch) = (epoch, batch);
+    }
+
+    fn next_batch(&mut self) -> Option<Result<Batch, DataError>> {
+        while self.batch < self.batches() {
+            let made = self.make();
+            self.batch += 1;
+            match made {
+                Ok(made) => {
+                    self.skipped.extend(made.skipped);
+                    if let Some(batch) = made.batch {
+                        return Some(Ok(batch));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        self.workers = None;
+        None
+    }
+
+    fn classes(&self) -> &[String] {
+        self.assembly.dataset.classes()
+    }
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    /// Sorted; only images of batches that were asked for.
+    fn skipped(&self) -> Vec<String> {
+        self.skipped.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

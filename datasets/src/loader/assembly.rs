@@ -1,0 +1,168 @@
+//! One batch from its number: what every worker does, and the reader itself when there is none.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use firebrick_core::data::{
+    Batch, BatchTransform, DataError, Dataset, Image, Preprocessing, SampleTransform, Targets,
+};
+use firebrick_core::random::rng;
+
+use super::LoaderConfig;
+use crate::decode::fit;
+use crate::registry::OnBadImage;
+
+/// A batch, if any of its images can be read, and those that cannot.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) batch: Option<Batch>,
+    pub(super) skipped: Vec<String>,
+}
+
+/// Everything that batches are made from, shared by the workers.
+pub(super) struct Assembly {
+    pub(super) dataset: Arc<dyn Dataset>,
+    pub(super) labels: Vec<usize>,
+    pub(super) preprocessing: Preprocessing,
+    pub(super) transforms: Arc<Vec<Box<dyn SampleTransform>>>,
+    pub(super) batch_transforms: Vec<Box<dyn BatchTransform>>,
+    pub(super) config: LoaderConfig,
+}
+
+impl Assembly {
+    /// Images in one epoch.
+    pub(super) fn samples(&self) -> usize {
+        let all = self.labels.len();
+        match self.config.overfit_batches {
+            Some(batches) => all.min(batches.saturating_mul(self.config.batch_size)),
+            None => all,
+        }
+    }
+
+    /// Batches in one epoch.
+    pub(super) fn batches(&self) -> usize {
+        self.samples().div_ceil(self.config.batch_size)
+    }
+
+    /// The images of an epoch in order.
+    pub(super) fn order(&self, epoch: u64) -> Vec<usize> {
+        let config = &self.config;
+        let epoch = if config.overfit_batches.is_some() {
+            0
+        } else {
+            epoch
+        };
+        let classes = self.dataset.classes().len();
+        let mut order = config
+            .sampling
+            .order(&self.labels, classes, config.seed, epoch);
+        order.truncate(self.samples());
+        order
+    }
+
+    /// Batch `number` of `epoch`, whose order is `order`. A panic on the way, of a data set or a
+    /// transform, comes back as an error.
+    pub(super) fn make(
+        &self,
+        epoch: u64,
+        number: usize,
+        order: &[usize],
+    ) -> Result<Made, DataError> {
+        // Nothing that a panic could leave half changed is used again: all state is local.
+        catch_unwind(AssertUnwindSafe(|| self.assemble(epoch, number, order))).unwrap_or_else(
+            |panic| {
+                Err(DataError::Invalid(format!(
+                    "making batch {number} of epoch {epoch} broke off with a panic: {}",
+                    panic_message(&*panic)
+                )))
+            },
+        )
+    }
+
+    fn assemble(&self, epoch: u64, number: usize, order: &[usize]) -> Result<Made, DataError> {
+        let Preprocessing {
+            channels,
+            height,
+            width,
+            ..
+        } = self.preprocessing;
+        let size = self.config.batch_size;
+        let first = number.saturating_mul(size).min(order.len());
+        let drawn = &order[first..first.saturating_add(size).min(order.len())];
+
+        let mut images = Vec::with_capacity(drawn.len() * channels * height * width);
+        let (mut indices, mut labels) = (Vec::new(), Vec::new());
+        let mut made = Made::default();
+        for (offset, index) in drawn.iter().copied().enumerate() {
+            match self.image(epoch, first + offset, index) {
+                Ok(image) => {
+                    self.preprocessing.normalize_into(&image, &mut images);
+                    indices.push(index);
+                    labels.push(self.labels[index]);
+                }
+                Err(error) => match self.config.on_bad {
+                    OnBadImage::Fail => return Err(error),
+                    OnBadImage::Skip => made.skipped.push(self.reason(index, &error)),
+                },
+            }
+        }
+        if indices.is_empty() {
+            return Ok(made);
+        }
+        let mut batch = Batch {
+            shape: [indices.len(), channels, height, width],
+            images,
+            targets: Targets::Classes(labels),
+            indices,
+        };
+        let mut rng = rng(self.config.seed, "mix", epoch, number as u64);
+        for transform in &self.batch_transforms {
+            batch = transform.apply(batch, &mut rng);
+        }
+        made.batch = Some(batch);
+        Ok(made)
+    }
+
+    /// The image `index`, drawn at `position` of the epoch, ready to be normalized.
+    fn image(&self, epoch: u64, position: usize, index: usize) -> Result<Image, DataError> {
+        let mut image = self.fitted(self.dataset.get(index)?.image);
+        let mut rng = rng(self.config.seed, "augment", epoch, position as u64);
+        for transform in self.transforms.iter() {
+            image = transform.apply(image, &mut rng);
+        }
+        Ok(self.fitted(image))
+    }
+
+    fn fitted(&self, image: Image) -> Image {
+        let Preprocessing {
+            channels,
+            height,
+            width,
+            ..
+        } = self.preprocessing;
+        if [image.channels, image.height, image.width] == [channels, height, width] {
+            image
+        } else {
+            fit(image, &self.preprocessing)
+        }
+    }
+
+    /// `path: reason`; errors about a file begin with its path already.
+    fn reason(&self, index: usize, error: &DataError) -> String {
+        let (name, error) = (self.dataset.describe(index), error.to_string());
+        if error.starts_with(&name) {
+            error
+        } else {
+            format!("{name}: {error}")
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

@@ -1,0 +1,225 @@
+//! One door to all data: a spec such as `mnist`, `glyphs(train=6000)` or `folder:PATH` in, train,
+//! validation and test splits out.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use firebrick_core::ConfigError;
+use firebrick_core::data::{DataError, Dataset};
+use firebrick_core::error::check;
+use firebrick_core::spec::Spec;
+use serde::{Deserialize, Serialize};
+
+pub use crate::catalogue::{Card, REGISTRY, RemoteFile, info, list};
+use crate::folder::{self, FolderDataset};
+pub use crate::verify::{FileCheck, FileState, fetch, verify};
+use crate::{catalogue, split};
+
+/// What is done about an image that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadImage {
+    /// Stop with an error that names the file.
+    #[default]
+    Fail,
+    /// Leave it out and list it.
+    Skip,
+}
+
+/// How a data set is opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenOptions {
+    /// Where the files are: the folder of the set, or one that has it inside.
+    pub data_dir: Option<PathBuf>,
+    /// Where they are looked for when `data_dir` is not given: where downloads go.
+    pub default_data_dir: PathBuf,
+    /// 1 (grey) or 3 (RGB, the default): what the images of a folder are decoded to.
+    pub channels: Option<usize>,
+    /// With [`OnBadImage::Skip`], every image of a folder is decoded once when it is opened, and
+    /// those that cannot be read are left out of the splits and listed in [`Splits::skipped`].
+    pub on_bad_image: OnBadImage,
+    /// The part of the train split that is kept for validation when the set has no validation
+    /// split of its own; in [0, 1).
+    pub valid_fraction: f64,
+    /// Decides which images are kept for validation and which `limit_train` takes.
+    pub seed: u64,
+    /// Train on at most this many images, each class with its share; taken after validation.
+    pub limit_train: Option<usize>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            default_data_dir: PathBuf::from("data"),
+            channels: None,
+            on_bad_image: OnBadImage::Fail,
+            valid_fraction: 0.1,
+            seed: 0,
+            limit_train: None,
+        }
+    }
+}
+
+/// An open data set.
+#[derive(Clone)]
+pub struct Splits {
+    /// The spec in full, with every option; for a folder, `folder:PATH`.
+    pub name: String,
+    /// What is trained on.
+    pub train: Arc<dyn Dataset>,
+    /// What models are chosen by; none when it was not asked for or there is too little data.
+    pub valid: Option<Arc<dyn Dataset>>,
+    /// What is evaluated once, at the end.
+    pub test: Option<Arc<dyn Dataset>>,
+    /// 1 (grey) or 3 (RGB).
+    pub channels: usize,
+    /// `[height, width]` in pixels; none when the images have any size.
+    pub size: Option<[usize; 2]>,
+    /// The images that were left out because they cannot be read, each with the reason.
+    pub skipped: Vec<String>,
+}
+
+impl fmt::Debug for Splits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = |split: &Option<Arc<dyn Dataset>>| split.as_ref().map(|split| split.len());
+        f.debug_struct("Splits")
+            .field("name", &self.name)
+            .field("train", &self.train.len())
+            .field("valid", &len(&self.valid))
+            .field("test", &len(&self.test))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a data set cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// An unknown name, option or value.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Files that cannot be read, or not be downloaded.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A known set whose files are not there.
+    #[error(
+        "the files of `{name}` ({files}) are not in {}: get them with `firebrick datasets fetch \
+         {name}`, or name the directory that holds them with --data-dir DIR",
+        directory.display()
+    )]
+    Missing {
+        /// The data set.
+        name: String,
+        /// Where they were looked for.
+        directory: PathBuf,
+        /// The names of the files.
+        files: String,
+    },
+}
+
+/// Opens the data set that `spec` names: `glyphs`, `glyphs(train=6000, domain=rgb)`, `mnist`,
+/// `fashion_mnist`, `kmnist`, `emnist(split=letters)`, `cifar10`, `cifar100`, or `folder:PATH`.
+///
+/// Nothing is downloaded. A set without a validation split gives up `valid_fraction` of its train
+/// split, class by class, chosen by the seed.
+///
+/// ```
+/// use firebrick_datasets::{OpenOptions, open};
+/// let splits = open("glyphs(train=200, test=50)", &OpenOptions::default())?;
+/// assert_eq!([splits.train.len(), splits.valid.map_or(0, |v| v.len())], [180, 20]);
+/// # Ok::<(), firebrick_datasets::DatasetError>(())
+/// ```
+///
+/// # Errors
+/// [`DatasetError`]: an unknown name (with the nearest one) or option, files that are not there
+/// (with the way to get them), or files that are damaged.
+pub fn open(spec: &str, options: &OpenOptions) -> Result<Splits, DatasetError> {
+    check("data", "valid_fraction", options.valid_fraction, 0.0..1.0)?;
+    let mut splits = match spec.trim().strip_prefix("folder:") {
+        Some(path) => open_folder(Path::new(path), options)?,
+        None => open_named(spec, options)?,
+    };
+    if splits.valid.is_none() {
+        let (train, valid) =
+            split::split(splits.train, options.valid_fraction, options.seed, true)?;
+        splits.train = train;
+        splits.valid = valid;
+    }
+    if let Some(count) = options.limit_train {
+        splits.train = split::limit(splits.train, count, options.seed)?;
+    }
+    Ok(splits)
+}
+
+fn open_named(text: &str, options: &OpenOptions) -> Result<Splits, DatasetError> {
+    let entry = info(text)?;
+    // The name may be spelt as the world spells it; the arguments follow our grammar.
+    let arguments = text.find('(').map_or("", |at| &text[at..]);
+    let spec: Spec = format!("{}{arguments}", entry.name).parse()?;
+    let directory = options
+        .data_dir
+        .as_ref()
+        .unwrap_or(&options.default_data_dir);
+    if let Some(given) = options.data_dir.as_ref().filter(|given| !given.is_dir()) {
+        let problem = format!(
+            "{}: there is no such directory (--data-dir)",
+            given.display()
+        );
+        return Err(DataError::Invalid(problem).into());
+    }
+    let folders = catalogue::folders(&entry.build, directory);
+    let Some(loaded) = (entry.build.read)(&spec, &folders)? else {
+        let files: Vec<_> = entry.build.files.iter().map(|file| file.name).collect();
+        return Err(DatasetError::Missing {
+            name: entry.name.into(),
+            directory: directory.clone(),
+            files: files.join(", "),
+        });
+    };
+    Ok(Splits {
+        name: loaded.name,
+        train: loaded.train,
+        valid: None,
+        test: Some(loaded.test),
+        channels: loaded.channels,
+        size: Some(loaded.size),
+        skipped: Vec::new(),
+    })
+}
+
+fn open_folder(path: &Path, options: &OpenOptions) -> Result<Splits, DatasetError> {
+    let channels = options.channels.unwrap_or(3);
+    if !matches!(channels, 1 | 3) {
+        let range = "1 (grey) or 3 (RGB)";
+        return Err(ConfigError::out_of_range("data", "channels", channels, range).into());
+    }
+    let folders = folder::open(path, channels)?;
+    let mut skipped = Vec::new();
+    let mut clean = |split: FolderDataset| -> Result<Arc<dyn Dataset>, DataError> {
+        if options.on_bad_image == OnBadImage::Fail {
+            return Ok(Arc::new(split));
+        }
+        let (good, bad) = split.without_bad_images()?;
+        skipped.extend(bad);
+        Ok(Arc::new(good))
+    };
+    let train = clean(folders.train)?;
+    let valid = folders.valid.map(&mut clean).transpose()?;
+    let test = folders.test.map(&mut clean).transpose()?;
+    Ok(Splits {
+        name: format!("folder:{}", path.display()),
+        train,
+        valid,
+        test,
+        channels,
+        size: None,
+        skipped,
+    })
+}
+
+#[cfg(test)]
+#[path = "registry/tests.rs"]
+mod tests;

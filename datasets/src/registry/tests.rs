@@ -1,0 +1,227 @@
+use super::*;
+
+fn shared() -> PathBuf {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into()
+}
+
+fn problem(spec: &str, options: &OpenOptions) -> String {
+    open(spec, options).unwrap_err().to_string()
+}
+
+fn lens(splits: &Splits) -> [Option<usize>; 3] {
+    let len = |split: &Option<Arc<dyn Dataset>>| split.as_ref().map(|split| split.len());
+    [
+        Some(splits.train.len()),
+        len(&splits.valid),
+        len(&splits.test),
+    ]
+}
+
+fn in_dir(directory: &Path) -> OpenOptions {
+    OpenOptions {
+        data_dir: Some(directory.into()),
+        ..OpenOptions::default()
+    }
+}
+
+#[test]
+fn glyphs_need_no_files_and_are_split_and_limited() {
+    let options = OpenOptions {
+        valid_fraction: 0.25,
+        limit_train: Some(100),
+        ..OpenOptions::default()
+    };
+    let splits = open("glyphs(train=400, test=60, domain=rgb)", &options).unwrap();
+    assert_eq!(lens(&splits), [Some(100), Some(100), Some(60)]);
+    assert_eq!((splits.channels, splits.size), (3, Some([32, 32])));
+    assert!(
+        splits
+            .name
+            .starts_with("glyphs(train=400, test=60, domain=rgb"),
+        "{}",
+        splits.name
+    );
+    let again = open(&splits.name, &options).unwrap();
+    assert_eq!(again.train.fingerprint(), splits.train.fingerprint());
+    let other = OpenOptions {
+        seed: 1,
+        ..options.clone()
+    };
+    let other = open("glyphs(train=400, test=60, domain=rgb)", &other).unwrap();
+    assert_ne!(other.train.fingerprint(), splits.train.fingerprint());
+    let none = OpenOptions {
+        valid_fraction: 0.0,
+        ..options
+    };
+    assert_eq!(lens(&open("glyphs(train=400)", &none).unwrap())[1], None);
+}
+
+#[test]
+fn mistakes_in_the_spec_are_named() {
+    let options = OpenOptions::default();
+    for (spec, needle) in [
+        ("glyfs", "unknown data set `glyfs` (did you mean `glyphs`?)"),
+        ("imagenet", "folder:PATH"),
+        ("glyphs(trian=5)", "did you mean `train`?"),
+        ("glyphs(train=0)", "train = 0 is out of range"),
+        ("mnist(split=letters)", "mnist has no key `split`"),
+        ("emnist(split=leters)", "emnist: split"),
+        ("cifar100(labels=rough)", "cifar100: labels"),
+        ("mnist(", "expected `)`"),
+        ("", "unknown data set ``"),
+    ] {
+        let error = problem(spec, &options);
+        assert!(error.contains(needle), "{spec}: {error}");
+    }
+    for fraction in [-0.1, 1.0, f64::NAN] {
+        let options = OpenOptions {
+            valid_fraction: fraction,
+            ..OpenOptions::default()
+        };
+        assert!(problem("glyphs(train=50)", &options).contains("valid_fraction"));
+    }
+    let options = OpenOptions {
+        limit_train: Some(0),
+        ..OpenOptions::default()
+    };
+    assert!(problem("glyphs(train=50)", &options).contains("out of range"));
+}
+
+#[test]
+fn absent_files_say_how_to_get_them() {
+    let empty = tempfile::tempdir().unwrap();
+    for name in [
+        "mnist",
+        "fashion_mnist",
+        "kmnist",
+        "emnist",
+        "cifar10",
+        "cifar100",
+    ] {
+        let error = problem(name, &in_dir(empty.path()));
+        assert!(
+            error.contains(&format!("firebrick datasets fetch {name}`")),
+            "{error}"
+        );
+        assert!(error.contains("--data-dir") && error.contains(empty.path().to_str().unwrap()));
+    }
+    let error = problem("mnist", &in_dir(&empty.path().join("absent")));
+    assert!(
+        error.contains("absent: there is no such directory"),
+        "{error}"
+    );
+    assert!(problem("folder:/no/such/place", &OpenOptions::default()).contains("/no/such/place"));
+    let options = OpenOptions {
+        channels: Some(4),
+        ..OpenOptions::default()
+    };
+    assert!(problem("folder:.", &options).contains("channels = 4"));
+}
+
+#[test]
+fn folders_keep_their_own_validation_split_and_list_bad_images() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |path: &str| {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        image::GrayImage::new(5, 4)
+            .save_with_format(path, image::ImageFormat::Png)
+            .unwrap();
+    };
+    for class in ["a", "b"] {
+        for index in 0..10 {
+            write(&format!("train/{class}/{index}.png"));
+        }
+        write(&format!("val/{class}/x.png"));
+    }
+    std::fs::write(root.path().join("train/a/bad.jpg"), b"").unwrap();
+    std::fs::write(root.path().join("val/b/bad.png"), b"text").unwrap();
+    let spec = format!("folder:{}", root.path().display());
+    let lenient = OpenOptions {
+        on_bad_image: OnBadImage::Skip,
+        ..OpenOptions::default()
+    };
+    let splits = open(&spec, &lenient).unwrap();
+    assert_eq!(lens(&splits), [Some(20), Some(2), None]);
+    assert_eq!((splits.channels, splits.size), (3, None));
+    assert_eq!(splits.skipped.len(), 2);
+    assert!(splits.skipped[0].contains("train/a/bad.jpg: the file is empty"));
+    let strict = open(&spec, &OpenOptions::default()).unwrap();
+    assert_eq!(lens(&strict), [Some(21), Some(3), None]);
+    let bad = (0..21)
+        .find_map(|index| strict.train.get(index).err())
+        .unwrap()
+        .to_string();
+    assert!(bad.contains("bad.jpg"), "{bad}");
+
+    let alone = format!("folder:{}/train", root.path().display());
+    assert_eq!(
+        lens(&open(&alone, &lenient).unwrap()),
+        [Some(18), Some(2), None]
+    );
+    let grey = OpenOptions {
+        channels: Some(1),
+        ..lenient
+    };
+    let splits = open(&alone, &grey).unwrap();
+    assert_eq!(splits.train.get(0).unwrap().image.channels, 1);
+}
+
+/// Mean and standard deviation of all values, in [0, 1].
+fn statistics(set: &dyn Dataset) -> [f64; 2] {
+    let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+    for index in 0..set.len() {
+        for value in set.get(index).unwrap().image.pixels {
+            let value = f64::from(value) / 255.0;
+            (count, sum, squares) = (count + 1.0, sum + value, squares + value * value);
+        }
+    }
+    let mean = sum / count;
+    [mean, (squares / count - mean * mean).sqrt()]
+}
+
+#[test]
+fn the_real_mnist_and_fashion_mnist() {
+    for (name, first, published) in [
+        ("mnist", [5, 0, 4, 1, 9], [0.1307, 0.3081]),
+        ("Fashion-MNIST", [9, 0, 0, 3, 0], [0.2860, 0.3530]),
+    ] {
+        let options = OpenOptions {
+            valid_fraction: 0.0,
+            ..in_dir(&shared())
+        };
+        let splits = match open(name, &options) {
+            Ok(splits) => splits,
+            Err(DatasetError::Missing { .. }) => {
+                println!("SKIPPED: {name} is not in {}", shared().display());
+                continue;
+            }
+            Err(error) if !shared().is_dir() => {
+                println!("SKIPPED: {error}");
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(lens(&splits), [Some(60_000), None, Some(10_000)]);
+        assert_eq!((splits.channels, splits.size), (1, Some([28, 28])));
+        let labels: Vec<_> = (0..5).map(|index| splits.train.label(index)).collect();
+        assert_eq!(labels, first, "{name}");
+        let found = statistics(&*splits.train);
+        for (found, published) in found.iter().zip(published) {
+            assert!(
+                (found - published).abs() < 5e-5,
+                "{name}: {found} {published}"
+            );
+        }
+        let (kept, options) = (0.1, in_dir(&shared()));
+        let parts = open(
+            name,
+            &OpenOptions {
+                valid_fraction: kept,
+                ..options
+            },
+        )
+        .unwrap();
+        assert_eq!(lens(&parts), [Some(54_000), Some(6_000), Some(10_000)]);
+    }
+}

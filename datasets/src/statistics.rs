@@ -1,0 +1,256 @@
+//! Mean and standard deviation of each channel, for normalization.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use firebrick_core::data::{DataError, Dataset, Preprocessing};
+use rayon::prelude::*;
+
+use crate::decode::fit;
+use crate::registry::OnBadImage;
+
+/// At most this many images are read; of a larger data set, every k-th, evenly spread.
+pub const MAX_IMAGES: usize = 60_000;
+
+/// What [`channel_statistics`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statistics {
+    /// Mean of each channel, of values in [0, 1].
+    pub mean: Vec<f32>,
+    /// Population standard deviation of each channel, of values in [0, 1]; 1 for a channel that
+    /// never changes, so that nothing is divided by zero.
+    pub std: Vec<f32>,
+    /// The number of images that were read.
+    pub images: usize,
+}
+
+/// Mean and standard deviation of the pixels of each channel, after fitting each image to the size
+/// and channels of `preprocessing` (its own mean and deviation do not matter).
+///
+/// The sums are whole numbers, so the result does not depend on the number of threads. Images are
+/// read one at a time on each thread and none is kept.
+///
+/// # Errors
+/// [`DataError`] of the first image that cannot be read, unless bad images are skipped; or when no
+/// image can be read at all.
+pub fn channel_statistics(
+    dataset: &dyn Dataset,
+    preprocessing: &Preprocessing,
+    on_bad: OnBadImage,
+) -> Result<Statistics, DataError> {
+    let len = dataset.len();
+    let images = len.min(MAX_IMAGES);
+    // Later images need not be read once an error is certain; the first error is always found.
+    let first_bad = AtomicUsize::new(usize::MAX);
+    let sums = (0..images)
+        .into_par_iter()
+        .map(|position| {
+            if position > first_bad.load(Ordering::Relaxed) {
+                return Sums::default();
+            }
+            // Even spacing: position · len / images, without overflow.
+            let index = (position as u128 * len as u128 / images as u128) as usize;
+            match dataset.get(index) {
+                Ok(sample) => Sums::of(
+                    &fit(sample.image, preprocessing).pixels,
+                    preprocessing.channels,
+                ),
+                Err(error) => match on_bad {
+                    OnBadImage::Skip => Sums::default(),
+                    OnBadImage::Fail => {
+                        first_bad.fetch_min(position, Ordering::Relaxed);
+                        Sums {
+                            bad: Some((position, error)),
+                            ..Sums::default()
+                        }
+                    }
+                },
+            }
+        })
+        .reduce(Sums::default, Sums::join);
+    if let Some((_, error)) = sums.bad {
+        return Err(error);
+    }
+    if sums.images == 0 {
+        return Err(DataError::Invalid(format!(
+            "none of the {len} images can be read: mean and standard deviation are unknown"
+        )));
+    }
+    Ok(sums.finish(preprocessing.width * preprocessing.height))
+}
+
+/// Whole-number sums of some images.
+#[derive(Default)]
+struct Sums {
+    images: usize,
+    /// Of each channel: the sum of values and of their squares. 64 bits hold 10^14 pixels.
+    channels: Vec<(u64, u64)>,
+    /// The first image that cannot be read.
+    bad: Option<(usize, DataError)>,
+}
+
+impl Sums {
+    fn of(pixels: &[u8], channels: usize) -> Self {
+        let sums = |channel| {
+            pixels
+                .iter()
+                .skip(channel)
+                .step_by(channels)
+                .fold((0, 0), |(sum, squares), value| {
+                    let value = u64::from(*value);
+                    (sum + value, squares + value * value)
+                })
+        };
+        Self {
+            images: 1,
+            channels: (0..channels).map(sums).collect(),
+            bad: None,
+        }
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        self.images += other.images;
+        if self.channels.is_empty() {
+            self.channels = other.channels;
+        } else {
+            for (mine, others) in self.channels.iter_mut().zip(other.channels) {
+                *mine = (mine.0 + others.0, mine.1 + others.1);
+            }
+        }
+        self.bad = match (self.bad, other.bad) {
+            (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
+            (a, b) => a.or(b),
+        };
+        self
+    }
+
+    fn finish(self, pixels: usize) -> Statistics {
+        let count = (self.images * pixels) as u128;
+        let (mean, std) = self
+            .channels
+            .into_iter()
+            .map(|(sum, squares)| {
+                // count² · variance is a whole number: no cancellation, and exactly 0 if constant.
+                let spread = count * u128::from(squares) - u128::from(sum) * u128::from(sum);
+                let scale = 255.0 * count as f64;
+                let std = if spread == 0 {
+                    1.0
+                } else {
+                    (spread as f64).sqrt() / scale
+                };
+                ((sum as f64 / scale) as f32, std as f32)
+            })
+            .unzip();
+        Statistics {
+            mean,
+            std,
+            images: self.images,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firebrick_core::data::{Fit, Image, Sample};
+
+    use super::*;
+
+    /// 2 × 1 RGB images: red counts up, green is 10 and 30, blue never changes.
+    struct Ramp(usize, Vec<String>);
+
+    impl Dataset for Ramp {
+        fn len(&self) -> usize {
+            self.0
+        }
+        fn get(&self, index: usize) -> Result<Sample, DataError> {
+            if index % 10 == 7 {
+                return Err(DataError::Invalid(format!("image {index} is bad")));
+            }
+            let red = index as u8;
+            Ok(Sample {
+                image: Image {
+                    width: 2,
+                    height: 1,
+                    channels: 3,
+                    pixels: vec![red, 10, 99, red, 30, 99],
+                },
+                label: 0,
+            })
+        }
+        fn label(&self, _: usize) -> usize {
+            0
+        }
+        fn classes(&self) -> &[String] {
+            &self.1
+        }
+        fn describe(&self, index: usize) -> String {
+            format!("ramp[{index}]")
+        }
+        fn fingerprint(&self) -> String {
+            "ramp".into()
+        }
+    }
+
+    fn measure(len: usize, on_bad: OnBadImage) -> Result<Statistics, DataError> {
+        let preprocessing = Preprocessing {
+            channels: 3,
+            height: 1,
+            width: 2,
+            fit: Fit::Crop,
+            mean: vec![0.0; 3],
+            std: vec![1.0; 3],
+        };
+        channel_statistics(&Ramp(len, vec!["all".into()]), &preprocessing, on_bad)
+    }
+
+    #[test]
+    fn means_and_deviations_by_hand() {
+        let found = measure(3, OnBadImage::Fail).unwrap();
+        assert_eq!(found.images, 3);
+        // Red is 0, 1, 2 twice each; green is 10 and 30; blue is 99 throughout.
+        let (mean, std) = ([1.0, 20.0, 99.0], [(2.0_f32 / 3.0).sqrt(), 10.0, 255.0]);
+        for channel in 0..3 {
+            assert!(
+                (found.mean[channel] - mean[channel] / 255.0).abs() < 1e-7,
+                "{found:?}"
+            );
+            assert!(
+                (found.std[channel] - std[channel] / 255.0).abs() < 1e-7,
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_images_stop_it_or_are_left_out() {
+        let error = measure(200, OnBadImage::Fail).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "image 7 is bad",
+            "the first, whatever the threads do"
+        );
+        let found = measure(10, OnBadImage::Skip).unwrap();
+        assert_eq!(found.images, 9);
+        assert!((found.mean[0] - 38.0 / 9.0 / 255.0).abs() < 1e-7);
+        let error = measure(0, OnBadImage::Skip).unwrap_err().to_string();
+        assert!(error.contains("none of the 0 images"), "{error}");
+    }
+
+    #[test]
+    fn a_huge_set_is_sampled_evenly() {
+        let found = measure(2 * MAX_IMAGES, OnBadImage::Skip).unwrap();
+        // Every second image; index 7, 17, … are odd, so none of the bad ones is met.
+        assert_eq!(found.images, MAX_IMAGES);
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| measure(1000, OnBadImage::Skip).unwrap())
+        };
+        assert_eq!(run(1), run(3));
+    }
+}

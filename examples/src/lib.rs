@@ -1,0 +1,1 @@
+//! Examples of Firebrick, numbered, each runs offline with --smoke

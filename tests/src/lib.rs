@@ -1,0 +1,1 @@
+//! Tests of Firebrick across its crates
