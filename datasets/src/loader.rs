@@ -81,8 +81,8 @@ impl LoaderConfig {
 /// An image is read, fitted to the size and channels of the preprocessing, changed by the
 /// transforms, fitted again if they changed its size, and normalized. It is 8-bit until then.
 ///
-/// With [`OnBadImage::Skip`] a batch is smaller by its unreadable images, and missing when none is
-/// left. [`Self::position`] still counts it, so a resume from there is exact.
+/// With [`OnBadImage::Skip`] a batch is smaller by its unreadable images, and empty when none is
+/// left: it is handed out all the same, so that counting batches is enough to resume exactly.
 pub struct Loader {
     assembly: Arc<Assembly>,
     prefetch: usize,
@@ -148,13 +148,6 @@ impl Loader {
             workers: None,
             skipped: BTreeSet::new(),
         })
-    }
-
-    /// The epoch and the number of the next batch: [`BatchSource::start`] with these continues
-    /// exactly here.
-    #[must_use]
-    pub fn position(&self) -> (u64, usize) {
-        (self.epoch, self.batch)
     }
 
     /// The next batch, whatever became of it.
@@ -223,7 +216,7 @@ impl BatchSource for Loader {
     }
 
     fn start(&mut self, epoch: u64, batch: usize) {
-        if self.position() == (epoch, batch) {
+        if (self.epoch, self.batch) == (epoch, batch) {
             return;
         }
         // Ends the threads, which work on what is no longer wanted.
@@ -235,21 +228,16 @@ impl BatchSource for Loader {
     }
 
     fn next_batch(&mut self) -> Option<Result<Batch, DataError>> {
-        while self.batch < self.batches() {
-            let made = self.make();
-            self.batch += 1;
-            match made {
-                Ok(made) => {
-                    self.skipped.extend(made.skipped);
-                    if let Some(batch) = made.batch {
-                        return Some(Ok(batch));
-                    }
-                }
-                Err(error) => return Some(Err(error)),
-            }
+        if self.batch >= self.batches() {
+            self.workers = None;
+            return None;
         }
-        self.workers = None;
-        None
+        let made = self.make();
+        self.batch += 1;
+        Some(made.map(|made| {
+            self.skipped.extend(made.skipped);
+            made.batch
+        }))
     }
 
     fn classes(&self) -> &[String] {

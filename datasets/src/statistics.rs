@@ -154,7 +154,8 @@ mod tests {
 
     use super::*;
 
-    /// 2 × 1 RGB images: red counts up, green is 10 and 30, blue never changes.
+    /// 2 × 1 RGB images: red counts up, green is 10 and 30, blue never changes. The first seven are
+    /// slow, and every tenth from image 7 is bad.
     struct Ramp(usize, Vec<String>);
 
     impl Dataset for Ramp {
@@ -162,6 +163,9 @@ mod tests {
             self.0
         }
         fn get(&self, index: usize) -> Result<Sample, DataError> {
+            if index < 7 {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
             if index % 10 == 7 {
                 return Err(DataError::Invalid(format!("image {index} is bad")));
             }
@@ -221,13 +225,15 @@ mod tests {
     }
 
     #[test]
-    fn bad_images_stop_it_or_are_left_out() {
-        let error = measure(200, OnBadImage::Fail).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "image 7 is bad",
-            "the first, whatever the threads do"
-        );
+    fn the_first_bad_image_is_named_also_when_a_later_one_is_met_before() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build();
+        // Image 7 takes its time: the other threads are past 17, 27, … when it is read.
+        let error = pool.unwrap().install(|| measure(200, OnBadImage::Fail));
+        assert_eq!(error.unwrap_err().to_string(), "image 7 is bad");
+    }
+
+    #[test]
+    fn bad_images_are_left_out_on_demand() {
         let found = measure(10, OnBadImage::Skip).unwrap();
         assert_eq!(found.images, 9);
         assert!((found.mean[0] - 38.0 / 9.0 / 255.0).abs() < 1e-7);

@@ -1,1 +1,1 @@
-//! Tests of Firebrick across its crates
+//! Tests across the crates of Firebrick; see `tests/it`.

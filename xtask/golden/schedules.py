@@ -106,7 +106,14 @@ def main():
         "cases": cases,
     }
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(document, indent=1) + "\n")
+    # One line for each case, so that a change shows where it is.
+    lines = ",\n".join(
+        f" {json.dumps(key)}: [\n" + ",\n".join(f"  {json.dumps(item)}" for item in value) + "\n ]"
+        if isinstance(value, list)
+        else f" {json.dumps(key)}: {json.dumps(value)}"
+        for key, value in document.items()
+    )
+    OUT.write_text("{\n" + lines + "\n}\n")
 
 
 if __name__ == "__main__":

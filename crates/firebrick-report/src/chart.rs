@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn one_point_is_a_dot_and_none_is_a_sentence() {
         let one = chart(vec![(1.0, 2.0)]).svg();
-        assert!(one.contains("class=\"dot") && !one.contains("<polyline"));
+        assert!(one.contains("class=\"dot") && !one.contains("<polyline class=\"line"));
         let none = chart(vec![(1.0, f64::NAN)]).svg();
         assert!(none.contains("no finite value to draw"));
     }

@@ -195,7 +195,7 @@ fn chance(runs: &[(&str, &RunRecord)]) -> String {
         "<p class=\"note\">With {}, accuracies less than about {} points apart may differ by chance. Scores are those of the \
          best epoch of each run, the last where none was judged.</p>\n",
         plural(images, "image"),
-        number((margin * 100.0).ceil() / 100.0),
+        format_args!("{:.2}", (margin * 100.0).ceil() / 100.0),
     )
 }
 

@@ -2,9 +2,8 @@
 
 use firebrick_core::run::{EpochRow, RunRecord, Scores};
 
-use crate::axis::{Axis, Scale, Unit};
+use crate::axis::{Axis, Scale, Unit, drawable};
 use crate::chart::{Chart, Mark, Series, Tone};
-use crate::scores::chosen_epoch;
 use crate::table::Column::{Number, Words};
 use crate::table::Table;
 use crate::text::{count, duration, escape, number, percent, plural};
@@ -50,11 +49,11 @@ fn charts(run: &RunRecord) -> Vec<(Chart, String)> {
     let mut charts = Vec::new();
     let marks: Vec<Mark> = run
         .best
-        .and(chosen_epoch(run))
-        .map(|row| Mark {
-            x: row.epoch as f64,
-            label: format!("best: epoch {}", row.epoch),
+        .map(|(epoch, _)| Mark {
+            x: epoch as f64,
+            label: format!("best: epoch {epoch}"),
         })
+        .filter(|mark| run.epochs.iter().any(|row| row.epoch as f64 == mark.x))
         .into_iter()
         .collect();
     if !run.epochs.is_empty() {
@@ -86,8 +85,8 @@ fn charts(run: &RunRecord) -> Vec<(Chart, String)> {
             };
             charts.push((chart, note.to_string()));
         };
-        let note = "Training values are taken while the model changes and the images are augmented, so they may be \
-                    worse than validation.";
+        let note = "Training values are taken while the model changes, and on augmented images if there is \
+                    augmentation, so they may be worse than validation.";
         pair(
             "Accuracy",
             Axis::new("top-1", Unit::Fraction),
@@ -190,13 +189,13 @@ pub(crate) fn by_epoch(
 }
 
 /// Exponential moving average over a fortieth of the points, corrected for its start as in Adam, and
-/// the number of points it spans. A value that is not finite stays where it is and is not averaged.
+/// the number of points it spans. A value that cannot be drawn stays as it is and is not averaged.
 fn smoothed(raw: &[(f64, f64)]) -> (Vec<(f64, f64)>, usize) {
     let span = (raw.len() / 40).max(1);
     let keep = 1.0 - 2.0 / (span as f64 + 1.0);
     let (mut sum, mut weight) = (0.0, 0.0);
     let smooth = raw.iter().map(|(x, y)| {
-        if !y.is_finite() {
+        if !drawable(*y) {
             return (*x, *y);
         }
         sum = keep * sum + (1.0 - keep) * y;

@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn figures_only_while_they_fit() {
         assert!(heat_map(&diagonal(10, 982)).contains("figure light"));
-        assert!(heat_map(&diagonal(25, 98)).contains("figure light small"));
+        assert!(heat_map(&diagonal(22, 982)).contains("figure light small"));
         assert!(!heat_map(&diagonal(25, 98_765)).contains("figure"));
         assert!(!heat_map(&diagonal(100, 1)).contains("figure"));
     }

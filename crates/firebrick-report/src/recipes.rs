@@ -31,7 +31,7 @@ pub(crate) fn differences(runs: &[(&str, &RunRecord)]) -> Option<Table> {
     keys.dedup();
     let names = runs.iter().map(|(name, _)| (*name, Words));
     let columns: Vec<_> = [("Setting", Words)].into_iter().chain(names).collect();
-    let mut table = Table::new("Where the recipes differ", &columns);
+    let mut table = Table::new("Settings that are not the same in all runs", &columns);
     for key in keys {
         let values: Vec<Option<&String>> = recipes.iter().map(|recipe| recipe.get(key)).collect();
         if values.windows(2).all(|pair| pair[0] == pair[1]) {

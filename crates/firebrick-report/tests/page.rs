@@ -193,7 +193,7 @@ fn a_comparison_marks_the_best_and_shows_only_what_differs() {
     let table = document
         .descendants()
         .find(|node| {
-            node.has_tag_name("table") && text_of(node).contains("Where the recipes differ")
+            node.has_tag_name("table") && text_of(node).contains("Settings that are not the same")
         })
         .expect("a table of differences");
     let settings: Vec<String> = table

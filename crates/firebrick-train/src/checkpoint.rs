@@ -24,7 +24,7 @@ use crate::run_dir::{RunDir, checkpoint_dirs, sync_dir};
 const FORMAT: u32 = 1;
 
 /// What a checkpoint belongs to: a resume on another model or other data is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The model's spec.
     pub model: String,

@@ -53,6 +53,25 @@ pub struct Training<'a, M> {
     pub interrupted: Arc<AtomicBool>,
 }
 
+impl<'a, M> Training<'a, M> {
+    /// Without validation, hooks, a run directory or anything to resume from.
+    pub fn new(model: M, update: Box<dyn Update>, schedule: Box<dyn Schedule>, loss: &'a dyn Loss, train: &'a mut dyn BatchSource) -> Self {
+        Self {
+            model,
+            update,
+            schedule,
+            loss,
+            train,
+            valid: None,
+            hooks: Vec::new(),
+            run: None,
+            identity: Identity::default(),
+            resume: None,
+            interrupted: Arc::default(),
+        }
+    }
+}
+
 /// Why training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {

@@ -109,7 +109,7 @@ impl Architecture for SmallCnnConfig {
 }
 
 /// Three stages of two 3×3 convolutions with batch norm, 16, 32 and 64 planes wide, a 2×2 max-pool
-/// between stages, the mean of each plane, and a linear layer. 72 970 parameters and 9.9 million
+/// between stages, the mean of each plane, and a linear layer. 72 954 parameters and 9.9 million
 /// multiply-adds for a 3×32×32 image. There is no published counterpart.
 #[derive(Module, Debug)]
 pub struct SmallCnn {

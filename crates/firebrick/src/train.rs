@@ -186,11 +186,24 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
         interrupted,
     };
     let outcome = fit(training, &config)?;
-    for skipped in train_loader.skipped() {
-        notice(&format!("left out: {skipped}"));
-    }
+    tell_skipped(&run, &prepared, &train_loader, notice)?;
     let finish = Finish { recipe: &recipe, prepared: &prepared, run: &run, loss: &*loss, monitor: config.monitor, parameters };
     finish.report(outcome, resumed_from, &device.inner())
+}
+
+/// Says which images were left out: the first few at once, all of them in `skipped.txt`.
+fn tell_skipped(run: &RunDir, prepared: &Prepared, train: &Loader, notice: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    const SHOWN: usize = 10;
+    let mut skipped = prepared.splits.skipped.clone();
+    skipped.extend(train.skipped());
+    skipped.iter().take(SHOWN).for_each(|skipped| notice(&format!("left out: {skipped}")));
+    if skipped.len() > SHOWN {
+        notice(&format!("{} more images were left out; skipped.txt in the run directory lists all", skipped.len() - SHOWN));
+    }
+    if !skipped.is_empty() {
+        run.write("skipped.txt", (skipped.join("\n") + "\n").as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The length of the part of the run that the schedule covers.

@@ -13,10 +13,10 @@ use super::LoaderConfig;
 use crate::decode::fit;
 use crate::registry::OnBadImage;
 
-/// A batch, if any of its images can be read, and those that cannot.
-#[derive(Debug, Default)]
+/// A batch, and the images left out of it because they cannot be read.
+#[derive(Debug)]
 pub(super) struct Made {
-    pub(super) batch: Option<Batch>,
+    pub(super) batch: Batch,
     pub(super) skipped: Vec<String>,
 }
 
@@ -93,7 +93,7 @@ impl Assembly {
 
         let mut images = Vec::with_capacity(drawn.len() * channels * height * width);
         let (mut indices, mut labels) = (Vec::new(), Vec::new());
-        let mut made = Made::default();
+        let mut skipped = Vec::new();
         for (offset, index) in drawn.iter().copied().enumerate() {
             match self.image(epoch, first + offset, index) {
                 Ok(image) => {
@@ -103,12 +103,9 @@ impl Assembly {
                 }
                 Err(error) => match self.config.on_bad {
                     OnBadImage::Fail => return Err(error),
-                    OnBadImage::Skip => made.skipped.push(self.reason(index, &error)),
+                    OnBadImage::Skip => skipped.push(self.reason(index, &error)),
                 },
             }
-        }
-        if indices.is_empty() {
-            return Ok(made);
         }
         let mut batch = Batch {
             shape: [indices.len(), channels, height, width],
@@ -116,12 +113,15 @@ impl Assembly {
             targets: Targets::Classes(labels),
             indices,
         };
+        if batch.is_empty() {
+            // Transforms may count on an image.
+            return Ok(Made { batch, skipped });
+        }
         let mut rng = rng(self.config.seed, "mix", epoch, number as u64);
         for transform in &self.batch_transforms {
             batch = transform.apply(batch, &mut rng);
         }
-        made.batch = Some(batch);
-        Ok(made)
+        Ok(Made { batch, skipped })
     }
 
     /// The image `index`, drawn at `position` of the epoch, ready to be normalized.

@@ -184,7 +184,6 @@ fn a_start_in_the_middle_continues_exactly() {
         assert_eq!(rest(&mut loader), whole[9..]);
         loader.start(5, 2);
         assert_eq!(loader.next_batch().unwrap().unwrap(), whole[2]);
-        assert_eq!(loader.position(), (5, 3));
         loader.start(5, 3);
         assert_eq!(rest(&mut loader), whole[3..]);
         loader.start(5, 999);
@@ -299,9 +298,9 @@ fn bad_images_are_skipped_or_end_it() {
         assert!(loader.skipped().is_empty());
         let batches = rest(&mut loader);
         let sizes: Vec<_> = batches.iter().map(Batch::len).collect();
-        // The fifth batch has no readable image and is missing.
-        assert_eq!(sizes, [3, 4, 4, 4, 2]);
-        assert_eq!(loader.position(), (0, 6));
+        // The fifth has no readable image, but it still counts.
+        assert_eq!(sizes, [3, 4, 4, 4, 0, 2]);
+        assert_eq!(batches[4].shape, [0, 1, 1, 2]);
         let torn = |index| format!("numbers[{index}]: torn");
         assert_eq!(loader.skipped(), [16, 17, 18, 19, 3].map(torn));
 
@@ -388,6 +387,8 @@ fn images_of_another_size_are_fitted() {
     struct Grow;
     impl SampleTransform for Grow {
         fn apply(&self, image: Image, _: &mut HostRng) -> Image {
+            // What it sees is fitted already.
+            assert_eq!([image.channels, image.height, image.width], [3, 4, 4]);
             Image::black(image.width * 3, image.height * 3, image.channels)
         }
         fn spec(&self) -> Spec {
@@ -444,6 +445,31 @@ fn transforms_run_in_order_on_one_stream() {
     let mut expected = firebrick_core::random::rng(11, "augment", 4, 0);
     let expected: [u64; 2] = [expected.random(), expected.random()];
     assert_eq!(*notes.lock().unwrap(), expected);
+}
+
+#[test]
+fn every_batch_is_changed_by_a_draw_of_its_own() {
+    let tint: Vec<Box<dyn BatchTransform>> = vec![Box::new(Tint)];
+    let config = LoaderConfig {
+        batch_size: 4,
+        seed: 11,
+        ..LoaderConfig::default()
+    };
+    let data = Arc::new(Numbers::new(10));
+    let mut loader = Loader::new(data, raw(), Arc::default(), tint, config).unwrap();
+    for epoch in 0..2 {
+        loader.start(epoch, 0);
+        for (number, batch) in rest(&mut loader).iter().enumerate() {
+            let mut rng = firebrick_core::random::rng(11, "mix", epoch, number as u64);
+            let tint: f32 = rng.random();
+            for (index, pixels) in batch.indices.iter().zip(batch.images.chunks(2)) {
+                assert!(
+                    (pixels[0] - *index as f32 - tint).abs() < 1e-4,
+                    "{epoch} {number}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::train_flags::TrainFlags;
 
 /// Train a model; without arguments, on drawn glyphs
 #[derive(Args)]
+#[command(args_override_self = true)]
 pub(crate) struct Train {
     #[command(flatten)]
     flags: TrainFlags,
@@ -55,7 +56,12 @@ impl Train {
             hooks: vec![progress],
             interrupted,
             notice: Box::new(|text| output::log(&format!("note: {text}"))),
-        })?;
+        });
+        // A numbered directory that nothing came into is taken back.
+        if report.is_err() {
+            let _ = std::fs::remove_dir(&out);
+        }
+        let report = report?;
         if self.json {
             output::json(&report)?;
         } else if report.ended != "interrupted" {
@@ -80,7 +86,8 @@ impl Train {
         if !file.is_file() {
             return Err(Failure::Work(format!("{}: not a run directory: it has no recipe.toml", parent.display())));
         }
-        let mut recipe = Recipe::read(&file)?;
+        // Limits cut a session short, not the run.
+        let mut recipe = Recipe { max_updates: None, max_seconds: None, ..Recipe::read(&file)? };
         let branch = self.out.as_ref().filter(|out| *out != parent);
         let changed = if branch.is_some() { self.flags.changes_more_than_a_branch() } else { self.flags.changes_the_run() };
         if let Some(flag) = changed {

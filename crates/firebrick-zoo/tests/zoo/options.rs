@@ -43,8 +43,8 @@ fn the_canonical_spec_says_everything_and_builds_the_same() {
 fn mistakes_are_named() {
     for (spec, needle) in [
         (
-            "resnet21",
-            "unknown model `resnet21` (did you mean `resnet20`?)",
+            "resnt20",
+            "unknown model `resnt20` (did you mean `resnet20`?)",
         ),
         (
             "resnet20(activaton=relu)",
@@ -132,8 +132,8 @@ fn every_option_changes_the_model() {
         let (model, input) = model(spec, 3);
         values(&model.forward(noise(1, &input, 4)))
     };
-    for entry in REGISTRY.entries.iter().filter(|entry| entry.name.len() < 9) {
-        let reference = logits(entry.name);
+    for name in ["lenet5", "small_cnn", "resnet20"] {
+        let reference = logits(name);
         for option in [
             "init=xavier",
             "init=orthogonal",
@@ -141,12 +141,8 @@ fn every_option_changes_the_model() {
             "activation=tanh",
             "activation=gelu",
         ] {
-            let other = logits(&format!("{}({option})", entry.name));
-            assert!(
-                distance(&reference, &other) > 1e-4,
-                "{}({option})",
-                entry.name
-            );
+            let other = logits(&format!("{name}({option})"));
+            assert!(distance(&reference, &other) > 1e-4, "{name}({option})");
         }
     }
     assert!(distance(&logits("lenet5"), &logits("lenet5(pool=average)")) > 1e-4);

@@ -74,7 +74,7 @@ fn reference_logits() -> Option<Vec<f32>> {
 }
 
 /// The class with the highest score of each row.
-fn classes(logits: &[f32]) -> Vec<u8> {
+pub fn classes(logits: &[f32]) -> Vec<u8> {
     let best = |row: &[f32]| (0..10).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
     logits.chunks_exact(10).map(|row| best(row) as u8).collect()
 }
@@ -147,4 +147,14 @@ fn the_original_pickle_holds_the_same_weights() {
     assert_eq!(original.tensors, converted.tensors);
     let model = pretrained("resnet20", &pickle, &flex());
     assert_eq!(StateDict::of(&model).tensors, converted.tensors);
+}
+pub fn strip(n: usize) -> Tensor<4> {
+    let strip = image::open(shared(&format!("cifar10/test_{n:03}.webp")).unwrap()).unwrap().into_rgb8();
+    let normalization: Normalization = "imagenet".parse().unwrap();
+    let pre = Preprocessing { channels: 3, height: 32, width: 32, fit: Fit::Crop, mean: normalization.mean, std: normalization.std };
+    let mut out = Vec::new();
+    for pixels in strip.as_raw().chunks_exact(3072) {
+        pre.normalize_into(&Image { width: 32, height: 32, channels: 3, pixels: pixels.to_vec() }, &mut out);
+    }
+    Tensor::from_data(TensorData::new(out, [500, 3, 32, 32]), &flex())
 }

@@ -1,1 +1,0 @@
-//! Examples of Firebrick, numbered, each runs offline with --smoke

@@ -1,0 +1,50 @@
+//! The same training on every device: same seed, same data, same numbers within a tolerance.
+
+use std::sync::Arc;
+
+use firebrick::core::parameters::Parameters;
+use firebrick::prelude::*;
+
+/// The losses of 20 updates and the parameters after them.
+fn train(name: &str) -> Option<(Vec<f64>, Vec<f64>)> {
+    let device = match device(name) {
+        Ok(device) => device.autodiff(),
+        Err(error) => {
+            println!("SKIPPED: parity on {name}: {error}");
+            return None;
+        }
+    };
+    let splits = firebrick::datasets::open("glyphs(train=640, test=10)", &OpenOptions { valid_fraction: 0.0, ..OpenOptions::default() }).unwrap();
+    let preprocessing = Preprocessing { channels: splits.channels, height: 32, width: 32, fit: Fit::Crop, mean: vec![0.5], std: vec![0.25] };
+    let mut source = Loader::new(splits.train.clone(), preprocessing, Arc::default(), Vec::new(), LoaderConfig { batch_size: 32, ..LoaderConfig::default() }).unwrap();
+    let input = Input { channels: splits.channels, height: 32, width: 32, classes: splits.train.classes().len() };
+    let model = firebrick::zoo::build(&Spec::new("small_cnn"), &input, 1, &device).unwrap();
+    let config = TrainConfig { epochs: 1, ..TrainConfig::default() };
+    let plan = plan(&"sgd(lr=0.01)".parse().unwrap(), &Spec::new("constant"), None, RunLength::new(1, 640, 32, 1)).unwrap();
+    let loss = CrossEntropy::default();
+    let training = Training::new(model, plan.update, plan.schedule, &loss, &mut source);
+    let outcome = fit(training, &config).unwrap();
+    let losses: Vec<f64> = outcome.progress.curve.points.iter().map(|(.., loss)| *loss).collect();
+    assert_eq!(losses.len(), 20);
+    let (_, parameters) = Parameters::take(outcome.model);
+    let values = parameters.0.into_iter().flat_map(|parameter| parameter.value.into_data().iter::<f64>().collect::<Vec<_>>()).collect();
+    Some((losses, values))
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
+}
+
+#[test]
+fn flex_ndarray_and_wgpu_agree() {
+    let (losses, parameters) = train("flex").unwrap();
+    assert!(losses[19] < losses[0], "it learns: {losses:?}");
+    for name in ["ndarray", "wgpu"] {
+        let Some((other_losses, other)) = train(name) else { continue };
+        let first = (losses[0] - other_losses[0]).abs() / losses[0].abs();
+        assert!(first <= 1e-4, "{name}: first loss {} against {}", other_losses[0], losses[0]);
+        let moved = norm(parameters.iter().zip(&other).map(|(a, b)| a - b)) / norm(parameters.iter().copied());
+        assert!(moved <= 1e-3, "{name}: parameters differ by {moved:e}");
+        println!("{name}: first loss {first:.1e} relative, parameters {moved:.1e} after 20 updates");
+    }
+}
