@@ -16,8 +16,8 @@ pub use files::RemoteFile;
 use crate::cifar::{Cifar, Labels};
 use crate::emnist::{EmnistConfig, EmnistSplit};
 use crate::glyphs::GlyphsConfig;
-use crate::idx::IdxSet;
 use crate::in_memory::InMemory;
+use crate::mnist::IdxSet;
 use crate::registry::DatasetError;
 
 /// What is known of a data set besides its name, its summary and its options.

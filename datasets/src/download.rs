@@ -11,7 +11,9 @@ use std::time::Duration;
 use firebrick_core::data::DataError;
 use sha2::{Digest, Sha256};
 use ureq::Agent;
+use ureq::config::ConfigBuilder;
 use ureq::http::{Response, header};
+use ureq::typestate::AgentScope;
 
 /// How long a server may be silent.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,15 +33,7 @@ pub fn fetch(
     target: &Path,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<(), DataError> {
-    let agent = Agent::config_builder()
-        .http_status_as_error(false)
-        // A hash is taken of the file as it is stored, so nothing may pack it for the way.
-        .accept_encoding("identity")
-        .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE))
-        .timeout_per_read(Some(PATIENCE))
-        .build()
-        .new_agent();
+    let agent = client().build().new_agent();
     Download {
         agent,
         url,
@@ -47,6 +41,16 @@ pub fn fetch(
         target,
     }
     .run(progress)
+}
+
+fn client() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        // A hash is taken of the file as it is stored, so nothing may pack it for the way.
+        .accept_encoding("identity")
+        .timeout_connect(Some(PATIENCE))
+        .timeout_recv_response(Some(PATIENCE))
+        .timeout_per_read(Some(PATIENCE))
 }
 
 /// The SHA-256 of a file, as 64 lower-case hexadecimal digits.
@@ -170,8 +174,8 @@ impl Download<'_> {
 
     fn failed(&self, reason: &str) -> DataError {
         DataError::Invalid(format!(
-            "cannot download {}: {reason}; without a network, put that file at {} by hand, or name \
-             the directory that holds it with --data-dir DIR",
+            "cannot download {}: {reason}; if it cannot be reached from here, put that file at {} by \
+             hand, or name the directory that holds it with --data-dir DIR",
             self.url,
             self.target.display()
         ))

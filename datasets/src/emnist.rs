@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::idx::IdxSet;
+use crate::mnist::IdxSet;
 
 /// `emnist(split=balanced)`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ pub mod glyphs;
 pub mod idx;
 pub mod in_memory;
 pub mod loader;
+pub mod mnist;
 pub mod registry;
 pub mod sampler;
 pub mod split;

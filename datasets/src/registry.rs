@@ -196,6 +196,10 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Splits, DatasetErro
         let range = "1 (grey) or 3 (RGB)";
         return Err(ConfigError::out_of_range("data", "channels", channels, range).into());
     }
+    if path.as_os_str().is_empty() {
+        let problem = "`folder:` needs the path of a folder: folder:PATH";
+        return Err(ConfigError::Conflict(problem.into()).into());
+    }
     let folders = folder::open(path, channels)?;
     let mut skipped = Vec::new();
     let mut clean = |split: FolderDataset| -> Result<Arc<dyn Dataset>, DataError> {

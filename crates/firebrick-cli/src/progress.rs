@@ -57,7 +57,7 @@ impl<M> Hook<M> for Progress {
         let (smoothed, epochs) = (self.loss, self.epochs);
         if let Some(bar) = self.bar(moment) {
             bar.set_prefix(format!("epoch {}/{epochs}", moment.epoch + 1));
-            bar.set_message(format!("loss {smoothed:.4}"));
+            bar.set_message(format!("loss {smoothed:.4}, top-1 {}", percent(moment.train_top1)));
             bar.set_position(moment.step);
         }
         Ok(Flow::Continue)

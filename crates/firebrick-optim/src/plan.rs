@@ -80,7 +80,7 @@ pub fn plan(
 }
 
 /// A rate and where it was written.
-type Rate = (f64, String);
+pub(crate) type Rate = (f64, String);
 
 /// The first rate, if no other differs from it.
 fn agreed(mut rates: impl Iterator<Item = Rate>) -> Result<Option<f64>, ConfigError> {
@@ -96,7 +96,7 @@ fn agreed(mut rates: impl Iterator<Item = Rate>) -> Result<Option<f64>, ConfigEr
 }
 
 /// The rate that a schedule is given, its own or that of the schedule it wraps.
-fn schedule_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
+pub(crate) fn schedule_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
     let entry = schedule::REGISTRY.find(spec)?;
     let fields = (entry.fields)();
     if let Some((field, _)) = fields

@@ -72,9 +72,9 @@ pub(crate) fn section(run: &RunRecord) -> String {
          <p class=\"note\">Too small: a standard deviation below {low}, where the signal and its gradients are so weak \
          that training crawls. Too large: a deviation or a mean beyond {high}, where softmax is certain before it has \
          learned anything, sigmoid and tanh are flat, and the first updates are wild. Images come in near 1, and a suitable \
-         initialization keeps them there. Nearly all zero: at least {} zeros.</p></section>\n",
+         initialization keeps them there. Nearly all zero: at least {:.0}\u{202f}% zeros.</p></section>\n",
         verdict(&run.activations),
-        percent(DEAD),
+        DEAD * 100.0,
         low = FINE.start(),
         high = FINE.end(),
     )
@@ -109,7 +109,7 @@ fn title(seen: &Observation) -> String {
 }
 
 fn table(layers: &[Observation]) -> Table {
-    let scale = format!("Deviation, {} to {}", SCALE[0], SCALE[1]);
+    let scale = format!("Deviation, {} to {}, line at 1", SCALE[0], SCALE[1]);
     let mut table = Table::new(
         "Outputs from first to last layer",
         &[

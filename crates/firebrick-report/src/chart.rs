@@ -82,10 +82,12 @@ impl Chart {
     pub(crate) fn svg(&self) -> String {
         let height = PLOT_HEIGHT.max(LABEL_GAP * self.labels().count() as f64);
         let size = [WIDTH, TOP + height + BELOW];
-        let mut body = label("head", 0.0, 14.0, "start", &self.title);
         let points = || self.series.iter().flat_map(|series| drawn(&series.points));
         let x = Ruler::new(&self.x, points().map(|(x, _)| x), 6, false);
         let y = Ruler::new(&self.y, points().map(|(_, y)| y), 5, true);
+        let log = y.as_ref().is_some_and(Ruler::is_log);
+        let head = format!("{}{}", self.title, if log { " · logarithmic" } else { "" });
+        let mut body = label("head", 0.0, 14.0, "start", &head);
         if let (Some(x), Some(y)) = (x, y) {
             let plot = Plot::new(self, x, y, height);
             body += &plot.axes(self);
@@ -216,13 +218,13 @@ impl Plot {
             out += &line("axis", [x, self.bottom], [x, self.bottom + 4.0]);
             out += &label("tick", x, self.bottom + 17.0, "middle", text);
         }
-        let scale = if self.y.is_log() {
-            " · logarithmic"
-        } else {
-            ""
-        };
-        let text = format!("{}{scale}", chart.x.label);
-        out + &label("unit", self.right, self.bottom + 34.0, "end", &text)
+        out + &label(
+            "unit",
+            self.right,
+            self.bottom + 34.0,
+            "end",
+            &chart.x.label,
+        )
     }
 
     fn mark(&self, mark: &Mark) -> String {
@@ -236,8 +238,8 @@ impl Plot {
         } else {
             (x - 5.0, "end")
         };
-        line("mark", [x, TOP - 6.0], [x, self.bottom])
-            + &label("unit", at, TOP - 2.0, anchor, &mark.label)
+        line("mark", [x, TOP - 14.0], [x, self.bottom])
+            + &label("unit", at, TOP - 5.0, anchor, &mark.label)
     }
 
     /// Unbroken stretches as lines, points without neighbours as dots.
@@ -299,10 +301,12 @@ impl Plot {
         let mut out = String::new();
         for ((series, [x, y]), at) in ends.into_iter().zip(places) {
             let colours = series_class(series.colour);
-            let near = self.right - x < 1.0 && (at - y).abs() < 2.0;
-            if !near {
+            // A curve that ends early is joined to its name by dots, so that the way is not read as data.
+            let far = self.right - x > 1.0;
+            if far || (at - y).abs() > 2.0 {
                 let elbow = [[x + 3.0, y], [self.right, y], [self.right + 8.0, at]];
-                out += &polyline(&format!("lead {colours}"), &elbow);
+                let class = if far { "lead far" } else { "lead" };
+                out += &polyline(&format!("{class} {colours}"), &elbow[usize::from(!far)..]);
             }
             let name = shorten(&series.label, 20);
             let class = format!("name {colours}");

@@ -18,10 +18,11 @@ pub(crate) fn body(runs: &[RunRecord]) -> String {
     let runs: Vec<(&str, &RunRecord)> = names.iter().map(String::as_str).zip(runs).collect();
     format!(
         "<header><h1>{} compared</h1></header>\n\
-         <section id=\"scores\"><h2>Scores</h2>\n{}{}</section>\n{}{}{}",
+         <section id=\"scores\"><h2>Scores</h2>\n{}{}{}</section>\n{}{}{}",
         plural(runs.len(), "run"),
         score_table(&runs),
         chance(&runs),
+        origin_table(&runs),
         curves(&runs),
         recipes(&runs),
         reproduce(&runs),
@@ -101,13 +102,7 @@ fn measures() -> Vec<Measure> {
             None,
         ),
         measure("Epochs", |run| Some(run.epochs.len() as f64), whole, None),
-        measure("Parameters", |run| Some(run.parameters as f64), whole, None),
-        measure(
-            "Training time",
-            |run| Some(seconds(run)),
-            duration,
-            Some(false),
-        ),
+        measure("Training time", seconds, duration, None),
         measure("Images/s", images_per_second, whole, Some(true)),
     ]
 }
@@ -117,59 +112,79 @@ fn score_table(runs: &[(&str, &RunRecord)]) -> String {
         .into_iter()
         .filter(|measure| runs.iter().any(|(_, run)| (measure.of)(run).is_some()))
         .collect();
-    let mut columns = vec![("Run", Words)];
-    columns.extend(measures.iter().map(|measure| (measure.head, Number)));
-    columns.extend([
-        ("Model", Words),
-        ("Device", Words),
-        ("Branched from", Words),
-    ]);
-    let branched = runs.iter().any(|(_, run)| run.lineage.is_some());
-    if !branched {
-        columns.pop();
-    }
+    let heads = measures.iter().map(|measure| (measure.head, Number));
+    let columns: Vec<_> = [("Run", Words)].into_iter().chain(heads).collect();
     let mut table = Table::new("Scores side by side, the best in bold", &columns);
-    let best: Vec<Option<f64>> = measures
+    // Compared as shown: digits that nobody sees make no run better.
+    let best: Vec<Option<String>> = measures
         .iter()
         .map(|measure| {
-            best(
-                runs.iter().filter_map(|(_, run)| (measure.of)(run)),
-                measure.more,
-            )
+            let values: Vec<f64> = runs
+                .iter()
+                .filter_map(|(_, run)| (measure.of)(run))
+                .collect();
+            let best = (measure.show)(best(&values, measure.more)?);
+            let differ = |value: &f64| (measure.show)(*value) != best;
+            values.iter().any(differ).then_some(best)
         })
         .collect();
     for (index, (name, run)) in runs.iter().enumerate() {
-        let class = series_class(index);
-        let mut cells = vec![format!(
-            "<span class=\"key {class}\" aria-hidden=\"true\">●</span> {}",
-            escape(name)
-        )];
+        let mut cells = vec![keyed(index, name)];
         cells.extend(measures.iter().zip(&best).map(|(measure, best)| {
             let Some(value) = (measure.of)(run) else {
                 return "–".into();
             };
             let text = (measure.show)(value);
-            if Some(value) == *best {
+            if best.as_ref() == Some(&text) {
                 format!("<b>{text}</b>")
             } else {
                 text
             }
         }));
-        cells
-            .extend([&run.model, &run.device].map(|text| format!("<code>{}</code>", escape(text))));
-        cells.push(run.lineage.as_deref().map_or("–".into(), escape));
         table.row(&cells);
     }
     table.html()
 }
 
-/// The best of at least two values that are not all the same.
-fn best(values: impl Iterator<Item = f64>, more: Option<bool>) -> Option<f64> {
+/// A run's name with a dot in the colour of its curves.
+fn keyed(index: usize, name: &str) -> String {
+    let class = series_class(index);
+    format!(
+        "<span class=\"key {class}\" aria-hidden=\"true\">●</span> {}",
+        escape(name)
+    )
+}
+
+/// Model, size, device and origin of each run.
+fn origin_table(runs: &[(&str, &RunRecord)]) -> String {
+    let mut table = Table::new(
+        "What ran",
+        &[
+            ("Run", Words),
+            ("Model", Words),
+            ("Parameters", Number),
+            ("Device", Words),
+            ("Branched from", Words),
+        ],
+    );
+    let code = |text: &str| format!("<code>{}</code>", escape(text));
+    for (index, (name, run)) in runs.iter().enumerate() {
+        table.row(&[
+            keyed(index, name),
+            code(&run.model),
+            count(run.parameters as u64),
+            code(&run.device),
+            run.lineage.as_deref().map_or("–".into(), code),
+        ]);
+    }
+    table.html()
+}
+
+/// The best of the finite values; `None` where no value is better than another.
+fn best(values: &[f64], more: Option<bool>) -> Option<f64> {
     let more = more?;
-    let finite: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-    let low = finite.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = finite.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (low < high).then_some(if more { high } else { low })
+    let finite = values.iter().copied().filter(|value| value.is_finite());
+    finite.reduce(if more { f64::max } else { f64::min })
 }
 
 /// How large a difference in accuracy must be before it means something.
@@ -253,11 +268,8 @@ fn reproduce(runs: &[(&str, &RunRecord)]) -> String {
     let commands: String = runs
         .iter()
         .map(|(name, run)| {
-            let heading = escape(name);
-            format!(
-                "<h3>{heading}</h3>\n{}",
-                verbatim(&format!("Command of {name}"), &run.reproduce)
-            )
+            let command = verbatim(&run.reproduce);
+            format!("<h3>{}</h3>\n{command}", escape(name))
         })
         .collect();
     format!("<section id=\"reproduce\"><h2>How to reproduce</h2>\n{commands}</section>\n")
@@ -268,17 +280,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_is_finite_and_not_shared_by_all() {
-        assert_eq!(
-            best([0.9, f64::NAN, 0.95].into_iter(), Some(true)),
-            Some(0.95)
-        );
-        assert_eq!(
-            best([0.3, f64::INFINITY, 0.2].into_iter(), Some(false)),
-            Some(0.2)
-        );
-        assert_eq!(best([0.9, 0.9].into_iter(), Some(true)), None);
-        assert_eq!(best([0.9].into_iter(), Some(true)), None);
-        assert_eq!(best([0.1, 0.2].into_iter(), None), None);
+    fn the_best_is_finite_and_goes_the_right_way() {
+        assert_eq!(best(&[0.9, f64::NAN, 0.95], Some(true)), Some(0.95));
+        assert_eq!(best(&[0.3, f64::INFINITY, 0.2], Some(false)), Some(0.2));
+        assert_eq!(best(&[f64::NAN], Some(true)), None);
+        assert_eq!(best(&[0.1, 0.2], None), None);
     }
 }

@@ -4,8 +4,8 @@ use firebrick_core::run::RunRecord;
 
 use crate::heat_map::heat_map;
 use crate::table::Column::{Number, Words};
-use crate::table::Table;
-use crate::text::{count, escape, percent, plural};
+use crate::table::{Table, scrollable};
+use crate::text::{count, escape, percent, plural, shorten};
 
 /// More classes than this make a picture of coloured dust.
 const MOST_IN_PICTURE: usize = 120;
@@ -13,6 +13,8 @@ const MOST_IN_PICTURE: usize = 120;
 const MOST_IN_VIEW: usize = 20;
 /// Rows of the table of the weakest.
 const WEAKEST: usize = 10;
+/// Names longer than this are shortened in sentences and tables; the picture has its own limit.
+const NAME: usize = 40;
 /// Confused pairs put into words.
 const PAIRS: usize = 8;
 
@@ -42,6 +44,11 @@ impl Confusion {
                 .collect(),
             names: (0..size).map(name).collect(),
         }
+    }
+
+    /// A class's name as HTML, shortened.
+    fn title(&self, class: usize) -> String {
+        escape(&shorten(&self.names[class], NAME))
     }
 
     /// Images of a class.
@@ -111,7 +118,9 @@ pub(crate) fn section(run: &RunRecord) -> String {
         "<p>There is no confusion matrix: no test or validation images were evaluated.</p>\n".into()
     } else {
         let head = format!("<p class=\"note\">On the {split} split.</p>\n");
-        head + &picture(&confusion) + &words(&confusion) + &per_class(&confusion)
+        let (picture, words) = (picture(&confusion), words(&confusion));
+        let table = per_class(&confusion);
+        format!("{head}<div class=\"beside\">\n{picture}<div>{words}</div></div>\n{table}")
     };
     format!("<section id=\"confusion\"><h2>What was taken for what</h2>\n{body}</section>\n")
 }
@@ -121,10 +130,10 @@ fn picture(confusion: &Confusion) -> String {
         let classes = count(confusion.names.len() as u64);
         return format!("<p>{classes} classes are too many for a picture.</p>\n");
     }
+    let picture = scrollable("Confusion matrix", &heat_map(confusion));
     format!(
-        "<figure class=\"wide\">{}<figcaption>Each row holds the images of one class. Blue: right, orange: wrong; the \
-         darker, the larger the share of the row (by its square root, so that rare mistakes show).</figcaption></figure>\n",
-        heat_map(confusion)
+        "<figure>{picture}<figcaption>Each row holds the images of one class. Blue: right, orange: wrong; the darker, \
+         the larger the share of the row (by its square root, so that rare mistakes show).</figcaption></figure>\n"
     )
 }
 
@@ -140,8 +149,8 @@ fn words(confusion: &Confusion) -> String {
             let images = confusion.images(*truth);
             format!(
                 "<li><b>{}</b> was taken for <b>{}</b> in {} of {} ({})</li>\n",
-                escape(&confusion.names[*truth]),
-                escape(&confusion.names[*said]),
+                confusion.title(*truth),
+                confusion.title(*said),
                 count(*n),
                 plural(usize::try_from(images).unwrap_or(usize::MAX), "image"),
                 percent(*n as f64 / images as f64),
@@ -185,7 +194,7 @@ fn class_table(confusion: &Confusion, classes: &[usize], caption: &str) -> Table
     let show = |value: Option<f64>| value.map_or("–".into(), percent);
     for class in classes {
         table.row(&[
-            escape(&confusion.names[*class]),
+            confusion.title(*class),
             count(confusion.images(*class)),
             show(confusion.precision(*class)),
             show(confusion.recall(*class)),

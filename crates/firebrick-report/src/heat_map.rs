@@ -73,7 +73,7 @@ impl Grid {
     }
 
     fn labels(&self, confusion: &Confusion) -> String {
-        let mut out = label("unit", self.left - 8.0, self.top - 6.0, "end", "truth ↓");
+        let mut out = label("unit", self.left - 8.0, self.top - 10.0, "end", "truth ↓");
         out += &label("unit", self.left, 14.0, "start", "said →");
         // Where rows are lower than a line of text, only every few of them are named.
         let stride = (13.0 / self.cell).ceil().max(1.0) as usize;
@@ -123,7 +123,7 @@ impl Grid {
             let images = confusion.images(truth);
             for (said, n) in row.iter().enumerate().filter(|(_, n)| **n > 0) {
                 let share = *n as f64 / images as f64;
-                let opacity = share.sqrt().max(0.12);
+                let opacity = share.sqrt().max(0.15);
                 let (x, y) = (
                     self.left + said as f64 * self.cell,
                     self.top + truth as f64 * self.cell,

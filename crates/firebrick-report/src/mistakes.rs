@@ -51,20 +51,20 @@ fn figure(mistake: &Mistake, classes: &[String]) -> String {
         },
     );
     let said: String = said
-        .map(|(class, probability)| {
-            let class = escape(&shorten(&name(*class), 24));
-            let probability = percent(*probability);
-            format!("<li><b>{class}</b> {probability}</li>")
-        })
+        .map(|(class, probability)| line(&name(*class), *probability))
         .collect();
+    let (title, short) = (escape(&mistake.name), escape(&shorten(&mistake.name, 28)));
+    let truth = line(&truth, mistake.truth_probability);
     format!(
-        "<figure>{picture}<figcaption><span>is <b>{truth}</b> {}</span><span>said</span><ol>{said}</ol>\
-         <small title=\"{}\">{}</small></figcaption></figure>\n",
-        percent(mistake.truth_probability),
-        escape(&mistake.name),
-        escape(&shorten(&mistake.name, 28)),
-        truth = escape(&shorten(&truth, 24)),
+        "<figure>{picture}<figcaption><dl><dt>is</dt>{truth}<dt>said</dt>{said}</dl>\
+         <small title=\"{title}\">{short}</small></figcaption></figure>\n"
     )
+}
+
+/// A class and its probability.
+fn line(class: &str, probability: f64) -> String {
+    let class = escape(&shorten(class, 24));
+    format!("<dd><b>{class}</b> {}</dd>", percent(probability))
 }
 
 /// The picture as a PNG within the page; `None` when its pixels do not match its size.

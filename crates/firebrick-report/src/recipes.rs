@@ -11,15 +11,14 @@ use crate::text::escape;
 pub(crate) fn section(run: &RunRecord) -> String {
     format!(
         "<section id=\"recipe\"><h2>How to reproduce</h2>\n{}<h3>The recipe</h3>\n{}</section>\n",
-        verbatim("Command", &run.reproduce),
-        verbatim("Recipe", &run.recipe)
+        verbatim(&run.reproduce),
+        verbatim(&run.recipe)
     )
 }
 
-/// Text as it is, which a keyboard can scroll.
-pub(crate) fn verbatim(name: &str, text: &str) -> String {
-    let (name, text) = (escape(name), escape(text.trim_end()));
-    format!("<pre tabindex=\"0\" role=\"region\" aria-label=\"{name}\"><code>{text}</code></pre>\n")
+/// Text as it is, to be copied.
+pub(crate) fn verbatim(text: &str) -> String {
+    format!("<pre><code>{}</code></pre>\n", escape(text.trim_end()))
 }
 
 /// The settings that are not the same in all recipes, one row each; `None` when there are none.

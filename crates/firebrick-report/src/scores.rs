@@ -20,9 +20,12 @@ pub(crate) fn valid(run: &RunRecord) -> Option<&Scores> {
     chosen_epoch(run)?.valid.as_ref()
 }
 
-/// Seconds spent in training steps.
-pub(crate) fn seconds(run: &RunRecord) -> f64 {
-    run.epochs.iter().map(|row| row.seconds).sum()
+/// Seconds spent in training steps; `None` before the first epoch ends.
+pub(crate) fn seconds(run: &RunRecord) -> Option<f64> {
+    run.epochs
+        .iter()
+        .map(|row| row.seconds)
+        .reduce(|sum, seconds| sum + seconds)
 }
 
 /// Training images for each of these seconds.
@@ -32,7 +35,7 @@ pub(crate) fn images_per_second(run: &RunRecord) -> Option<f64> {
         .iter()
         .map(|row| row.images_per_second * row.seconds)
         .sum();
-    Some(images / seconds(run)).filter(|rate| rate.is_finite())
+    Some(images / seconds(run)?).filter(|rate| rate.is_finite())
 }
 
 /// Title, one sentence, where it branched from, and the facts.
@@ -70,7 +73,9 @@ pub(crate) fn heading(run: &RunRecord) -> String {
     let rate = images_per_second(run).map_or(String::new(), |rate| {
         format!("{} images/s", count(rate.round() as u64))
     });
-    fact("Training time", duration(seconds(run)), &rate);
+    if let Some(seconds) = seconds(run) {
+        fact("Training time", duration(seconds), &rate);
+    }
     let lineage = run.lineage.as_ref().map_or(String::new(), |from| {
         format!("<p>Branched from <code>{}</code>.</p>\n", escape(from))
     });

@@ -62,12 +62,12 @@ impl Table {
                 format!("<th scope=\"col\"{class}>{}</th>", escape(head))
             })
             .collect();
-        format!(
-            "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{caption}\">\
-             <table><caption>{caption}</caption>\n<thead><tr>{heads}</tr></thead>\n\
-             <tbody>\n{rows}</tbody></table></div>\n",
+        let table = format!(
+            "<table><caption>{caption}</caption>\n<thead><tr>{heads}</tr></thead>\n\
+             <tbody>\n{rows}</tbody></table>",
             rows = self.rows,
-        )
+        );
+        scrollable(&self.caption, &table)
     }
 
     /// The table behind a line to click on.
@@ -75,6 +75,14 @@ impl Table {
         let (summary, table) = (escape(summary), self.html());
         format!("<details><summary>{summary}</summary>\n{table}</details>\n")
     }
+}
+
+/// What may be wider than the window, so that it scrolls on its own, also by keyboard.
+pub(crate) fn scrollable(name: &str, html: &str) -> String {
+    let name = escape(name);
+    format!(
+        "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{name}\">{html}</div>\n"
+    )
 }
 
 fn class(column: Column) -> &'static str {

@@ -148,7 +148,8 @@ impl Labels {
     }
 
     fn of(&self, value: f64) -> String {
-        if value == 0.0 && self.suffix.starts_with('e') {
+        if value == 0.0 && !self.suffix.is_empty() {
+            // Zero needs no unit: it is neither 0k nor 0e-5.
             return "0".into();
         }
         let text = format!("{:.*}", self.decimals, value / self.divisor);
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(labels(&linear(1.0, 1.0, 6, Unit::Whole, false)), ["1"]);
         assert_eq!(
             labels(&linear(0.0, 23_450.0, 5, Unit::Whole, false)),
-            ["0k", "5k", "10k", "15k", "20k"]
+            ["0", "5k", "10k", "15k", "20k"]
         );
         assert_eq!(labels(&number(-1e-5, 2e-5)), ["−1e-5", "0", "1e-5", "2e-5"]);
     }

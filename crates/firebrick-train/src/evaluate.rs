@@ -52,6 +52,10 @@ pub fn evaluate<M: Classifier>(
     source.start(0, 0);
     while let Some(batch) = source.next_batch() {
         let mut batch = batch?;
+        // All of its images were left out as unreadable.
+        if batch.is_empty() {
+            continue;
+        }
         let logits = model.forward(images_on(&mut batch, &device));
         let value = loss.loss(logits.clone(), &batch.targets);
         sum += value.sum.into_data().iter::<f64>().sum::<f64>();

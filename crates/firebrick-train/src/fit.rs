@@ -384,7 +384,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             step: self.progress.step,
             lr: self.schedule.lr(self.progress.step.saturating_sub(1)),
             train_loss: sums.loss / sums.weight,
-            train_top1: sums.correct as f64 / sums.images as f64,
+            train_top1: sums.top1(),
             valid,
             seconds: sums.seconds,
             images_per_second: if sums.seconds > 0.0 { sums.images as f64 / sums.seconds } else { 0.0 },
@@ -445,6 +445,9 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         self.train.start(0, 0);
         let Some(batch) = self.train.next_batch() else { return Ok(()) };
         let mut batch = batch?;
+        if batch.is_empty() {
+            return Ok(());
+        }
         // A copy, in training mode as in the first step, so that its statistics do not move.
         let model = self.model().valid().train();
         let images = images_on(&mut batch, &self.device);
@@ -528,7 +531,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
     }
 
     fn moment(&self) -> Moment {
-        let Progress { step, epoch, .. } = self.progress;
+        let Progress { step, epoch, sums, .. } = self.progress;
         Moment {
             step,
             epoch,
@@ -536,6 +539,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             updates_per_epoch: self.length.updates_per_epoch,
             updates: self.length.updates,
             lr: self.schedule.lr(step.saturating_sub(1)),
+            train_top1: sums.top1(),
         }
     }
 

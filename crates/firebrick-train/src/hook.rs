@@ -22,6 +22,8 @@ pub struct Moment {
     pub updates: u64,
     /// Learning rate of the latest update, or of the coming one before the first.
     pub lr: f64,
+    /// Share of this epoch's training images classified right so far; 0 before the first.
+    pub train_top1: f64,
 }
 
 /// Whether training goes on.

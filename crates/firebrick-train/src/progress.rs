@@ -55,6 +55,12 @@ impl EpochSums {
         self.correct += other.correct;
         self.images += other.images;
     }
+
+    /// Share of images classified right; 0 without images.
+    #[must_use]
+    pub fn top1(&self) -> f64 {
+        self.correct as f64 / self.images.max(1) as f64
+    }
 }
 
 /// The best epoch so far.

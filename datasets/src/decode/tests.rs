@@ -185,9 +185,9 @@ fn exif_rotated_photos_are_turned_upright() {
         let corner = |x: usize, y: usize| {
             let at = 3 * (y * image.width + x);
             match image.pixels[at..at + 3] {
-                [128.., _, _] => 'r',
-                [_, 128.., _] => 'g',
-                [_, _, 128..] => 'b',
+                [128..=255, _, _] => 'r',
+                [_, 128..=255, _] => 'g',
+                [_, _, 128..=255] => 'b',
                 _ => 'k',
             }
         };

@@ -50,13 +50,7 @@ struct Outcome {
 
 /// As [`fetch`], but without the proxy that the environment may name.
 fn fetch_here(url: &str, sha256: &str, target: &Path) -> Outcome {
-    let agent = Agent::config_builder()
-        .http_status_as_error(false)
-        .proxy(None)
-        .accept_encoding("identity")
-        .timeout_global(Some(Duration::from_secs(20)))
-        .build()
-        .new_agent();
+    let agent = client().proxy(None).build().new_agent();
     let mut progress = Vec::new();
     let download = Download {
         agent,

@@ -68,6 +68,7 @@ fn mistakes_in_the_spec_are_named() {
         ("emnist(split=leters)", "emnist: split"),
         ("cifar100(labels=rough)", "cifar100: labels"),
         ("mnist(", "expected `)`"),
+        ("folder:", "needs the path"),
         ("", "unknown data set ``"),
     ] {
         let error = problem(spec, &options);

@@ -48,3 +48,38 @@ fn flex_ndarray_and_wgpu_agree() {
         println!("{name}: first loss {first:.1e} relative, parameters {moved:.1e} after 20 updates");
     }
 }
+
+/// Six updates on one device, the rest on the other.
+fn crosses(from: &str, to: &str) {
+    if let Err(error) = device("wgpu") {
+        println!("SKIPPED: a run from {from} to {to}: {error}");
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("run");
+    let recipe = Recipe {
+        dataset: "glyphs(train=160, test=20)".into(),
+        model: "lenet5".parse().unwrap(),
+        optimizer: "sgd(lr=0.01, momentum=0.9)".parse().unwrap(),
+        epochs: 2,
+        batch_size: 16,
+        ..Recipe::default()
+    };
+    let whole = firebrick::train(Job::new(recipe.clone(), temp.path().join("whole"))).unwrap();
+    firebrick::train(Job::new(Recipe { device: from.into(), max_updates: Some(6), ..recipe }, &out)).unwrap();
+    let rest = Recipe { device: to.into(), max_updates: None, ..Recipe::read(&out.join("recipe.toml")).unwrap() };
+    let report = firebrick::train(Job { start: Start::Resume, ..Job::new(rest, &out) }).unwrap();
+    assert_eq!((report.steps, report.resumed_from.as_deref()), (whole.steps, Some("step 6")));
+    let (a, b) = (report.train.unwrap().loss, whole.train.unwrap().loss);
+    assert!((a - b).abs() < 1e-3 * b, "{from} to {to}: loss {a}, on flex alone {b}");
+}
+
+#[test]
+fn a_run_goes_from_wgpu_to_flex() {
+    crosses("wgpu", "flex");
+}
+
+#[test]
+fn a_run_goes_from_flex_to_wgpu() {
+    crosses("flex", "wgpu");
+}

@@ -306,7 +306,9 @@ fn states_that_do_not_fit_are_refused_by_name() {
             ["`p0` lacks", "exp_avg"],
         ),
         (
-            first(&|state| drop(state.numbers.remove("step"))),
+            first(&|state| {
+                state.numbers.remove("step");
+            }),
             ["`p0` lacks", "step"],
         ),
         (
@@ -318,11 +320,15 @@ fn states_that_do_not_fit_are_refused_by_name() {
             ["`p0` has max_exp_avg_sq", "does not keep"],
         ),
         (
-            first(&|state| drop(state.numbers.insert("mu".into(), 1.0))),
+            first(&|state| {
+                state.numbers.insert("mu".into(), 1.0);
+            }),
             ["`p0` has mu", "does not keep"],
         ),
         (
-            first(&|state| drop(state.numbers.insert("step".into(), f64::NAN))),
+            first(&|state| {
+                state.numbers.insert("step".into(), f64::NAN);
+            }),
             ["`p0` has step", "NaN"],
         ),
         (

@@ -188,19 +188,24 @@ fn rate(peak: f64, step: u64, total: u64) -> f64 {
     peak * 0.5 * (1.0 + (progress * std::f64::consts::PI).cos())
 }
 
+/// Mistakes mostly within groups of five classes, more of them for some classes than for others.
 fn confusion(classes: usize, top: f64) -> Vec<Vec<u64>> {
     let images = 10_000 / classes as u64;
     let row = |truth: usize| {
-        let mut row: Vec<u64> = (0..classes)
-            .map(|said| {
-                let near = if truth / 5 == said / 5 { 3.0 } else { 0.3 };
-                let share = (1.0 - top) / classes as f64 * near;
-                let spread = 1.0 + noise((truth * classes + said) as u64);
-                (images as f64 * share * spread) as u64
-            })
-            .collect();
+        let mut row = vec![0; classes];
+        let wrong = images as f64 * (1.0 - top) * (1.0 + 0.6 * noise(truth as u64));
+        for index in 0..wrong as u64 {
+            let draw = noise(truth as u64 * 100_003 + index);
+            let far = (draw.abs() * 1e6) as usize;
+            let said = if draw > -0.6 {
+                truth / 5 * 5 + far % 5
+            } else {
+                far % classes
+            };
+            row[said.min(classes - 1)] += 1;
+        }
         row[truth] = 0;
-        row[truth] = images.saturating_sub(row.iter().sum());
+        row[truth] = images - row.iter().sum::<u64>();
         row
     };
     (0..classes).map(row).collect()

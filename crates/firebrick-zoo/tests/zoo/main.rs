@@ -5,7 +5,6 @@ mod options;
 mod pretrained;
 mod statistics;
 mod weights;
-mod scratch;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_zoo::{Input, Model, build, default_input};

@@ -10,15 +10,14 @@ use firebrick_zoo::{Model, Normalization, build, default_input, load};
 
 use super::{distance, flex, values};
 
-/// A file of the shared data beside the repository, or a loud line and nothing.
+/// A file of the shared data beside the repository; without the data a loud line and nothing.
 fn shared(path: &str) -> Option<PathBuf> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
-    let file = root.join(path);
-    if !file.exists() {
-        println!("SKIPPED: {path} is not in shared/data beside the repository");
+    if !root.is_dir() {
+        println!("SKIPPED: there is no directory shared/data beside the repository");
         return None;
     }
-    Some(file)
+    Some(root.join(path))
 }
 
 /// The first `count` test images, normalized as the weights expect, up to 500.
@@ -57,7 +56,8 @@ fn pretrained(name: &str, weights: &Path, device: &Device) -> Model {
 
 /// The logits that PyTorch gives for the first 256 test images, `[256, 10]` row by row.
 fn reference_logits() -> Option<Vec<f32>> {
-    let bytes = std::fs::read(shared("weights/resnet20_cifar10_logits_first256.npy")?).unwrap();
+    let bytes =
+        std::fs::read(shared("weights/resnet20_cifar10_test_logits_first256.npy")?).unwrap();
     assert!(bytes.starts_with(b"\x93NUMPY\x01\x00"));
     let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     let header = String::from_utf8_lossy(&bytes[10..start]);
@@ -74,7 +74,7 @@ fn reference_logits() -> Option<Vec<f32>> {
 }
 
 /// The class with the highest score of each row.
-pub fn classes(logits: &[f32]) -> Vec<u8> {
+fn classes(logits: &[f32]) -> Vec<u8> {
     let best = |row: &[f32]| (0..10).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
     logits.chunks_exact(10).map(|row| best(row) as u8).collect()
 }
@@ -147,14 +147,4 @@ fn the_original_pickle_holds_the_same_weights() {
     assert_eq!(original.tensors, converted.tensors);
     let model = pretrained("resnet20", &pickle, &flex());
     assert_eq!(StateDict::of(&model).tensors, converted.tensors);
-}
-pub fn strip(n: usize) -> Tensor<4> {
-    let strip = image::open(shared(&format!("cifar10/test_{n:03}.webp")).unwrap()).unwrap().into_rgb8();
-    let normalization: Normalization = "imagenet".parse().unwrap();
-    let pre = Preprocessing { channels: 3, height: 32, width: 32, fit: Fit::Crop, mean: normalization.mean, std: normalization.std };
-    let mut out = Vec::new();
-    for pixels in strip.as_raw().chunks_exact(3072) {
-        pre.normalize_into(&Image { width: 32, height: 32, channels: 3, pixels: pixels.to_vec() }, &mut out);
-    }
-    Tensor::from_data(TensorData::new(out, [500, 3, 32, 32]), &flex())
 }

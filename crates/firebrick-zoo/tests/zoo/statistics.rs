@@ -3,6 +3,7 @@
 use burn::module::Module;
 use firebrick_core::Classifier;
 use firebrick_core::probe::{Observation, observe};
+use firebrick_core::state_dict::StateDict;
 use firebrick_zoo::REGISTRY;
 
 use super::{model, noise};
@@ -53,4 +54,61 @@ fn every_model_starts_at_a_sane_scale() {
             );
         }
     }
+}
+
+/// The distributions that the reference implementations draw from, told by deviation and bound.
+#[test]
+fn pytorch_initialization_is_that_of_the_reference() {
+    let drawn = |spec: &str, key: &str| -> Vec<f32> {
+        let dict = StateDict::of(&model(spec, 0).0);
+        dict.tensors[key].try_to_vec().unwrap()
+    };
+    let check = |spec: &str, key: &str, variance: f32, bound: f32| {
+        let values = drawn(spec, key);
+        let count = values.len() as f32;
+        let found = values.iter().map(|value| value * value).sum::<f32>() / count;
+        // Four standard errors of the variance of a normal sample.
+        let tolerance = 4.0 * (2.0 / count).sqrt();
+        assert!(
+            (found / variance - 1.0).abs() < tolerance,
+            "{spec} {key}: {found} {variance}"
+        );
+        let largest = values
+            .iter()
+            .fold(0f32, |largest, value| largest.max(value.abs()));
+        assert!(largest <= bound, "{spec} {key}: {largest}");
+        if bound.is_infinite() {
+            // A uniform draw ends at 1.73 deviations.
+            assert!(largest > 2.0 * variance.sqrt(), "{spec} {key}: {largest}");
+        }
+    };
+    let normal = |spec: &str, key: &str, variance: f32| check(spec, key, variance, f32::INFINITY);
+    let uniform = |spec: &str, key: &str, fan_in: f32| {
+        check(spec, key, 1.0 / (3.0 * fan_in), 1.0 / fan_in.sqrt())
+    };
+    // kaiming_normal_ of convolution and linear weights, by fan_in.
+    normal("resnet20", "conv1.weight", 2.0 / 27.0);
+    normal("resnet20", "layer2.0.conv1.weight", 2.0 / 144.0);
+    normal("resnet20", "linear.weight", 2.0 / 64.0);
+    // kaiming_normal_(mode="fan_out") of convolutions, the linear layer's default.
+    normal("resnet18", "conv1.weight", 2.0 / (64.0 * 49.0));
+    normal("resnet18", "layer2.0.conv1.weight", 2.0 / (128.0 * 9.0));
+    normal("resnet18", "layer2.0.downsample.0.weight", 2.0 / 128.0);
+    uniform("resnet18", "fc.weight", 512.0);
+    uniform("resnet18", "fc.bias", 512.0);
+    // PyTorch's defaults.
+    uniform("lenet5", "conv2.weight", 150.0);
+    uniform("lenet5", "fc1.weight", 400.0);
+    uniform("lenet5", "fc1.bias", 400.0);
+    uniform("small_cnn", "layer3.conv2.weight", 576.0);
+    assert!(
+        drawn("resnet20", "layer1.0.bn1.weight")
+            .iter()
+            .all(|value| *value == 1.0)
+    );
+    assert!(
+        drawn("lenet5(init=kaiming)", "fc1.bias")
+            .iter()
+            .all(|value| *value == 0.0)
+    );
 }
