@@ -313,6 +313,8 @@ fn cross_entropy_values() {
         classes: 2,
     };
     close(value(smooth(0.0, weights), &soft), (low + 3.0 * high) / 2.0);
+    // One-hot rows are smoothed as classes are.
+    close(value(smooth(0.2, None), &soft), (first + second) / 2.0);
 }
 
 // Batch norm.

@@ -122,6 +122,8 @@ fn hostile_names_are_shown_and_not_obeyed() {
     let html = page(&[record::hostile()]);
     let document = parse("hostile", &html);
     let shown = text(&document);
+    // Its best epoch is none of its epochs.
+    assert!(!shown.contains("best: epoch"));
     assert!(shown.contains("</style><script>alert('&\"x\"')</script>"));
     let titles = document.descendants().filter(|node| {
         node.has_tag_name("title")
@@ -153,7 +155,9 @@ fn a_page_tells_what_its_run_was() {
     ] {
         assert!(shown.contains(needle), "{needle}");
     }
-    assert!(shown.contains(&format!("best: epoch {}", run.best.unwrap().0)));
+    let (best, _) = run.best.unwrap();
+    assert!(shown.contains(&format!("best: epoch {best}")));
+    assert!(shown.contains(&format!("Validation, epoch {best}")));
     assert!(shown.contains(run.recipe.trim_end()));
     assert!(shown.contains(&run.reproduce));
     let count = |tag: &str| {
@@ -206,6 +210,7 @@ fn a_comparison_marks_the_best_and_shows_only_what_differs() {
 
     let same = page(&[runs[0].clone(), runs[0].clone()]);
     assert!(same.contains("all recipes say the same") && same.contains("lr-0.3 (2)"));
+    assert!(!same.contains("<b>"), "equal runs have no best");
 }
 
 fn text_of(node: &roxmltree::Node<'_, '_>) -> String {
