@@ -109,7 +109,7 @@ fn every_row_has_a_cell_for_every_column() {
         {
             let mut rows = table.descendants().filter(|node| node.has_tag_name("tr"));
             let cells = |row: roxmltree::Node<'_, '_>| {
-                row.children().filter(|cell| cell.is_element()).count()
+                row.children().filter(roxmltree::Node::is_element).count()
             };
             let columns = rows.next().map_or(0, cells);
             assert!(rows.all(|row| cells(row) == columns), "{name}");

@@ -23,7 +23,7 @@ fn scores(top1: f64, loss: f64, count: usize) -> Scores {
 }
 
 /// A run with no epochs: interrupted at once.
-pub fn empty(name: &str) -> RunRecord {
+pub(crate) fn empty(name: &str) -> RunRecord {
     RunRecord {
         name: name.into(),
         recipe: "dataset = \"mnist\"\n".into(),
@@ -45,7 +45,7 @@ pub fn empty(name: &str) -> RunRecord {
 }
 
 /// A run of `epochs` epochs on `classes` classes.
-pub fn run(name: &str, classes: usize, epochs: u64) -> RunRecord {
+pub(crate) fn run(name: &str, classes: usize, epochs: u64) -> RunRecord {
     let names = [
         "airplane",
         "automobile",
@@ -111,7 +111,7 @@ pub fn run(name: &str, classes: usize, epochs: u64) -> RunRecord {
 }
 
 /// A run of a sweep over learning rates, with the recipe to match.
-pub fn with_rate(name: &str, lr: f64) -> RunRecord {
+pub(crate) fn with_rate(name: &str, lr: f64) -> RunRecord {
     let mut run = run(name, 10, 12);
     run.recipe = run.recipe.replace("lr=1e-3", &format!("lr={lr}"));
     run.reproduce = run.reproduce.replace("lr=1e-3", &format!("lr={lr}"));
@@ -134,7 +134,7 @@ pub fn with_rate(name: &str, lr: f64) -> RunRecord {
 }
 
 /// Names full of markup, values that are not finite, shapes that do not fit, no two lists of the same length.
-pub fn hostile() -> RunRecord {
+pub(crate) fn hostile() -> RunRecord {
     let evil =
         "</title></style><script>alert('&\"x\"')</script>\u{0}\u{1b}[31m https://example.org/x.js "
             .to_string();

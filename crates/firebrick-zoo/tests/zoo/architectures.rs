@@ -1,13 +1,13 @@
 //! Sizes, costs, keys and shapes against published numbers.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use firebrick_core::Classifier;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::state_dict::StateDict;
 use firebrick_zoo::{Input, REGISTRY, build, describe, parameters};
 
-use super::{flex, model, noise};
+use super::{distance, flex, model, noise, values};
 
 #[test]
 fn parameters_and_multiply_adds_are_the_published_ones() {
@@ -126,44 +126,60 @@ fn enum_variants_are_not_in_paths() {
     }
 }
 
-/// The shortcut against its definition, on every device at hand: `x[:, :, ::2, ::2]` between planes
-/// of zeros. With the residual branch silenced, a block is its shortcut after a ReLU.
+/// The shortcut against its definition, `x[:, :, ::2, ::2]` between planes of zeros. The stem passes
+/// pixels on, and the residual branches are silenced, so that every block is its shortcut.
 #[test]
-fn shortcut_a_takes_every_second_pixel() {
-    let (model, input) = model("resnet20", 0);
+fn shortcut_a_takes_every_second_pixel_between_zeros() {
+    let (model, _) = model("resnet20", 0);
     let mut dict = StateDict::of(&model);
-    for (key, data) in &mut dict.tensors {
-        // Batch norm 2 of every block puts out zero: weight 0, bias 0.
-        if key.ends_with("bn2.weight") {
-            *data = burn::tensor::TensorData::zeros::<f32, _>(data.shape().clone());
-        }
+    let mut set = |key: &str, at: &[usize]| {
+        let data = dict.tensors.get_mut(key).unwrap();
+        let mut values = vec![0f32; data.shape().num_elements()];
+        at.iter().for_each(|at| values[*at] = 1.0);
+        *data = TensorData::new(values, data.shape().clone());
+    };
+    let blocks = (1..=3).flat_map(|stage| (0..3).map(move |block| (stage, block)));
+    for (stage, block) in blocks {
+        set(&format!("layer{stage}.{block}.bn2.weight"), &[]);
     }
+    // The centre of the kernel of each plane, on the first channel.
+    let centres: Vec<usize> = (0..16).map(|plane| plane * 27 + 4).collect();
+    set("conv1.weight", &centres);
+    // Three sums of planes: those before, among and behind the 16 of the stem.
+    let rows = (0..64)
+        .map(|plane| [0, 1, 2][usize::from(plane >= 24) + usize::from(plane >= 40)] * 64 + plane);
+    set("linear.weight", &rows.collect::<Vec<_>>());
+    set("linear.bias", &[]);
     let model = dict.load_into(model).unwrap();
-    let image = noise(1, &input, 1);
-    let (_, layers) = firebrick_core::probe::observe(&model, |model| model.forward(image));
-    // The stem's activation goes through unchanged, thinned out twice: of 64 planes at the end
-    // the middle 16 are alive, the others zero.
-    let last = layers
-        .iter()
-        .rev()
-        .find(|layer| layer.kind == "relu")
-        .unwrap();
-    assert_eq!(last.shape, [1, 64, 8, 8]);
-    let stem = layers.iter().find(|layer| layer.kind == "relu").unwrap();
-    let dead = 48.0 / 64.0;
-    let expected = dead + (1.0 - dead) * stem.zeros;
-    assert!(
-        (last.zeros - expected).abs() < 0.02,
-        "{} {expected}",
-        last.zeros
-    );
-    // Every fourth pixel each way of an image that is bright only there.
-    let mean = stem.mean * (1.0 - dead);
-    assert!(
-        (last.mean / mean - 1.0).abs() < 0.15,
-        "{} {mean}",
-        last.mean
-    );
+    // Bright at every fourth pixel each way, which is all that two shortcuts leave.
+    let mut pixels = vec![0f32; 3 * 32 * 32];
+    (0..64).for_each(|at| pixels[at / 8 * 4 * 32 + at % 8 * 4] = 1.0);
+    let image = Tensor::<1>::from_floats(pixels.as_slice(), &flex()).reshape([1, 3, 32, 32]);
+    let sums = values(&model.forward(image));
+    let bright = 16.0 / (1f32 + 1e-5).sqrt();
+    assert!(distance(&sums[..3], &[0.0, bright, 0.0]) < 1e-4, "{sums:?}");
+}
+
+#[test]
+fn blocks_activate_after_the_sum() {
+    let plain = ["Conv2d", "BatchNorm", "relu", "Conv2d", "BatchNorm", "relu"];
+    let projected = [&["Conv2d", "BatchNorm"][..], &plain].concat();
+    for (spec, block, expected) in [
+        ("resnet20", "layer1.0.", &plain[..]),
+        ("resnet20", "layer2.0.", &plain),
+        ("resnet20(shortcut=b)", "layer2.0.", &projected),
+        ("resnet18(stem=cifar)", "layer1.1.", &plain),
+        ("resnet18(stem=cifar)", "layer4.0.", &projected),
+    ] {
+        let (model, input) = model(spec, 0);
+        let layers = describe(&model, &input).layers;
+        let kinds: Vec<_> = layers
+            .iter()
+            .filter(|layer| layer.path.starts_with(block))
+            .map(|layer| layer.kind.as_str())
+            .collect();
+        assert_eq!(kinds, expected, "{spec} {block}");
+    }
 }
 
 #[test]
@@ -187,7 +203,7 @@ fn models_read_other_sizes_channels_and_classes() {
             let logits = model.forward(noise(2, &input, 1));
             assert_eq!(logits.dims(), [2, classes], "{} {input:?}", entry.name);
             assert!(
-                super::values(&logits).iter().all(|v| v.is_finite()),
+                values(&logits).iter().all(|v| v.is_finite()),
                 "{}",
                 entry.name
             );
