@@ -2,5 +2,9 @@
 
 /// `full`, or `smoke` when the program was started with `--smoke`.
 pub fn size<T>(full: T, smoke: T) -> T {
-    if std::env::args().any(|argument| argument == "--smoke") { smoke } else { full }
+    if std::env::args().any(|argument| argument == "--smoke") {
+        smoke
+    } else {
+        full
+    }
 }

@@ -225,7 +225,6 @@ impl Part {
             .open(&path)
             .map_err(|source| DataError::io(&path, source))?;
         match file.try_lock() {
-            Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(DataError::Invalid(format!(
                     "{}: another process is downloading this file: wait for it",
@@ -233,7 +232,7 @@ impl Part {
                 )));
             }
             // A file system without locks is no reason not to download.
-            Err(TryLockError::Error(_)) => {}
+            Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let mut hasher = Sha256::new();
         let length =

@@ -109,7 +109,7 @@ impl IdxSet {
         }
         let labels = self.classes_of(&labels, &path)?;
         let images = if self.transposed {
-            transpose(images)
+            transpose(&images)
         } else {
             images
         };
@@ -205,7 +205,7 @@ fn find(folder: &Path, stem: &str, kind: Kind) -> Option<PathBuf> {
 }
 
 /// Swaps rows and columns of every image.
-fn transpose(images: Images) -> Images {
+fn transpose(images: &Images) -> Images {
     let (rows, columns) = (images.rows, images.columns);
     let mut pixels = Vec::with_capacity(images.pixels.len());
     for image in images.pixels.chunks_exact(rows * columns) {
@@ -217,7 +217,7 @@ fn transpose(images: Images) -> Images {
         rows: columns,
         columns: rows,
         pixels,
-        ..images
+        count: images.count,
     }
 }
 

@@ -22,9 +22,10 @@ impl Dataset for Stripes {
         let (shift, period) = (index * 7 % 5, if label < 2 { 4 } else { 8 });
         for y in 0..16 {
             for x in 0..16 {
-                let along = if label % 2 == 0 { x } else { y };
+                let along = if label.is_multiple_of(2) { x } else { y };
                 let bright = (along + shift) % period < period / 2;
-                image.pixels[y * 16 + x] = if bright { 200 } else { 40 } + (index * 31 + x * y) as u8 % 50;
+                image.pixels[y * 16 + x] =
+                    if bright { 200 } else { 40 } + (index * 31 + x * y) as u8 % 50;
             }
         }
         Ok(Sample { image, label })
@@ -49,21 +50,64 @@ impl Dataset for Stripes {
 }
 
 fn main() -> anyhow::Result<()> {
-    let classes = ["thin upright", "thin lying", "thick upright", "thick lying"].map(String::from).to_vec();
-    let stripes: Arc<dyn Dataset> = Arc::new(Stripes { count: size(2000, 200), classes });
+    let classes = ["thin upright", "thin lying", "thick upright", "thick lying"]
+        .map(String::from)
+        .to_vec();
+    let stripes: Arc<dyn Dataset> = Arc::new(Stripes {
+        count: size(2000, 200),
+        classes,
+    });
     let (train, valid) = firebrick::datasets::split::split(stripes, 0.2, 0, true)?;
-    let input = Preprocessing { channels: 1, height: 28, width: 28, fit: Fit::Crop, mean: vec![0.5], std: vec![0.3] };
-    let loader = |dataset| Loader::new(dataset, input.clone(), Default::default(), Vec::new(), LoaderConfig { batch_size: 20, ..LoaderConfig::default() });
-    let (mut train, mut valid) = (loader(train)?, loader(valid.expect("a fifth is kept aside"))?);
-    let config = TrainConfig { epochs: size(3, 2), ..TrainConfig::default() };
-    let plan = plan(&"adam(lr=1e-3)".parse()?, &"constant".parse()?, None, RunLength::new(config.epochs, train.samples() as u64, 20, 1))?;
-    let shape = Input { channels: 1, height: 28, width: 28, classes: 4 };
+    let input = Preprocessing {
+        channels: 1,
+        height: 28,
+        width: 28,
+        fit: Fit::Crop,
+        mean: vec![0.5],
+        std: vec![0.3],
+    };
+    let loader = |dataset| {
+        Loader::new(
+            dataset,
+            input.clone(),
+            Default::default(),
+            Vec::new(),
+            LoaderConfig {
+                batch_size: 20,
+                ..LoaderConfig::default()
+            },
+        )
+    };
+    let (mut train, mut valid) = (
+        loader(train)?,
+        loader(valid.expect("a fifth is kept aside"))?,
+    );
+    let config = TrainConfig {
+        epochs: size(3, 2),
+        ..TrainConfig::default()
+    };
+    let plan = plan(
+        &"adam(lr=1e-3)".parse()?,
+        &"constant".parse()?,
+        None,
+        RunLength::new(config.epochs, train.samples() as u64, 20, 1),
+    )?;
+    let shape = Input {
+        channels: 1,
+        height: 28,
+        width: 28,
+        classes: 4,
+    };
     let model = firebrick::zoo::build(&"lenet5".parse()?, &shape, 0, &device("flex")?.autodiff())?;
     let loss = CrossEntropy::default();
     let mut training = Training::new(model, plan.update, plan.schedule, &loss, &mut train);
     training.valid = Some(&mut valid);
     let outcome = fit(training, &config)?;
     let best = outcome.progress.best.expect("at least one epoch");
-    println!("best epoch {}: {:.1} % of the stripes right", best.epoch, 100.0 * best.value);
+    println!(
+        "best epoch {}: {:.1} % of the stripes right",
+        best.epoch,
+        100.0 * best.value
+    );
     Ok(())
 }

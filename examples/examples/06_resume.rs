@@ -20,13 +20,36 @@ fn main() -> anyhow::Result<()> {
     firebrick::train(Job::new(recipe()?, &whole))?;
 
     // The same, but it ends after 5 updates, as if the machine had been switched off.
-    firebrick::train(Job::new(Recipe { max_updates: Some(5), ..recipe()? }, &cut))?;
-    let resumed = Recipe { max_updates: None, ..Recipe::read(&cut.join("recipe.toml"))? };
-    let report = firebrick::train(Job { start: Start::Resume, ..Job::new(resumed, &cut) })?;
+    firebrick::train(Job::new(
+        Recipe {
+            max_updates: Some(5),
+            ..recipe()?
+        },
+        &cut,
+    ))?;
+    let resumed = Recipe {
+        max_updates: None,
+        ..Recipe::read(&cut.join("recipe.toml"))?
+    };
+    let report = firebrick::train(Job {
+        start: Start::Resume,
+        ..Job::new(resumed, &cut)
+    })?;
 
     let model = |run: &std::path::Path| std::fs::read(run.join("model.safetensors"));
-    println!("resumed from {}: {} updates", report.resumed_from.unwrap_or_default(), report.steps);
-    println!("the two model files are {}", if model(&whole)? == model(&cut)? { "equal, byte for byte" } else { "different" });
+    println!(
+        "resumed from {}: {} updates",
+        report.resumed_from.unwrap_or_default(),
+        report.steps
+    );
+    println!(
+        "the two model files are {}",
+        if model(&whole)? == model(&cut)? {
+            "equal, byte for byte"
+        } else {
+            "different"
+        }
+    );
     anyhow::ensure!(model(&whole)? == model(&cut)?, "a resume must be exact");
     Ok(())
 }

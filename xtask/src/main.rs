@@ -8,15 +8,32 @@ use anyhow::{Context, Result, bail};
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("ci") => ci(),
-        other => bail!("unknown chore {}; there is: cargo xtask ci", other.unwrap_or("(none)")),
+        other => bail!(
+            "unknown chore {}; there is: cargo xtask ci",
+            other.unwrap_or("(none)")
+        ),
     }
 }
 
 /// Everything that must pass, cheapest first.
 fn ci() -> Result<()> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])?;
-    cargo(&["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )?;
+    cargo(
+        &["doc", "--workspace", "--no-deps", "--locked"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )?;
     // The second command of the README. Examples run with --smoke inside it.
     cargo(&["test", "--workspace", "--locked"], &[])?;
     // The first command of the README.

@@ -13,7 +13,11 @@ use std::path::{Path, PathBuf};
 
 /// Where data sets lie when no flag says: `FIREBRICK_DATA`, else the user's cache directory.
 fn data_cache() -> PathBuf {
-    let directory = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     directory("FIREBRICK_DATA")
         .or_else(|| directory("XDG_CACHE_HOME").map(|cache| cache.join("firebrick")))
         .or_else(|| directory("HOME").map(|home| home.join(".cache").join("firebrick")))

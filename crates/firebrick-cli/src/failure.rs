@@ -37,6 +37,10 @@ impl Failure {
 impl<E: Into<firebrick::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        if error.is_usage() { Self::Usage(error.to_string()) } else { Self::Work(error.to_string()) }
+        if error.is_usage() {
+            Self::Usage(error.to_string())
+        } else {
+            Self::Work(error.to_string())
+        }
     }
 }

@@ -37,9 +37,22 @@ enum Command {
 fn main() -> ExitCode {
     // A fault of ours is one paragraph too, and never a backtrace.
     std::panic::set_hook(Box::new(|info| {
-        let what = info.payload_as_str().unwrap_or("no message").lines().next().unwrap_or_default();
-        let place = info.location().map_or(String::new(), |at| format!(" ({}:{})", at.file().rsplit('/').next().unwrap_or_default(), at.line()));
-        output::log(&format!("error: this should not have happened: {what}{place}. Please report it with the command that led here; checkpoints written so far are sound."));
+        let what = info
+            .payload_as_str()
+            .unwrap_or("no message")
+            .lines()
+            .next()
+            .unwrap_or_default();
+        let place = info.location().map_or(String::new(), |at| {
+            format!(
+                " ({}:{})",
+                at.file().rsplit('/').next().unwrap_or_default(),
+                at.line()
+            )
+        });
+        output::log(&format!(
+            "error: this should not have happened: {what}{place}. Please report it with the command that led here; checkpoints written so far are sound."
+        ));
     }));
     let cli = Cli::parse();
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli.command))) {

@@ -19,7 +19,8 @@ pub(crate) fn log(line: &str) {
 
 /// The one JSON document of a command with `--json`.
 pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(document).map_err(|error| Failure::Work(format!("the result cannot be written as JSON: {error}")))?;
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|error| Failure::Work(format!("the result cannot be written as JSON: {error}")))?;
     say(&text);
     Ok(())
 }
@@ -27,9 +28,27 @@ pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
 /// Rows as columns of equal width; the last column is left as it is.
 pub(crate) fn table(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| if at + 1 == row.len() { cell.clone() } else { format!("{cell:<width$}") });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(at, (cell, width))| {
+                if at + 1 == row.len() {
+                    cell.clone()
+                } else {
+                    format!("{cell:<width$}")
+                }
+            });
         say(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

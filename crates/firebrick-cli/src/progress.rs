@@ -18,7 +18,12 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(quiet: bool, epochs: u64) -> Self {
-        Self { quiet, bar: None, epochs, loss: f64::NAN }
+        Self {
+            quiet,
+            bar: None,
+            epochs,
+            loss: f64::NAN,
+        }
     }
 
     fn bar(&mut self, moment: &Moment) -> Option<&ProgressBar> {
@@ -26,8 +31,11 @@ impl Progress {
             return None;
         }
         if self.bar.is_none() {
-            let bar = ProgressBar::with_draw_target(Some(moment.updates), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} updates, {per_sec}, {msg}, {eta} left") {
+            let bar =
+                ProgressBar::with_draw_target(Some(moment.updates), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template(
+                "{prefix} {wide_bar} {pos}/{len} updates, {per_sec}, {msg}, {eta} left",
+            ) {
                 bar.set_style(style);
             }
             bar.set_position(moment.step);
@@ -53,18 +61,36 @@ impl<M> Hook<M> for Progress {
 
     fn after_step(&mut self, _model: &M, moment: &Moment, loss: f64) -> Result<Flow, TrainError> {
         // The loss of single batches jumps; the eye wants its trend.
-        self.loss = if self.loss.is_nan() { loss } else { 0.95 * self.loss + 0.05 * loss };
+        self.loss = if self.loss.is_nan() {
+            loss
+        } else {
+            0.95 * self.loss + 0.05 * loss
+        };
         let (smoothed, epochs) = (self.loss, self.epochs);
         if let Some(bar) = self.bar(moment) {
             bar.set_prefix(format!("epoch {}/{epochs}", moment.epoch + 1));
-            bar.set_message(format!("loss {smoothed:.4}, top-1 {}", percent(moment.train_top1)));
+            bar.set_message(format!(
+                "loss {smoothed:.4}, top-1 {}",
+                percent(moment.train_top1)
+            ));
             bar.set_position(moment.step);
         }
         Ok(Flow::Continue)
     }
 
-    fn epoch_end(&mut self, _model: &M, _moment: &Moment, row: &EpochRow) -> Result<Flow, TrainError> {
-        let valid = row.valid.as_ref().map_or(String::new(), |scores| format!(", valid loss {:.4}, valid top-1 {}", scores.loss, percent(scores.top1)));
+    fn epoch_end(
+        &mut self,
+        _model: &M,
+        _moment: &Moment,
+        row: &EpochRow,
+    ) -> Result<Flow, TrainError> {
+        let valid = row.valid.as_ref().map_or(String::new(), |scores| {
+            format!(
+                ", valid loss {:.4}, valid top-1 {}",
+                scores.loss,
+                percent(scores.top1)
+            )
+        });
         self.line(&format!(
             "epoch {}/{}: train loss {:.4}, train top-1 {}{valid}, lr {:.3e}, {:.0} images/s, {:.1} s",
             row.epoch,

@@ -2,9 +2,9 @@
 
 use clap::Args;
 use firebrick::core::ConfigError;
+use firebrick::core::data::Fit;
 use firebrick::core::spec::{Pipeline, Spec};
 use firebrick::core::{GroupRule, Recipe};
-use firebrick::core::data::Fit;
 use firebrick::optim::rates::{optimizer_without_rate, schedule_has_rate, schedule_without_rate};
 
 /// Every setting of a recipe as a flag.
@@ -56,7 +56,12 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     schedule: Option<Spec>,
     /// Base learning rate; wins over the schedule's and the optimizer's
-    #[arg(long, value_name = "RATE", help_heading = "How to train", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "RATE",
+        help_heading = "How to train",
+        allow_negative_numbers = true
+    )]
     lr: Option<f64>,
     /// Random changes of training images: 'pad_crop(4) | hflip', or none
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
@@ -127,11 +132,24 @@ fn fit(text: &str) -> Result<Fit, String> {
 }
 
 fn group(text: &str) -> Result<GroupRule, String> {
-    let (path, factors) = text.split_once(':').ok_or("expected PATH:lr=…,weight_decay=…")?;
-    let mut rule = GroupRule { path: path.into(), lr: 1.0, weight_decay: 1.0 };
+    let (path, factors) = text
+        .split_once(':')
+        .ok_or("expected PATH:lr=…,weight_decay=…")?;
+    let mut rule = GroupRule {
+        path: path.into(),
+        lr: 1.0,
+        weight_decay: 1.0,
+    };
     for factor in factors.split(',') {
-        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| format!("`{text}` is no number"));
-        match factor.split_once('=').map(|(key, value)| (key.trim(), value)) {
+        let number = |text: &str| {
+            text.trim()
+                .parse::<f64>()
+                .map_err(|_| format!("`{text}` is no number"))
+        };
+        match factor
+            .split_once('=')
+            .map(|(key, value)| (key.trim(), value))
+        {
             Some(("lr", value)) => rule.lr = number(value)?,
             Some(("weight_decay", value)) => rule.weight_decay = number(value)?,
             _ => return Err(format!("`{factor}` is neither lr=… nor weight_decay=…")),
@@ -154,15 +172,42 @@ impl TrainFlags {
     pub(crate) fn changes_the_run(&self) -> Option<&'static str> {
         let group = (!self.group.is_empty()).then_some("group");
         self.changes_more_than_a_branch()
-            .or(first_given!(self, optimizer, schedule, lr, augment, loss, epochs, accumulate, clip_norm, clip_value, on_non_finite, early_stop, monitor))
+            .or(first_given!(
+                self,
+                optimizer,
+                schedule,
+                lr,
+                augment,
+                loss,
+                epochs,
+                accumulate,
+                clip_norm,
+                clip_value,
+                on_non_finite,
+                early_stop,
+                monitor
+            ))
             .or(group)
     }
 
     /// A flag that even a branched run cannot change.
     pub(crate) fn changes_more_than_a_branch(&self) -> Option<&'static str> {
         first_given!(
-            self, dataset, valid_fraction, limit_train, image_size, channels, fit, sampling, on_bad_image, normalize, model, weights, batch_size,
-            overfit_batches, seed
+            self,
+            dataset,
+            valid_fraction,
+            limit_train,
+            image_size,
+            channels,
+            fit,
+            sampling,
+            on_bad_image,
+            normalize,
+            model,
+            weights,
+            batch_size,
+            overfit_batches,
+            seed
         )
     }
 
@@ -175,9 +220,33 @@ impl TrainFlags {
         macro_rules! set_some {
             ($($name:ident),*) => { $( if self.$name.is_some() { recipe.$name.clone_from(&self.$name); } )* };
         }
-        set!(dataset, valid_fraction, fit, sampling, on_bad_image, normalize, model, augment, loss, epochs, batch_size, accumulate);
+        set!(
+            dataset,
+            valid_fraction,
+            fit,
+            sampling,
+            on_bad_image,
+            normalize,
+            model,
+            augment,
+            loss,
+            epochs,
+            batch_size,
+            accumulate
+        );
         set!(on_non_finite, monitor, seed, device, workers, keep);
-        set_some!(data_dir, limit_train, image_size, channels, weights, clip_norm, clip_value, early_stop, max_updates, max_seconds);
+        set_some!(
+            data_dir,
+            limit_train,
+            image_size,
+            channels,
+            weights,
+            clip_norm,
+            clip_value,
+            early_stop,
+            max_updates,
+            max_seconds
+        );
         set_some!(overfit_batches, checkpoint_every);
         recipe.groups.extend(self.group.iter().cloned());
         Ok(())
@@ -186,8 +255,13 @@ impl TrainFlags {
     /// A rate given by flag takes the place of those in the recipe; two unequal ones among the
     /// flags are left for the plan to refuse.
     fn apply_rates(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
-        let schedule_rate = self.schedule.as_ref().map_or(Ok(false), schedule_has_rate)?;
-        let optimizer_rate = self.optimizer.as_ref().map_or(Ok(false), |spec| Ok::<_, ConfigError>(spec.get("lr").is_some() || !spec.positional.is_empty()))?;
+        let schedule_rate = self
+            .schedule
+            .as_ref()
+            .map_or(Ok(false), schedule_has_rate)?;
+        let optimizer_rate = self.optimizer.as_ref().map_or(Ok(false), |spec| {
+            Ok::<_, ConfigError>(spec.get("lr").is_some() || !spec.positional.is_empty())
+        })?;
         if self.lr.is_some() || schedule_rate || optimizer_rate {
             recipe.optimizer = optimizer_without_rate(&recipe.optimizer)?;
             recipe.schedule = schedule_without_rate(&recipe.schedule)?;

@@ -46,19 +46,44 @@ pub fn factors(rules: &[GroupRule], paths: &[String]) -> Result<Vec<GroupFactors
     if rules.is_empty() {
         return Ok(Vec::new());
     }
-    if let Some(rule) = rules.iter().find(|rule| !paths.iter().any(|path| matches(&rule.path, path))) {
-        let shown = paths.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(ConfigError::Conflict(format!("group `{}` matches no parameter; paths look like {shown}, …", rule.path)));
+    if let Some(rule) = rules
+        .iter()
+        .find(|rule| !paths.iter().any(|path| matches(&rule.path, path)))
+    {
+        let shown = paths
+            .iter()
+            .take(4)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        return Err(ConfigError::Conflict(format!(
+            "group `{}` matches no parameter; paths look like {shown}, …",
+            rule.path
+        )));
     }
     let last = |path: &String| rules.iter().rev().find(|rule| matches(&rule.path, path));
-    Ok(paths.iter().map(|path| last(path).map_or_else(GroupFactors::default, |rule| GroupFactors { lr: rule.lr, weight_decay: rule.weight_decay })).collect())
+    Ok(paths
+        .iter()
+        .map(|path| {
+            last(path).map_or_else(GroupFactors::default, |rule| GroupFactors {
+                lr: rule.lr,
+                weight_decay: rule.weight_decay,
+            })
+        })
+        .collect())
 }
 
 /// Whether `path` matches `pattern`, where `*` stands for any run of characters.
 fn matches(pattern: &str, path: &str) -> bool {
-    let Some((head, tail)) = pattern.split_once('*') else { return pattern == path };
-    let Some(rest) = path.strip_prefix(head) else { return false };
-    (0..=rest.len()).filter(|at| rest.is_char_boundary(*at)).any(|at| matches(tail, &rest[at..]))
+    let Some((head, tail)) = pattern.split_once('*') else {
+        return pattern == path;
+    };
+    let Some(rest) = path.strip_prefix(head) else {
+        return false;
+    };
+    (0..=rest.len())
+        .filter(|at| rest.is_char_boundary(*at))
+        .any(|at| matches(tail, &rest[at..]))
 }
 
 #[cfg(test)]
@@ -83,12 +108,26 @@ mod tests {
 
     #[test]
     fn the_last_matching_rule_counts_and_idle_rules_are_refused() {
-        let rule = |path: &str, lr: f64| GroupRule { path: path.into(), lr, weight_decay: 1.0 };
-        let paths = ["conv.weight".to_string(), "fc.weight".to_string(), "fc.bias".to_string()];
+        let rule = |path: &str, lr: f64| GroupRule {
+            path: path.into(),
+            lr,
+            weight_decay: 1.0,
+        };
+        let paths = [
+            "conv.weight".to_string(),
+            "fc.weight".to_string(),
+            "fc.bias".to_string(),
+        ];
         let factors = factors(&[rule("*", 0.5), rule("fc.*", 2.0)], &paths).unwrap();
-        assert_eq!(factors.iter().map(|f| f.lr).collect::<Vec<_>>(), [0.5, 2.0, 2.0]);
+        assert_eq!(
+            factors.iter().map(|f| f.lr).collect::<Vec<_>>(),
+            [0.5, 2.0, 2.0]
+        );
         let error = super::factors(&[rule("head.*", 1.0)], &paths).unwrap_err();
-        assert!(error.to_string().contains("`head.*` matches no parameter"), "{error}");
+        assert!(
+            error.to_string().contains("`head.*` matches no parameter"),
+            "{error}"
+        );
         assert!(rule("*", f64::NAN).check().is_err());
     }
 }

@@ -24,6 +24,15 @@ pub trait Loss: Send + Sync {
     /// The loss of `logits` `[N, classes]` against the targets.
     fn loss(&self, logits: Tensor<2>, targets: &Targets) -> LossValue;
 
+    /// Whether the loss fits this number of classes.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the field that does not.
+    fn check_classes(&self, classes: usize) -> Result<(), ConfigError> {
+        let _ = classes;
+        Ok(())
+    }
+
     /// The spec that builds this loss again.
     fn spec(&self) -> Spec;
 }
@@ -112,6 +121,15 @@ impl Loss for CrossEntropy {
                     weight: count as f64,
                 }
             }
+        }
+    }
+
+    fn check_classes(&self, classes: usize) -> Result<(), ConfigError> {
+        match self.class_weights.as_ref().map(Vec::len) {
+            Some(given) if given != classes => Err(ConfigError::Conflict(format!(
+                "cross_entropy: {given} class_weights are given, but there are {classes} classes: give one for each"
+            ))),
+            _ => Ok(()),
         }
     }
 

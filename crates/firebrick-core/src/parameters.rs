@@ -236,12 +236,21 @@ impl Gradients {
     /// The joint 2-norm over all parameters: not finite when any gradient is not.
     #[must_use]
     pub fn norm(&self) -> f64 {
-        let squares: Vec<_> = self.0.iter().flatten().map(|gradient| gradient.clone().powi_scalar(2).sum()).collect();
+        let squares: Vec<_> = self
+            .0
+            .iter()
+            .flatten()
+            .map(|gradient| gradient.clone().powi_scalar(2).sum())
+            .collect();
         if squares.is_empty() {
             return 0.0;
         }
         // One transfer for all: on a GPU each one waits for the queue.
-        Tensor::cat(squares, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
+        Tensor::cat(squares, 0)
+            .into_data()
+            .iter::<f64>()
+            .sum::<f64>()
+            .sqrt()
     }
 
     /// The position of the first gradient with an entry that is not finite.

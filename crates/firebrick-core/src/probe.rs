@@ -71,12 +71,9 @@ pub fn record<const D: usize>(
         zeros: values.iter().filter(|value| **value == 0.0).count() as f64 / count,
     };
     SEEN.with_borrow_mut(|seen| {
-        seen.iter_mut().for_each(|seen| {
-            seen.push(Seen {
-                layer,
-                observation: observation.clone(),
-            })
-        })
+        if let Some(seen) = seen {
+            seen.push(Seen { layer, observation });
+        }
     });
 }
 

@@ -90,8 +90,14 @@ mod tests {
     #[test]
     fn streams_are_pinned() {
         // The values of an independent ChaCha8 with these keys.
-        assert_eq!(rng(0, "shuffle", 0, 0).next_u64(), 12_697_166_828_597_145_782);
-        assert_eq!(rng(42, "augment", 3, 17).next_u64(), 8_233_033_988_141_569_028);
+        assert_eq!(
+            rng(0, "shuffle", 0, 0).next_u64(),
+            12_697_166_828_597_145_782
+        );
+        assert_eq!(
+            rng(42, "augment", 3, 17).next_u64(),
+            8_233_033_988_141_569_028
+        );
     }
 
     #[test]

@@ -139,20 +139,29 @@ impl Recipe {
     /// # Errors
     /// [`ConfigError`] naming the unknown key with the nearest one, or the value that does not fit.
     pub fn from_toml(text: &str, source: &str) -> Result<Self, ConfigError> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Conflict(format!("{source}: {}", error.to_string().trim())))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            ConfigError::Conflict(format!("{source}: {}", error.to_string().trim()))
+        })?;
         let known = Self::keys();
         if let Some(key) = table.keys().find(|key| !known.contains(key)) {
-            return Err(ConfigError::unknown_key(source, key, known.iter().map(String::as_str).collect::<Vec<_>>()));
+            return Err(ConfigError::unknown_key(
+                source,
+                key,
+                known.iter().map(String::as_str).collect::<Vec<_>>(),
+            ));
         }
         for (key, value) in &table {
             let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
             if let Err(error) = Self::deserialize(alone) {
                 let message = error.to_string();
                 let message = message.lines().next().unwrap_or_default();
-                return Err(ConfigError::Conflict(format!("{source}: {key} = {value}: {message}")));
+                return Err(ConfigError::Conflict(format!(
+                    "{source}: {key} = {value}: {message}"
+                )));
             }
         }
-        Self::deserialize(table).map_err(|error| ConfigError::Conflict(format!("{source}: {error}")))
+        Self::deserialize(table)
+            .map_err(|error| ConfigError::Conflict(format!("{source}: {error}")))
     }
 
     /// Reads a recipe file.
@@ -160,7 +169,12 @@ impl Recipe {
     /// # Errors
     /// [`ConfigError`] naming the file and what is wrong in it.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Conflict(format!("cannot read the recipe {}: {error}", path.display())))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError::Conflict(format!(
+                "cannot read the recipe {}: {error}",
+                path.display()
+            ))
+        })?;
         Self::from_toml(&text, &path.display().to_string())
     }
 
@@ -169,7 +183,9 @@ impl Recipe {
     /// # Errors
     /// [`ConfigError::Conflict`] for a number that TOML cannot hold.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string(self).map_err(|error| ConfigError::Conflict(format!("this recipe cannot be written: {error}")))
+        toml::to_string(self).map_err(|error| {
+            ConfigError::Conflict(format!("this recipe cannot be written: {error}"))
+        })
     }
 
     /// The recipe without what may differ between sessions of one run: where it runs, how it is
@@ -192,7 +208,10 @@ impl Recipe {
     /// All keys, in order.
     #[must_use]
     pub fn keys() -> Vec<String> {
-        crate::spec::fields::<Self>().into_iter().map(|(key, _)| key).collect()
+        crate::spec::fields::<Self>()
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect()
     }
 }
 
@@ -215,8 +234,14 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (text, needle) in [
-            ("epoch = 3", "r.toml has no key `epoch` (did you mean `epochs`?)"),
-            ("epochs = \"many\"", "r.toml: epochs = \"many\": invalid type"),
+            (
+                "epoch = 3",
+                "r.toml has no key `epoch` (did you mean `epochs`?)",
+            ),
+            (
+                "epochs = \"many\"",
+                "r.toml: epochs = \"many\": invalid type",
+            ),
             ("epochs = ", "r.toml: TOML parse error"),
             ("augment = \"hflip |\"", "expected a name"),
         ] {

@@ -100,7 +100,7 @@ impl Dropout {
 
 /// `count` elements, each 0 with probability `prob` and else 1 / (1 - prob); `prob` in [0, 1).
 fn scaled_mask(prob: f64, count: usize, rng: &mut HostRng) -> Vec<f32> {
-    // One word for each element, drawn in blocks: a tenth of the time of one float for each.
+    // One word for each element, drawn in blocks: a third of the time of one float for each.
     let threshold = (prob * 2f64.powi(32)) as u32;
     let kept = (1.0 / (1.0 - prob)) as f32;
     let mut mask = Vec::with_capacity(count);

@@ -73,7 +73,12 @@ struct Manifest {
 
 impl Manifest {
     fn new(files: BTreeMap<String, String>) -> Self {
-        let mut manifest = Self { format: FORMAT, firebrick: env!("CARGO_PKG_VERSION").into(), files, checksum: String::new() };
+        let mut manifest = Self {
+            format: FORMAT,
+            firebrick: env!("CARGO_PKG_VERSION").into(),
+            files,
+            checksum: String::new(),
+        };
         manifest.checksum = manifest.sum();
         manifest
     }
@@ -84,7 +89,10 @@ impl Manifest {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The directory name of the checkpoint after `step` updates.
@@ -100,14 +108,20 @@ impl Checkpoint {
     pub fn save(&self, run: &RunDir) -> Result<(), TrainError> {
         let parent = run.path().join("checkpoints");
         let target = parent.join(directory(self.progress.step));
-        let failed = |error: std::io::Error| TrainError::run_dir(&target, format!("cannot write the checkpoint: {error}"));
-        let temp = tempfile::Builder::new().prefix(".tmp-").tempdir_in(&parent).map_err(failed)?;
+        let failed = |error: std::io::Error| {
+            TrainError::run_dir(&target, format!("cannot write the checkpoint: {error}"))
+        };
+        let temp = tempfile::Builder::new()
+            .prefix(".tmp-")
+            .tempdir_in(&parent)
+            .map_err(failed)?;
         let mut sums = BTreeMap::new();
         for (name, bytes) in self.files()? {
             write_synced(&temp.path().join(&name), &bytes).map_err(failed)?;
             sums.insert(name, sha256(&bytes));
         }
-        let manifest = serde_json::to_vec_pretty(&Manifest::new(sums)).map_err(|error| TrainError::run_dir(&target, error))?;
+        let manifest = serde_json::to_vec_pretty(&Manifest::new(sums))
+            .map_err(|error| TrainError::run_dir(&target, error.to_string()))?;
         write_synced(&temp.path().join("manifest.json"), &manifest).map_err(failed)?;
         sync_dir(temp.path()).map_err(failed)?;
         // The same step is saved again after a resume, or at the end of an epoch: the new set wins.
@@ -124,11 +138,19 @@ impl Checkpoint {
     }
 
     fn files(&self) -> Result<Vec<(String, Vec<u8>)>, TrainError> {
-        let encode = |dict: &StateDict| dict.to_safetensors().map_err(|error| TrainError::checkpoint("model", error));
+        let encode = |dict: &StateDict| {
+            dict.to_safetensors()
+                .map_err(|error| TrainError::checkpoint("model", error))
+        };
         let mut optimizer = StateDict::default();
         let mut optimizer_numbers = BTreeMap::new();
         for (path, state) in &self.optimizer.parameters {
-            optimizer.tensors.extend(state.to_data().into_iter().map(|(name, data)| (format!("{path}/{name}"), data.convert::<f32>())));
+            optimizer.tensors.extend(
+                state
+                    .to_data()
+                    .into_iter()
+                    .map(|(name, data)| (format!("{path}/{name}"), data.convert::<f32>())),
+            );
             optimizer_numbers.insert(path.clone(), state.numbers.clone());
         }
         let state = State {
@@ -136,9 +158,14 @@ impl Checkpoint {
             progress: self.progress.clone(),
             optimizer: self.optimizer.name.clone(),
             optimizer_numbers,
-            hooks: self.hooks.iter().map(|(name, state)| (name.clone(), state.data.clone())).collect(),
+            hooks: self
+                .hooks
+                .iter()
+                .map(|(name, state)| (name.clone(), state.data.clone()))
+                .collect(),
         };
-        let json = serde_json::to_vec_pretty(&state).map_err(|error| TrainError::checkpoint("state.json", error))?;
+        let json = serde_json::to_vec_pretty(&state)
+            .map_err(|error| TrainError::checkpoint("state.json", error.to_string()))?;
         let mut files = vec![
             ("model.safetensors".to_string(), encode(&self.model)?),
             ("optimizer.safetensors".to_string(), encode(&optimizer)?),
@@ -148,7 +175,10 @@ impl Checkpoint {
             files.push(("evaluated.safetensors".into(), encode(evaluated)?));
         }
         for (name, state) in &self.hooks {
-            let tensors = StateDict { tensors: state.tensors.clone(), ..StateDict::default() };
+            let tensors = StateDict {
+                tensors: state.tensors.clone(),
+                ..StateDict::default()
+            };
             files.push((format!("hook-{name}.safetensors"), encode(&tensors)?));
         }
         Ok(files)
@@ -160,13 +190,20 @@ impl Checkpoint {
     /// [`TrainError::Checkpoint`] naming the file that is missing or was changed.
     pub fn load(path: &Path, device: &Device) -> Result<Self, TrainError> {
         let bad = |problem: String| TrainError::checkpoint(path, problem);
-        let read = |name: &str| fs::read(path.join(name)).map_err(|error| bad(format!("{name}: {error}")));
-        let manifest: Manifest = serde_json::from_slice(&read("manifest.json")?).map_err(|error| bad(format!("manifest.json is damaged: {error}")))?;
+        let read =
+            |name: &str| fs::read(path.join(name)).map_err(|error| bad(format!("{name}: {error}")));
+        let manifest: Manifest = serde_json::from_slice(&read("manifest.json")?)
+            .map_err(|error| bad(format!("manifest.json is damaged: {error}")))?;
         if manifest.checksum != manifest.sum() {
-            return Err(bad("manifest.json is damaged: its checksum does not fit".into()));
+            return Err(bad(
+                "manifest.json is damaged: its checksum does not fit".into()
+            ));
         }
         if manifest.format != FORMAT {
-            return Err(bad(format!("written in format {} by firebrick {}; this version reads format {FORMAT}", manifest.format, manifest.firebrick)));
+            return Err(bad(format!(
+                "written in format {} by firebrick {}; this version reads format {FORMAT}",
+                manifest.format, manifest.firebrick
+            )));
         }
         let mut files = BTreeMap::new();
         for (name, sum) in &manifest.files {
@@ -176,16 +213,42 @@ impl Checkpoint {
             }
             files.insert(name.as_str(), bytes);
         }
-        let file = |name: &str| files.get(name).ok_or_else(|| bad(format!("{name} is missing from the set")));
-        let tensors = |name: &str| StateDict::from_safetensors(file(name)?).map_err(|error| bad(format!("{name}: {error}")));
-        let state: State = serde_json::from_slice(file("state.json")?).map_err(|error| bad(format!("state.json: {error}")))?;
-        let mut optimizer = UpdateState { name: state.optimizer, parameters: BTreeMap::new() };
+        let file = |name: &str| {
+            files
+                .get(name)
+                .ok_or_else(|| bad(format!("{name} is missing from the set")))
+        };
+        let tensors = |name: &str| {
+            StateDict::from_safetensors(file(name)?)
+                .map_err(|error| bad(format!("{name}: {error}")))
+        };
+        let state: State = serde_json::from_slice(file("state.json")?)
+            .map_err(|error| bad(format!("state.json: {error}")))?;
+        let mut optimizer = UpdateState {
+            name: state.optimizer,
+            parameters: BTreeMap::new(),
+        };
         for (path, numbers) in state.optimizer_numbers {
-            optimizer.parameters.insert(path, ParameterState { tensors: BTreeMap::new(), numbers });
+            optimizer.parameters.insert(
+                path,
+                ParameterState {
+                    tensors: BTreeMap::new(),
+                    numbers,
+                },
+            );
         }
         for (key, data) in tensors("optimizer.safetensors")?.tensors {
-            let Some((path, name)) = key.rsplit_once('/') else { return Err(bad(format!("optimizer.safetensors: `{key}` is no parameter path"))) };
-            optimizer.parameters.entry(path.into()).or_default().tensors.insert(name.into(), Tensor::from_data(data, device));
+            let Some((path, name)) = key.rsplit_once('/') else {
+                return Err(bad(format!(
+                    "optimizer.safetensors: `{key}` is no parameter path"
+                )));
+            };
+            optimizer
+                .parameters
+                .entry(path.into())
+                .or_default()
+                .tensors
+                .insert(name.into(), Tensor::from_data(data, device));
         }
         let mut hooks = BTreeMap::new();
         for (name, data) in state.hooks {
@@ -196,7 +259,11 @@ impl Checkpoint {
             identity: state.identity,
             progress: state.progress,
             model: tensors("model.safetensors")?,
-            evaluated: if files.contains_key("evaluated.safetensors") { Some(tensors("evaluated.safetensors")?) } else { None },
+            evaluated: if files.contains_key("evaluated.safetensors") {
+                Some(tensors("evaluated.safetensors")?)
+            } else {
+                None
+            },
             optimizer,
             hooks,
         })
@@ -207,7 +274,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`TrainError::Checkpoint`] when there are checkpoints but none can be used.
-    pub fn newest(run: &Path, identity: Option<&Identity>, device: &Device) -> Result<Option<(Self, Vec<TrainError>)>, TrainError> {
+    pub fn newest(
+        run: &Path,
+        identity: Option<&Identity>,
+        device: &Device,
+    ) -> Result<Option<(Self, Vec<TrainError>)>, TrainError> {
         let mut refused = Vec::new();
         for path in checkpoint_dirs(run).into_iter().rev() {
             let loaded = Self::load(&path, device).and_then(|checkpoint| match identity {
@@ -228,12 +299,24 @@ impl Checkpoint {
     fn belongs_to(self, expected: &Identity, path: &Path) -> Result<Self, TrainError> {
         let found = &self.identity;
         let problem = if found.model != expected.model {
-            format!("it belongs to another model: {}, but this run has {}", found.model, expected.model)
+            format!(
+                "it belongs to another model: {}, but this run has {}",
+                found.model, expected.model
+            )
         } else if found.data != expected.data {
-            format!("it was trained on other data: fingerprint {}, but this run reads {}", found.data, expected.data)
+            format!(
+                "it was trained on other data: fingerprint {}, but this run reads {}",
+                found.data, expected.data
+            )
         } else if found.recipe != expected.recipe {
-            let lines = found.recipe.lines().zip(expected.recipe.lines()).find(|(a, b)| a != b);
-            let difference = lines.map_or(String::new(), |(a, b)| format!(": it says `{a}`, this run says `{b}`"));
+            let lines = found
+                .recipe
+                .lines()
+                .zip(expected.recipe.lines())
+                .find(|(a, b)| a != b);
+            let difference = lines.map_or(String::new(), |(a, b)| {
+                format!(": it says `{a}`, this run says `{b}`")
+            });
             format!("it belongs to another recipe{difference}")
         } else {
             return Ok(self);
@@ -246,18 +329,33 @@ impl Checkpoint {
     /// # Errors
     /// [`TrainError::Checkpoint`] when it is not sound.
     pub fn at(run: &RunDir, step: u64, device: &Device) -> Result<Self, TrainError> {
-        Self::load(&run.path().join("checkpoints").join(directory(step)), device)
+        Self::load(
+            &run.path().join("checkpoints").join(directory(step)),
+            device,
+        )
     }
 
     /// Removes checkpoints that are neither among the last two nor in `keep`, and what interrupted
     /// writes left behind. The last but one stays in case the last is damaged.
     pub fn prune(run: &RunDir, keep: &[u64]) {
         let found = run.checkpoints();
-        let kept: Vec<PathBuf> = keep.iter().map(|step| run.path().join("checkpoints").join(directory(*step))).collect();
-        for path in found.iter().rev().skip(2).filter(|path| !kept.contains(path)) {
+        let kept: Vec<PathBuf> = keep
+            .iter()
+            .map(|step| run.path().join("checkpoints").join(directory(*step)))
+            .collect();
+        for path in found
+            .iter()
+            .rev()
+            .skip(2)
+            .filter(|path| !kept.contains(path))
+        {
             let _ = fs::remove_dir_all(path);
         }
-        for entry in fs::read_dir(run.path().join("checkpoints")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(run.path().join("checkpoints"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             if entry.file_name().to_string_lossy().starts_with(".tmp-") {
                 let _ = fs::remove_dir_all(entry.path());
             }

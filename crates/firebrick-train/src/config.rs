@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use firebrick_core::{ConfigError, GroupRule};
 use firebrick_core::error::{check, check_positive};
 use firebrick_core::run::EpochRow;
-
+use firebrick_core::{ConfigError, GroupRule};
 
 /// How to train. Everything here is plain data; [`TrainConfig::check`] is the one door.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,13 +113,18 @@ impl Monitor {
     /// [`ConfigError::UnknownName`] with the nearest name.
     pub fn from_name(name: &str) -> Result<Self, ConfigError> {
         let found = Self::ALL.iter().find(|(known, _)| *known == name);
-        found.map(|(_, monitor)| *monitor).ok_or_else(|| ConfigError::unknown_name("metric", name, Self::ALL.map(|(name, _)| name)))
+        found.map(|(_, monitor)| *monitor).ok_or_else(|| {
+            ConfigError::unknown_name("metric", name, Self::ALL.map(|(name, _)| name))
+        })
     }
 
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, monitor)| *monitor == self).map_or("", |(name, _)| *name)
+        Self::ALL
+            .iter()
+            .find(|(_, monitor)| *monitor == self)
+            .map_or("", |(name, _)| *name)
     }
 
     /// Its value in an epoch; the training counterpart where there is no validation split.
@@ -158,10 +162,18 @@ impl TrainConfig {
         check("train", "epochs", self.epochs, 1..)?;
         check("train", "accumulate", self.accumulate, 1..)?;
         check("train", "keep", self.keep, 1..)?;
-        for (field, value) in [("clip_norm", self.clip_norm), ("clip_value", self.clip_value), ("max_seconds", self.max_seconds)] {
+        for (field, value) in [
+            ("clip_norm", self.clip_norm),
+            ("clip_value", self.clip_value),
+            ("max_seconds", self.max_seconds),
+        ] {
             value.map_or(Ok(()), |value| check_positive("train", field, value))?;
         }
-        for (field, value) in [("early_stop", self.early_stop), ("max_updates", self.max_updates), ("checkpoint_every", self.checkpoint_every)] {
+        for (field, value) in [
+            ("early_stop", self.early_stop),
+            ("max_updates", self.max_updates),
+            ("checkpoint_every", self.checkpoint_every),
+        ] {
             value.map_or(Ok(()), |value| check("train", field, value, 1..))?;
         }
         self.groups.iter().try_for_each(GroupRule::check)

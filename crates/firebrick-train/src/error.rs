@@ -38,7 +38,9 @@ pub enum TrainError {
         layer: Option<String>,
     },
     /// More updates were skipped than allowed.
-    #[error("update {step}: {skipped} updates had a loss or gradient that is not finite, more than the limit of {limit}; lower the learning rate")]
+    #[error(
+        "update {step}: {skipped} updates had a loss or gradient that is not finite, more than the limit of {limit}; lower the learning rate"
+    )]
     TooManySkipped {
         /// The update, from 0.
         step: u64,
@@ -74,11 +76,17 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    pub(crate) fn run_dir(path: impl Into<PathBuf>, problem: impl ToString) -> Self {
-        Self::RunDir { path: path.into(), problem: problem.to_string() }
+    pub(crate) fn run_dir(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self::RunDir {
+            path: path.into(),
+            problem: problem.into(),
+        }
     }
 
-    pub(crate) fn checkpoint(path: impl Into<PathBuf>, problem: impl ToString) -> Self {
-        Self::Checkpoint { path: path.into(), problem: problem.to_string() }
+    pub(crate) fn checkpoint(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self::Checkpoint {
+            path: path.into(),
+            problem: problem.into(),
+        }
     }
 }

@@ -22,14 +22,20 @@ pub struct Evaluation {
 
 /// The batch's images on a device, `[N, C, H, W]`; targets and indices stay on the host.
 pub(crate) fn images_on(batch: &mut Batch, device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(std::mem::take(&mut batch.images), batch.shape), device)
+    Tensor::from_data(
+        TensorData::new(std::mem::take(&mut batch.images), batch.shape),
+        device,
+    )
 }
 
 /// The class of each image; of a soft target, the most probable one.
 pub(crate) fn hard_labels(targets: &Targets) -> Vec<usize> {
     match targets {
         Targets::Classes(labels) => labels.clone(),
-        Targets::Soft { values, classes } => values.chunks(*classes).map(|row| crate::metrics::ranked(row)[0]).collect(),
+        Targets::Soft { values, classes } => values
+            .chunks(*classes)
+            .map(|row| crate::metrics::ranked(row)[0])
+            .collect(),
     }
 }
 
@@ -45,7 +51,12 @@ pub fn evaluate<M: Classifier>(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, TrainError> {
     let model = model.valid();
-    let device = model.devices().into_iter().next().unwrap_or_default().inner();
+    let device = model
+        .devices()
+        .into_iter()
+        .next()
+        .unwrap_or_default()
+        .inner();
     let classes = source.classes().len();
     let mut scorer = Scorer::new(classes);
     let (mut sum, mut weight) = (0.0, 0.0);
@@ -61,10 +72,17 @@ pub fn evaluate<M: Classifier>(
         sum += value.sum.into_data().iter::<f64>().sum::<f64>();
         weight += value.weight;
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let rows = logits.chunks(classes).zip(hard_labels(&batch.targets)).zip(&batch.indices);
+        let rows = logits
+            .chunks(classes)
+            .zip(hard_labels(&batch.targets))
+            .zip(&batch.indices);
         rows.for_each(|((row, truth), index)| scorer.add(row, truth, *index));
         progress(scorer.count());
     }
     let scores = scorer.scores(if weight > 0.0 { sum / weight } else { 0.0 });
-    Ok(Evaluation { scores, confusion: scorer.confusion().to_vec(), mistakes: scorer.mistakes() })
+    Ok(Evaluation {
+        scores,
+        confusion: scorer.confusion().to_vec(),
+        mistakes: scorer.mistakes(),
+    })
 }

@@ -55,7 +55,13 @@ pub struct Training<'a, M> {
 
 impl<'a, M> Training<'a, M> {
     /// Without validation, hooks, a run directory or anything to resume from.
-    pub fn new(model: M, update: Box<dyn Update>, schedule: Box<dyn Schedule>, loss: &'a dyn Loss, train: &'a mut dyn BatchSource) -> Self {
+    pub fn new(
+        model: M,
+        update: Box<dyn Update>,
+        schedule: Box<dyn Schedule>,
+        loss: &'a dyn Loss,
+        train: &'a mut dyn BatchSource,
+    ) -> Self {
         Self {
             model,
             update,
@@ -110,9 +116,15 @@ pub struct Outcome<M> {
 ///
 /// # Errors
 /// [`TrainError`]; the last checkpoint stays.
-pub fn fit<'a, M: Classifier>(training: Training<'a, M>, config: &'a TrainConfig) -> Result<Outcome<M>, TrainError> {
+pub fn fit<'a, M: Classifier>(
+    training: Training<'a, M>,
+    config: &'a TrainConfig,
+) -> Result<Outcome<M>, TrainError> {
     config.check()?;
     check("train", "samples", training.train.samples(), 1..)?;
+    training
+        .loss
+        .check_classes(training.train.classes().len())?;
     Trainer::new(training, config)?.run()
 }
 
@@ -137,10 +149,30 @@ struct Trainer<'a, M> {
 
 impl<'a, M: Classifier> Trainer<'a, M> {
     fn new(training: Training<'a, M>, config: &'a TrainConfig) -> Result<Self, TrainError> {
-        let Training { model, update, schedule, loss, train, valid, hooks, run, identity, resume, interrupted } = training;
-        let device = model.devices().into_iter().next().unwrap_or_default().autodiff();
+        let Training {
+            model,
+            update,
+            schedule,
+            loss,
+            train,
+            valid,
+            hooks,
+            run,
+            identity,
+            resume,
+            interrupted,
+        } = training;
+        let device = model
+            .devices()
+            .into_iter()
+            .next()
+            .unwrap_or_default()
+            .autodiff();
         let per_epoch = (train.batches() as u64).div_ceil(config.accumulate);
-        let length = RunLength { updates: config.epochs * per_epoch, updates_per_epoch: per_epoch };
+        let length = RunLength {
+            updates: config.epochs * per_epoch,
+            updates_per_epoch: per_epoch,
+        };
         let mut trainer = Self {
             config,
             model: Some(model),
@@ -186,7 +218,12 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             Ended::Finished | Ended::EarlyStop => {}
         }
         let best = self.best_weights()?;
-        Ok(Outcome { model: self.take_model(), best, progress: self.progress, ended })
+        Ok(Outcome {
+            model: self.take_model(),
+            best,
+            progress: self.progress,
+            ended,
+        })
     }
 
     /// One epoch, from wherever it stands; `Some` when training ends with it or within it.
@@ -201,7 +238,10 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             if let Some(ended) = self.limit_reached(flow) {
                 return Ok(Some(ended));
             }
-            let due = self.config.checkpoint_every.is_some_and(|every| self.progress.step.is_multiple_of(every));
+            let due = self
+                .config
+                .checkpoint_every
+                .is_some_and(|every| self.progress.step.is_multiple_of(every));
             // The end of the epoch saves by itself, after its evaluation.
             if due && self.progress.batch < self.train.batches() {
                 self.save()?;
@@ -215,9 +255,17 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             Some(Ended::Interrupted)
         } else if flow == Flow::Stop {
             Some(Ended::Hook)
-        } else if self.config.max_updates.is_some_and(|most| self.progress.step >= most) {
+        } else if self
+            .config
+            .max_updates
+            .is_some_and(|most| self.progress.step >= most)
+        {
             Some(Ended::UpdateLimit)
-        } else if self.config.max_seconds.is_some_and(|most| self.progress.seconds >= most) {
+        } else if self
+            .config
+            .max_seconds
+            .is_some_and(|most| self.progress.seconds >= most)
+        {
             Some(Ended::TimeLimit)
         } else {
             None
@@ -233,8 +281,11 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         }
         self.model = Some(model);
         // Only skipping needs a way back.
-        let buffers = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. }).then(|| Buffers::of(self.model()));
-        let Some(group) = self.gradients()? else { return Ok(None) };
+        let buffers = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. })
+            .then(|| Buffers::of(self.model()));
+        let Some(group) = self.gradients()? else {
+            return Ok(None);
+        };
         let norm = group.gradients.norm();
         let loss = group.loss;
         if loss.is_finite() && norm.is_finite() {
@@ -246,7 +297,8 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         let step = self.progress.step;
         self.progress.curve.push(step, self.schedule.lr(step), loss);
         self.progress.step += 1;
-        self.after_step(loss, self.schedule.ends_cycle(step)).map(Some)
+        self.after_step(loss, self.schedule.ends_cycle(step))
+            .map(Some)
     }
 
     fn after_step(&mut self, loss: f64, ends_cycle: bool) -> Result<Flow, TrainError> {
@@ -270,7 +322,9 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         let mut micro_batch = 0;
         // A group whose images were all left out as unreadable is no update: take the next one.
         while micro_batch < self.config.accumulate || group.is_none() {
-            let Some(batch) = self.train.next_batch() else { break };
+            let Some(batch) = self.train.next_batch() else {
+                break;
+            };
             self.progress.batch += 1;
             micro_batch += 1;
             let batch = batch?;
@@ -287,7 +341,11 @@ impl<'a, M: Classifier> Trainer<'a, M> {
 
     fn backward(&self, mut batch: Batch, micro_batch: u64) -> Group {
         let model = self.model();
-        let scope = StepScope { seed: self.config.seed, step: self.progress.step, micro_batch };
+        let scope = StepScope {
+            seed: self.config.seed,
+            step: self.progress.step,
+            micro_batch,
+        };
         // Burn's own random layers draw from the device's one generator.
         self.device.seed(scope.device_seed());
         let images = images_on(&mut batch, &self.device);
@@ -300,9 +358,23 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         let labels = hard_labels(&batch.targets);
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let rows = logits.chunks(logits.len() / labels.len());
-        let correct = rows.zip(&labels).filter(|(row, label)| ranked(row)[0] == **label).count();
-        let sums = EpochSums { loss: loss * value.weight, weight: value.weight, correct: correct as u64, images: labels.len() as u64, seconds: 0.0 };
-        Group { gradients, loss, weight: value.weight, sums }
+        let correct = rows
+            .zip(&labels)
+            .filter(|(row, label)| ranked(row)[0] == **label)
+            .count();
+        let sums = EpochSums {
+            loss: loss * value.weight,
+            weight: value.weight,
+            correct: correct as u64,
+            images: labels.len() as u64,
+            seconds: 0.0,
+        };
+        Group {
+            gradients,
+            loss,
+            weight: value.weight,
+            sums,
+        }
     }
 
     /// Clips and updates.
@@ -323,11 +395,23 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         let (model, parameters) = Parameters::take(self.take_model());
         let groups = self.group_factors(&parameters)?;
         let index = self.progress.step;
-        let step = Step { index, lr: self.schedule.lr(index), momentum: self.schedule.momentum(index), groups: &groups };
-        let mut reevaluate = |_: &Parameters| -> Result<(f64, Gradients), UpdateError> {
-            Err(UpdateError::Failed { name: "this".into(), reason: "it needs a second evaluation of the batch, which this loop does not offer yet".into() })
+        let step = Step {
+            index,
+            lr: self.schedule.lr(index),
+            momentum: self.schedule.momentum(index),
+            groups: &groups,
         };
-        let parameters = self.update.step(&step, parameters, gradients, &mut reevaluate)?;
+        let mut reevaluate = |_: &Parameters| -> Result<(f64, Gradients), UpdateError> {
+            Err(UpdateError::Failed {
+                name: "this".into(),
+                reason:
+                    "it needs a second evaluation of the batch, which this loop does not offer yet"
+                        .into(),
+            })
+        };
+        let parameters = self
+            .update
+            .step(&step, parameters, gradients, &mut reevaluate)?;
         self.model = Some(parameters.put(model));
         Ok(())
     }
@@ -336,24 +420,40 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         if self.config.groups.is_empty() {
             return Ok(Vec::new());
         }
-        let paths: Vec<_> = parameters.0.iter().map(|parameter| parameter.path.clone()).collect();
+        let paths: Vec<_> = parameters
+            .0
+            .iter()
+            .map(|parameter| parameter.path.clone())
+            .collect();
         Ok(groups::factors(&self.config.groups, &paths)?)
     }
 
     fn leave_out(&mut self, group: &Group, buffers: Option<Buffers>) -> Result<(), TrainError> {
         let step = self.progress.step;
         let OnNonFinite::Skip { limit } = self.config.on_non_finite else {
-            return Err(non_finite::error(self.model(), &group.gradients, step, group.loss));
+            return Err(non_finite::error(
+                self.model(),
+                &group.gradients,
+                step,
+                group.loss,
+            ));
         };
         self.progress.skipped_updates += 1;
         let skipped = self.progress.skipped_updates;
         if skipped > limit {
-            return Err(TrainError::TooManySkipped { step, skipped, limit });
+            return Err(TrainError::TooManySkipped {
+                step,
+                skipped,
+                limit,
+            });
         }
         if let Some(buffers) = buffers {
             self.model = Some(buffers.restore(self.take_model()));
         }
-        self.event("skipped", serde_json::json!({ "step": step, "loss": group.loss.to_string() }))
+        self.event(
+            "skipped",
+            &serde_json::json!({ "step": step, "loss": group.loss.to_string() }),
+        )
     }
 
     /// Evaluates, notes the epoch, saves; `Some` when training ends with it.
@@ -364,7 +464,10 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         self.progress.sums = EpochSums::default();
         flow = flow.or(self.note(row)?);
         self.save()?;
-        let stale = self.config.early_stop.is_some_and(|patience| self.progress.stale_epochs >= patience);
+        let stale = self
+            .config
+            .early_stop
+            .is_some_and(|patience| self.progress.stale_epochs >= patience);
         Ok(if self.interrupted.load(Ordering::Relaxed) {
             Some(Ended::Interrupted)
         } else if stale {
@@ -387,7 +490,11 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             train_top1: sums.top1(),
             valid,
             seconds: sums.seconds,
-            images_per_second: if sums.seconds > 0.0 { sums.images as f64 / sums.seconds } else { 0.0 },
+            images_per_second: if sums.seconds > 0.0 {
+                sums.images as f64 / sums.seconds
+            } else {
+                0.0
+            },
         };
         Ok((row, flow))
     }
@@ -395,8 +502,12 @@ impl<'a, M: Classifier> Trainer<'a, M> {
     fn validate(&mut self) -> Result<(Option<Scores>, Flow), TrainError> {
         let evaluated = self.evaluation_model();
         let moment = self.moment();
-        let Some(valid) = self.valid.as_deref_mut() else { return Ok((None, Flow::Continue)) };
-        let Some(model) = evaluated.as_ref().or(self.model.as_ref()) else { return Ok((None, Flow::Continue)) };
+        let Some(valid) = self.valid.as_deref_mut() else {
+            return Ok((None, Flow::Continue));
+        };
+        let Some(model) = evaluated.as_ref().or(self.model.as_ref()) else {
+            return Ok((None, Flow::Continue));
+        };
         let scores = evaluate(model, valid, self.loss, &mut |_| {})?.scores;
         let mut flow = Flow::Continue;
         for hook in &mut self.hooks {
@@ -408,10 +519,20 @@ impl<'a, M: Classifier> Trainer<'a, M> {
     /// Adds a row to the history and remembers the best.
     fn note(&mut self, row: EpochRow) -> Result<Flow, TrainError> {
         let value = self.config.monitor.value(&row);
-        let improves = self.progress.best.is_none_or(|best| self.config.monitor.improves(value, best.value) || best.value.is_nan());
-        self.progress.stale_epochs = if improves { 0 } else { self.progress.stale_epochs + 1 };
+        let improves = self.progress.best.is_none_or(|best| {
+            self.config.monitor.improves(value, best.value) || best.value.is_nan()
+        });
+        self.progress.stale_epochs = if improves {
+            0
+        } else {
+            self.progress.stale_epochs + 1
+        };
         if improves {
-            self.progress.best = Some(Best { epoch: row.epoch, step: row.step, value });
+            self.progress.best = Some(Best {
+                epoch: row.epoch,
+                step: row.step,
+                value,
+            });
             self.best = Some(self.evaluated_weights());
         }
         let moment = self.moment();
@@ -421,7 +542,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
                 flow = flow.or(hook.epoch_end(model, &moment, &row)?);
             }
         }
-        self.event("epoch", serde_json::to_value(&row).unwrap_or_default())?;
+        self.event("epoch", &serde_json::to_value(&row).unwrap_or_default())?;
         self.progress.rows.push(row);
         if let Some(run) = self.run {
             run.metrics(&self.progress.rows)?;
@@ -443,7 +564,9 @@ impl<'a, M: Classifier> Trainer<'a, M> {
     /// What every layer puts out at step 0, on the first images.
     fn observe_first_batch(&mut self) -> Result<(), TrainError> {
         self.train.start(0, 0);
-        let Some(batch) = self.train.next_batch() else { return Ok(()) };
+        let Some(batch) = self.train.next_batch() else {
+            return Ok(());
+        };
         let mut batch = batch?;
         if batch.is_empty() {
             return Ok(());
@@ -451,8 +574,12 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         // A copy, in training mode as in the first step, so that its statistics do not move.
         let model = self.model().valid().train();
         let images = images_on(&mut batch, &self.device);
-        let images = images.slice([0..batch.shape[0].min(32)]);
-        let scope = StepScope { seed: self.config.seed, step: 0, micro_batch: 0 };
+        let images = images.narrow(0, 0, batch.shape[0].min(32));
+        let scope = StepScope {
+            seed: self.config.seed,
+            step: 0,
+            micro_batch: 0,
+        };
         let enough = images.dims()[0] > 1;
         let (_, seen) = if enough {
             probe::observe(&model, |model| scope.enter(|| model.forward(images)))
@@ -471,7 +598,11 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             model: StateDict::of(self.model()),
             evaluated: self.evaluation_model().map(|model| StateDict::of(&model)),
             optimizer: self.update.state(),
-            hooks: self.hooks.iter().filter_map(|hook| Some((hook.name().to_string(), hook.save()?))).collect(),
+            hooks: self
+                .hooks
+                .iter()
+                .filter_map(|hook| Some((hook.name().to_string(), hook.save()?)))
+                .collect(),
         };
         checkpoint.save(run)?;
         Checkpoint::prune(run, &self.kept_steps());
@@ -484,17 +615,37 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         let mut rows: Vec<&EpochRow> = self.progress.rows.iter().collect();
         rows.sort_by(|a, b| {
             let (a, b) = (monitor.value(a), monitor.value(b));
-            if monitor.improves(a, b) { std::cmp::Ordering::Less } else if monitor.improves(b, a) { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Equal }
+            if monitor.improves(a, b) {
+                std::cmp::Ordering::Less
+            } else if monitor.improves(b, a) {
+                std::cmp::Ordering::Greater
+            } else {
+                std::cmp::Ordering::Equal
+            }
         });
-        rows.into_iter().take(self.config.keep).map(|row| row.step).chain(self.progress.best.map(|best| best.step)).collect()
+        rows.into_iter()
+            .take(self.config.keep)
+            .map(|row| row.step)
+            .chain(self.progress.best.map(|best| best.step))
+            .collect()
     }
 
     fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
-        let Checkpoint { progress, model, optimizer, mut hooks, .. } = checkpoint;
+        let Checkpoint {
+            progress,
+            model,
+            optimizer,
+            mut hooks,
+            ..
+        } = checkpoint;
         let fresh = self.take_model();
-        let paths: Vec<String> = Parameters::list(&fresh).into_iter().map(|(path, _)| path).collect();
+        let paths: Vec<String> = Parameters::list(&fresh)
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
         self.model = Some(model.load_into(fresh)?);
-        self.update.load_state(optimizer, &paths, &self.device.clone().inner())?;
+        self.update
+            .load_state(optimizer, &paths, &self.device.clone().inner())?;
         for hook in &mut self.hooks {
             if let Some(state) = hooks.remove(hook.name()) {
                 hook.load(state)?;
@@ -518,20 +669,31 @@ impl<'a, M: Classifier> Trainer<'a, M> {
     }
 
     fn evaluated_weights(&self) -> StateDict {
-        self.evaluation_model().map_or_else(|| StateDict::of(self.model()), |model| StateDict::of(&model))
+        self.evaluation_model().map_or_else(
+            || StateDict::of(self.model()),
+            |model| StateDict::of(&model),
+        )
     }
 
     /// The model to evaluate where it is not the one being trained: a hook's, or the optimizer's view.
     fn evaluation_model(&self) -> Option<M> {
         let model = self.model();
-        self.hooks.iter().rev().find_map(|hook| hook.evaluation_model(model)).or_else(|| {
-            let (shell, parameters) = Parameters::take(model.clone());
-            self.update.evaluation_view(&parameters).map(|view| view.put(shell))
-        })
+        self.hooks
+            .iter()
+            .rev()
+            .find_map(|hook| hook.evaluation_model(model))
+            .or_else(|| {
+                let (shell, parameters) = Parameters::take(model.clone());
+                self.update
+                    .evaluation_view(&parameters)
+                    .map(|view| view.put(shell))
+            })
     }
 
     fn moment(&self) -> Moment {
-        let Progress { step, epoch, sums, .. } = self.progress;
+        let Progress {
+            step, epoch, sums, ..
+        } = self.progress;
         Moment {
             step,
             epoch,
@@ -543,16 +705,22 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         }
     }
 
-    fn event(&self, event: &str, data: serde_json::Value) -> Result<(), TrainError> {
-        self.run.map_or(Ok(()), |run| run.event(&serde_json::json!({ "event": event, "data": data })))
+    fn event(&self, event: &str, data: &serde_json::Value) -> Result<(), TrainError> {
+        self.run.map_or(Ok(()), |run| {
+            run.event(&serde_json::json!({ "event": event, "data": data }))
+        })
     }
 
     fn model(&self) -> &M {
-        self.model.as_ref().expect("the model is out only while an update moves it")
+        self.model
+            .as_ref()
+            .expect("the model is out only while an update moves it")
     }
 
     fn take_model(&mut self) -> M {
-        self.model.take().expect("the model is out only while an update moves it")
+        self.model
+            .take()
+            .expect("the model is out only while an update moves it")
     }
 }
 
@@ -571,6 +739,11 @@ impl Group {
         let (old, new) = (self.weight / weight, next.weight / weight);
         let mut sums = self.sums;
         sums.add(&next.sums);
-        Self { gradients: self.gradients.scale(old).add_scaled(next.gradients, new), loss: self.loss * old + next.loss * new, weight, sums }
+        Self {
+            gradients: self.gradients.scale(old).add_scaled(next.gradients, new),
+            loss: self.loss * old + next.loss * new,
+            weight,
+            sums,
+        }
     }
 }

@@ -97,7 +97,12 @@ pub trait Hook<M> {
     ///
     /// # Errors
     /// Stops training with the error.
-    fn evaluation(&mut self, model: &M, moment: &Moment, scores: &Scores) -> Result<Flow, TrainError> {
+    fn evaluation(
+        &mut self,
+        model: &M,
+        moment: &Moment,
+        scores: &Scores,
+    ) -> Result<Flow, TrainError> {
         let _ = (model, moment, scores);
         Ok(Flow::Continue)
     }
@@ -106,7 +111,12 @@ pub trait Hook<M> {
     ///
     /// # Errors
     /// Stops training with the error.
-    fn epoch_end(&mut self, model: &M, moment: &Moment, row: &EpochRow) -> Result<Flow, TrainError> {
+    fn epoch_end(
+        &mut self,
+        model: &M,
+        moment: &Moment,
+        row: &EpochRow,
+    ) -> Result<Flow, TrainError> {
         let _ = (model, moment, row);
         Ok(Flow::Continue)
     }

@@ -77,7 +77,11 @@ impl Scorer {
         self.confusion[truth][said] += 1;
         // log-softmax rather than the log of a probability that may have underflowed.
         self.nll += log_sum_exp(logits) - f64::from(logits[truth]);
-        self.brier += probabilities.iter().enumerate().map(|(class, p)| (p - f64::from(u8::from(class == truth))).powi(2)).sum::<f64>();
+        self.brier += probabilities
+            .iter()
+            .enumerate()
+            .map(|(class, p)| (p - f64::from(u8::from(class == truth))).powi(2))
+            .sum::<f64>();
         // Bins are (k/15, (k+1)/15], as in Guo et al. 2017.
         let confidence = probabilities[said];
         let bin = &mut self.bins[((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
@@ -88,7 +92,11 @@ impl Scorer {
             self.note_mistake(WrongImage {
                 index,
                 truth,
-                said: ranked.iter().take(3).map(|class| (*class, probabilities[*class])).collect(),
+                said: ranked
+                    .iter()
+                    .take(3)
+                    .map(|class| (*class, probabilities[*class]))
+                    .collect(),
                 truth_probability: probabilities[truth],
             });
         }
@@ -103,7 +111,11 @@ impl Scorer {
     }
 
     fn trim_mistakes(&mut self) {
-        self.mistakes.sort_by(|a, b| a.truth_probability.total_cmp(&b.truth_probability).then(a.index.cmp(&b.index)));
+        self.mistakes.sort_by(|a, b| {
+            a.truth_probability
+                .total_cmp(&b.truth_probability)
+                .then(a.index.cmp(&b.index))
+        });
         self.mistakes.truncate(MISTAKES);
     }
 
@@ -155,7 +167,10 @@ pub fn per_class(confusion: &[Vec<u64>]) -> Vec<ClassScores> {
     let ratio = |hits: u64, all: u64| (all > 0).then(|| hits as f64 / all as f64);
     (0..confusion.len())
         .map(|class| ClassScores {
-            precision: ratio(confusion[class][class], confusion.iter().map(|row| row[class]).sum()),
+            precision: ratio(
+                confusion[class][class],
+                confusion.iter().map(|row| row[class]).sum(),
+            ),
             recall: ratio(confusion[class][class], confusion[class].iter().sum()),
         })
         .collect()
@@ -164,7 +179,13 @@ pub fn per_class(confusion: &[Vec<u64>]) -> Vec<ClassScores> {
 /// Classes from the highest score to the lowest; the first of equals first, what is not a number last.
 #[must_use]
 pub fn ranked(logits: &[f32]) -> Vec<usize> {
-    let key = |class: &usize| if logits[*class].is_nan() { f32::NEG_INFINITY } else { logits[*class] };
+    let key = |class: &usize| {
+        if logits[*class].is_nan() {
+            f32::NEG_INFINITY
+        } else {
+            logits[*class]
+        }
+    };
     let mut classes: Vec<usize> = (0..logits.len()).collect();
     classes.sort_by(|a, b| key(b).total_cmp(&key(a)));
     classes
@@ -174,13 +195,20 @@ pub fn ranked(logits: &[f32]) -> Vec<usize> {
 #[must_use]
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let norm = log_sum_exp(logits);
-    logits.iter().map(|logit| (f64::from(*logit) - norm).exp()).collect()
+    logits
+        .iter()
+        .map(|logit| (f64::from(*logit) - norm).exp())
+        .collect()
 }
 
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let max = f64::from(max);
-    max + logits.iter().map(|logit| (f64::from(*logit) - max).exp()).sum::<f64>().ln()
+    max + logits
+        .iter()
+        .map(|logit| (f64::from(*logit) - max).exp())
+        .sum::<f64>()
+        .ln()
 }
 
 #[cfg(test)]
@@ -189,7 +217,10 @@ mod tests {
 
     fn scorer(images: &[(&[f32], usize)]) -> Scorer {
         let mut scorer = Scorer::new(images[0].0.len());
-        images.iter().enumerate().for_each(|(index, (logits, truth))| scorer.add(logits, *truth, index));
+        images
+            .iter()
+            .enumerate()
+            .for_each(|(index, (logits, truth))| scorer.add(logits, *truth, index));
         scorer
     }
 
@@ -209,7 +240,11 @@ mod tests {
     fn images_in_one_bin_are_averaged_before_the_gap_is_taken() {
         let a = [4.0_f32.ln(), 0.0];
         let scores = scorer(&[(&a, 0), (&a, 0), (&a, 0), (&a, 0), (&a, 1)]).scores(0.0);
-        assert!(scores.ece.abs() < 1e-7, "80 % sure and 80 % right is calibrated, got {}", scores.ece);
+        assert!(
+            scores.ece.abs() < 1e-7,
+            "80 % sure and 80 % right is calibrated, got {}",
+            scores.ece
+        );
     }
 
     #[test]
@@ -220,8 +255,20 @@ mod tests {
         assert!((scores.top1 - 1.0 / 3.0).abs() < 1e-12 && (scores.top5 - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(scorer.confusion()[5][0], 1);
         let class = scorer.per_class();
-        assert_eq!(class[0], ClassScores { precision: Some(1.0 / 3.0), recall: Some(1.0) });
-        assert_eq!(class[1], ClassScores { precision: None, recall: None });
+        assert_eq!(
+            class[0],
+            ClassScores {
+                precision: Some(1.0 / 3.0),
+                recall: Some(1.0)
+            }
+        );
+        assert_eq!(
+            class[1],
+            ClassScores {
+                precision: None,
+                recall: None
+            }
+        );
         let mistakes = scorer.mistakes();
         assert_eq!(mistakes.iter().map(|m| m.index).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(mistakes[0].said[0].0, 0);

@@ -7,9 +7,21 @@ use firebrick_core::parameters::{Gradients, Parameters};
 use crate::error::TrainError;
 
 /// The error for an update whose loss or gradient norm is not finite.
-pub(crate) fn error<M: Module>(model: &M, gradients: &Gradients, step: u64, loss: f64) -> TrainError {
-    let layer = gradients.first_not_finite().and_then(|at| Parameters::list(model).into_iter().nth(at)).map(|(path, _)| path);
-    let what = if loss.is_finite() { "the gradient norm".to_string() } else { format!("the loss ({loss})") };
+pub(crate) fn error<M: Module>(
+    model: &M,
+    gradients: &Gradients,
+    step: u64,
+    loss: f64,
+) -> TrainError {
+    let layer = gradients
+        .first_not_finite()
+        .and_then(|at| Parameters::list(model).into_iter().nth(at))
+        .map(|(path, _)| path);
+    let what = if loss.is_finite() {
+        "the gradient norm".to_string()
+    } else {
+        format!("the loss ({loss})")
+    };
     TrainError::NonFinite { step, what, layer }
 }
 
@@ -40,7 +52,11 @@ impl Buffers {
                 if param.is_require_grad() {
                     return param;
                 }
-                match self.0.next().and_then(|kept| kept.downcast::<Tensor<D>>().ok()) {
+                match self
+                    .0
+                    .next()
+                    .and_then(|kept| kept.downcast::<Tensor<D>>().ok())
+                {
                     Some(kept) => param.map(|_| *kept),
                     None => param,
                 }

@@ -85,7 +85,10 @@ pub struct Curve {
 
 impl Default for Curve {
     fn default() -> Self {
-        Self { stride: 1, points: Vec::new() }
+        Self {
+            stride: 1,
+            points: Vec::new(),
+        }
     }
 }
 
@@ -116,7 +119,12 @@ mod tests {
         let mut curve = Curve::default();
         (0..100_000).for_each(|step| curve.push(step, 0.1, 1.0));
         assert!(curve.points.len() <= Curve::MOST && curve.points.len() > Curve::MOST / 2 - 1);
-        assert!(curve.points.windows(2).all(|pair| pair[1].0 - pair[0].0 == curve.stride));
+        assert!(
+            curve
+                .points
+                .windows(2)
+                .all(|pair| pair[1].0 - pair[0].0 == curve.stride)
+        );
         curve.push(curve.stride * 99_999, 0.1, f64::NAN);
         assert!(curve.points.iter().all(|(.., loss)| loss.is_finite()));
     }

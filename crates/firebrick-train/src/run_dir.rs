@@ -30,11 +30,20 @@ impl RunDir {
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         let found = checkpoint_dirs(path);
         if let Some(first) = found.first() {
-            let name = first.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let problem = format!("this directory already holds a run (checkpoint {name}); go on with --resume {0}, or choose another --out", path.display());
+            let name = first
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let problem = format!(
+                "this directory already holds a run (checkpoint {name}); go on with --resume {0}, or choose another --out",
+                path.display()
+            );
             return Err(TrainError::run_dir(path, problem));
         }
-        fs::create_dir_all(path.join("checkpoints")).map_err(|error| TrainError::run_dir(path, format!("cannot make the run directory: {error}")))?;
+        fs::create_dir_all(path.join("checkpoints")).map_err(|error| {
+            TrainError::run_dir(path, format!("cannot make the run directory: {error}"))
+        })?;
         Self::lock(path)
     }
 
@@ -44,21 +53,36 @@ impl RunDir {
     /// [`TrainError::RunDir`] when it is none, is in use, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         if !path.join("recipe.toml").is_file() {
-            let problem = if path.exists() { "not a run directory: it has no recipe.toml" } else { "no such run directory" };
+            let problem = if path.exists() {
+                "not a run directory: it has no recipe.toml"
+            } else {
+                "no such run directory"
+            };
             return Err(TrainError::run_dir(path, problem));
         }
-        fs::create_dir_all(path.join("checkpoints")).map_err(|error| TrainError::run_dir(path, format!("cannot write the run directory: {error}")))?;
+        fs::create_dir_all(path.join("checkpoints")).map_err(|error| {
+            TrainError::run_dir(path, format!("cannot write the run directory: {error}"))
+        })?;
         Self::lock(path)
     }
 
     fn lock(path: &Path) -> Result<Self, TrainError> {
-        let lock = File::options().create(true).truncate(false).write(true).open(path.join(".lock"));
-        let lock = lock.map_err(|error| TrainError::run_dir(path, format!("cannot write the run directory: {error}")))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(".lock"));
+        let lock = lock.map_err(|error| {
+            TrainError::run_dir(path, format!("cannot write the run directory: {error}"))
+        })?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => TrainError::run_dir(path, "another process is training in this run directory; wait for it or choose another --out"),
             fs::TryLockError::Error(error) => TrainError::run_dir(path, format!("cannot lock the run directory: {error}")),
         })?;
-        Ok(Self { path: path.into(), _lock: lock })
+        Ok(Self {
+            path: path.into(),
+            _lock: lock,
+        })
     }
 
     /// Its path.
@@ -79,7 +103,8 @@ impl RunDir {
     /// [`TrainError::RunDir`] naming the file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         let path = self.path.join(name);
-        write_atomic(&path, bytes).map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
+        write_atomic(&path, bytes)
+            .map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
     }
 
     /// Appends one line to `events.jsonl`.
@@ -89,7 +114,8 @@ impl RunDir {
     pub fn event(&self, event: &serde_json::Value) -> Result<(), TrainError> {
         let path = self.path.join("events.jsonl");
         let file = File::options().create(true).append(true).open(&path);
-        file.and_then(|mut file| file.write_all(format!("{event}\n").as_bytes())).map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
+        file.and_then(|mut file| file.write_all(format!("{event}\n").as_bytes()))
+            .map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
     }
 
     /// Writes `metrics.csv`: one line for each epoch.
@@ -101,11 +127,22 @@ impl RunDir {
         for row in rows {
             let valid = row.valid.as_ref().map_or_else(
                 || ",".repeat(5),
-                |v| format!("{},{},{},{},{},{}", v.loss, v.top1, v.top5, v.nll, v.ece, v.brier),
+                |v| {
+                    format!(
+                        "{},{},{},{},{},{}",
+                        v.loss, v.top1, v.top5, v.nll, v.ece, v.brier
+                    )
+                },
             );
             text += &format!(
                 "{},{},{},{},{},{valid},{:.3},{:.1}\n",
-                row.epoch, row.step, row.lr, row.train_loss, row.train_top1, row.seconds, row.images_per_second
+                row.epoch,
+                row.step,
+                row.lr,
+                row.train_loss,
+                row.train_top1,
+                row.seconds,
+                row.images_per_second
             );
         }
         self.write("metrics.csv", text.as_bytes())
@@ -114,8 +151,17 @@ impl RunDir {
 
 /// The checkpoint directories of a run directory, oldest first.
 pub(crate) fn checkpoint_dirs(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path.join("checkpoints")).into_iter().flatten().flatten();
-    let mut found: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-"))).collect();
+    let entries = fs::read_dir(path.join("checkpoints"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut found: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("step-"))
+        })
+        .collect();
     found.sort();
     found
 }
@@ -123,14 +169,17 @@ pub(crate) fn checkpoint_dirs(path: &Path) -> Vec<PathBuf> {
 /// Writes a file whole or not at all.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(parent)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .tempfile_in(parent)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     // Temporary files are private; what is kept should be as readable as any other file.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(0o644))?;
     }
     file.persist(path).map_err(|error| error.error)?;
     sync_dir(parent)
@@ -138,7 +187,11 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Makes a rename in `dir` survive a power cut.
 pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(dir)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -155,9 +208,19 @@ mod tests {
         drop(held);
         let held = RunDir::create(&path).unwrap();
         drop(held);
-        assert!(RunDir::open(&path).unwrap_err().to_string().contains("no recipe.toml"));
+        assert!(
+            RunDir::open(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("no recipe.toml")
+        );
         fs::create_dir(path.join("checkpoints/step-000000000")).unwrap();
-        assert!(RunDir::create(&path).unwrap_err().to_string().contains("--resume"));
+        assert!(
+            RunDir::create(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("--resume")
+        );
     }
 
     #[test]
@@ -167,7 +230,11 @@ mod tests {
         run.write("recipe.toml", b"a = 1").unwrap();
         run.write("recipe.toml", b"a = 2").unwrap();
         assert_eq!(fs::read(run.path().join("recipe.toml")).unwrap(), b"a = 2");
-        let left = fs::read_dir(run.path()).unwrap().flatten().filter(|e| e.file_name().to_string_lossy().starts_with(".tmp")).count();
+        let left = fs::read_dir(run.path())
+            .unwrap()
+            .flatten()
+            .filter(|e| e.file_name().to_string_lossy().starts_with(".tmp"))
+            .count();
         assert_eq!(left, 0);
     }
 }

@@ -53,6 +53,9 @@ impl Error {
     /// Whether the settings are at fault, rather than the work.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Device(_) | Self::Dataset(DatasetError::Config(_)))
+        matches!(
+            self,
+            Self::Config(_) | Self::Device(_) | Self::Dataset(DatasetError::Config(_))
+        )
     }
 }

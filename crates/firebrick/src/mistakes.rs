@@ -16,7 +16,11 @@ pub(crate) fn with_pictures(wrong: Vec<WrongImage>, dataset: &dyn Dataset) -> Ve
             let image = dataset.get(wrong.index).ok()?.image;
             let longest = image.width.max(image.height).max(SIDE);
             let shrink = |side: usize| (side * SIDE / longest).max(1);
-            let size = if longest > SIDE { [shrink(image.height), shrink(image.width)] } else { [image.height, image.width] };
+            let size = if longest > SIDE {
+                [shrink(image.height), shrink(image.width)]
+            } else {
+                [image.height, image.width]
+            };
             let small = Preprocessing {
                 channels: image.channels,
                 height: size[0],

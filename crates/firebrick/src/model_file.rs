@@ -32,15 +32,25 @@ impl ModelFile {
     /// # Errors
     /// [`Error::ModelFile`] for weights that the format cannot hold.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let problem = |problem: String| Error::ModelFile { path: "model.safetensors".into(), problem };
-        let json = |value: serde_json::Result<String>| value.map_err(|error| problem(error.to_string()));
+        let problem = |problem: String| Error::ModelFile {
+            path: "model.safetensors".into(),
+            problem,
+        };
+        let json =
+            |value: serde_json::Result<String>| value.map_err(|error| problem(error.to_string()));
         let mut dict = self.weights.clone();
         dict.metadata = [
             // What PyTorch's own reader expects to find.
             ("format".to_string(), "pt".to_string()),
             ("firebrick.model".into(), self.model.to_string()),
-            ("firebrick.classes".into(), json(serde_json::to_string(&self.classes))?),
-            ("firebrick.preprocessing".into(), json(serde_json::to_string(&self.preprocessing))?),
+            (
+                "firebrick.classes".into(),
+                json(serde_json::to_string(&self.classes))?,
+            ),
+            (
+                "firebrick.preprocessing".into(),
+                json(serde_json::to_string(&self.preprocessing))?,
+            ),
         ]
         .into();
         dict.to_safetensors().map_err(problem)
@@ -52,17 +62,26 @@ impl ModelFile {
     /// [`Error::Weights`] when it cannot be read, [`Error::ModelFile`] when it is no model file.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let file = Self::locate(path)?;
-        let problem = |problem: String| Error::ModelFile { path: file.display().to_string(), problem };
+        let problem = |problem: String| Error::ModelFile {
+            path: file.display().to_string(),
+            problem,
+        };
         let weights = StateDict::read(&file)?;
         let metadata = |key: &str| {
-            let missing = || problem(format!("it has weights but no `{key}`, so it is not a model file of firebrick; use --model NAME --weights FILE for plain weights"));
+            let missing = || {
+                problem(format!(
+                    "it has weights but no `{key}`, so it is not a model file of firebrick; use --model NAME --weights FILE for plain weights"
+                ))
+            };
             weights.metadata.get(key).ok_or_else(missing)
         };
-        let damaged = |error: serde_json::Error| problem(format!("its metadata is damaged: {error}"));
+        let damaged =
+            |error: serde_json::Error| problem(format!("its metadata is damaged: {error}"));
         Ok(Self {
             model: metadata("firebrick.model")?.parse()?,
             classes: serde_json::from_str(metadata("firebrick.classes")?).map_err(damaged)?,
-            preprocessing: serde_json::from_str(metadata("firebrick.preprocessing")?).map_err(damaged)?,
+            preprocessing: serde_json::from_str(metadata("firebrick.preprocessing")?)
+                .map_err(damaged)?,
             weights,
         })
     }
@@ -80,14 +99,27 @@ impl ModelFile {
         } else {
             "this directory is no run: it has no model.safetensors"
         };
-        Err(Error::ModelFile { path: path.display().to_string(), problem: problem.into() })
+        Err(Error::ModelFile {
+            path: path.display().to_string(),
+            problem: problem.into(),
+        })
     }
 
     /// What the model reads and tells apart.
     #[must_use]
     pub fn input(&self) -> Input {
-        let Preprocessing { channels, height, width, .. } = self.preprocessing;
-        Input { channels, height, width, classes: self.classes.len() }
+        let Preprocessing {
+            channels,
+            height,
+            width,
+            ..
+        } = self.preprocessing;
+        Input {
+            channels,
+            height,
+            width,
+            classes: self.classes.len(),
+        }
     }
 
     /// Builds the model with its weights.

@@ -35,7 +35,9 @@ pub struct Guess {
 }
 
 /// Extensions of image files that a directory is searched for.
-const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jpe"];
+const EXTENSIONS: [&str; 9] = [
+    "jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jpe",
+];
 
 /// The files that `paths` name: files as they are, directories searched for images, sorted.
 ///
@@ -53,7 +55,11 @@ pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
         search(path, &mut files)?;
         files[before..].sort();
         if files.len() == before {
-            return Err(DataError::Invalid(format!("{}: no image files in this directory ({})", path.display(), EXTENSIONS.join(", "))));
+            return Err(DataError::Invalid(format!(
+                "{}: no image files in this directory ({})",
+                path.display(),
+                EXTENSIONS.join(", ")
+            )));
         }
     }
     Ok(files)
@@ -66,7 +72,11 @@ fn search(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
         // A link to a directory is not followed: it may lead back up.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             search(&path, files)?;
-        } else if path.extension().is_some_and(|ext| EXTENSIONS.iter().any(|known| ext.eq_ignore_ascii_case(known))) {
+        } else if path.extension().is_some_and(|ext| {
+            EXTENSIONS
+                .iter()
+                .any(|known| ext.eq_ignore_ascii_case(known))
+        }) {
             files.push(path);
         }
     }
@@ -96,7 +106,9 @@ pub fn predict(
         let mut rows = forward(&model, file, device, &good).into_iter();
         for (path, image) in chunk.iter().zip(images) {
             each(image.and_then(|_| {
-                let row = rows.next().ok_or_else(|| DataError::Invalid(format!("{}: the model gave no scores", path.display())))?;
+                let row = rows.next().ok_or_else(|| {
+                    DataError::Invalid(format!("{}: the model gave no scores", path.display()))
+                })?;
                 Ok(prediction(path, &row, file, top, logits))
             }));
         }
@@ -110,21 +122,40 @@ fn read(path: &Path, file: &ModelFile) -> Result<Image, DataError> {
     Ok(decode::fit(image, &file.preprocessing))
 }
 
-fn forward(model: &impl Classifier, file: &ModelFile, device: &Device, images: &[&Image]) -> Vec<Vec<f32>> {
+fn forward(
+    model: &impl Classifier,
+    file: &ModelFile,
+    device: &Device,
+    images: &[&Image],
+) -> Vec<Vec<f32>> {
     if images.is_empty() {
         return Vec::new();
     }
     let mut pixels = Vec::new();
-    images.iter().for_each(|image| file.preprocessing.normalize_into(image, &mut pixels));
-    let shape = [images.len(), file.preprocessing.channels, file.preprocessing.height, file.preprocessing.width];
+    images
+        .iter()
+        .for_each(|image| file.preprocessing.normalize_into(image, &mut pixels));
+    let shape = [
+        images.len(),
+        file.preprocessing.channels,
+        file.preprocessing.height,
+        file.preprocessing.width,
+    ];
     let scores = model.forward(Tensor::from_data(TensorData::new(pixels, shape), device));
     let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
-    scores.chunks(file.classes.len()).map(<[f32]>::to_vec).collect()
+    scores
+        .chunks(file.classes.len())
+        .map(<[f32]>::to_vec)
+        .collect()
 }
 
 fn prediction(path: &Path, row: &[f32], file: &ModelFile, top: usize, logits: bool) -> Prediction {
     let probabilities = softmax(row);
-    let guess = |index: usize| Guess { class: file.classes[index].clone(), index, probability: probabilities[index] };
+    let guess = |index: usize| Guess {
+        class: file.classes[index].clone(),
+        index,
+        probability: probabilities[index],
+    };
     Prediction {
         path: path.display().to_string(),
         top: ranked(row).into_iter().take(top).map(guess).collect(),

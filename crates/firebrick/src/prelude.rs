@@ -3,7 +3,9 @@
 pub use burn::module::Module;
 pub use burn::tensor::{Device, Tensor};
 
-pub use firebrick_core::data::{Batch, BatchSource, DataError, Dataset, Fit, Image, Preprocessing, Sample, Targets};
+pub use firebrick_core::data::{
+    Batch, BatchSource, DataError, Dataset, Fit, Image, Preprocessing, Sample, Targets,
+};
 pub use firebrick_core::length::RunLength;
 pub use firebrick_core::loss::{CrossEntropy, Loss};
 pub use firebrick_core::nn;
@@ -12,7 +14,10 @@ pub use firebrick_core::{Classifier, ConfigError, Recipe, Schedule, device, devi
 pub use firebrick_datasets::{Loader, LoaderConfig, OpenOptions, Splits};
 pub use firebrick_optim::{Plan, plan};
 pub use firebrick_regularize::{Dropout, DropoutConfig};
-pub use firebrick_train::{Checkpoint, Flow, Hook, Identity, Moment, RunDir, TrainConfig, TrainError, Training, evaluate, fit};
+pub use firebrick_train::{
+    Checkpoint, Flow, Hook, Identity, Moment, RunDir, TrainConfig, TrainError, Training, evaluate,
+    fit,
+};
 pub use firebrick_zoo::{Input, Model};
 
 pub use crate::{Job, ModelFile, Start, TrainReport};

@@ -41,14 +41,28 @@ impl Prepared {
         };
         let splits = firebrick_datasets::open(&recipe.dataset, &options)?;
         let preprocessing = preprocessing(recipe, &splits, on_bad)?;
-        Ok(Self { splits, preprocessing, on_bad })
+        Ok(Self {
+            splits,
+            preprocessing,
+            on_bad,
+        })
     }
 
     /// What a model for this data reads and tells apart.
     #[must_use]
     pub fn input(&self) -> Input {
-        let Preprocessing { channels, height, width, .. } = self.preprocessing;
-        Input { channels, height, width, classes: self.splits.train.classes().len() }
+        let Preprocessing {
+            channels,
+            height,
+            width,
+            ..
+        } = self.preprocessing;
+        Input {
+            channels,
+            height,
+            width,
+            classes: self.splits.train.classes().len(),
+        }
     }
 
     /// The loader of the training images.
@@ -58,7 +72,10 @@ impl Prepared {
     pub fn train_loader(&self, recipe: &Recipe) -> Result<Loader, Error> {
         let sampling: Sampling = Sampling::try_from(recipe.sampling.clone())?;
         let transforms = firebrick_regularize::augment::build(&recipe.augment)?;
-        let config = LoaderConfig { overfit_batches: recipe.overfit_batches, ..self.config(recipe, sampling) };
+        let config = LoaderConfig {
+            overfit_batches: recipe.overfit_batches,
+            ..self.config(recipe, sampling)
+        };
         self.loader(self.splits.train.clone(), transforms, config)
     }
 
@@ -66,8 +83,16 @@ impl Prepared {
     ///
     /// # Errors
     /// [`Error::Config`] naming the setting.
-    pub fn evaluation_loader(&self, recipe: &Recipe, dataset: Arc<dyn Dataset>) -> Result<Loader, Error> {
-        self.loader(dataset, Vec::new(), self.config(recipe, Sampling::Sequential))
+    pub fn evaluation_loader(
+        &self,
+        recipe: &Recipe,
+        dataset: Arc<dyn Dataset>,
+    ) -> Result<Loader, Error> {
+        self.loader(
+            dataset,
+            Vec::new(),
+            self.config(recipe, Sampling::Sequential),
+        )
     }
 
     fn config(&self, recipe: &Recipe, sampling: Sampling) -> LoaderConfig {
@@ -81,8 +106,19 @@ impl Prepared {
         }
     }
 
-    fn loader(&self, dataset: Arc<dyn Dataset>, transforms: Vec<Box<dyn SampleTransform>>, config: LoaderConfig) -> Result<Loader, Error> {
-        Ok(Loader::new(dataset, self.preprocessing.clone(), Arc::new(transforms), Vec::new(), config)?)
+    fn loader(
+        &self,
+        dataset: Arc<dyn Dataset>,
+        transforms: Vec<Box<dyn SampleTransform>>,
+        config: LoaderConfig,
+    ) -> Result<Loader, Error> {
+        Ok(Loader::new(
+            dataset,
+            self.preprocessing.clone(),
+            Arc::new(transforms),
+            Vec::new(),
+            config,
+        )?)
     }
 }
 
@@ -100,7 +136,11 @@ fn on_bad_image(name: &str) -> Result<OnBadImage, ConfigError> {
 }
 
 /// Size, channels and normalization of the model's input.
-fn preprocessing(recipe: &Recipe, splits: &Splits, on_bad: OnBadImage) -> Result<Preprocessing, Error> {
+fn preprocessing(
+    recipe: &Recipe,
+    splits: &Splits,
+    on_bad: OnBadImage,
+) -> Result<Preprocessing, Error> {
     let native = firebrick_zoo::default_input(&recipe.model)?;
     let [height, width] = match (recipe.image_size, splits.size) {
         (Some(side), _) => [side; 2],
@@ -109,12 +149,25 @@ fn preprocessing(recipe: &Recipe, splits: &Splits, on_bad: OnBadImage) -> Result
     };
     firebrick_core::error::check("recipe", "image_size", height, 1..=4096)?;
     let channels = splits.channels;
-    let mut preprocessing = Preprocessing { channels, height, width, fit: recipe.fit, mean: vec![0.0; channels], std: vec![1.0; channels] };
+    let mut preprocessing = Preprocessing {
+        channels,
+        height,
+        width,
+        fit: recipe.fit,
+        mean: vec![0.0; channels],
+        std: vec![1.0; channels],
+    };
     let normalization = if recipe.normalize == "auto" {
         let statistics = channel_statistics(&*splits.train, &preprocessing, on_bad)?;
-        Normalization { mean: statistics.mean, std: statistics.std }
+        Normalization {
+            mean: statistics.mean,
+            std: statistics.std,
+        }
     } else {
-        recipe.normalize.parse::<Normalization>()?.for_channels(channels)?
+        recipe
+            .normalize
+            .parse::<Normalization>()?
+            .for_channels(channels)?
     };
     preprocessing.mean = normalization.mean;
     preprocessing.std = normalization.std;

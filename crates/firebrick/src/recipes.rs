@@ -7,9 +7,15 @@ use firebrick_core::{ConfigError, Recipe};
 /// Name and text of every recipe in `recipes/`.
 pub const RECIPES: [(&str, &str); 4] = [
     ("glyphs", include_str!("../../../recipes/glyphs.toml")),
-    ("mnist-lenet5", include_str!("../../../recipes/mnist-lenet5.toml")),
+    (
+        "mnist-lenet5",
+        include_str!("../../../recipes/mnist-lenet5.toml"),
+    ),
     ("mnist-cnn", include_str!("../../../recipes/mnist-cnn.toml")),
-    ("cifar10-resnet20-subset", include_str!("../../../recipes/cifar10-resnet20-subset.toml")),
+    (
+        "cifar10-resnet20-subset",
+        include_str!("../../../recipes/cifar10-resnet20-subset.toml"),
+    ),
 ];
 
 /// The recipe with this name, or in this file.
@@ -24,7 +30,11 @@ pub fn recipe(name: &str) -> Result<Recipe, ConfigError> {
     if path.exists() || name.ends_with(".toml") || name.contains(std::path::MAIN_SEPARATOR) {
         return Recipe::read(path);
     }
-    Err(ConfigError::unknown_name("recipe", name, RECIPES.map(|(name, _)| name)))
+    Err(ConfigError::unknown_name(
+        "recipe",
+        name,
+        RECIPES.map(|(name, _)| name),
+    ))
 }
 
 #[cfg(test)]
@@ -39,7 +49,17 @@ mod tests {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes");
         let files = std::fs::read_dir(directory).unwrap().flatten().count();
         assert_eq!(files, RECIPES.len(), "recipes/ and RECIPES differ");
-        assert!(recipe("mnist-lenet").unwrap_err().to_string().contains("did you mean `mnist-lenet5`?"));
-        assert!(recipe("no/such.toml").unwrap_err().to_string().contains("cannot read the recipe no/such.toml"));
+        assert!(
+            recipe("mnist-lenet")
+                .unwrap_err()
+                .to_string()
+                .contains("did you mean `mnist-lenet5`?")
+        );
+        assert!(
+            recipe("no/such.toml")
+                .unwrap_err()
+                .to_string()
+                .contains("cannot read the recipe no/such.toml")
+        );
     }
 }

@@ -14,7 +14,10 @@ use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Recipe, Schedule};
 use firebrick_datasets::Loader;
 use firebrick_optim::{Plan, plan};
-use firebrick_train::{Checkpoint, Ended, Evaluation, Hook, Identity, Monitor, OnNonFinite, Outcome, RunDir, TrainConfig, Training, evaluate, fit};
+use firebrick_train::{
+    Checkpoint, Ended, Evaluation, Hook, Identity, Monitor, OnNonFinite, Outcome, RunDir,
+    TrainConfig, Training, evaluate, fit,
+};
 use firebrick_zoo::Model;
 use serde::Serialize;
 
@@ -131,7 +134,15 @@ pub struct BestEpoch {
 /// # Errors
 /// [`Error`]; what was finished of the run stays and can be resumed.
 pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
-    let Job { mut recipe, start, out, cache, hooks, interrupted, mut notice } = job;
+    let Job {
+        mut recipe,
+        start,
+        out,
+        cache,
+        hooks,
+        interrupted,
+        mut notice,
+    } = job;
     let notice = &mut *notice;
     let device = firebrick_core::device(&recipe.device)?.autodiff();
     recipe.model = firebrick_zoo::canonical(&recipe.model)?;
@@ -139,46 +150,82 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
     config.check()?;
     let loss = loss(&recipe)?;
     let prepared = Prepared::open(&recipe, &cache)?;
+    loss.check_classes(prepared.splits.train.classes().len())?;
     let mut train_loader = prepared.train_loader(&recipe)?;
-    let mut valid_loader = prepared.splits.valid.clone().map(|valid| prepared.evaluation_loader(&recipe, valid)).transpose()?;
+    let mut valid_loader = prepared
+        .splits
+        .valid
+        .clone()
+        .map(|valid| prepared.evaluation_loader(&recipe, valid))
+        .transpose()?;
     let parent = match &start {
         Start::Branch { parent } => Some(branch_point(parent, &mut recipe, &device, notice)?),
         _ => None,
     };
-    let Plan { update, schedule, optimizer, schedule_spec, .. } = plan(&recipe.optimizer, &recipe.schedule, recipe.lr, run_length(&recipe, &train_loader))?;
+    let Plan {
+        update,
+        schedule,
+        optimizer,
+        schedule_spec,
+        ..
+    } = plan(
+        &recipe.optimizer,
+        &recipe.schedule,
+        recipe.lr,
+        run_length(&recipe, &train_loader),
+    )?;
     recipe.optimizer = optimizer;
     recipe.schedule = schedule_spec;
     recipe.lr = None;
     recipe.loss = loss.spec();
-    recipe.normalize = firebrick_zoo::Normalization { mean: prepared.preprocessing.mean.clone(), std: prepared.preprocessing.std.clone() }.to_string();
-    recipe.image_size = recipe.image_size.or((prepared.splits.size.is_none()).then_some(prepared.preprocessing.height));
+    recipe.normalize = firebrick_zoo::Normalization {
+        mean: prepared.preprocessing.mean.clone(),
+        std: prepared.preprocessing.std.clone(),
+    }
+    .to_string();
+    recipe.image_size = recipe
+        .image_size
+        .or((prepared.splits.size.is_none()).then_some(prepared.preprocessing.height));
 
     let run = match start {
         Start::Resume => RunDir::open(&out)?,
         _ => RunDir::create(&out)?,
     };
-    let identity = Identity { model: recipe.model.to_string(), data: train_loader.fingerprint(), recipe: recipe.identity().to_toml()? };
+    let identity = Identity {
+        model: recipe.model.to_string(),
+        data: train_loader.fingerprint(),
+        recipe: recipe.identity().to_toml()?,
+    };
     let resume = match &start {
         Start::Fresh => None,
         Start::Branch { .. } => parent,
         Start::Resume => newest(run.path(), Some(&identity), &device, notice)?,
     };
-    let resumed_from = resume.as_ref().map(|checkpoint| format!("step {}", checkpoint.progress.step));
+    let resumed_from = resume
+        .as_ref()
+        .map(|checkpoint| format!("step {}", checkpoint.progress.step));
     if start != Start::Resume {
         run.write("recipe.toml", recipe.to_toml()?.as_bytes())?;
     }
-    run.event(&serde_json::json!({ "event": "start", "from": resumed_from, "device": recipe.device }))?;
+    run.event(
+        &serde_json::json!({ "event": "start", "from": resumed_from, "device": recipe.device }),
+    )?;
 
     let model = initial_model(&recipe, &prepared, &device)?;
     let parameters = firebrick_zoo::parameters(&model);
-    let schedule: Box<dyn Schedule> = Box::new(Delayed { schedule, start: recipe.schedule_start });
+    let schedule: Box<dyn Schedule> = Box::new(Delayed {
+        schedule,
+        start: recipe.schedule_start,
+    });
     let training = Training {
         model,
         update,
         schedule,
         loss: &*loss,
         train: &mut train_loader,
-        valid: valid_loader.as_mut().map(|valid| valid as &mut dyn BatchSource),
+        valid: valid_loader
+            .as_mut()
+            .map(|valid| valid as &mut dyn BatchSource),
         hooks,
         run: Some(&run),
         identity,
@@ -187,18 +234,36 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
     };
     let outcome = fit(training, &config)?;
     tell_skipped(&run, &prepared, &train_loader, notice)?;
-    let finish = Finish { recipe: &recipe, prepared: &prepared, run: &run, loss: &*loss, monitor: config.monitor, parameters };
+    let finish = Finish {
+        recipe: &recipe,
+        prepared: &prepared,
+        run: &run,
+        loss: &*loss,
+        monitor: config.monitor,
+        parameters,
+    };
     finish.report(outcome, resumed_from, &device.inner())
 }
 
 /// Says which images were left out: the first few at once, all of them in `skipped.txt`.
-fn tell_skipped(run: &RunDir, prepared: &Prepared, train: &Loader, notice: &mut dyn FnMut(&str)) -> Result<(), Error> {
+fn tell_skipped(
+    run: &RunDir,
+    prepared: &Prepared,
+    train: &Loader,
+    notice: &mut dyn FnMut(&str),
+) -> Result<(), Error> {
     const SHOWN: usize = 10;
     let mut skipped = prepared.splits.skipped.clone();
     skipped.extend(train.skipped());
-    skipped.iter().take(SHOWN).for_each(|skipped| notice(&format!("left out: {skipped}")));
+    skipped
+        .iter()
+        .take(SHOWN)
+        .for_each(|skipped| notice(&format!("left out: {skipped}")));
     if skipped.len() > SHOWN {
-        notice(&format!("{} more images were left out; skipped.txt in the run directory lists all", skipped.len() - SHOWN));
+        notice(&format!(
+            "{} more images were left out; skipped.txt in the run directory lists all",
+            skipped.len() - SHOWN
+        ));
     }
     if !skipped.is_empty() {
         run.write("skipped.txt", (skipped.join("\n") + "\n").as_bytes())?;
@@ -209,12 +274,26 @@ fn tell_skipped(run: &RunDir, prepared: &Prepared, train: &Loader, notice: &mut 
 /// The length of the part of the run that the schedule covers.
 fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
     let updates_per_epoch = (train.batches() as u64).div_ceil(recipe.accumulate.max(1));
-    let updates = recipe.epochs.saturating_mul(updates_per_epoch).saturating_sub(recipe.schedule_start);
-    RunLength { updates, updates_per_epoch }
+    let updates = recipe
+        .epochs
+        .saturating_mul(updates_per_epoch)
+        .saturating_sub(recipe.schedule_start);
+    RunLength {
+        updates,
+        updates_per_epoch,
+    }
 }
 
-fn newest(run: &Path, identity: Option<&Identity>, device: &Device, notice: &mut dyn FnMut(&str)) -> Result<Option<Checkpoint>, Error> {
-    let Some((checkpoint, refused)) = Checkpoint::newest(run, identity, &device.clone().inner())? else { return Ok(None) };
+fn newest(
+    run: &Path,
+    identity: Option<&Identity>,
+    device: &Device,
+    notice: &mut dyn FnMut(&str),
+) -> Result<Option<Checkpoint>, Error> {
+    let Some((checkpoint, refused)) = Checkpoint::newest(run, identity, &device.clone().inner())?
+    else {
+        return Ok(None);
+    };
     for error in refused {
         notice(&format!("{error}; going on from the one before"));
     }
@@ -222,9 +301,18 @@ fn newest(run: &Path, identity: Option<&Identity>, device: &Device, notice: &mut
 }
 
 /// The parent's newest checkpoint, made the first one of a run of its own.
-fn branch_point(parent: &Path, recipe: &mut Recipe, device: &Device, notice: &mut dyn FnMut(&str)) -> Result<Checkpoint, Error> {
+fn branch_point(
+    parent: &Path,
+    recipe: &mut Recipe,
+    device: &Device,
+    notice: &mut dyn FnMut(&str),
+) -> Result<Checkpoint, Error> {
     let Some(mut checkpoint) = newest(parent, None, device, notice)? else {
-        return Err(ConfigError::Conflict(format!("{}: there is no checkpoint to branch from", parent.display())).into());
+        return Err(ConfigError::Conflict(format!(
+            "{}: there is no checkpoint to branch from",
+            parent.display()
+        ))
+        .into());
     };
     let step = checkpoint.progress.step;
     recipe.schedule_start = step;
@@ -279,8 +367,14 @@ fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
     }
     match spec.name.as_str() {
         "stop" if *spec == Spec::new("stop") => Ok(OnNonFinite::Stop),
-        "skip" => Ok(OnNonFinite::Skip { limit: spec.resolve::<Skip>()?.limit }),
-        other => Err(ConfigError::unknown_name("on_non_finite", other, ["stop", "skip"])),
+        "skip" => Ok(OnNonFinite::Skip {
+            limit: spec.resolve::<Skip>()?.limit,
+        }),
+        other => Err(ConfigError::unknown_name(
+            "on_non_finite",
+            other,
+            ["stop", "skip"],
+        )),
     }
 }
 
@@ -296,8 +390,18 @@ struct Finish<'a> {
 
 impl Finish<'_> {
     /// Saves the model, evaluates it on the test split once, writes the report.
-    fn report(&self, outcome: Outcome<Model>, resumed_from: Option<String>, device: &Device) -> Result<TrainReport, Error> {
-        let Outcome { best: weights, progress, ended, .. } = outcome;
+    fn report(
+        &self,
+        outcome: Outcome<Model>,
+        resumed_from: Option<String>,
+        device: &Device,
+    ) -> Result<TrainReport, Error> {
+        let Outcome {
+            best: weights,
+            progress,
+            ended,
+            ..
+        } = outcome;
         let file = ModelFile {
             model: self.recipe.model.clone(),
             classes: self.prepared.splits.train.classes().to_vec(),
@@ -311,14 +415,26 @@ impl Finish<'_> {
             let model = file.build(device)?;
             let splits = &self.prepared.splits;
             if let Some(dataset) = splits.test.clone().or_else(|| splits.valid.clone()) {
-                let mut loader = self.prepared.evaluation_loader(self.recipe, dataset.clone())?;
+                let mut loader = self
+                    .prepared
+                    .evaluation_loader(self.recipe, dataset.clone())?;
                 let evaluation = evaluate(&model, &mut loader, self.loss, &mut |_| {})?;
                 test = splits.test.is_some().then_some(evaluation.scores);
                 pictured = Some((evaluation, dataset));
             }
         }
-        let best_row = progress.best.and_then(|best| progress.rows.iter().rev().find(|row| row.epoch == best.epoch));
-        let images: f64 = progress.rows.iter().map(|row| row.seconds * row.images_per_second).sum();
+        let best_row = progress.best.and_then(|best| {
+            progress
+                .rows
+                .iter()
+                .rev()
+                .find(|row| row.epoch == best.epoch)
+        });
+        let images: f64 = progress
+            .rows
+            .iter()
+            .map(|row| row.seconds * row.images_per_second)
+            .sum();
         let report = TrainReport {
             run_dir: self.run.path().display().to_string(),
             device: self.recipe.device.clone(),
@@ -327,23 +443,51 @@ impl Finish<'_> {
             epochs: progress.rows.len(),
             steps: progress.step,
             seconds: progress.seconds,
-            images_per_second: if progress.seconds > 0.0 { images / progress.seconds } else { 0.0 },
-            train: progress.rows.last().map(|row| TrainScores { loss: row.train_loss, top1: row.train_top1 }),
+            images_per_second: if progress.seconds > 0.0 {
+                images / progress.seconds
+            } else {
+                0.0
+            },
+            train: progress.rows.last().map(|row| TrainScores {
+                loss: row.train_loss,
+                top1: row.train_top1,
+            }),
             valid: best_row.and_then(|row: &EpochRow| row.valid),
             test,
-            best: progress.best.map(|best| BestEpoch { epoch: best.epoch, step: best.step, metric: self.monitor.name(), value: best.value }),
+            best: progress.best.map(|best| BestEpoch {
+                epoch: best.epoch,
+                step: best.step,
+                metric: self.monitor.name(),
+                value: best.value,
+            }),
             seed: self.recipe.seed,
             resumed_from,
             ended: ended_name(ended),
         };
         let (confusion, mistakes) = match pictured {
-            Some((Evaluation { confusion, mistakes, .. }, dataset)) => (confusion, mistakes::with_pictures(mistakes, &*dataset)),
+            Some((
+                Evaluation {
+                    confusion,
+                    mistakes,
+                    ..
+                },
+                dataset,
+            )) => (confusion, mistakes::with_pictures(mistakes, &*dataset)),
             None => (Vec::new(), Vec::new()),
         };
         let record = RunRecord {
-            name: self.run.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: self
+                .run
+                .path()
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             recipe: self.recipe.to_toml()?,
-            reproduce: format!("firebrick train --recipe {}", self.run.path().join("recipe.toml").display()),
+            reproduce: format!(
+                "firebrick train --recipe {}",
+                self.run.path().join("recipe.toml").display()
+            ),
             device: self.recipe.device.clone(),
             model: report.model.clone(),
             parameters: self.parameters,
@@ -358,10 +502,16 @@ impl Finish<'_> {
             activations: progress.activations,
             lineage: self.recipe.branched_from.clone(),
         };
-        let json = serde_json::to_vec(&record).map_err(|error| ConfigError::Conflict(format!("run.json: {error}")))?;
+        let json = serde_json::to_vec(&record)
+            .map_err(|error| ConfigError::Conflict(format!("run.json: {error}")))?;
         self.run.write("run.json", &json)?;
-        self.run.write("report.html", firebrick_report::page(std::slice::from_ref(&record)).as_bytes())?;
-        self.run.event(&serde_json::json!({ "event": "end", "ended": report.ended, "step": report.steps }))?;
+        self.run.write(
+            "report.html",
+            firebrick_report::page(std::slice::from_ref(&record)).as_bytes(),
+        )?;
+        self.run.event(
+            &serde_json::json!({ "event": "end", "ended": report.ended, "step": report.steps }),
+        )?;
         Ok(report)
     }
 }

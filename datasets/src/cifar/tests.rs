@@ -44,7 +44,10 @@ fn planes_become_interleaved_pixels_in_the_official_order() {
     assert_eq!(Cifar::Ten.locate(&[folder.path().into()]), None);
     write_ten(&inner);
     let location = Cifar::Ten.locate(&[folder.path().into()]).unwrap();
-    assert_eq!(Cifar::Ten.locate(&[inner.clone()]), Some(location.clone()));
+    assert_eq!(
+        Cifar::Ten.locate(std::slice::from_ref(&inner)),
+        Some(location.clone())
+    );
     let (train, test) = Cifar::Ten.read(&location).unwrap();
     assert_eq!([train.len(), test.len()], [10, 2]);
     let labels: Vec<_> = (0..10).map(|index| train.label(index)).collect();

@@ -27,7 +27,7 @@ fn a_header_that_lies_is_found_out() {
     let path = folder.path().join("train-images-idx3-ubyte");
     let whole = idx(&[2, 2, 3], &[0; 12]);
     let truncated_gz = |kept: usize| {
-        let noise: Vec<u8> = (0..4000u32).map(|i| (i * i * 31 >> 5) as u8).collect();
+        let noise: Vec<u8> = (0..4000u32).map(|i| ((i * i * 31) >> 5) as u8).collect();
         let mut bytes = gzip(&idx(&[1, 40, 100], &noise));
         bytes.truncate(bytes.len() - kept);
         bytes

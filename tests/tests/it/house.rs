@@ -12,7 +12,11 @@ fn metadata(arguments: &[&str]) -> Value {
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -53,19 +57,50 @@ const NOT_FOR_LIBRARIES: [&str; 4] = ["anyhow", "clap", "ctrlc", "indicatif"];
 #[test]
 fn arrows_between_crates_point_down() {
     let metadata = metadata(&["--no-deps"]);
-    let packages: BTreeMap<&str, &Value> = metadata["packages"].as_array().unwrap().iter().map(|package| (text(package, "name"), package)).collect();
+    let packages: BTreeMap<&str, &Value> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| (text(package, "name"), package))
+        .collect();
     let expected: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(packages.keys().copied().collect::<BTreeSet<_>>(), expected, "the list of crates");
+    assert_eq!(
+        packages.keys().copied().collect::<BTreeSet<_>>(),
+        expected,
+        "the list of crates"
+    );
     for (name, allowed) in ARROWS {
-        let normal = packages[name]["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"].is_null());
+        let normal = packages[name]["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|dependency| dependency["kind"].is_null());
         let names: Vec<&str> = normal.map(|dependency| text(dependency, "name")).collect();
-        for dependency in names.iter().filter(|dependency| dependency.starts_with("firebrick")) {
-            assert!(allowed.contains(dependency), "{name} must not depend on {dependency}");
+        for dependency in names
+            .iter()
+            .filter(|dependency| dependency.starts_with("firebrick"))
+        {
+            assert!(
+                allowed.contains(dependency),
+                "{name} must not depend on {dependency}"
+            );
         }
-        let library = packages[name]["targets"].as_array().unwrap().iter().any(|target| target["kind"][0] == "lib") && !name.ends_with("-examples") && !name.ends_with("-tests");
+        let library = packages[name]["targets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|target| target["kind"][0] == "lib")
+            && !name.ends_with("-examples")
+            && !name.ends_with("-tests");
         if library {
-            let bad: Vec<_> = names.iter().filter(|dependency| NOT_FOR_LIBRARIES.contains(dependency)).collect();
-            assert!(bad.is_empty(), "the library {name} must not depend on {bad:?}");
+            let bad: Vec<_> = names
+                .iter()
+                .filter(|dependency| NOT_FOR_LIBRARIES.contains(dependency))
+                .collect();
+            assert!(
+                bad.is_empty(),
+                "the library {name} must not depend on {bad:?}"
+            );
         }
     }
 }
@@ -73,43 +108,78 @@ fn arrows_between_crates_point_down() {
 #[test]
 fn only_core_names_a_backend() {
     for name in ["optim", "regularize", "train", "zoo", "report"] {
-        let manifest = std::fs::read_to_string(format!("{}/../crates/firebrick-{name}/Cargo.toml", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        let normal = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        let manifest = std::fs::read_to_string(format!(
+            "{}/../crates/firebrick-{name}/Cargo.toml",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap();
+        let normal = manifest
+            .split("[dev-dependencies]")
+            .next()
+            .unwrap_or_default();
         for backend in ["flex", "ndarray", "wgpu", "cuda"] {
-            assert!(!normal.contains(&format!("\"{backend}\"")), "firebrick-{name} names the backend {backend}");
+            assert!(
+                !normal.contains(&format!("\"{backend}\"")),
+                "firebrick-{name} names the backend {backend}"
+            );
         }
     }
 }
 
 /// The licences of `deny.toml`.
 fn allowed_licences() -> BTreeSet<String> {
-    let deny = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deny.toml")).unwrap();
-    let list = deny.split("allow = [").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
-    list.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\",")).map(ToString::to_string).collect()
+    let deny =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deny.toml")).unwrap();
+    let list = deny
+        .split("allow = [")
+        .nth(1)
+        .and_then(|rest| rest.split(']').next())
+        .unwrap();
+    list.lines()
+        .filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","))
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Whether an SPDX expression can be satisfied with the allowed licences.
 fn satisfied(expression: &str, allowed: &BTreeSet<String>) -> bool {
     let plain = expression.replace('/', " OR ").replace(['(', ')'], " ");
     // No dependency nests OR below AND in a way that this reads wrongly: every AND part must hold.
-    plain.split(" AND ").all(|part| part.split(" OR ").any(|licence| allowed.contains(licence.trim())))
+    plain.split(" AND ").all(|part| {
+        part.split(" OR ")
+            .any(|licence| allowed.contains(licence.trim()))
+    })
 }
 
 #[test]
 fn licences_and_sources_of_dependencies() {
     let allowed = allowed_licences();
     assert!(allowed.contains("MIT") && !satisfied("GPL-3.0-only", &allowed));
-    assert!(satisfied("(MIT OR Apache-2.0) AND Unicode-3.0", &allowed) && !satisfied("MIT AND GPL-3.0-only", &allowed));
+    assert!(
+        satisfied("(MIT OR Apache-2.0) AND Unicode-3.0", &allowed)
+            && !satisfied("MIT AND GPL-3.0-only", &allowed)
+    );
     let metadata = metadata(&[]);
     for package in metadata["packages"].as_array().unwrap() {
         let name = text(package, "name");
         if package["source"].is_null() {
-            assert_eq!(text(package, "license"), "MIT OR Apache-2.0", "{name} is ours");
+            assert_eq!(
+                text(package, "license"),
+                "MIT OR Apache-2.0",
+                "{name} is ours"
+            );
             continue;
         }
         let source = text(package, "source");
-        assert!(source.starts_with("registry+"), "{name} comes from {source}");
+        assert!(
+            source.starts_with("registry+"),
+            "{name} comes from {source}"
+        );
         let licence = text(package, "license");
-        assert!(satisfied(licence, &allowed), "{name} {}: the licence `{licence}` is not in deny.toml", text(package, "version"));
+        assert!(
+            satisfied(licence, &allowed),
+            "{name} {}: the licence `{licence}` is not in deny.toml",
+            text(package, "version")
+        );
     }
 }

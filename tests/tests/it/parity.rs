@@ -14,20 +14,74 @@ fn train(name: &str) -> Option<(Vec<f64>, Vec<f64>)> {
             return None;
         }
     };
-    let splits = firebrick::datasets::open("glyphs(train=640, test=10)", &OpenOptions { valid_fraction: 0.0, ..OpenOptions::default() }).unwrap();
-    let preprocessing = Preprocessing { channels: splits.channels, height: 32, width: 32, fit: Fit::Crop, mean: vec![0.5], std: vec![0.25] };
-    let mut source = Loader::new(splits.train.clone(), preprocessing, Arc::default(), Vec::new(), LoaderConfig { batch_size: 32, ..LoaderConfig::default() }).unwrap();
-    let input = Input { channels: splits.channels, height: 32, width: 32, classes: splits.train.classes().len() };
+    let splits = firebrick::datasets::open(
+        "glyphs(train=640, test=10)",
+        &OpenOptions {
+            valid_fraction: 0.0,
+            ..OpenOptions::default()
+        },
+    )
+    .unwrap();
+    let preprocessing = Preprocessing {
+        channels: splits.channels,
+        height: 32,
+        width: 32,
+        fit: Fit::Crop,
+        mean: vec![0.5],
+        std: vec![0.25],
+    };
+    let mut source = Loader::new(
+        splits.train.clone(),
+        preprocessing,
+        Arc::default(),
+        Vec::new(),
+        LoaderConfig {
+            batch_size: 32,
+            ..LoaderConfig::default()
+        },
+    )
+    .unwrap();
+    let input = Input {
+        channels: splits.channels,
+        height: 32,
+        width: 32,
+        classes: splits.train.classes().len(),
+    };
     let model = firebrick::zoo::build(&Spec::new("small_cnn"), &input, 1, &device).unwrap();
-    let config = TrainConfig { epochs: 1, ..TrainConfig::default() };
-    let plan = plan(&"sgd(lr=0.01)".parse().unwrap(), &Spec::new("constant"), None, RunLength::new(1, 640, 32, 1)).unwrap();
+    let config = TrainConfig {
+        epochs: 1,
+        ..TrainConfig::default()
+    };
+    let plan = plan(
+        &"sgd(lr=0.01)".parse().unwrap(),
+        &Spec::new("constant"),
+        None,
+        RunLength::new(1, 640, 32, 1),
+    )
+    .unwrap();
     let loss = CrossEntropy::default();
     let training = Training::new(model, plan.update, plan.schedule, &loss, &mut source);
     let outcome = fit(training, &config).unwrap();
-    let losses: Vec<f64> = outcome.progress.curve.points.iter().map(|(.., loss)| *loss).collect();
+    let losses: Vec<f64> = outcome
+        .progress
+        .curve
+        .points
+        .iter()
+        .map(|(.., loss)| *loss)
+        .collect();
     assert_eq!(losses.len(), 20);
     let (_, parameters) = Parameters::take(outcome.model);
-    let values = parameters.0.into_iter().flat_map(|parameter| parameter.value.into_data().iter::<f64>().collect::<Vec<_>>()).collect();
+    let values = parameters
+        .0
+        .into_iter()
+        .flat_map(|parameter| {
+            parameter
+                .value
+                .into_data()
+                .iter::<f64>()
+                .collect::<Vec<_>>()
+        })
+        .collect();
     Some((losses, values))
 }
 
@@ -40,12 +94,22 @@ fn flex_ndarray_and_wgpu_agree() {
     let (losses, parameters) = train("flex").unwrap();
     assert!(losses[19] < losses[0], "it learns: {losses:?}");
     for name in ["ndarray", "wgpu"] {
-        let Some((other_losses, other)) = train(name) else { continue };
+        let Some((other_losses, other)) = train(name) else {
+            continue;
+        };
         let first = (losses[0] - other_losses[0]).abs() / losses[0].abs();
-        assert!(first <= 1e-4, "{name}: first loss {} against {}", other_losses[0], losses[0]);
-        let moved = norm(parameters.iter().zip(&other).map(|(a, b)| a - b)) / norm(parameters.iter().copied());
+        assert!(
+            first <= 1e-4,
+            "{name}: first loss {} against {}",
+            other_losses[0],
+            losses[0]
+        );
+        let moved = norm(parameters.iter().zip(&other).map(|(a, b)| a - b))
+            / norm(parameters.iter().copied());
         assert!(moved <= 1e-3, "{name}: parameters differ by {moved:e}");
-        println!("{name}: first loss {first:.1e} relative, parameters {moved:.1e} after 20 updates");
+        println!(
+            "{name}: first loss {first:.1e} relative, parameters {moved:.1e} after 20 updates"
+        );
     }
 }
 
@@ -66,12 +130,34 @@ fn crosses(from: &str, to: &str) {
         ..Recipe::default()
     };
     let whole = firebrick::train(Job::new(recipe.clone(), temp.path().join("whole"))).unwrap();
-    firebrick::train(Job::new(Recipe { device: from.into(), max_updates: Some(6), ..recipe }, &out)).unwrap();
-    let rest = Recipe { device: to.into(), max_updates: None, ..Recipe::read(&out.join("recipe.toml")).unwrap() };
-    let report = firebrick::train(Job { start: Start::Resume, ..Job::new(rest, &out) }).unwrap();
-    assert_eq!((report.steps, report.resumed_from.as_deref()), (whole.steps, Some("step 6")));
+    firebrick::train(Job::new(
+        Recipe {
+            device: from.into(),
+            max_updates: Some(6),
+            ..recipe
+        },
+        &out,
+    ))
+    .unwrap();
+    let rest = Recipe {
+        device: to.into(),
+        max_updates: None,
+        ..Recipe::read(&out.join("recipe.toml")).unwrap()
+    };
+    let report = firebrick::train(Job {
+        start: Start::Resume,
+        ..Job::new(rest, &out)
+    })
+    .unwrap();
+    assert_eq!(
+        (report.steps, report.resumed_from.as_deref()),
+        (whole.steps, Some("step 6"))
+    );
     let (a, b) = (report.train.unwrap().loss, whole.train.unwrap().loss);
-    assert!((a - b).abs() < 1e-3 * b, "{from} to {to}: loss {a}, on flex alone {b}");
+    assert!(
+        (a - b).abs() < 1e-3 * b,
+        "{from} to {to}: loss {a}, on flex alone {b}"
+    );
 }
 
 #[test]

@@ -30,7 +30,11 @@ fn mnist_learns_quickly() {
     let report = firebrick::train(Job::new(recipe, temp.path().join("run"))).unwrap();
     let test = report.test.unwrap();
     assert_eq!(test.count, 10_000);
-    assert!(test.top1 > 0.93, "LeNet-5 on 3000 digits, 2 epochs: {}", test.top1);
+    assert!(
+        test.top1 > 0.93,
+        "LeNet-5 on 3000 digits, 2 epochs: {}",
+        test.top1
+    );
 }
 
 #[test]

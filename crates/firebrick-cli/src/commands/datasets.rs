@@ -65,8 +65,14 @@ fn list_all(json: bool) -> Result<(), Failure> {
         let rows: Vec<_> = list().iter().map(|entry| json!({ "name": entry.name, "signature": entry.signature(), "summary": entry.summary })).collect();
         return output::json(&rows);
     }
-    let mut rows: Vec<_> = list().iter().map(|entry| vec![entry.signature(), entry.summary.to_string()]).collect();
-    rows.push(vec!["folder:PATH".into(), "images in PATH/class/ or PATH/split/class/".into()]);
+    let mut rows: Vec<_> = list()
+        .iter()
+        .map(|entry| vec![entry.signature(), entry.summary.to_string()])
+        .collect();
+    rows.push(vec![
+        "folder:PATH".into(),
+        "images in PATH/class/ or PATH/split/class/".into(),
+    ]);
     output::table(&rows);
     Ok(())
 }
@@ -75,15 +81,32 @@ fn describe(name: &str) -> Result<(), Failure> {
     let entry = info(name)?;
     let card = &entry.build;
     let classes = (card.classes)();
-    let shown = classes.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = classes
+        .iter()
+        .take(20)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     let more = if classes.len() > 20 { ", …" } else { "" };
     output::say(&format!("{}: {}", entry.signature(), entry.summary));
-    output::say(&format!("images: {} train, {} test, {}×{}×{}", grouped(card.train as u64), grouped(card.test as u64), card.channels, card.size[0], card.size[1]));
+    output::say(&format!(
+        "images: {} train, {} test, {}×{}×{}",
+        grouped(card.train as u64),
+        grouped(card.test as u64),
+        card.channels,
+        card.size[0],
+        card.size[1]
+    ));
     output::say(&format!("classes: {} ({shown}{more})", classes.len()));
     output::say(&format!("licence: {}", card.licence));
     output::say(&format!("home: {}", card.homepage));
     for file in card.files {
-        output::say(&format!("file: {} ({} bytes)\n  sha256 {}", file.url(), grouped(file.bytes), file.sha256));
+        output::say(&format!(
+            "file: {} ({} bytes)\n  sha256 {}",
+            file.url(),
+            grouped(file.bytes),
+            file.sha256
+        ));
     }
     Ok(())
 }
@@ -112,10 +135,18 @@ fn verify_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
     if checks.is_empty() {
         output::say(&format!("{name} has no files to verify"));
     }
-    let bad = checks.iter().filter(|check| check.state != FileState::Good).count();
-    checks.iter().for_each(|check| output::say(&format!("{}: {}", check.path.display(), check.state)));
+    let bad = checks
+        .iter()
+        .filter(|check| check.state != FileState::Good)
+        .count();
+    checks
+        .iter()
+        .for_each(|check| output::say(&format!("{}: {}", check.path.display(), check.state)));
     if bad > 0 {
-        return Err(Failure::Work(format!("{bad} of {} files of {name} are not what was published; get them with: firebrick datasets fetch {name}", checks.len())));
+        return Err(Failure::Work(format!(
+            "{bad} of {} files of {name} are not what was published; get them with: firebrick datasets fetch {name}",
+            checks.len()
+        )));
     }
     Ok(())
 }

@@ -70,18 +70,33 @@ pub(crate) struct PlainWeights {
 impl PlainWeights {
     /// The model file that these would be; its classes are numbers.
     pub(crate) fn model_file(&self) -> Result<Option<ModelFile>, Failure> {
-        let (Some(model), Some(path)) = (&self.model, &self.weights) else { return Ok(None) };
+        let (Some(model), Some(path)) = (&self.model, &self.weights) else {
+            return Ok(None);
+        };
         let input = zoo::default_input(model)?;
         let Some(normalize) = &self.normalize else {
             let text = "plain weights do not say how their images were normalized; give --normalize imagenet, cifar10, mnist, none or 'mean=…; std=…'";
             return Err(Failure::Usage(text.into()));
         };
-        let Normalization { mean, std } = normalize.parse::<Normalization>()?.for_channels(input.channels)?;
+        let Normalization { mean, std } = normalize
+            .parse::<Normalization>()?
+            .for_channels(input.channels)?;
         let classes = self.classes.unwrap_or(input.classes);
-        let preprocessing =
-            Preprocessing { channels: input.channels, height: input.height, width: input.width, fit: firebrick::core::data::Fit::Crop, mean, std };
+        let preprocessing = Preprocessing {
+            channels: input.channels,
+            height: input.height,
+            width: input.width,
+            fit: firebrick::core::data::Fit::Crop,
+            mean,
+            std,
+        };
         let weights = StateDict::read(path)?;
-        Ok(Some(ModelFile { model: model.clone(), classes: (0..classes).map(|class| class.to_string()).collect(), preprocessing, weights }))
+        Ok(Some(ModelFile {
+            model: model.clone(),
+            classes: (0..classes).map(|class| class.to_string()).collect(),
+            preprocessing,
+            weights,
+        }))
     }
 }
 
@@ -90,7 +105,9 @@ pub(crate) fn model_file(run: Option<&Path>, plain: &PlainWeights) -> Result<Mod
     match (run, plain.model_file()?) {
         (Some(run), None) => Ok(ModelFile::read(run)?),
         (None, Some(file)) => Ok(file),
-        _ => Err(Failure::Usage("give a run directory or a model file, or --model NAME --weights FILE".into())),
+        _ => Err(Failure::Usage(
+            "give a run directory or a model file, or --model NAME --weights FILE".into(),
+        )),
     }
 }
 
@@ -100,7 +117,14 @@ impl Eval {
         let file = model_file(self.run.as_deref(), &self.plain)?;
         let recipe = self.recipe(&file)?;
         let clock = Instant::now();
-        let evaluation = eval::evaluate(&file, &recipe, &self.split, &super::data_cache(), &device, &mut progress::images(self.quiet || self.json))?;
+        let evaluation = eval::evaluate(
+            &file,
+            &recipe,
+            &self.split,
+            &super::data_cache(),
+            &device,
+            &mut progress::images(self.quiet || self.json),
+        )?;
         let seconds = clock.elapsed().as_secs_f64();
         let scores = evaluation.scores;
         if self.json {
@@ -118,24 +142,45 @@ impl Eval {
             scores.count,
             percent(scores.top5)
         ));
-        output::say(&format!("loss {:.4}, nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s", scores.loss, scores.nll, scores.ece, scores.brier));
+        output::say(&format!(
+            "loss {:.4}, nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s",
+            scores.loss, scores.nll, scores.ece, scores.brier
+        ));
         Ok(())
     }
 
     /// The run's recipe, so that its splits are the same; flags win.
     fn recipe(&self, file: &ModelFile) -> Result<Recipe, Failure> {
-        let of_run = self.run.as_ref().map(|run| if run.is_dir() { run.clone() } else { run.parent().unwrap_or(Path::new("")).into() }).map(|run| run.join("recipe.toml"));
+        let of_run = self
+            .run
+            .as_ref()
+            .map(|run| {
+                if run.is_dir() {
+                    run.clone()
+                } else {
+                    run.parent().unwrap_or(Path::new("")).into()
+                }
+            })
+            .map(|run| run.join("recipe.toml"));
         let found = of_run.filter(|path| path.is_file());
-        let mut recipe = found.as_deref().map_or_else(|| Ok(Recipe::default()), Recipe::read)?;
+        let mut recipe = found
+            .as_deref()
+            .map_or_else(|| Ok(Recipe::default()), Recipe::read)?;
         if found.is_none() && self.dataset.is_none() {
-            return Err(Failure::Usage("which data set? give --dataset NAME or --dataset folder:PATH".into()));
+            return Err(Failure::Usage(
+                "which data set? give --dataset NAME or --dataset folder:PATH".into(),
+            ));
         }
         recipe.model = file.model.clone();
         recipe.dataset = self.dataset.clone().unwrap_or(recipe.dataset);
         recipe.data_dir = self.data_dir.clone().or(recipe.data_dir);
         recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
         recipe.on_bad_image = self.on_bad_image.clone().unwrap_or(recipe.on_bad_image);
-        recipe.limit_train = if self.dataset.is_some() { None } else { recipe.limit_train };
+        recipe.limit_train = if self.dataset.is_some() {
+            None
+        } else {
+            recipe.limit_train
+        };
         Ok(recipe)
     }
 }

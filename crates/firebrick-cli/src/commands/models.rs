@@ -41,14 +41,22 @@ enum Action {
 
 fn shape(text: &str) -> Result<[usize; 3], String> {
     let sides: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
-    sides.ok().and_then(|sides| sides.try_into().ok()).ok_or_else(|| format!("`{text}` is no shape such as 3x32x32"))
+    sides
+        .ok()
+        .and_then(|sides| sides.try_into().ok())
+        .ok_or_else(|| format!("`{text}` is no shape such as 3x32x32"))
 }
 
 impl Models {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match &self.action {
             Action::List { json } => list(*json),
-            Action::Describe { model, input, classes, json } => describe(model, *input, *classes, *json),
+            Action::Describe {
+                model,
+                input,
+                classes,
+                json,
+            } => describe(model, *input, *classes, *json),
         }
     }
 }
@@ -59,16 +67,33 @@ fn list(json: bool) -> Result<(), Failure> {
         let rows: Vec<_> = entries.iter().map(|entry| json!({ "name": entry.name, "signature": entry.signature(), "summary": entry.summary })).collect();
         return output::json(&rows);
     }
-    output::table(&entries.iter().map(|entry| vec![entry.name.into(), entry.summary.into()]).collect::<Vec<_>>());
+    output::table(
+        &entries
+            .iter()
+            .map(|entry| vec![entry.name.into(), entry.summary.into()])
+            .collect::<Vec<_>>(),
+    );
     output::say("\nOptions:");
-    entries.iter().for_each(|entry| output::say(&format!("  {}", entry.signature())));
+    entries
+        .iter()
+        .for_each(|entry| output::say(&format!("  {}", entry.signature())));
     Ok(())
 }
 
-fn describe(spec: &Spec, shape: Option<[usize; 3]>, classes: Option<usize>, json: bool) -> Result<(), Failure> {
+fn describe(
+    spec: &Spec,
+    shape: Option<[usize; 3]>,
+    classes: Option<usize>,
+    json: bool,
+) -> Result<(), Failure> {
     let native = zoo::default_input(spec)?;
     let [channels, height, width] = shape.unwrap_or([native.channels, native.height, native.width]);
-    let input = Input { channels, height, width, classes: classes.unwrap_or(native.classes) };
+    let input = Input {
+        channels,
+        height,
+        width,
+        classes: classes.unwrap_or(native.classes),
+    };
     let device = firebrick::core::device("flex")?;
     let model = zoo::build(spec, &input, 0, &device)?;
     let description = zoo::describe(&model, &input);
@@ -81,10 +106,26 @@ fn describe(spec: &Spec, shape: Option<[usize; 3]>, classes: Option<usize>, json
             "layers": description.layers,
         }));
     }
-    let mut rows = vec![["layer", "kind", "output", "parameters", "multiply-adds"].map(String::from).to_vec()];
+    let mut rows = vec![
+        ["layer", "kind", "output", "parameters", "multiply-adds"]
+            .map(String::from)
+            .to_vec(),
+    ];
     for layer in &description.layers {
-        let shape = layer.shape.iter().skip(1).map(ToString::to_string).collect::<Vec<_>>().join("×");
-        rows.push(vec![layer.path.clone(), layer.kind.clone(), shape, grouped(layer.parameters as u64), grouped(layer.multiply_adds)]);
+        let shape = layer
+            .shape
+            .iter()
+            .skip(1)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("×");
+        rows.push(vec![
+            layer.path.clone(),
+            layer.kind.clone(),
+            shape,
+            grouped(layer.parameters as u64),
+            grouped(layer.multiply_adds),
+        ]);
     }
     output::table(&rows);
     output::say(&format!(

@@ -40,22 +40,32 @@ impl Predict {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         check("predict", "top", self.top, 1..).map_err(Failure::from)?;
         let device = firebrick::core::device(&self.device)?;
-        let (run, images): (Option<&Path>, &[PathBuf]) = match (&self.plain.weights, self.paths.split_first()) {
-            (None, Some((run, images))) => (Some(run), images),
-            _ => (None, &self.paths),
-        };
+        let (run, images): (Option<&Path>, &[PathBuf]) =
+            match (&self.plain.weights, self.paths.split_first()) {
+                (None, Some((run, images))) => (Some(run), images),
+                _ => (None, &self.paths),
+            };
         if images.is_empty() {
-            return Err(Failure::Usage("no images: firebrick predict RUN IMAGE…".into()));
+            return Err(Failure::Usage(
+                "no images: firebrick predict RUN IMAGE…".into(),
+            ));
         }
         let file = model_file(run, &self.plain)?;
         let files = image_files(images)?;
         let mut predictions = Vec::new();
         let mut unreadable = Vec::new();
-        predict(&file, &device, &files, self.top, self.logits, &mut |result| match result {
-            Ok(prediction) if self.json => predictions.push(prediction),
-            Ok(prediction) => say(&prediction),
-            Err(error) => unreadable.push(error.to_string()),
-        })?;
+        predict(
+            &file,
+            &device,
+            &files,
+            self.top,
+            self.logits,
+            &mut |result| match result {
+                Ok(prediction) if self.json => predictions.push(prediction),
+                Ok(prediction) => say(&prediction),
+                Err(error) => unreadable.push(error.to_string()),
+            },
+        )?;
         if self.json {
             output::json(&predictions)?;
         }
@@ -63,7 +73,9 @@ impl Predict {
             return Ok(());
         }
         if self.on_bad_image == "skip" {
-            unreadable.iter().for_each(|error| output::log(&format!("left out: {error}")));
+            unreadable
+                .iter()
+                .for_each(|error| output::log(&format!("left out: {error}")));
             return Ok(());
         }
         Err(Failure::Work(unreadable.join("\nerror: ")))
@@ -71,6 +83,10 @@ impl Predict {
 }
 
 fn say(prediction: &Prediction) {
-    let guesses: Vec<_> = prediction.top.iter().map(|guess| format!("{} {:.1} %", guess.class, 100.0 * guess.probability)).collect();
+    let guesses: Vec<_> = prediction
+        .top
+        .iter()
+        .map(|guess| format!("{} {:.1} %", guess.class, 100.0 * guess.probability))
+        .collect();
     output::say(&format!("{}: {}", prediction.path, guesses.join(", ")));
 }

@@ -21,7 +21,16 @@ impl Recipes {
         // The first comment of a recipe says what it is for.
         let rows: Vec<_> = firebrick::RECIPES
             .iter()
-            .map(|(name, text)| vec![(*name).to_string(), text.lines().next().unwrap_or_default().trim_start_matches(['#', ' ']).to_string()])
+            .map(|(name, text)| {
+                vec![
+                    (*name).to_string(),
+                    text.lines()
+                        .next()
+                        .unwrap_or_default()
+                        .trim_start_matches(['#', ' '])
+                        .to_string(),
+                ]
+            })
             .collect();
         output::table(&rows);
         Ok(())

@@ -46,7 +46,13 @@ impl Train {
         on_interrupt(interrupted.clone())?;
         let progress: Box<dyn Hook<Model>> = Box::new(Progress::new(self.quiet, recipe.epochs));
         if !self.quiet {
-            output::log(&format!("{} on {}, {} epochs, in {}", recipe.model, recipe.dataset, recipe.epochs, out.display()));
+            output::log(&format!(
+                "{} on {}, {} epochs, in {}",
+                recipe.model,
+                recipe.dataset,
+                recipe.epochs,
+                out.display()
+            ));
         }
         let report = firebrick::train(Job {
             recipe,
@@ -68,7 +74,11 @@ impl Train {
             say_results(&report);
         }
         if report.ended == "interrupted" {
-            let text = format!("interrupted after {} updates; go on with: firebrick train --resume {}", report.steps, out.display());
+            let text = format!(
+                "interrupted after {} updates; go on with: firebrick train --resume {}",
+                report.steps,
+                out.display()
+            );
             return Err(Failure::Interrupted(text));
         }
         Ok(())
@@ -77,27 +87,53 @@ impl Train {
     /// What to do, from the flags.
     fn plan(&self) -> Result<(Recipe, Start, PathBuf), Failure> {
         let Some(parent) = &self.resume else {
-            let mut recipe = self.recipe.as_deref().map_or_else(|| Ok(Recipe::default()), firebrick::recipe)?;
+            let mut recipe = self
+                .recipe
+                .as_deref()
+                .map_or_else(|| Ok(Recipe::default()), firebrick::recipe)?;
             self.flags.apply(&mut recipe)?;
             let out = self.out.clone().map_or_else(|| next_run(&recipe), Ok)?;
             return Ok((recipe, Start::Fresh, out));
         };
         let file = parent.join("recipe.toml");
         if !file.is_file() {
-            return Err(Failure::Work(format!("{}: not a run directory: it has no recipe.toml", parent.display())));
+            return Err(Failure::Work(format!(
+                "{}: not a run directory: it has no recipe.toml",
+                parent.display()
+            )));
         }
         // Limits cut a session short, not the run.
-        let mut recipe = Recipe { max_updates: None, max_seconds: None, ..Recipe::read(&file)? };
+        let mut recipe = Recipe {
+            max_updates: None,
+            max_seconds: None,
+            ..Recipe::read(&file)?
+        };
         let branch = self.out.as_ref().filter(|out| *out != parent);
-        let changed = if branch.is_some() { self.flags.changes_more_than_a_branch() } else { self.flags.changes_the_run() };
+        let changed = if branch.is_some() {
+            self.flags.changes_more_than_a_branch()
+        } else {
+            self.flags.changes_the_run()
+        };
         if let Some(flag) = changed {
             let flag = flag.replace('_', "-");
-            let advice = if branch.is_some() { "start a new run for that" } else { "a resume is exact; to branch off, name a new directory with --out" };
-            return Err(Failure::Usage(format!("--{flag} cannot be changed with --resume: {advice}")));
+            let advice = if branch.is_some() {
+                "start a new run for that"
+            } else {
+                "a resume is exact; to branch off, name a new directory with --out"
+            };
+            return Err(Failure::Usage(format!(
+                "--{flag} cannot be changed with --resume: {advice}"
+            )));
         }
         self.flags.apply(&mut recipe)?;
         match branch {
-            Some(out) => Ok((recipe, Start::Branch { parent: parent.clone() }, out.clone())),
+            Some(out) => Ok((
+                recipe,
+                Start::Branch {
+                    parent: parent.clone(),
+                },
+                out.clone(),
+            )),
             None => Ok((recipe, Start::Resume, parent.clone())),
         }
     }
@@ -111,17 +147,34 @@ fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
         }
         output::log("finishing the step and writing a checkpoint; Ctrl-C again to stop at once");
     };
-    ctrlc::set_handler(handler).map_err(|error| Failure::Work(format!("cannot listen for Ctrl-C: {error}")))
+    ctrlc::set_handler(handler)
+        .map_err(|error| Failure::Work(format!("cannot listen for Ctrl-C: {error}")))
 }
 
 /// `runs/DATASET-MODEL-N`, the first N that is free; made at once, so that two starts do not meet.
 fn next_run(recipe: &Recipe) -> Result<PathBuf, Failure> {
-    let dataset: String = recipe.dataset.split('(').next().unwrap_or_default().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-    let failed = |path: &Path, error: std::io::Error| Failure::Work(format!("cannot make the run directory {}: {error}; choose another with --out", path.display()));
+    let dataset: String = recipe
+        .dataset
+        .split('(')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .collect();
+    let failed = |path: &Path, error: std::io::Error| {
+        Failure::Work(format!(
+            "cannot make the run directory {}: {error}; choose another with --out",
+            path.display()
+        ))
+    };
     let runs = Path::new("runs");
     std::fs::create_dir_all(runs).map_err(|error| failed(runs, error))?;
     for number in 1.. {
-        let path = runs.join(format!("{}-{}-{number}", dataset.trim_matches('-'), recipe.model.name));
+        let path = runs.join(format!(
+            "{}-{}-{number}",
+            dataset.trim_matches('-'),
+            recipe.model.name
+        ));
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -133,12 +186,25 @@ fn next_run(recipe: &Recipe) -> Result<PathBuf, Failure> {
 
 fn say_results(report: &TrainReport) {
     let scores = |name: &str, scores: &Option<Scores>| {
-        if let Some(Scores { loss, top1, nll, ece, .. }) = scores {
-            output::say(&format!("{name}: top-1 {}, loss {loss:.4}, nll {nll:.4}, ece {ece:.4}", percent(*top1)));
+        if let Some(Scores {
+            loss,
+            top1,
+            nll,
+            ece,
+            ..
+        }) = scores
+        {
+            output::say(&format!(
+                "{name}: top-1 {}, loss {loss:.4}, nll {nll:.4}, ece {ece:.4}",
+                percent(*top1)
+            ));
         }
     };
     if let Some(best) = &report.best {
-        output::say(&format!("best epoch {}: {} {:.4}", best.epoch, best.metric, best.value));
+        output::say(&format!(
+            "best epoch {}: {} {:.4}",
+            best.epoch, best.metric, best.value
+        ));
     }
     scores("validation", &report.valid);
     scores("test", &report.test);
@@ -151,6 +217,10 @@ fn say_results(report: &TrainReport) {
         report.images_per_second
     ));
     let run = &report.run_dir;
-    output::say(&format!("run directory: {run}  (report: {run}/report.html, model: {run}/model.safetensors)"));
-    output::say(&format!("next: firebrick predict {run} IMAGE…   or   firebrick eval {run}"));
+    output::say(&format!(
+        "run directory: {run}  (report: {run}/report.html, model: {run}/model.safetensors)"
+    ));
+    output::say(&format!(
+        "next: firebrick predict {run} IMAGE…   or   firebrick eval {run}"
+    ));
 }

@@ -7,9 +7,19 @@ use crate::support::{Ran, SMALL, run};
 fn assert_refused(ran: &Ran, status: i32, needles: &[&str], what: &str) {
     assert_eq!(ran.status, status, "{what}: {}", ran.stderr);
     for needle in needles {
-        assert!(ran.stderr.contains(needle), "{what}: `{needle}` is not in: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(needle),
+            "{what}: `{needle}` is not in: {}",
+            ran.stderr
+        );
     }
-    for ugly in ["panicked", "RUST_BACKTRACE", "should not have happened", "Some(", "Error {"] {
+    for ugly in [
+        "panicked",
+        "RUST_BACKTRACE",
+        "should not have happened",
+        "Some(",
+        "Error {",
+    ] {
         assert!(!ran.stderr.contains(ugly), "{what}: {}", ran.stderr);
     }
 }
@@ -19,11 +29,20 @@ fn wrong_names_and_numbers() {
     let temp = tempfile::tempdir().unwrap();
     for (arguments, needles) in [
         ("--dataset glyph", &["glyph", "did you mean `glyphs`?"][..]),
-        ("--model resnet21", &["unknown model `resnet21`", "did you mean"]),
+        (
+            "--model resnet21",
+            &["unknown model `resnet21`", "did you mean"],
+        ),
         ("--model resnet20(depth=3)", &["depth"]),
-        ("--device flx", &["unknown device `flx`", "did you mean `flex`?"]),
+        (
+            "--device flx",
+            &["unknown device `flx`", "did you mean `flex`?"],
+        ),
         ("--device cuda", &["--features cuda"]),
-        ("--optimizer adm", &["unknown optimizer `adm`", "did you mean `adam`?"]),
+        (
+            "--optimizer adm",
+            &["unknown optimizer `adm`", "did you mean `adam`?"],
+        ),
         ("--optimizer adam(beta=0.9)", &["adam has no key `beta`"]),
         ("--optimizer sgd(momentum=2)", &["momentum = 2"]),
         ("--optimizer sgd(lr=0.1) --lr 0.2", &["two learning rates"]),
@@ -31,7 +50,14 @@ fn wrong_names_and_numbers() {
         ("--schedule cosine(steps=0)", &["steps = 0"]),
         ("--augment hflp", &["hflp", "did you mean `hflip`?"]),
         ("--augment hflip|", &["expected a name"]),
-        ("--loss cross_entropy(label_smoothing=2)", &["label_smoothing = 2", "[0, 1]"]),
+        (
+            "--loss cross_entropy(label_smoothing=2)",
+            &["label_smoothing = 2", "[0, 1]"],
+        ),
+        (
+            "--loss cross_entropy(class_weights=[1,2])",
+            &["2 class_weights are given"],
+        ),
         ("--lr nan", &["lr = NaN"]),
         ("--lr -1", &["lr = -1"]),
         ("--batch-size 0", &["batch_size = 0"]),
@@ -44,11 +70,17 @@ fn wrong_names_and_numbers() {
         ("--on-non-finite ignore", &["ignore"]),
         ("--sampling weighted([1])", &["weights"]),
         ("--recipe no-such", &["unknown recipe `no-such`"]),
-        ("--recipe no-such.toml", &["cannot read the recipe no-such.toml"]),
+        (
+            "--recipe no-such.toml",
+            &["cannot read the recipe no-such.toml"],
+        ),
     ] {
         let ran = run(temp.path(), &format!("train {arguments} --out run"));
         assert_refused(&ran, 2, needles, arguments);
-        assert!(!temp.path().join("run").exists(), "{arguments} left a run directory");
+        assert!(
+            !temp.path().join("run").exists(),
+            "{arguments} left a run directory"
+        );
     }
 }
 
@@ -56,12 +88,20 @@ fn wrong_names_and_numbers() {
 fn wrong_recipes() {
     let temp = tempfile::tempdir().unwrap();
     for (text, needles) in [
-        ("epoch = 3", &["r.toml has no key `epoch` (did you mean `epochs`?)"][..]),
+        (
+            "epoch = 3",
+            &["r.toml has no key `epoch` (did you mean `epochs`?)"][..],
+        ),
         ("epochs = \"x\"", &["epochs"]),
         ("[optimizer]\nlr = 0.1", &["name"]),
     ] {
         fs::write(temp.path().join("r.toml"), text).unwrap();
-        assert_refused(&run(temp.path(), "train --recipe r.toml --out run"), 2, needles, text);
+        assert_refused(
+            &run(temp.path(), "train --recipe r.toml --out run"),
+            2,
+            needles,
+            text,
+        );
     }
 }
 
@@ -75,13 +115,19 @@ fn wrong_files() {
     fs::write(at.join("plain.txt"), b"x").unwrap();
     fs::write(at.join("bad.safetensors"), b"12345678901234567890").unwrap();
     for (arguments, needles) in [
-        ("train --dataset mnist", &["datasets fetch mnist", "--data-dir"][..]),
+        (
+            "train --dataset mnist",
+            &["datasets fetch mnist", "--data-dir"][..],
+        ),
         ("train --dataset mnist --data-dir nowhere", &["nowhere"]),
         ("train --dataset folder:nowhere", &["nowhere"]),
         ("train --dataset folder:folder", &["dog"]),
         ("train --resume nowhere", &["nowhere", "recipe.toml"]),
         ("train --out plain.txt", &["plain.txt"]),
-        ("train --weights bad.safetensors --out w", &["bad.safetensors"]),
+        (
+            "train --weights bad.safetensors --out w",
+            &["bad.safetensors"],
+        ),
         ("eval nowhere", &["nowhere"]),
         ("eval plain.txt", &["plain.txt"]),
         ("predict plain.txt plain.txt", &["plain.txt"]),
@@ -89,8 +135,21 @@ fn wrong_files() {
     ] {
         assert_refused(&run(at, arguments), 1, needles, arguments);
     }
-    assert_refused(&run(at, "eval --model resnet20 --weights bad.safetensors"), 2, &["--normalize"], "plain weights");
-    assert_refused(&run(at, "eval --model resnet20 --weights bad.safetensors --normalize cifar10 --dataset cifar10"), 1, &["bad.safetensors"], "bad weights");
+    assert_refused(
+        &run(at, "eval --model resnet20 --weights bad.safetensors"),
+        2,
+        &["--normalize"],
+        "plain weights",
+    );
+    assert_refused(
+        &run(
+            at,
+            "eval --model resnet20 --weights bad.safetensors --normalize cifar10 --dataset cifar10",
+        ),
+        1,
+        &["bad.safetensors"],
+        "bad weights",
+    );
 }
 
 #[test]
@@ -100,7 +159,9 @@ fn a_folder_with_bad_images_fails_or_skips() {
     for (class, shade) in [("dark", 20_u8), ("light", 230)] {
         fs::create_dir_all(at.join("folder").join(class)).unwrap();
         for number in 0..12 {
-            image::GrayImage::from_pixel(20 + number, 24, image::Luma([shade])).save(at.join(format!("folder/{class}/{number}.png"))).unwrap();
+            image::GrayImage::from_pixel(20 + number, 24, image::Luma([shade]))
+                .save(at.join(format!("folder/{class}/{number}.png")))
+                .unwrap();
         }
     }
     fs::write(at.join("folder/dark/zero.jpg"), b"").unwrap();
@@ -108,10 +169,18 @@ fn a_folder_with_bad_images_fails_or_skips() {
     let train = "train --dataset folder:folder --model lenet5 --image-size 32 --channels 1 --epochs 1 --batch-size 8 --valid-fraction 0.2";
     let fail = run(at, &format!("{train} --out a"));
     assert_eq!(fail.status, 1, "{}", fail.stderr);
-    assert!(fail.stderr.contains("zero.jpg") || fail.stderr.contains("text.png"), "{}", fail.stderr);
+    assert!(
+        fail.stderr.contains("zero.jpg") || fail.stderr.contains("text.png"),
+        "{}",
+        fail.stderr
+    );
     let skip = run(at, &format!("{train} --out b --on-bad-image skip"));
     assert_eq!(skip.status, 0, "{}", skip.stderr);
-    assert!(skip.stderr.contains("zero.jpg") && skip.stderr.contains("text.png"), "the list of what was left out: {}", skip.stderr);
+    assert!(
+        skip.stderr.contains("zero.jpg") && skip.stderr.contains("text.png"),
+        "the list of what was left out: {}",
+        skip.stderr
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -125,15 +194,28 @@ fn a_read_only_place_and_a_full_disk_lose_nothing() {
     // A small disk of its own, where the test may mount one.
     let disk = at.join("disk");
     fs::create_dir(&disk).unwrap();
-    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=900k", "tmpfs"]).arg(&disk).output();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=900k", "tmpfs"])
+        .arg(&disk)
+        .output();
     if !mounted.is_ok_and(|output| output.status.success()) {
         eprintln!("SKIPPED: a full disk: this machine does not let tests mount one");
         return;
     }
     let ran = run(at, &format!("{SMALL} --out disk/run"));
-    let kept = fs::read_dir(disk.join("run/checkpoints")).map(|entries| entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>());
+    let kept = fs::read_dir(disk.join("run/checkpoints")).map(|entries| {
+        entries
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+    });
     let _ = std::process::Command::new("umount").arg(&disk).status();
     assert_refused(&ran, 1, &["disk/run", "cannot write"], "a full disk");
     let whole = kept.unwrap_or_default();
-    assert!(whole.iter().all(|name| name.starts_with("step-") || name.starts_with(".tmp-")), "{whole:?}");
+    assert!(
+        whole
+            .iter()
+            .all(|name| name.starts_with("step-") || name.starts_with(".tmp-")),
+        "{whole:?}"
+    );
 }

@@ -5,7 +5,12 @@ use serde_json::Value;
 use crate::support::{SMALL, run};
 
 fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap_or_else(|| panic!("{value} is no object")).keys().map(String::as_str).collect()
+    value
+        .as_object()
+        .unwrap_or_else(|| panic!("{value} is no object"))
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 const SCORES: [&str; 7] = ["loss", "top1", "top5", "nll", "ece", "brier", "count"];
@@ -16,26 +21,56 @@ fn train_and_eval() {
     let at = temp.path();
     let report = run(at, &format!("{SMALL} --out run --json")).json();
     let expected = [
-        "run_dir", "device", "model", "parameters", "epochs", "steps", "seconds", "images_per_second", "train", "valid", "test", "best", "seed",
-        "resumed_from", "ended",
+        "run_dir",
+        "device",
+        "model",
+        "parameters",
+        "epochs",
+        "steps",
+        "seconds",
+        "images_per_second",
+        "train",
+        "valid",
+        "test",
+        "best",
+        "seed",
+        "resumed_from",
+        "ended",
     ];
     assert_eq!(keys(&report), expected);
     assert_eq!(keys(&report["train"]), ["loss", "top1"]);
     assert_eq!(sorted(keys(&report["valid"])), sorted(SCORES.to_vec()));
     assert_eq!(sorted(keys(&report["test"])), sorted(SCORES.to_vec()));
     assert_eq!(keys(&report["best"]), ["epoch", "step", "metric", "value"]);
-    assert_eq!((&report["epochs"], &report["steps"], &report["ended"]), (&2.into(), &14.into(), &"finished".into()));
+    assert_eq!(
+        (&report["epochs"], &report["steps"], &report["ended"]),
+        (&2.into(), &14.into(), &"finished".into())
+    );
     for split in ["valid", "test"] {
         let top1 = report[split]["top1"].as_f64().unwrap();
-        assert!((0.0..=1.0).contains(&top1), "accuracies are fractions: {top1}");
+        assert!(
+            (0.0..=1.0).contains(&top1),
+            "accuracies are fractions: {top1}"
+        );
     }
     let eval = run(at, "eval run --json").json();
-    assert_eq!(keys(&eval), ["loss", "top1", "top5", "nll", "ece", "brier", "count", "seconds"]);
+    assert_eq!(
+        keys(&eval),
+        [
+            "loss", "top1", "top5", "nll", "ece", "brier", "count", "seconds"
+        ]
+    );
     for key in ["loss", "top1", "nll", "ece", "brier", "count"] {
-        assert_eq!(eval[key], report["test"][key], "eval of the run's model on its test split: {key}");
+        assert_eq!(
+            eval[key], report["test"][key],
+            "eval of the run's model on its test split: {key}"
+        );
     }
     let valid = run(at, "eval run/model.safetensors --split valid --json").json();
-    assert_eq!(valid["top1"], report["valid"]["top1"], "the same validation images");
+    assert_eq!(
+        valid["top1"], report["valid"]["top1"],
+        "the same validation images"
+    );
 }
 
 fn sorted(mut keys: Vec<&str>) -> Vec<&str> {
@@ -47,16 +82,40 @@ fn sorted(mut keys: Vec<&str>) -> Vec<&str> {
 fn listings() {
     let temp = tempfile::tempdir().unwrap();
     let devices = run(temp.path(), "devices --json").json();
-    let flex = devices.as_array().unwrap().iter().find(|row| row["name"] == "flex").unwrap();
+    let flex = devices
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["name"] == "flex")
+        .unwrap();
     assert_eq!(keys(flex), ["name", "available", "description"]);
     assert_eq!(flex["available"], true);
     let models = run(temp.path(), "models list --json").json();
-    assert!(models.as_array().unwrap().iter().any(|row| row["name"] == "resnet20"));
+    assert!(
+        models
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|row| row["name"] == "resnet20")
+    );
     let description = run(temp.path(), "models describe resnet20 --json").json();
-    assert_eq!(keys(&description), ["model", "input", "parameters", "multiply_adds", "layers"]);
+    assert_eq!(
+        keys(&description),
+        ["model", "input", "parameters", "multiply_adds", "layers"]
+    );
     assert_eq!(description["parameters"], 269_722);
     let datasets = run(temp.path(), "datasets list --json").json();
-    assert!(datasets.as_array().unwrap().iter().any(|row| row["name"] == "cifar10"));
+    assert!(
+        datasets
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|row| row["name"] == "cifar10")
+    );
     assert!(run(temp.path(), "recipes").stdout.contains("mnist-lenet5"));
-    assert!(run(temp.path(), "recipes glyphs").stdout.contains("batch_size = 64"));
+    assert!(
+        run(temp.path(), "recipes glyphs")
+            .stdout
+            .contains("batch_size = 64")
+    );
 }

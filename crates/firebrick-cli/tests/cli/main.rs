@@ -1,6 +1,10 @@
 //! The command line as a person or a script meets it: real processes, real files.
 
+// Helpers of tests fail by panicking too, and say what they skip.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
 mod bad_input;
+#[cfg(unix)]
 mod interruption;
 mod json;
 mod predict;

@@ -8,7 +8,10 @@ pub(crate) const SMALL: &str = "train --dataset glyphs(train=240,test=60) --mode
 
 pub(crate) fn firebrick(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firebrick"));
-    command.current_dir(directory).stdin(Stdio::null()).env("FIREBRICK_DATA", directory.join("no-data"));
+    command
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .env("FIREBRICK_DATA", directory.join("no-data"));
     // Mesa's driver complains on stderr without one.
     command.env("XDG_RUNTIME_DIR", directory);
     command
@@ -35,7 +38,8 @@ impl Ran {
     /// The one JSON document on stdout.
     pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.status, 0, "{}", self.stderr);
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 }
 
@@ -45,7 +49,11 @@ pub(crate) fn run(directory: &Path, arguments: &str) -> Ran {
 }
 
 pub(crate) fn run_with(directory: &Path, arguments: &[&str]) -> Ran {
-    firebrick(directory).args(arguments).output().unwrap().into()
+    firebrick(directory)
+        .args(arguments)
+        .output()
+        .unwrap()
+        .into()
 }
 
 /// The bytes of the model that a run saved.

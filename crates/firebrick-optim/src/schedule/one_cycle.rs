@@ -212,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    fn build(config: OneCycleConfig, updates: u64) -> OneCycle {
+    fn build(config: &OneCycleConfig, updates: u64) -> OneCycle {
         let run = RunLength {
             updates,
             updates_per_epoch: updates,
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn it_passes_through_its_knots() {
-        let cycle = build(OneCycleConfig::default(), 100);
+        let cycle = build(&OneCycleConfig::default(), 100);
         let near = |value: f64, expected: f64| (value - expected).abs() < 1e-12;
         assert!(near(cycle.lr(0), 0.04));
         assert!(near(cycle.lr(29), 1.0));
@@ -248,7 +248,7 @@ mod tests {
                         three_phase,
                         ..OneCycleConfig::default()
                     };
-                    let cycle = build(config, updates);
+                    let cycle = build(&config, updates);
                     for step in 0..updates + 3 {
                         let (lr, momentum) = (cycle.lr(step), cycle.momentum(step).unwrap());
                         let place = format!("{three_phase} {pct_start} {updates} {step}: {lr}");

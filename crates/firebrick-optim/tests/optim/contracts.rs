@@ -297,7 +297,7 @@ fn states_that_do_not_fit_are_refused_by_name() {
                     state
                         .parameters
                         .insert("head".into(), ParameterState::default()),
-                )
+                );
             }),
             ["`head`", "does not train"],
         ),

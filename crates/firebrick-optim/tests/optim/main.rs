@@ -1,5 +1,8 @@
 //! Tests of whole optimizers and schedules: contracts over the registries, and golden values.
 
+// Helpers of tests fail by panicking too, and say what they skip.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
 mod contracts;
 mod golden;
 

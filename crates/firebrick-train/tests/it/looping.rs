@@ -34,57 +34,126 @@ impl Hook<Net> for Diary {
     }
 
     fn cycle_end(&mut self, _model: &Net, moment: &Moment) -> Result<Flow, TrainError> {
-        self.seen.borrow_mut().push(format!("cycle {}", moment.step));
+        self.seen
+            .borrow_mut()
+            .push(format!("cycle {}", moment.step));
         Ok(Flow::Continue)
     }
 
-    fn evaluation(&mut self, _model: &Net, _moment: &Moment, scores: &Scores) -> Result<Flow, TrainError> {
-        self.seen.borrow_mut().push(format!("evaluation of {}", scores.count));
+    fn evaluation(
+        &mut self,
+        _model: &Net,
+        _moment: &Moment,
+        scores: &Scores,
+    ) -> Result<Flow, TrainError> {
+        self.seen
+            .borrow_mut()
+            .push(format!("evaluation of {}", scores.count));
         Ok(Flow::Continue)
     }
 
-    fn epoch_end(&mut self, _model: &Net, _moment: &Moment, row: &EpochRow) -> Result<Flow, TrainError> {
+    fn epoch_end(
+        &mut self,
+        _model: &Net,
+        _moment: &Moment,
+        row: &EpochRow,
+    ) -> Result<Flow, TrainError> {
         self.seen.borrow_mut().push(format!("epoch {}", row.epoch));
-        Ok(if self.stop_after == Some(row.epoch) { Flow::Stop } else { Flow::Continue })
+        Ok(if self.stop_after == Some(row.epoch) {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        })
     }
 }
 
 #[test]
 fn hooks_see_everything_in_order() {
     let diary = Diary::default();
-    let config = TrainConfig { epochs: 1, ..Run::new("flex").config };
-    Run { config, hooks: vec![Box::new(diary.clone())], ..Run::new("flex") }.go().unwrap();
+    let config = TrainConfig {
+        epochs: 1,
+        ..Run::new("flex").config
+    };
+    Run {
+        config,
+        hooks: vec![Box::new(diary.clone())],
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
     let seen = diary.seen.borrow();
     // The last "before" finds the epoch at its end.
     let steps = seen.iter().filter(|line| line.starts_with("step")).count();
     assert_eq!(steps, 5);
     assert_eq!(seen[..2], ["before", "step 1"]);
-    let tail: Vec<_> = seen.iter().filter(|line| *line != "before").skip(4).cloned().collect();
+    let tail: Vec<_> = seen
+        .iter()
+        .filter(|line| *line != "before")
+        .skip(4)
+        .cloned()
+        .collect();
     assert_eq!(tail, ["step 5", "cycle 5", "evaluation of 20", "epoch 1"]);
 }
 
 #[test]
 fn a_hook_can_stop() {
-    let diary = Diary { stop_after: Some(2), ..Diary::default() };
-    let outcome = Run { hooks: vec![Box::new(diary)], ..Run::new("flex") }.go().unwrap();
-    assert_eq!((outcome.ended, outcome.progress.rows.len()), (Ended::Hook, 2));
+    let diary = Diary {
+        stop_after: Some(2),
+        ..Diary::default()
+    };
+    let outcome = Run {
+        hooks: vec![Box::new(diary)],
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
+    assert_eq!(
+        (outcome.ended, outcome.progress.rows.len()),
+        (Ended::Hook, 2)
+    );
 }
 
 #[test]
 fn training_learns_and_the_best_epoch_is_kept() {
-    let config = TrainConfig { epochs: 12, monitor: Monitor::ValidLoss, ..Run::new("flex").config };
-    let outcome = Run { config, optimizer: "adam(lr=0.05)", ..Run::new("flex") }.go().unwrap();
+    let config = TrainConfig {
+        epochs: 12,
+        monitor: Monitor::ValidLoss,
+        ..Run::new("flex").config
+    };
+    let outcome = Run {
+        config,
+        optimizer: "adam(lr=0.05)",
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
     let rows = &outcome.progress.rows;
-    assert!(rows[11].train_top1 > 0.9 && rows[11].train_loss < 0.5 * rows[0].train_loss, "{rows:?}");
+    assert!(
+        rows[11].train_top1 > 0.9 && rows[11].train_loss < 0.5 * rows[0].train_loss,
+        "{rows:?}"
+    );
     let best = outcome.progress.best.unwrap();
-    let least = rows.iter().map(|row| row.valid.unwrap().loss).fold(f64::INFINITY, f64::min);
+    let least = rows
+        .iter()
+        .map(|row| row.valid.unwrap().loss)
+        .fold(f64::INFINITY, f64::min);
     assert_eq!(best.value, least);
 }
 
 #[test]
 fn early_stop_waits_for_its_patience() {
-    let config = TrainConfig { epochs: 50, early_stop: Some(2), ..Run::new("flex").config };
-    let outcome = Run { config, optimizer: "sgd(lr=0.0)", ..Run::new("flex") }.go().unwrap();
+    let config = TrainConfig {
+        epochs: 50,
+        early_stop: Some(2),
+        ..Run::new("flex").config
+    };
+    let outcome = Run {
+        config,
+        optimizer: "sgd(lr=0.0)",
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
     // With a rate of 0 only the running statistics move.
     assert_eq!(outcome.ended, Ended::EarlyStop);
     let best = outcome.progress.best.unwrap().epoch;
@@ -96,9 +165,23 @@ fn one_update(batch_size: usize, accumulate: u64) -> Net {
     use burn::module::Module;
     let device = firebrick_core::device("flex").unwrap().autodiff();
     let net = Net::new(&device).freeze().set_require_grad(true);
-    let config = TrainConfig { epochs: 1, accumulate, max_updates: Some(1), ..Run::new("flex").config };
+    let config = TrainConfig {
+        epochs: 1,
+        accumulate,
+        max_updates: Some(1),
+        ..Run::new("flex").config
+    };
     let source = Source::new(20, batch_size);
-    Run { config, optimizer: "sgd(lr=1.0)", source, model: Some(net), ..Run::new("flex") }.go().unwrap().model
+    Run {
+        config,
+        optimizer: "sgd(lr=1.0)",
+        source,
+        model: Some(net),
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap()
+    .model
 }
 
 #[test]
@@ -110,15 +193,30 @@ fn accumulation_equals_the_big_batch_even_when_ragged() {
     let (_, small) = Parameters::take(small);
     assert_eq!(bytes(&start).len(), bytes(&one_update(8, 3)).len());
     for (a, b) in big.0.iter().zip(&small.0) {
-        let difference: f32 = (a.value.clone() - b.value.clone()).abs().max().into_scalar();
+        let difference: f32 = (a.value.clone() - b.value.clone())
+            .abs()
+            .max()
+            .into_scalar();
         assert!(difference < 2e-6, "{}: {difference}", a.path);
     }
 }
 
 #[test]
 fn groups_leave_parameters_alone() {
-    let groups = vec![GroupRule { path: "conv.*".into(), lr: 0.0, weight_decay: 1.0 }];
-    let outcome = Run { config: TrainConfig { groups, ..Run::new("flex").config }, ..Run::new("flex") }.go().unwrap();
+    let groups = vec![GroupRule {
+        path: "conv.*".into(),
+        lr: 0.0,
+        weight_decay: 1.0,
+    }];
+    let outcome = Run {
+        config: TrainConfig {
+            groups,
+            ..Run::new("flex").config
+        },
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
     let device = firebrick_core::device("flex").unwrap().autodiff();
     let (_, before) = Parameters::take(Net::new(&device));
     let (_, after) = Parameters::take(outcome.model);
@@ -127,40 +225,123 @@ fn groups_leave_parameters_alone() {
         // A convolution's bias before batch norm has no gradient worth the name, but it is in the group.
         assert_eq!(same, a.path.starts_with("conv."), "{}", a.path);
     }
-    let groups = vec![GroupRule { path: "head.*".into(), lr: 0.0, weight_decay: 1.0 }];
-    let error = Run { config: TrainConfig { groups, ..Run::new("flex").config }, ..Run::new("flex") }.go().map(|_| ()).unwrap_err();
-    assert!(error.to_string().contains("`head.*` matches no parameter"), "{error}");
+    let groups = vec![GroupRule {
+        path: "head.*".into(),
+        lr: 0.0,
+        weight_decay: 1.0,
+    }];
+    let error = Run {
+        config: TrainConfig {
+            groups,
+            ..Run::new("flex").config
+        },
+        ..Run::new("flex")
+    }
+    .go()
+    .map(|_| ())
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("`head.*` matches no parameter"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_is_not_finite_stops_with_the_layer() {
     let source = Source::poisoned(40, 8);
-    let error = Run { source, ..Run::new("flex") }.go().map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("update 2") && error.contains("the loss (NaN)") && error.contains("`conv.weight`") && error.contains("lower learning rate"), "{error}");
+    let error = Run {
+        source,
+        ..Run::new("flex")
+    }
+    .go()
+    .map(|_| ())
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("update 2")
+            && error.contains("the loss (NaN)")
+            && error.contains("`conv.weight`")
+            && error.contains("lower learning rate"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_is_not_finite_can_be_left_out_without_a_trace() {
     let source = || Source::poisoned(40, 8);
-    let config = TrainConfig { on_non_finite: OnNonFinite::Skip { limit: 3 }, ..Run::new("flex").config };
-    let outcome = Run { source: source(), config, ..Run::new("flex") }.go().unwrap();
+    let config = TrainConfig {
+        on_non_finite: OnNonFinite::Skip { limit: 3 },
+        ..Run::new("flex").config
+    };
+    let outcome = Run {
+        source: source(),
+        config,
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
     assert_eq!(outcome.progress.skipped_updates, 3);
-    let finite = firebrick_core::state_dict::StateDict::of(&outcome.model).tensors.iter().all(|(_, data)| data.iter::<f32>().all(f32::is_finite));
+    let finite = firebrick_core::state_dict::StateDict::of(&outcome.model)
+        .tensors
+        .iter()
+        .all(|(_, data)| data.iter::<f32>().all(f32::is_finite));
     assert!(finite, "running statistics took the NaN in");
-    let config = TrainConfig { on_non_finite: OnNonFinite::Skip { limit: 2 }, ..Run::new("flex").config };
-    let error = Run { source: source(), config, ..Run::new("flex") }.go().map(|_| ()).unwrap_err().to_string();
+    let config = TrainConfig {
+        on_non_finite: OnNonFinite::Skip { limit: 2 },
+        ..Run::new("flex").config
+    };
+    let error = Run {
+        source: source(),
+        config,
+        ..Run::new("flex")
+    }
+    .go()
+    .map(|_| ())
+    .unwrap_err()
+    .to_string();
     assert!(error.contains("more than the limit of 2"), "{error}");
 }
 
 #[test]
 fn settings_are_checked() {
     for (config, needle) in [
-        (TrainConfig { epochs: 0, ..TrainConfig::default() }, "epochs = 0"),
-        (TrainConfig { accumulate: 0, ..TrainConfig::default() }, "accumulate = 0"),
-        (TrainConfig { clip_norm: Some(f64::NAN), ..TrainConfig::default() }, "clip_norm = NaN"),
-        (TrainConfig { early_stop: Some(0), ..TrainConfig::default() }, "early_stop = 0"),
+        (
+            TrainConfig {
+                epochs: 0,
+                ..TrainConfig::default()
+            },
+            "epochs = 0",
+        ),
+        (
+            TrainConfig {
+                accumulate: 0,
+                ..TrainConfig::default()
+            },
+            "accumulate = 0",
+        ),
+        (
+            TrainConfig {
+                clip_norm: Some(f64::NAN),
+                ..TrainConfig::default()
+            },
+            "clip_norm = NaN",
+        ),
+        (
+            TrainConfig {
+                early_stop: Some(0),
+                ..TrainConfig::default()
+            },
+            "early_stop = 0",
+        ),
     ] {
-        let error = Run { config, ..Run::new("flex") }.go().map(|_| ()).unwrap_err().to_string();
+        let error = Run {
+            config,
+            ..Run::new("flex")
+        }
+        .go()
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
         assert!(error.contains(needle), "{error}");
     }
 }

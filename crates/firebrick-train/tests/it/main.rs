@@ -1,5 +1,8 @@
 //! The training loop, its checkpoints and its resume.
 
+// Helpers of tests fail by panicking too, and say what they skip.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
 mod checkpoints;
 mod looping;
 mod resume;

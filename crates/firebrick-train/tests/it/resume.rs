@@ -7,30 +7,78 @@ use crate::support::{Run, bytes};
 
 fn newest(run: &RunDir, device: &str) -> Option<Checkpoint> {
     let device = firebrick_core::device(device).unwrap();
-    Checkpoint::newest(run.path(), Some(&Run::identity()), &device).unwrap().map(|(checkpoint, _)| checkpoint)
+    Checkpoint::newest(run.path(), Some(&Run::identity()), &device)
+        .unwrap()
+        .map(|(checkpoint, _)| checkpoint)
 }
 
 fn config(accumulate: u64) -> TrainConfig {
-    TrainConfig { accumulate, clip_norm: Some(1.0), checkpoint_every: Some(1), ..Run::new("flex").config }
+    TrainConfig {
+        accumulate,
+        clip_norm: Some(1.0),
+        checkpoint_every: Some(1),
+        ..Run::new("flex").config
+    }
 }
 
 fn cut_everywhere(device: &str, optimizer: &str, accumulate: u64) {
-    let whole = Run { config: config(accumulate), optimizer, ..Run::new(device) }.go().unwrap();
+    let whole = Run {
+        config: config(accumulate),
+        optimizer,
+        ..Run::new(device)
+    }
+    .go()
+    .unwrap();
     assert_eq!(whole.ended, Ended::Finished);
     let updates = whole.progress.step;
     assert_eq!(updates, 3 * 5_u64.div_ceil(accumulate));
     for cut in 1..updates {
         let temp = tempfile::tempdir().unwrap();
         let dir = RunDir::create(&temp.path().join("run")).unwrap();
-        let first = TrainConfig { max_updates: Some(cut), ..config(accumulate) };
-        let outcome = Run { config: first, optimizer, dir: Some(&dir), ..Run::new(device) }.go().unwrap();
-        assert_eq!((outcome.ended, outcome.progress.step), (Ended::UpdateLimit, cut));
+        let first = TrainConfig {
+            max_updates: Some(cut),
+            ..config(accumulate)
+        };
+        let outcome = Run {
+            config: first,
+            optimizer,
+            dir: Some(&dir),
+            ..Run::new(device)
+        }
+        .go()
+        .unwrap();
+        assert_eq!(
+            (outcome.ended, outcome.progress.step),
+            (Ended::UpdateLimit, cut)
+        );
         // Something else draws from the device in between, as another process would.
-        firebrick_core::device(device).unwrap().seed(StepScope { seed: 99, step: cut, micro_batch: 0 }.device_seed());
-        let resumed = Run { config: config(accumulate), optimizer, dir: Some(&dir), resume: newest(&dir, device), ..Run::new(device) }.go().unwrap();
-        assert_eq!(bytes(&resumed.model), bytes(&whole.model), "{device}, {optimizer}, cut after {cut}");
+        firebrick_core::device(device).unwrap().seed(
+            StepScope {
+                seed: 99,
+                step: cut,
+                micro_batch: 0,
+            }
+            .device_seed(),
+        );
+        let resumed = Run {
+            config: config(accumulate),
+            optimizer,
+            dir: Some(&dir),
+            resume: newest(&dir, device),
+            ..Run::new(device)
+        }
+        .go()
+        .unwrap();
+        assert_eq!(
+            bytes(&resumed.model),
+            bytes(&whole.model),
+            "{device}, {optimizer}, cut after {cut}"
+        );
         assert_eq!(resumed.progress.curve, whole.progress.curve);
-        assert_eq!(resumed.progress.best.map(|b| (b.epoch, b.value)), whole.progress.best.map(|b| (b.epoch, b.value)));
+        assert_eq!(
+            resumed.progress.best.map(|b| (b.epoch, b.value)),
+            whole.progress.best.map(|b| (b.epoch, b.value))
+        );
         assert_eq!(resumed.best, whole.best);
     }
 }
@@ -48,18 +96,51 @@ fn ndarray_momentum_with_accumulation_cut_after_every_update() {
 #[test]
 fn another_seed_is_another_run() {
     let base = Run::new("flex").go().unwrap();
-    let other = Run { config: TrainConfig { seed: 6, ..Run::new("flex").config }, ..Run::new("flex") }.go().unwrap();
-    assert_ne!(bytes(&base.model), bytes(&other.model), "dropout draws from the seed");
+    let other = Run {
+        config: TrainConfig {
+            seed: 6,
+            ..Run::new("flex").config
+        },
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
+    assert_ne!(
+        bytes(&base.model),
+        bytes(&other.model),
+        "dropout draws from the seed"
+    );
 }
 
 #[test]
 fn a_run_moves_between_devices() {
     let temp = tempfile::tempdir().unwrap();
     let dir = RunDir::create(&temp.path().join("run")).unwrap();
-    let cut = TrainConfig { max_updates: Some(7), ..config(1) };
-    Run { config: cut, dir: Some(&dir), ..Run::new("ndarray") }.go().unwrap();
-    let moved = Run { config: config(1), dir: Some(&dir), resume: newest(&dir, "flex"), ..Run::new("flex") }.go().unwrap();
-    let whole = Run { config: config(1), ..Run::new("flex") }.go().unwrap();
+    let cut = TrainConfig {
+        max_updates: Some(7),
+        ..config(1)
+    };
+    Run {
+        config: cut,
+        dir: Some(&dir),
+        ..Run::new("ndarray")
+    }
+    .go()
+    .unwrap();
+    let moved = Run {
+        config: config(1),
+        dir: Some(&dir),
+        resume: newest(&dir, "flex"),
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
+    let whole = Run {
+        config: config(1),
+        ..Run::new("flex")
+    }
+    .go()
+    .unwrap();
     // burn's dropout draws differently on each device, so only the position is exact here.
     assert_eq!(moved.progress.step, whole.progress.step);
     assert_eq!(moved.progress.rows.len(), 3);

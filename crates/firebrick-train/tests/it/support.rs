@@ -5,15 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
+use firebrick_core::Classifier;
 use firebrick_core::data::{Batch, BatchSource, DataError, Targets};
+use firebrick_core::init::Init;
 use firebrick_core::length::RunLength;
 use firebrick_core::loss::CrossEntropy;
-use firebrick_core::nn::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, GlobalAvgPool, Linear, LinearConfig};
-use firebrick_core::init::Init;
+use firebrick_core::nn::{
+    Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, GlobalAvgPool, Linear,
+    LinearConfig,
+};
 use firebrick_core::random::{layer_rng, rng};
-use firebrick_core::Classifier;
 use firebrick_optim::plan;
-use firebrick_train::{Checkpoint, Hook, Identity, Outcome, RunDir, TrainConfig, TrainError, Training, fit};
+use firebrick_train::{
+    Checkpoint, Hook, Identity, Outcome, RunDir, TrainConfig, TrainError, Training, fit,
+};
 use rand::RngExt;
 
 pub(crate) const CLASSES: usize = 3;
@@ -68,11 +73,21 @@ pub(crate) struct Source {
 impl Source {
     /// With batch 2 of every epoch poisoned.
     pub(crate) fn poisoned(samples: usize, batch_size: usize) -> Self {
-        Self { poisoned: vec![2], ..Self::new(samples, batch_size) }
+        Self {
+            poisoned: vec![2],
+            ..Self::new(samples, batch_size)
+        }
     }
 
     pub(crate) fn new(samples: usize, batch_size: usize) -> Self {
-        Self { samples, batch_size, poisoned: Vec::new(), classes: (0..CLASSES).map(|c| c.to_string()).collect(), epoch: 0, batch: 0 }
+        Self {
+            samples,
+            batch_size,
+            poisoned: Vec::new(),
+            classes: (0..CLASSES).map(|c| c.to_string()).collect(),
+            epoch: 0,
+            batch: 0,
+        }
     }
 }
 
@@ -107,7 +122,12 @@ impl BatchSource for Source {
             images.fill(f32::NAN);
         }
         self.batch += 1;
-        Some(Ok(Batch { images, shape: [indices.len(), 1, 6, 6], targets: Targets::Classes(labels), indices }))
+        Some(Ok(Batch {
+            images,
+            shape: [indices.len(), 1, 6, 6],
+            targets: Targets::Classes(labels),
+            indices,
+        }))
     }
 
     fn classes(&self) -> &[String] {
@@ -136,7 +156,11 @@ impl<'a> Run<'a> {
         Self {
             device,
             optimizer: "adam(lr=0.01)",
-            config: TrainConfig { epochs: 3, seed: 5, ..TrainConfig::default() },
+            config: TrainConfig {
+                epochs: 3,
+                seed: 5,
+                ..TrainConfig::default()
+            },
             dir: None,
             resume: None,
             hooks: Vec::new(),
@@ -146,7 +170,11 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn identity() -> Identity {
-        Identity { model: "net".into(), data: "source-40".into(), recipe: String::new() }
+        Identity {
+            model: "net".into(),
+            data: "source-40".into(),
+            recipe: String::new(),
+        }
     }
 
     pub(crate) fn go(mut self) -> Result<Outcome<Net>, TrainError> {
@@ -155,8 +183,19 @@ impl<'a> Run<'a> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let device = firebrick_core::device(self.device).unwrap().autodiff();
-        let run = RunLength::new(self.config.epochs.max(1), self.source.samples as u64, self.source.batch_size as u64, self.config.accumulate);
-        let plan = plan(&self.optimizer.parse().unwrap(), &"one_cycle".parse().unwrap(), None, run).unwrap();
+        let run = RunLength::new(
+            self.config.epochs.max(1),
+            self.source.samples as u64,
+            self.source.batch_size as u64,
+            self.config.accumulate,
+        );
+        let plan = plan(
+            &self.optimizer.parse().unwrap(),
+            &"one_cycle".parse().unwrap(),
+            None,
+            run,
+        )
+        .unwrap();
         let mut valid = Source::new(20, 8);
         let config = self.config;
         fit(
@@ -180,5 +219,7 @@ impl<'a> Run<'a> {
 
 /// The parameters and running statistics, as bytes.
 pub(crate) fn bytes(net: &Net) -> Vec<u8> {
-    firebrick_core::state_dict::StateDict::of(net).to_safetensors().unwrap()
+    firebrick_core::state_dict::StateDict::of(net)
+        .to_safetensors()
+        .unwrap()
 }

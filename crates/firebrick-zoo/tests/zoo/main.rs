@@ -1,5 +1,8 @@
 //! The models against published numbers, published weights and the mathematics of initialization.
 
+// Helpers of tests fail by panicking too, and say what they skip.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
 mod architectures;
 mod options;
 mod pretrained;

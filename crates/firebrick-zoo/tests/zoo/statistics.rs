@@ -84,7 +84,7 @@ fn pytorch_initialization_is_that_of_the_reference() {
     };
     let normal = |spec: &str, key: &str, variance: f32| check(spec, key, variance, f32::INFINITY);
     let uniform = |spec: &str, key: &str, fan_in: f32| {
-        check(spec, key, 1.0 / (3.0 * fan_in), 1.0 / fan_in.sqrt())
+        check(spec, key, 1.0 / (3.0 * fan_in), 1.0 / fan_in.sqrt());
     };
     // kaiming_normal_ of convolution and linear weights, by fan_in.
     normal("resnet20", "conv1.weight", 2.0 / 27.0);
