@@ -1,6 +1,6 @@
 //! The training loop of Firebrick.
 //!
-//! [`fit`] trains any [`Classifier`](firebrick_core::Classifier) from any
+//! [`fit()`] trains any [`Classifier`](firebrick_core::Classifier) from any
 //! [`BatchSource`](firebrick_core::data::BatchSource). [`Hook`]s see every step, epoch, cycle end,
 //! evaluation and save, and may change the model, so averaging, snapshots and unfreezing need no
 //! change to the loop. A [`RunDir`] holds its checkpoints; a run that was killed at any moment

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use firebrick::core::parameters::Parameters;
 use firebrick::prelude::*;
 
-/// The losses of 20 updates and the parameters after them.
-fn train(name: &str) -> Option<(Vec<f64>, Vec<f64>)> {
+/// The losses of 20 updates, and the parameters before and after them.
+fn train(name: &str) -> Option<[Vec<f64>; 3]> {
     let device = match device(name) {
         Ok(device) => device.autodiff(),
         Err(error) => {
@@ -48,6 +48,7 @@ fn train(name: &str) -> Option<(Vec<f64>, Vec<f64>)> {
         classes: splits.train.classes().len(),
     };
     let model = firebrick::zoo::build(&Spec::new("small_cnn"), &input, 1, &device).unwrap();
+    let before = values(model.clone());
     let config = TrainConfig {
         epochs: 1,
         ..TrainConfig::default()
@@ -70,19 +71,19 @@ fn train(name: &str) -> Option<(Vec<f64>, Vec<f64>)> {
         .map(|(.., loss)| *loss)
         .collect();
     assert_eq!(losses.len(), 20);
-    let (_, parameters) = Parameters::take(outcome.model);
-    let values = parameters
-        .0
-        .into_iter()
-        .flat_map(|parameter| {
-            parameter
-                .value
-                .into_data()
-                .iter::<f64>()
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    Some((losses, values))
+    Some([losses, before, values(outcome.model)])
+}
+
+fn values(model: Model) -> Vec<f64> {
+    let (_, parameters) = Parameters::take(model);
+    let values = parameters.0.into_iter().map(|parameter| {
+        parameter
+            .value
+            .into_data()
+            .iter::<f64>()
+            .collect::<Vec<_>>()
+    });
+    values.flatten().collect()
 }
 
 fn norm(values: impl Iterator<Item = f64>) -> f64 {
@@ -91,10 +92,15 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
 
 #[test]
 fn flex_ndarray_and_wgpu_agree() {
-    let (losses, parameters) = train("flex").unwrap();
-    assert!(losses[19] < losses[0], "it learns: {losses:?}");
+    let [losses, before, parameters] = train("flex").unwrap();
+    let way =
+        norm(parameters.iter().zip(&before).map(|(a, b)| a - b)) / norm(parameters.iter().copied());
+    assert!(
+        way > 4e-3,
+        "the updates must move the parameters far more than the tolerance, not {way:e}"
+    );
     for name in ["ndarray", "wgpu"] {
-        let Some((other_losses, other)) = train(name) else {
+        let Some([other_losses, _, other]) = train(name) else {
             continue;
         };
         let first = (losses[0] - other_losses[0]).abs() / losses[0].abs();
