@@ -1,29 +1,29 @@
 //! The training loop.
 
+mod saving;
+mod update;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use firebrick_core::data::{Batch, BatchSource};
+use firebrick_core::data::BatchSource;
 use firebrick_core::error::check;
-use firebrick_core::groups;
 use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
-use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::random::StepScope;
 use firebrick_core::run::{EpochRow, Scores};
 use firebrick_core::state_dict::StateDict;
-use firebrick_core::update::{GroupFactors, Step, Update, UpdateError};
+use firebrick_core::update::Update;
 use firebrick_core::{Classifier, Schedule, probe};
 
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::config::{OnNonFinite, TrainConfig};
 use crate::error::TrainError;
-use crate::evaluate::{evaluate, hard_labels, images_on};
+use crate::evaluate::{evaluate, images_on};
 use crate::hook::{Flow, Hook, Moment};
-use crate::metrics::ranked;
-use crate::non_finite::{self, Buffers};
+use crate::non_finite::Buffers;
 use crate::progress::{Best, EpochSums, Progress};
 use crate::run_dir::RunDir;
 
@@ -315,147 +315,6 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         Ok(flow)
     }
 
-    /// Forward and backward over the next group of micro-batches, averaged by their weight in the
-    /// loss, so that the result is that of one large batch; `None` at the end of the epoch.
-    fn gradients(&mut self) -> Result<Option<Group>, TrainError> {
-        let mut group: Option<Group> = None;
-        let mut micro_batch = 0;
-        // A group whose images were all left out as unreadable is no update: take the next one.
-        while micro_batch < self.config.accumulate || group.is_none() {
-            let Some(batch) = self.train.next_batch() else {
-                break;
-            };
-            self.progress.batch += 1;
-            micro_batch += 1;
-            let batch = batch?;
-            if !batch.is_empty() {
-                let next = self.backward(batch, micro_batch - 1);
-                group = Some(match group {
-                    None => next,
-                    Some(group) => group.merge(next),
-                });
-            }
-        }
-        Ok(group)
-    }
-
-    fn backward(&self, mut batch: Batch, micro_batch: u64) -> Group {
-        let model = self.model();
-        let scope = StepScope {
-            seed: self.config.seed,
-            step: self.progress.step,
-            micro_batch,
-        };
-        // Burn's own random layers draw from the device's one generator.
-        self.device.seed(scope.device_seed());
-        let images = images_on(&mut batch, &self.device);
-        let logits = scope.enter(|| model.forward(images));
-        let value = self.loss.loss(logits.clone(), &batch.targets);
-        let loss = value.sum / value.weight;
-        let mut gradients = loss.backward();
-        let gradients = Gradients::take(model, &mut gradients);
-        let loss: f64 = loss.into_data().iter::<f64>().sum();
-        let labels = hard_labels(&batch.targets);
-        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let rows = logits.chunks(logits.len() / labels.len());
-        let correct = rows
-            .zip(&labels)
-            .filter(|(row, label)| ranked(row)[0] == **label)
-            .count();
-        let sums = EpochSums {
-            loss: loss * value.weight,
-            weight: value.weight,
-            correct: correct as u64,
-            images: labels.len() as u64,
-            seconds: 0.0,
-        };
-        Group {
-            gradients,
-            loss,
-            weight: value.weight,
-            sums,
-        }
-    }
-
-    /// Clips and updates.
-    fn apply(&mut self, gradients: Gradients, norm: f64) -> Result<(), TrainError> {
-        let gradients = match self.config.clip_value {
-            Some(limit) => gradients.clip_value(limit),
-            None => gradients,
-        };
-        let gradients = match self.config.clip_norm {
-            // Clipping by value has changed the norm.
-            Some(limit) if self.config.clip_value.is_some() => {
-                let norm = gradients.norm();
-                gradients.clip_norm(norm, limit)
-            }
-            Some(limit) => gradients.clip_norm(norm, limit),
-            None => gradients,
-        };
-        let (model, parameters) = Parameters::take(self.take_model());
-        let groups = self.group_factors(&parameters)?;
-        let index = self.progress.step;
-        let step = Step {
-            index,
-            lr: self.schedule.lr(index),
-            momentum: self.schedule.momentum(index),
-            groups: &groups,
-        };
-        let mut reevaluate = |_: &Parameters| -> Result<(f64, Gradients), UpdateError> {
-            Err(UpdateError::Failed {
-                name: "this".into(),
-                reason:
-                    "it needs a second evaluation of the batch, which this loop does not offer yet"
-                        .into(),
-            })
-        };
-        let parameters = self
-            .update
-            .step(&step, parameters, gradients, &mut reevaluate)?;
-        self.model = Some(parameters.put(model));
-        Ok(())
-    }
-
-    fn group_factors(&self, parameters: &Parameters) -> Result<Vec<GroupFactors>, TrainError> {
-        if self.config.groups.is_empty() {
-            return Ok(Vec::new());
-        }
-        let paths: Vec<_> = parameters
-            .0
-            .iter()
-            .map(|parameter| parameter.path.clone())
-            .collect();
-        Ok(groups::factors(&self.config.groups, &paths)?)
-    }
-
-    fn leave_out(&mut self, group: &Group, buffers: Option<Buffers>) -> Result<(), TrainError> {
-        let step = self.progress.step;
-        let OnNonFinite::Skip { limit } = self.config.on_non_finite else {
-            return Err(non_finite::error(
-                self.model(),
-                &group.gradients,
-                step,
-                group.loss,
-            ));
-        };
-        self.progress.skipped_updates += 1;
-        let skipped = self.progress.skipped_updates;
-        if skipped > limit {
-            return Err(TrainError::TooManySkipped {
-                step,
-                skipped,
-                limit,
-            });
-        }
-        if let Some(buffers) = buffers {
-            self.model = Some(buffers.restore(self.take_model()));
-        }
-        self.event(
-            "skipped",
-            &serde_json::json!({ "step": step, "loss": group.loss.to_string() }),
-        )
-    }
-
     /// Evaluates, notes the epoch, saves; `Some` when training ends with it.
     fn finish_epoch(&mut self) -> Result<Option<Ended>, TrainError> {
         let (row, mut flow) = self.epoch_row()?;
@@ -590,106 +449,6 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         Ok(())
     }
 
-    fn save(&mut self) -> Result<(), TrainError> {
-        let Some(run) = self.run else { return Ok(()) };
-        let checkpoint = Checkpoint {
-            identity: self.identity.clone(),
-            progress: self.progress.clone(),
-            model: StateDict::of(self.model()),
-            evaluated: self.evaluation_model().map(|model| StateDict::of(&model)),
-            optimizer: self.update.state(),
-            hooks: self
-                .hooks
-                .iter()
-                .filter_map(|hook| Some((hook.name().to_string(), hook.save()?)))
-                .collect(),
-        };
-        checkpoint.save(run)?;
-        Checkpoint::prune(run, &self.kept_steps());
-        Ok(())
-    }
-
-    /// Steps of the best epochs, whose checkpoints are kept.
-    fn kept_steps(&self) -> Vec<u64> {
-        let monitor = self.config.monitor;
-        let mut rows: Vec<&EpochRow> = self.progress.rows.iter().collect();
-        rows.sort_by(|a, b| {
-            let (a, b) = (monitor.value(a), monitor.value(b));
-            if monitor.improves(a, b) {
-                std::cmp::Ordering::Less
-            } else if monitor.improves(b, a) {
-                std::cmp::Ordering::Greater
-            } else {
-                std::cmp::Ordering::Equal
-            }
-        });
-        rows.into_iter()
-            .take(self.config.keep)
-            .map(|row| row.step)
-            .chain(self.progress.best.map(|best| best.step))
-            .collect()
-    }
-
-    fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
-        let Checkpoint {
-            progress,
-            model,
-            optimizer,
-            mut hooks,
-            ..
-        } = checkpoint;
-        let fresh = self.take_model();
-        let paths: Vec<String> = Parameters::list(&fresh)
-            .into_iter()
-            .map(|(path, _)| path)
-            .collect();
-        self.model = Some(model.load_into(fresh)?);
-        self.update
-            .load_state(optimizer, &paths, &self.device.clone().inner())?;
-        for hook in &mut self.hooks {
-            if let Some(state) = hooks.remove(hook.name()) {
-                hook.load(state)?;
-            }
-        }
-        self.progress = progress;
-        Ok(())
-    }
-
-    /// The weights to use: of the best epoch where there is one, else the last.
-    fn best_weights(&mut self) -> Result<StateDict, TrainError> {
-        if let Some(best) = self.best.take() {
-            return Ok(best);
-        }
-        // The best epoch lies before the resume.
-        if let (Some(best), Some(run)) = (self.progress.best, self.run) {
-            let checkpoint = Checkpoint::at(run, best.step, &self.device.clone().inner())?;
-            return Ok(checkpoint.evaluated.unwrap_or(checkpoint.model));
-        }
-        Ok(self.evaluated_weights())
-    }
-
-    fn evaluated_weights(&self) -> StateDict {
-        self.evaluation_model().map_or_else(
-            || StateDict::of(self.model()),
-            |model| StateDict::of(&model),
-        )
-    }
-
-    /// The model to evaluate where it is not the one being trained: a hook's, or the optimizer's view.
-    fn evaluation_model(&self) -> Option<M> {
-        let model = self.model();
-        self.hooks
-            .iter()
-            .rev()
-            .find_map(|hook| hook.evaluation_model(model))
-            .or_else(|| {
-                let (shell, parameters) = Parameters::take(model.clone());
-                self.update
-                    .evaluation_view(&parameters)
-                    .map(|view| view.put(shell))
-            })
-    }
-
     fn moment(&self) -> Moment {
         let Progress {
             step, epoch, sums, ..
@@ -721,29 +480,5 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         self.model
             .take()
             .expect("the model is out only while an update moves it")
-    }
-}
-
-/// Gradients and loss of one or more micro-batches, each a mean over their images.
-struct Group {
-    gradients: Gradients,
-    loss: f64,
-    weight: f64,
-    sums: EpochSums,
-}
-
-impl Group {
-    /// The mean over both, by weight.
-    fn merge(self, next: Self) -> Self {
-        let weight = self.weight + next.weight;
-        let (old, new) = (self.weight / weight, next.weight / weight);
-        let mut sums = self.sums;
-        sums.add(&next.sums);
-        Self {
-            gradients: self.gradients.scale(old).add_scaled(next.gradients, new),
-            loss: self.loss * old + next.loss * new,
-            weight,
-            sums,
-        }
     }
 }

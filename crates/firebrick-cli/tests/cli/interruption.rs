@@ -44,9 +44,9 @@ fn wait_for_newer(child: &mut Child, run: &Path, old: Option<&String>) {
 fn killed_again_and_again_it_ends_with_the_same_model() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    let whole = run(at, &format!("{SMALL} --out whole --quiet"));
+    let whole = run(at, &format!("{SMALL} --epochs 4 --out whole --quiet"));
     assert_eq!(whole.status, 0, "{}", whole.stderr);
-    let mut arguments = format!("{SMALL} --out cut --checkpoint-every 1 --quiet");
+    let mut arguments = format!("{SMALL} --epochs 4 --out cut --checkpoint-every 1 --quiet");
     let mut kills = 0;
     for workers in [0, 1, 3, 0, 2, 1] {
         let before = newest(&at.join("cut"));
@@ -57,7 +57,7 @@ fn killed_again_and_again_it_ends_with_the_same_model() {
         kills += usize::from(child.wait().unwrap().code().is_none());
         arguments = "train --resume cut --checkpoint-every 1 --quiet".into();
     }
-    assert!(kills >= 4, "only {kills} runs were alive to be killed");
+    assert!(kills >= 3, "only {kills} runs were alive to be killed");
     let last = run(at, "train --resume cut --quiet");
     assert_eq!(last.status, 0, "{}", last.stderr);
     assert_eq!(model(at, "cut"), model(at, "whole"));
