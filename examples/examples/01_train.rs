@@ -1,65 +1,42 @@
-//! What `firebrick train` does, through the library.
-//!
-//! `cargo run --release --example 01_train -p firebrick-examples`
+//! What `firebrick train` does, through the library:
+//! `cargo run --release -p firebrick-examples --example 01_train`
 
 use firebrick::prelude::*;
 use firebrick_examples::size;
 
 fn main() -> anyhow::Result<()> {
-    // Data, and how its images become numbers.
-    let data = firebrick::datasets::open(
-        size("glyphs", "glyphs(train=300, test=50)"),
-        &OpenOptions::default(),
-    )?;
-    let input = Preprocessing {
-        channels: 1,
-        height: 32,
-        width: 32,
-        fit: Fit::Crop,
-        mean: vec![0.5],
-        std: vec![0.25],
-    };
-    let loader = |dataset| {
-        Loader::new(
-            dataset,
-            input.clone(),
-            Default::default(),
-            Vec::new(),
-            LoaderConfig::default(),
-        )
-    };
-    let mut train = loader(data.train.clone())?;
-    let mut valid = loader(data.valid.expect("glyphs have a validation split"))?;
-    let mut test = loader(data.test.expect("glyphs have a test split"))?;
-
-    // A model on a device that can differentiate, and an optimizer with its schedule.
-    let config = TrainConfig {
+    // Data: read, split, normalized by the mean and deviation of the training images.
+    let dataset = size("glyphs", "glyphs(train=300, test=50)");
+    let recipe = Recipe {
+        dataset: dataset.into(),
         epochs: size(5, 1),
-        ..TrainConfig::default()
+        ..Recipe::default()
     };
-    let shape = Input {
-        channels: 1,
-        height: 32,
-        width: 32,
-        classes: data.train.classes().len(),
-    };
-    let model = firebrick::zoo::build(
-        &"small_cnn".parse()?,
-        &shape,
-        0,
-        &device("flex")?.autodiff(),
-    )?;
-    let run = RunLength::new(config.epochs, train.samples() as u64, 64, 1);
+    let data = Prepared::open(&recipe, "data".as_ref())?;
+    let mut train = data.train_loader(&recipe)?;
+    let mut valid =
+        data.evaluation_loader(&recipe, data.splits.valid.clone().expect("glyphs have it"))?;
+    let mut test =
+        data.evaluation_loader(&recipe, data.splits.test.clone().expect("glyphs have it"))?;
+
+    // A model on a device that differentiates, an optimizer and its schedule, by name.
+    let device = device("flex")?.autodiff();
+    let model = firebrick::zoo::build(&"small_cnn".parse()?, &data.input(), 0, &device)?;
+    let run = RunLength::new(recipe.epochs, train.samples() as u64, 64, 1);
     let plan = plan(&"adam(lr=2e-3)".parse()?, &"one_cycle".parse()?, None, run)?;
 
     // Train, then look at images the model has never seen.
+    let config = TrainConfig {
+        epochs: recipe.epochs,
+        ..TrainConfig::default()
+    };
     let loss = CrossEntropy::default();
     let mut training = Training::new(model, plan.update, plan.schedule, &loss, &mut train);
     training.valid = Some(&mut valid);
     let outcome = fit(training, &config)?;
     let scores = evaluate(&outcome.model, &mut test, &loss, &mut |_| {})?.scores;
     println!(
-        "test: {:.2} % right of {} images",
+        "test: {:.2} % of {} images right",
         100.0 * scores.top1,
         scores.count
     );
