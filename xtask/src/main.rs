@@ -1,6 +1,7 @@
 //! Chores of the workspace: `cargo xtask ci`.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -35,23 +36,60 @@ fn ci() -> Result<()> {
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
     // The second command of the README. Examples run with --smoke inside it.
-    cargo(&["test", "--workspace", "--locked"], &[])?;
+    let passed = cargo(&["test", "--workspace", "--locked"], &[])?;
     // The first command of the README.
-    cargo(&["run", "--release", "--locked", "--", "train"], &[])
+    cargo(&["run", "--release", "--locked", "--", "train"], &[])?;
+    println!("{passed} passed, 0 failed");
+    Ok(())
 }
 
-fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+/// Runs cargo and passes its output on; the number of tests that it says have passed.
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<u64> {
     let line = format!("cargo {}", arguments.join(" "));
     println!("==> {line}");
     let begun = Instant::now();
-    let status = Command::new(env!("CARGO"))
+    let mut child = Command::new(env!("CARGO"))
         .args(arguments)
         .envs(environment.iter().copied())
-        .status()
+        .stdout(Stdio::piped())
+        .spawn()
         .with_context(|| format!("cannot start {line}"))?;
+    let mut passed = 0;
+    for text in child
+        .stdout
+        .take()
+        .map(BufReader::new)
+        .into_iter()
+        .flat_map(BufRead::lines)
+    {
+        let text = text.with_context(|| format!("reading from {line}"))?;
+        passed += tests_passed(&text);
+        println!("{text}");
+    }
+    let status = child.wait()?;
     println!("==> {line}: {:.0} s", begun.elapsed().as_secs_f64());
     if !status.success() {
         bail!("{line} failed");
     }
-    Ok(())
+    Ok(passed)
+}
+
+/// The count in `test result: ok. 20 passed; 0 failed; …`.
+fn tests_passed(line: &str) -> u64 {
+    let count = line
+        .strip_prefix("test result: ok. ")
+        .and_then(|rest| rest.split(' ').next());
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn results_are_counted() {
+        assert_eq!(
+            super::tests_passed("test result: ok. 20 passed; 0 failed; 0 ignored"),
+            20
+        );
+        assert_eq!(super::tests_passed("test parity ... ok"), 0);
+    }
 }
