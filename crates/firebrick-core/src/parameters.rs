@@ -1,7 +1,5 @@
 //! A module's parameters by path, in order, and their gradients.
 
-use std::collections::HashMap;
-
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients as BurnGradients, Tensor};
 
@@ -148,23 +146,6 @@ impl Parameters {
         let mut list = List(Path::default(), Vec::new());
         module.visit(&mut list);
         list.1
-    }
-
-    /// The number of trainable values.
-    pub fn count<M: Module>(module: &M) -> usize {
-        Self::list(module)
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum()
-    }
-
-    /// A copy of each parameter by path, without autodiff.
-    #[must_use]
-    pub fn by_path(&self) -> HashMap<&str, &Parameter> {
-        self.0
-            .iter()
-            .map(|parameter| (parameter.path.as_str(), parameter))
-            .collect()
     }
 }
 
