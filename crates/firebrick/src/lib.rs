@@ -13,6 +13,7 @@
 
 mod error;
 pub mod eval;
+mod finish;
 mod mistakes;
 mod model_file;
 pub mod predict;
@@ -30,7 +31,8 @@ pub use firebrick_train as training;
 pub use firebrick_zoo as zoo;
 
 pub use error::Error;
+pub use finish::{BestEpoch, TrainReport, TrainScores};
 pub use model_file::ModelFile;
 pub use prepared::Prepared;
 pub use recipes::{RECIPES, recipe};
-pub use train::{BestEpoch, Job, Start, TrainReport, TrainScores, train};
+pub use train::{Job, Start, train};

@@ -1,0 +1,218 @@
+//! What is left when the loop is over: the model file, the test, the report.
+
+use burn::tensor::Device;
+use firebrick_core::loss::Loss;
+use firebrick_core::run::{EpochRow, RunRecord, Scores};
+use firebrick_core::{ConfigError, Recipe};
+use firebrick_train::{Ended, Evaluation, Monitor, Outcome, RunDir, evaluate};
+use firebrick_zoo::Model;
+use serde::Serialize;
+
+use crate::prepared::Prepared;
+use crate::{Error, ModelFile, mistakes};
+
+/// What a job did. As JSON it is what `firebrick train --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainReport {
+    /// The run directory.
+    pub run_dir: String,
+    /// The device.
+    pub device: String,
+    /// The model's spec.
+    pub model: String,
+    /// Trainable values.
+    pub parameters: usize,
+    /// Epochs finished.
+    pub epochs: usize,
+    /// Optimizer updates made.
+    pub steps: u64,
+    /// Seconds of training, over all sessions.
+    pub seconds: f64,
+    /// Training images in each of these seconds.
+    pub images_per_second: f64,
+    /// Loss and accuracy over the last epoch, while the model changed.
+    pub train: Option<TrainScores>,
+    /// Scores of the best epoch on the validation split.
+    pub valid: Option<Scores>,
+    /// Scores of the saved model on the test split, evaluated once.
+    pub test: Option<Scores>,
+    /// The best epoch.
+    pub best: Option<BestEpoch>,
+    /// The seed.
+    pub seed: u64,
+    /// The checkpoint that this session went on from.
+    pub resumed_from: Option<String>,
+    /// Why training ended: `finished`, `early_stop`, `update_limit`, `time_limit`, `hook`, `interrupted`.
+    pub ended: &'static str,
+}
+
+/// Scores on the training images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TrainScores {
+    /// Mean loss.
+    pub loss: f64,
+    /// Accuracy.
+    pub top1: f64,
+}
+
+/// The best epoch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BestEpoch {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// The updates made by then.
+    pub step: u64,
+    /// The metric that was monitored.
+    pub metric: &'static str,
+    /// Its value.
+    pub value: f64,
+}
+
+/// What is left to do when the loop is over.
+pub(crate) struct Finish<'a> {
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) run: &'a RunDir,
+    pub(crate) loss: &'a dyn Loss,
+    pub(crate) monitor: Monitor,
+    pub(crate) parameters: usize,
+}
+
+impl Finish<'_> {
+    /// Saves the model, evaluates it on the test split once, writes the report.
+    pub(crate) fn report(
+        &self,
+        outcome: Outcome<Model>,
+        resumed_from: Option<String>,
+        device: &Device,
+    ) -> Result<TrainReport, Error> {
+        let Outcome {
+            best: weights,
+            progress,
+            ended,
+            ..
+        } = outcome;
+        let file = ModelFile {
+            model: self.recipe.model.clone(),
+            classes: self.prepared.splits.train.classes().to_vec(),
+            preprocessing: self.prepared.preprocessing.clone(),
+            weights,
+        };
+        let mut test = None;
+        let mut pictured = None;
+        if ended != Ended::Interrupted {
+            self.run.write("model.safetensors", &file.to_bytes()?)?;
+            let model = file.build(device)?;
+            let splits = &self.prepared.splits;
+            if let Some(dataset) = splits.test.clone().or_else(|| splits.valid.clone()) {
+                let mut loader = self
+                    .prepared
+                    .evaluation_loader(self.recipe, dataset.clone())?;
+                let evaluation = evaluate(&model, &mut loader, self.loss, &mut |_| {})?;
+                test = splits.test.is_some().then_some(evaluation.scores);
+                pictured = Some((evaluation, dataset));
+            }
+        }
+        let best_row = progress.best.and_then(|best| {
+            progress
+                .rows
+                .iter()
+                .rev()
+                .find(|row| row.epoch == best.epoch)
+        });
+        let images: f64 = progress
+            .rows
+            .iter()
+            .map(|row| row.seconds * row.images_per_second)
+            .sum();
+        let report = TrainReport {
+            run_dir: self.run.path().display().to_string(),
+            device: self.recipe.device.clone(),
+            model: self.recipe.model.to_string(),
+            parameters: self.parameters,
+            epochs: progress.rows.len(),
+            steps: progress.step,
+            seconds: progress.seconds,
+            images_per_second: if progress.seconds > 0.0 {
+                images / progress.seconds
+            } else {
+                0.0
+            },
+            train: progress.rows.last().map(|row| TrainScores {
+                loss: row.train_loss,
+                top1: row.train_top1,
+            }),
+            valid: best_row.and_then(|row: &EpochRow| row.valid),
+            test,
+            best: progress.best.map(|best| BestEpoch {
+                epoch: best.epoch,
+                step: best.step,
+                metric: self.monitor.name(),
+                value: best.value,
+            }),
+            seed: self.recipe.seed,
+            resumed_from,
+            ended: ended_name(ended),
+        };
+        let (confusion, mistakes) = match pictured {
+            Some((
+                Evaluation {
+                    confusion,
+                    mistakes,
+                    ..
+                },
+                dataset,
+            )) => (confusion, mistakes::with_pictures(mistakes, &*dataset)),
+            None => (Vec::new(), Vec::new()),
+        };
+        let record = RunRecord {
+            name: self
+                .run
+                .path()
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            recipe: self.recipe.to_toml()?,
+            reproduce: format!(
+                "firebrick train --recipe {}",
+                self.run.path().join("recipe.toml").display()
+            ),
+            device: self.recipe.device.clone(),
+            model: report.model.clone(),
+            parameters: self.parameters,
+            classes: file.classes,
+            epochs: progress.rows,
+            steps: progress.curve.points,
+            best: progress.best.map(|best| (best.epoch, best.value)),
+            monitor: self.monitor.name().into(),
+            test,
+            confusion,
+            mistakes,
+            activations: progress.activations,
+            lineage: self.recipe.branched_from.clone(),
+        };
+        let json = serde_json::to_vec(&record)
+            .map_err(|error| ConfigError::Conflict(format!("run.json: {error}")))?;
+        self.run.write("run.json", &json)?;
+        self.run.write(
+            "report.html",
+            firebrick_report::page(std::slice::from_ref(&record)).as_bytes(),
+        )?;
+        self.run.event(
+            &serde_json::json!({ "event": "end", "ended": report.ended, "step": report.steps }),
+        )?;
+        Ok(report)
+    }
+}
+
+fn ended_name(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Finished => "finished",
+        Ended::EarlyStop => "early_stop",
+        Ended::UpdateLimit => "update_limit",
+        Ended::TimeLimit => "time_limit",
+        Ended::Hook => "hook",
+        Ended::Interrupted => "interrupted",
+    }
+}
