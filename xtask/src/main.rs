@@ -1,4 +1,6 @@
-//! Chores of the workspace: `cargo xtask ci`.
+//! Chores of the workspace: `cargo xtask ci`, `cargo xtask bench`.
+
+mod bench;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -7,11 +9,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 fn main() -> Result<()> {
-    match std::env::args().nth(1).as_deref() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
         Some("ci") => ci(),
+        Some("bench") => bench::run(&arguments[1..]),
         other => bail!(
-            "unknown chore {}; there is: cargo xtask ci",
-            other.unwrap_or("(none)")
+            "unknown chore {}; there are:\ncargo xtask ci\n{}",
+            other.unwrap_or("(none)"),
+            bench::USAGE
         ),
     }
 }

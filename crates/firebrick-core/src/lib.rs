@@ -11,6 +11,7 @@ pub mod error;
 pub mod gradcheck;
 pub mod groups;
 pub mod init;
+pub mod kernels;
 pub mod length;
 pub mod loss;
 pub mod nn;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Targets;
 use crate::error::check;
+use crate::kernels::cross_entropy_sum;
 use crate::registry::{Entry, Registry};
 use crate::spec::Spec;
 use crate::{ConfigError, error::check_not_negative};
@@ -72,10 +73,43 @@ impl CrossEntropy {
         }
         Ok(self.clone())
     }
-}
 
-impl Loss for CrossEntropy {
-    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> LossValue {
+    /// What the mean divides by.
+    fn weight(&self, targets: &Targets) -> f64 {
+        match (targets, &self.class_weights) {
+            (Targets::Classes(labels), Some(weights)) => {
+                labels.iter().map(|label| weights[*label]).sum()
+            }
+            (Targets::Classes(labels), None) => labels.len() as f64,
+            (Targets::Soft { values, classes }, _) => (values.len() / classes) as f64,
+        }
+    }
+
+    /// What -log p of each class is multiplied by, for each image in turn.
+    fn masses(&self, targets: &Targets, classes: usize) -> Vec<f32> {
+        let mut masses = match targets {
+            Targets::Classes(labels) => {
+                let mut masses = vec![0.0; labels.len() * classes];
+                for (row, label) in masses.chunks_exact_mut(classes).zip(labels) {
+                    row[*label] = 1.0;
+                }
+                masses
+            }
+            Targets::Soft { values, .. } => values.clone(),
+        };
+        let kept = 1.0 - self.label_smoothing;
+        let spread = self.label_smoothing / classes as f64;
+        for row in masses.chunks_exact_mut(classes) {
+            for (class, mass) in row.iter_mut().enumerate() {
+                let weight = self.class_weights.as_ref().map_or(1.0, |w| w[class]);
+                *mass = ((f64::from(*mass) * kept + spread) * weight) as f32;
+            }
+        }
+        masses
+    }
+
+    /// The same of burn's operations.
+    fn composed(&self, logits: Tensor<2>, targets: &Targets) -> LossValue {
         let ([count, classes], device, dtype) = (logits.dims(), logits.device(), logits.dtype());
         let log_p = log_softmax(logits, 1);
         let weights = self.class_weights.as_ref().map(|weights| {
@@ -89,22 +123,18 @@ impl Loss for CrossEntropy {
             None => log_p,
         };
         let smoothing = self.label_smoothing;
-        match targets {
+        let sum = match targets {
             Targets::Classes(labels) => {
                 let indices: Vec<i32> = labels.iter().map(|label| *label as i32).collect();
                 let indices =
                     Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), &device)
                         .reshape([count, 1]);
                 let hard = log_p.clone().gather(1, indices).sum().neg();
-                let sum = if smoothing > 0.0 {
+                if smoothing > 0.0 {
                     hard * (1.0 - smoothing) + log_p.sum().neg() * (smoothing / classes as f64)
                 } else {
                     hard
-                };
-                let weight = self.class_weights.as_ref().map_or(count as f64, |weights| {
-                    labels.iter().map(|label| weights[*label]).sum()
-                });
-                LossValue { sum, weight }
+                }
             }
             Targets::Soft { values, .. } => {
                 let soft = Tensor::<2>::from_data(
@@ -116,11 +146,25 @@ impl Loss for CrossEntropy {
                 } else {
                     soft
                 };
-                LossValue {
-                    sum: (log_p * soft).sum().neg(),
-                    weight: count as f64,
-                }
+                (log_p * soft).sum().neg()
             }
+        };
+        LossValue {
+            sum,
+            weight: self.weight(targets),
+        }
+    }
+}
+
+impl Loss for CrossEntropy {
+    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> LossValue {
+        let classes = logits.dims()[1];
+        match cross_entropy_sum(logits, || self.masses(targets, classes)) {
+            Ok(sum) => LossValue {
+                sum,
+                weight: self.weight(targets),
+            },
+            Err(logits) => self.composed(logits, targets),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod activation;
 mod batch_norm;
+mod conv_bn_relu;
 mod conv2d;
 mod linear;
 mod pool;
@@ -14,6 +15,7 @@ pub use activation::Activation;
 pub use batch_norm::{
     BatchNorm, BatchNorm as BatchNorm2d, BatchNormConfig, BatchNormConfig as BatchNorm2dConfig,
 };
+pub use conv_bn_relu::{ConvBnRelu, ConvBnReluConfig, conv_bn};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use linear::{Linear, LinearConfig};
 pub use pool::{AvgPool2d, AvgPool2dConfig, GlobalAvgPool, MaxPool2d, MaxPool2dConfig};

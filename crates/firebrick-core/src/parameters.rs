@@ -3,6 +3,8 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients as BurnGradients, Tensor};
 
+use crate::kernels::step::{self, Formula, Real, Tensors};
+
 /// One trainable parameter, taken out of its module.
 #[derive(Debug, Clone)]
 pub struct Parameter {
@@ -172,32 +174,56 @@ impl Gradients {
     /// Adds `weight` times `other`, parameter by parameter.
     #[must_use]
     pub fn add_scaled(self, other: Self, weight: f64) -> Self {
-        let sums = self.0.into_iter().zip(other.0).map(|pair| match pair {
-            (Some(a), Some(b)) => Some(a + b * weight),
-            (Some(a), None) => Some(a),
-            (None, b) => b.map(|b| b * weight),
+        let mut both = Vec::new();
+        let pairs = self.0.into_iter().zip(other.0).map(|pair| match pair {
+            (Some(a), Some(b)) => {
+                both.push(Tensors {
+                    formula: AddScaled(weight),
+                    written: [a],
+                    read: [b],
+                });
+                None
+            }
+            (Some(a), None) => Some(Some(a)),
+            (None, b) => Some(b.map(|b| b * weight)),
         });
-        Self(sums.collect())
+        let pairs: Vec<_> = pairs.collect();
+        let mut sums = step::apply(both).into_iter().map(|[sum]| sum);
+        Self(
+            pairs
+                .into_iter()
+                .map(|one| one.unwrap_or_else(|| sums.next()))
+                .collect(),
+        )
     }
 
     /// Multiplies every gradient.
     #[must_use]
     pub fn scale(self, factor: f64) -> Self {
-        Self(
-            self.0
-                .into_iter()
-                .map(|gradient| gradient.map(|gradient| gradient * factor))
-                .collect(),
-        )
+        self.each(Scale(factor))
     }
 
     /// Clamps every entry to [-limit, limit].
     #[must_use]
     pub fn clip_value(self, limit: f64) -> Self {
+        self.each(Clamp(limit))
+    }
+
+    fn each(self, formula: impl Formula<1, 0>) -> Self {
+        let there: Vec<_> = self.0.iter().map(Option::is_some).collect();
+        let gradients = self.0.into_iter().flatten();
+        let tensors = gradients.map(|gradient| Tensors {
+            formula,
+            written: [gradient],
+            read: [],
+        });
+        let mut changed = step::apply(tensors.collect())
+            .into_iter()
+            .map(|[changed]| changed);
         Self(
-            self.0
+            there
                 .into_iter()
-                .map(|gradient| gradient.map(|gradient| gradient.clamp(-limit, limit)))
+                .map(|there| if there { changed.next() } else { None })
                 .collect(),
         )
     }
@@ -215,19 +241,23 @@ impl Gradients {
     }
 
     /// The joint 2-norm over all parameters: not finite when any gradient is not.
+    ///
+    /// With the kernels it is summed in f64 and finite whenever the gradients are; by burn's
+    /// operations squares beyond the gradients' type overflow.
     #[must_use]
     pub fn norm(&self) -> f64 {
-        let squares: Vec<_> = self
-            .0
-            .iter()
-            .flatten()
-            .map(|gradient| gradient.clone().powi_scalar(2).sum())
-            .collect();
-        if squares.is_empty() {
+        let gradients: Vec<_> = self.0.iter().flatten().collect();
+        if gradients.is_empty() {
             return 0.0;
         }
+        if let Some(sums) = step::sums_of_squares(&gradients) {
+            return sums.iter().sum::<f64>().sqrt();
+        }
+        let squares = gradients
+            .into_iter()
+            .map(|gradient| gradient.clone().powi_scalar(2).sum());
         // One transfer for all: on a GPU each one waits for the queue.
-        Tensor::cat(squares, 0)
+        Tensor::cat(squares.collect(), 0)
             .into_data()
             .iter::<f64>()
             .sum::<f64>()
@@ -237,17 +267,47 @@ impl Gradients {
     /// The position of the first gradient with an entry that is not finite.
     #[must_use]
     pub fn first_not_finite(&self) -> Option<usize> {
-        let finite = |gradient: &Tensor<1>| {
-            gradient
-                .clone()
-                .abs()
-                .max()
-                .into_scalar::<f32>()
-                .is_finite()
-                && !gradient.clone().is_nan().any().into_scalar::<bool>()
+        let finite = |gradient: &Tensor<1>| match step::sums_of_squares(&[gradient]) {
+            Some(sums) => sums[0].is_finite(),
+            None => {
+                let largest = gradient.clone().abs().max().into_scalar::<f32>();
+                largest.is_finite() && !gradient.clone().is_nan().any().into_scalar::<bool>()
+            }
         };
         self.0
             .iter()
             .position(|gradient| gradient.as_ref().is_some_and(|gradient| !finite(gradient)))
+    }
+}
+
+/// a + weight · b
+#[derive(Debug, Clone, Copy)]
+struct AddScaled(f64);
+
+impl Formula<1, 1> for AddScaled {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [a]: [R; 1], [b]: [R; 1]) -> [R; 1] {
+        [a + b * self.0]
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Scale(f64);
+
+impl Formula<1, 0> for Scale {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [value]: [R; 1], []: [R; 0]) -> [R; 1] {
+        [value * self.0]
+    }
+}
+
+/// Into [-limit, limit].
+#[derive(Debug, Clone, Copy)]
+struct Clamp(f64);
+
+impl Formula<1, 0> for Clamp {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [value]: [R; 1], []: [R; 0]) -> [R; 1] {
+        [value.clamp(-self.0, self.0)]
     }
 }

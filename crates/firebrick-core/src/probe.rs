@@ -42,6 +42,12 @@ thread_local! {
     static SEEN: RefCell<Option<Vec<Seen>>> = const { RefCell::new(None) };
 }
 
+/// Whether someone is observing on this thread.
+#[must_use]
+pub fn observing() -> bool {
+    SEEN.with_borrow(Option::is_some)
+}
+
 /// Called by layers: notes the output if someone is observing on this thread.
 pub fn record<const D: usize>(
     kind: &str,
@@ -49,7 +55,7 @@ pub fn record<const D: usize>(
     output: &Tensor<D>,
     multiply_adds: usize,
 ) {
-    if !SEEN.with_borrow(Option::is_some) {
+    if !observing() {
         return;
     }
     let values: Vec<f64> = output.to_data().iter::<f64>().collect();

@@ -13,4 +13,4 @@ pub mod rule;
 pub mod schedule;
 
 pub use plan::{Listing, Plan, optimizers, plan, schedules};
-pub use rule::{Moment, PerTensor, Rule, StateNames};
+pub use rule::{Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise};

@@ -1,11 +1,16 @@
-//! Per-tensor rules: what most optimizers are. [`Rule`] changes one tensor; [`PerTensor`] makes an
-//! [`Update`] of all parameters of it.
+//! Per-tensor rules: what most optimizers are. [`Rule`] changes tensors one by one; [`PerTensor`]
+//! makes an [`Update`] of all parameters of it. A rule that treats every element alone is a
+//! [`Formula`], see [`elementwise()`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Tensor};
+pub use firebrick_core::kernels::step::{Formula, Real};
+use firebrick_core::kernels::step::{Tensors, apply};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
-use firebrick_core::update::{ParameterState, Reevaluate, Step, Update, UpdateError, UpdateState};
+use firebrick_core::update::{
+    GroupFactors, ParameterState, Reevaluate, Step, Update, UpdateError, UpdateState,
+};
 
 /// The number that every stepped parameter keeps: how often it was stepped.
 const STEP: &str = "step";
@@ -34,6 +39,19 @@ pub struct StateNames {
     pub numbers: &'static [&'static str],
 }
 
+/// A tensor on its way through a rule.
+#[derive(Debug)]
+pub struct Stepping<'a> {
+    /// Its moment.
+    pub now: Moment,
+    /// The values, `[elements]`. Memory that no other tensor shares is changed in place.
+    pub value: Tensor<1>,
+    /// Their gradient: length, dtype and device are those of the values; no autodiff.
+    pub gradient: Tensor<1>,
+    /// What the rule keeps for the tensor: nothing before its first step.
+    pub state: &'a mut ParameterState,
+}
+
 /// An optimizer that looks at one tensor at a time.
 ///
 /// Scalars are f64 throughout; they are rounded once, where they meet the tensor.
@@ -44,17 +62,68 @@ pub trait Rule: Send {
     /// What is kept for a tensor.
     fn state(&self) -> StateNames;
 
-    /// The new value of one tensor. `state` holds nothing of the rule's before the first step.
+    /// The new values of several tensors, in order, and their new states.
     ///
-    /// # Shapes
-    /// `value`, `gradient` and the result are `[elements]`; one dtype, one device, no autodiff.
-    fn step(
-        &self,
-        now: Moment,
-        value: Tensor<1>,
-        gradient: Tensor<1>,
-        state: &mut ParameterState,
-    ) -> Tensor<1>;
+    /// A rule over whole tensors maps them one by one; one over elements is [`elementwise()`].
+    fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>>;
+}
+
+/// A step of a rule that treats every element alone: one pass over all tensors.
+///
+/// The `formula` of a tensor changes its value and the state tensors of these names, in this order,
+/// and reads the gradient. A state tensor that is missing begins with zeros.
+///
+/// # Panics
+/// When the formula does not write one tensor more than there are names.
+pub fn elementwise<F, const WRITTEN: usize>(
+    tensors: Vec<Stepping<'_>>,
+    names: &[&str],
+    formula: impl Fn(&Stepping<'_>) -> F,
+) -> Vec<Tensor<1>>
+where
+    F: Formula<WRITTEN, 1>,
+{
+    let (entries, mut states): (Vec<_>, Vec<_>) = tensors
+        .into_iter()
+        .map(|one| {
+            let formula = formula(&one);
+            let state = names
+                .iter()
+                .map(|name| one.state.take_or_zeros(name, &one.value));
+            let written: Vec<_> = state.collect();
+            let written: Vec<_> = std::iter::once(one.value).chain(written).collect();
+            let Ok(written) = written.try_into() else {
+                panic!("{WRITTEN} tensors are written, but {} are named", names.len());
+            };
+            let entry = Tensors {
+                formula,
+                written,
+                read: [one.gradient],
+            };
+            (entry, one.state)
+        })
+        .unzip();
+    let changed = apply(entries).into_iter().zip(&mut states);
+    changed
+        .filter_map(|(written, state)| {
+            let mut written = written.into_iter();
+            let value = written.next();
+            let named = names.iter().map(|name| (*name).to_string()).zip(written);
+            state.tensors.extend(named);
+            value
+        })
+        .collect()
+}
+
+/// The gradient with the L2 penalty of `decay`. Without decay the value does not matter, not even
+/// where it is infinite.
+#[inline(always)]
+pub(crate) fn penalized<R: Real>(gradient: R, value: &R, decay: f64) -> R {
+    if decay == 0.0 {
+        gradient
+    } else {
+        gradient + value.clone() * decay
+    }
 }
 
 /// An [`Update`] that applies a [`Rule`] to each parameter.
@@ -89,25 +158,25 @@ impl<R: Rule> PerTensor<R> {
         }
     }
 
-    fn step_one(
+    /// The moment of a parameter, unless it is left alone. Only its entry is made, if need be.
+    fn moment(
         &mut self,
         step: &Step<'_>,
-        index: usize,
-        parameter: Parameter,
-        gradient: Option<Tensor<1>>,
-    ) -> Result<Parameter, UpdateError> {
-        let group = step.group(index);
+        group: GroupFactors,
+        parameter: &Parameter,
+        gradient: Option<&Tensor<1>>,
+    ) -> Result<Option<Moment>, UpdateError> {
         let (lr, path) = (step.lr * group.lr, &parameter.path);
         if !lr.is_finite() {
             return Err(self.failed(format!("the learning rate of `{path}` is {lr}")));
         }
-        let state = match self.parameters.get_mut(path) {
+        let state = match self.parameters.get(path) {
             Some(state) => state,
             None => self.parameters.entry(path.clone()).or_default(),
         };
-        let (Some(gradient), true) = (gradient, group.lr != 0.0) else {
-            return Ok(parameter);
-        };
+        if gradient.is_none() || group.lr == 0.0 {
+            return Ok(None);
+        }
         let [elements] = parameter.value.dims();
         let other = |(_, tensor): &(_, &Tensor<1>)| tensor.dims() != [elements];
         if let Some((what, tensor)) = state.tensors.iter().find(other) {
@@ -116,16 +185,13 @@ impl<R: Rule> PerTensor<R> {
                 "`{path}` has {elements} elements, but its {what} has {found}"
             )));
         }
-        let count = state.numbers.entry(STEP.into()).or_insert(0.0);
-        *count += 1.0;
-        let now = Moment {
+        let steps = state.numbers.get(STEP).copied().unwrap_or(0.0);
+        Ok(Some(Moment {
             lr,
             weight_decay: group.weight_decay,
             momentum: step.momentum,
-            step: *count as u64,
-        };
-        let value = self.rule.step(now, parameter.value, gradient, state);
-        Ok(Parameter { value, ..parameter })
+            step: steps as u64 + 1,
+        }))
     }
 
     /// Whether the state of one parameter is empty or just what the rule keeps.
@@ -227,11 +293,43 @@ impl<R: Rule> Update for PerTensor<R> {
                 gradients.len()
             )));
         }
-        let pairs = parameters.into_iter().zip(gradients).enumerate();
-        pairs
-            .map(|(index, (parameter, gradient))| self.step_one(step, index, parameter, gradient))
-            .collect::<Result<_, _>>()
+        let mut moments = Vec::with_capacity(parameters.len());
+        for (index, (parameter, gradient)) in parameters.iter().zip(&gradients).enumerate() {
+            moments.push(self.moment(step, step.group(index), parameter, gradient.as_ref())?);
+        }
+        let states = self.parameters.iter_mut();
+        let mut states: BTreeMap<_, _> =
+            states.map(|(path, state)| (path.as_str(), state)).collect();
+        let (mut stepping, mut frames) = (Vec::new(), Vec::new());
+        for ((parameter, gradient), now) in parameters.into_iter().zip(gradients).zip(moments) {
+            let Parameter { path, shape, value } = parameter;
+            let state = states.remove(path.as_str());
+            let value = match (now, gradient, state) {
+                (Some(now), Some(gradient), Some(state)) => {
+                    state.numbers.insert(STEP.into(), now.step as f64);
+                    stepping.push(Stepping {
+                        now,
+                        value,
+                        gradient,
+                        state,
+                    });
+                    None
+                }
+                (Some(_), _, None) => {
+                    return Err(self.failed(format!("two parameters are called `{path}`")));
+                }
+                _ => Some(value),
+            };
+            frames.push((path, shape, value));
+        }
+        let mut stepped = self.rule.step(stepping).into_iter();
+        let put = frames.into_iter().map(|(path, shape, value)| {
+            value.or_else(|| stepped.next()).map(|value| Parameter { path, shape, value })
+        });
+        let parameters: Option<_> = put.collect();
+        parameters
             .map(Parameters)
+            .ok_or_else(|| self.failed("it gave fewer values than it was handed".into()))
     }
 
     fn state(&self) -> UpdateState {

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, GlobalAvgPool, Linear,
-    LinearConfig, MaxPool2d, MaxPool2dConfig,
+    LinearConfig, MaxPool2d, MaxPool2dConfig, conv_bn,
 };
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
@@ -167,9 +167,7 @@ pub struct ResNet18 {
 
 impl Classifier for ResNet18 {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = self
-            .activation
-            .forward(self.bn1.forward(self.conv1.forward(images)));
+        let planes = conv_bn(&self.conv1, &self.bn1, images, None, self.activation);
         let planes = match &self.maxpool {
             Some(maxpool) => maxpool.forward(planes),
             None => planes,
@@ -209,13 +207,10 @@ impl ResNet18Block {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some((conv, bn)) => bn.forward(conv.forward(input.clone())),
+            Some((conv, bn)) => conv_bn(conv, bn, input.clone(), None, Activation::Identity),
             None => input.clone(),
         };
-        let planes = self
-            .activation
-            .forward(self.bn1.forward(self.conv1.forward(input)));
-        let planes = self.bn2.forward(self.conv2.forward(planes));
-        self.activation.forward(planes + shortcut)
+        let planes = conv_bn(&self.conv1, &self.bn1, input, None, self.activation);
+        conv_bn(&self.conv2, &self.bn2, planes, Some(shortcut), self.activation)
     }
 }

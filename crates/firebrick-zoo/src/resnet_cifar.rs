@@ -5,7 +5,7 @@ use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::{
-    Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig,
+    Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig, conv_bn,
 };
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
@@ -166,9 +166,7 @@ pub struct ResNetCifar {
 
 impl Classifier for ResNetCifar {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = self
-            .activation
-            .forward(self.bn1.forward(self.conv1.forward(images)));
+        let planes = conv_bn(&self.conv1, &self.bn1, images, None, self.activation);
         let blocks = self.layer1.iter().chain(&self.layer2).chain(&self.layer3);
         let planes = blocks.fold(planes, |planes, block| block.forward(planes));
         self.linear.forward(self.pool.forward(planes))
@@ -210,16 +208,13 @@ impl ResNetCifarBlock {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let shortcut = self.shortcut(input.clone());
-        let planes = self
-            .activation
-            .forward(self.bn1.forward(self.conv1.forward(input)));
-        let planes = self.bn2.forward(self.conv2.forward(planes));
-        self.activation.forward(planes + shortcut)
+        let planes = conv_bn(&self.conv1, &self.bn1, input, None, self.activation);
+        conv_bn(&self.conv2, &self.bn2, planes, Some(shortcut), self.activation)
     }
 
     fn shortcut(&self, input: Tensor<4>) -> Tensor<4> {
         if let Some((conv, bn)) = &self.shortcut {
-            return bn.forward(conv.forward(input));
+            return conv_bn(conv, bn, input, None, Activation::Identity);
         }
         let [outputs, ..] = self.conv1.weight.dims();
         let missing = outputs - input.dims()[1];

@@ -6,7 +6,7 @@ use firebrick_core::error::check;
 use firebrick_core::init::Init;
 use firebrick_core::nn::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig, MaxPool2d,
-    MaxPool2dConfig,
+    MaxPool2dConfig, conv_bn,
 };
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
@@ -154,10 +154,7 @@ impl SmallCnnStage {
     }
 
     fn forward(&self, planes: Tensor<4>) -> Tensor<4> {
-        let planes = self
-            .activation
-            .forward(self.bn1.forward(self.conv1.forward(planes)));
-        self.activation
-            .forward(self.bn2.forward(self.conv2.forward(planes)))
+        let planes = conv_bn(&self.conv1, &self.bn1, planes, None, self.activation);
+        conv_bn(&self.conv2, &self.bn2, planes, None, self.activation)
     }
 }

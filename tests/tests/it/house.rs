@@ -26,7 +26,8 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 /// What each crate may stand on, besides crates from outside.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("firebrick-core", &[]),
+    ("firebrick-kernels", &[]),
+    ("firebrick-core", &["firebrick-kernels"]),
     ("firebrick-optim", &["firebrick-core"]),
     ("firebrick-regularize", &["firebrick-core"]),
     ("firebrick-datasets", &["firebrick-core"]),
@@ -46,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("firebrick-cli", &["firebrick"]),
+    ("firebrick-bench", &["firebrick", "firebrick-kernels"]),
     ("firebrick-examples", &["firebrick"]),
     ("firebrick-tests", &["firebrick"]),
     ("xtask", &[]),

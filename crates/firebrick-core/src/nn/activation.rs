@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, probe, spec::Spec};
+use crate::{ConfigError, kernels, probe, spec::Spec};
 
 /// An elementwise activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Activation {
     #[must_use]
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let output = match self {
-            Self::Relu => activation::relu(input),
+            Self::Relu => kernels::relu(input),
             Self::LeakyRelu => activation::leaky_relu(input, 0.01),
             Self::Elu => activation::elu(input, 1.0),
             Self::Gelu => activation::gelu(input),

@@ -3,6 +3,8 @@
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::{Device, Tensor};
 
+use super::Activation;
+use crate::kernels::{batch_norm, batch_norm_train};
 use crate::probe;
 
 /// Configuration of [`BatchNorm`].
@@ -77,40 +79,104 @@ impl BatchNorm {
     /// When the second axis is not the number of channels, or a training batch has one value for
     /// each channel, whose variance is unknown.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let output = if input.device().is_autodiff() && self.training.is_enabled() {
-            self.forward_train(input)
-        } else {
-            self.forward_inference(input)
-        };
+        let output = self.normalize(input, None, false);
         probe::record("BatchNorm", Some(self.gamma.id), &output, 0);
         output
     }
 
-    fn forward_inference<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let (mean, var) = (self.running_mean.value(), self.running_var.value());
-        burn::tensor::module::batch_norm(
+    /// Normalizes and rectifies in one pass: `relu(batch_norm(x))`.
+    ///
+    /// # Shapes
+    /// `[N, C, …]` to the same.
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn forward_relu<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.forward_activated(input, None, Activation::Relu)
+    }
+
+    /// Normalizes, adds and rectifies in one pass: `relu(batch_norm(x) + residual)`.
+    ///
+    /// # Shapes
+    /// Both `[N, C, …]`, to the same.
+    ///
+    /// # Panics
+    /// As [`Self::forward`], or when the shapes differ.
+    pub fn forward_add_relu<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        residual: Tensor<D>,
+    ) -> Tensor<D> {
+        self.forward_activated(input, Some(residual), Activation::Relu)
+    }
+
+    /// Normalizes, adds the residual where there is one, and applies the activation, in one pass
+    /// where that is a rectifier or the identity.
+    ///
+    /// # Shapes
+    /// Both `[N, C, …]`, to the same.
+    ///
+    /// # Panics
+    /// As [`Self::forward`], or when the shapes differ.
+    pub fn forward_activated<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        residual: Option<Tensor<D>>,
+        activation: Activation,
+    ) -> Tensor<D> {
+        // An observer sees what each layer puts out.
+        if probe::observing() {
+            let output = self.forward(input);
+            let output = match residual {
+                Some(residual) => output + residual,
+                None => output,
+            };
+            return activation.forward(output);
+        }
+        if activation == Activation::Relu {
+            return self.normalize(input, residual, true);
+        }
+        activation.forward(self.normalize(input, residual, false))
+    }
+
+    /// Whether the statistics of the batch are used, and move the running ones.
+    pub(super) fn trains<const D: usize>(&self, input: &Tensor<D>) -> bool {
+        input.device().is_autodiff() && self.training.is_enabled()
+    }
+
+    fn normalize<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        residual: Option<Tensor<D>>,
+        relu: bool,
+    ) -> Tensor<D> {
+        if self.trains(&input) {
+            return self.normalize_by_batch(input, residual, relu);
+        }
+        batch_norm(
             input,
-            self.gamma.val(),
-            self.beta.val(),
-            mean,
-            var,
+            [self.gamma.val(), self.beta.val()],
+            [self.running_mean.value(), self.running_var.value()],
             self.epsilon,
+            residual,
+            relu,
         )
     }
 
-    fn forward_train<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+    fn normalize_by_batch<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        residual: Option<Tensor<D>>,
+        relu: bool,
+    ) -> Tensor<D> {
         let dims = input.dims();
         let count = dims.iter().product::<usize>() / dims[1];
         assert!(
             count > 1,
             "batch norm in training needs more than one value for each channel, got input {dims:?}; use a larger batch"
         );
-        let batch = burn::tensor::module::batch_norm_train(
-            input,
-            self.gamma.val(),
-            self.beta.val(),
-            self.epsilon,
-        );
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        let batch = batch_norm_train(input, gamma, beta, self.epsilon, residual, relu);
         let unbiased = count as f64 / (count - 1) as f64;
         self.move_running(&self.running_mean, batch.mean);
         self.move_running(&self.running_var, batch.variance * unbiased);

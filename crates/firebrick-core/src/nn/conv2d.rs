@@ -1,12 +1,11 @@
 //! Two-dimensional convolution.
 
 use burn::module::{Module, Param};
-use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
-use crate::init;
-use crate::probe;
+use crate::kernels::conv2d;
+use crate::{init, probe};
 
 /// Configuration of [`Conv2d`].
 #[derive(Debug, Clone)]
@@ -113,21 +112,27 @@ impl Conv2d {
     /// `H' = (H + top + bottom - dilation · (kernel - 1) - 1) / stride + 1`.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let options =
-            ConvOptions::new_with_padding(self.stride, self.padding, self.dilation, self.groups);
         let output = conv2d(
             input,
             self.weight.val(),
             self.bias.as_ref().map(Param::val),
-            options,
+            self.options(),
         );
+        self.record(&output);
+        output
+    }
+
+    fn options(&self) -> ConvOptions<2> {
+        ConvOptions::new_with_padding(self.stride, self.padding, self.dilation, self.groups)
+    }
+
+    fn record(&self, output: &Tensor<4>) {
         let [_, inputs, height, width] = self.weight.dims();
         probe::record(
             "Conv2d",
             Some(self.weight.id),
-            &output,
+            output,
             output.shape().num_elements() * inputs * height * width,
         );
-        output
     }
 }

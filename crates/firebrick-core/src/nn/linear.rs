@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::init;
-use crate::probe;
+use crate::kernels::linear;
+use crate::{init, probe};
 
 /// Configuration of [`Linear`].
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl Linear {
     /// `[…, in]` to `[…, out]`.
     #[must_use]
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let output = burn::tensor::module::linear(
+        let output = linear(
             input,
             self.weight.val(),
             self.bias.as_ref().map(Param::val),

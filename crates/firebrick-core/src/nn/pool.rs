@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 
+use crate::kernels::{avg_pool2d, global_avg_pool, max_pool2d};
 use crate::probe;
 
 /// Configuration of [`MaxPool2d`]: a square window.
@@ -147,11 +147,7 @@ impl GlobalAvgPool {
     /// `[N, C, H, W]` to `[N, C]`.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<2> {
-        let [count, channels, height, width] = input.dims();
-        let output = input
-            .reshape([count, channels, height * width])
-            .mean_dim(2)
-            .reshape([count, channels]);
+        let output = global_avg_pool(input);
         probe::record("GlobalAvgPool", None, &output, 0);
         output
     }

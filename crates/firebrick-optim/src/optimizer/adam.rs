@@ -20,10 +20,11 @@
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
 use firebrick_core::error::{check, check_not_negative, check_positive};
-use firebrick_core::update::ParameterState;
 use serde::{Deserialize, Serialize};
 
-use crate::rule::{Moment, PerTensor, Rule, StateNames};
+use crate::rule::{
+    Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
+};
 
 /// The name in spec strings.
 pub const NAME: &str = "adam";
@@ -103,32 +104,97 @@ impl AdamConfig {
         }
     }
 
-    /// One step along the moments of `gradient`, without weight decay.
-    pub(super) fn advance(
+    /// A step with these shares of weight decay: what joins the gradient, and what the value
+    /// loses at once.
+    pub(super) fn step(
         &self,
-        now: Moment,
-        value: Tensor<1>,
-        gradient: Tensor<1>,
-        state: &mut ParameterState,
-    ) -> Tensor<1> {
-        let (beta1, beta2) = (now.momentum.unwrap_or(self.beta1), self.beta2);
-        let mean = state.take_or_zeros(MEAN, &value) * beta1 + gradient.clone() * (1.0 - beta1);
-        let square =
-            state.take_or_zeros(SQUARE, &value) * beta2 + gradient.square() * (1.0 - beta2);
-        let divisor = if self.amsgrad {
-            let largest = state
-                .take_or_zeros(MAX_SQUARE, &value)
-                .max_pair(square.clone());
-            state.tensors.insert(MAX_SQUARE.into(), largest.clone());
-            largest
-        } else {
-            square.clone()
+        tensors: Vec<Stepping<'_>>,
+        decay: impl Fn(Moment) -> (f64, f64),
+    ) -> Vec<Tensor<1>> {
+        let moments = |one: &Stepping<'_>| {
+            let now = one.now;
+            let (beta1, beta2) = (now.momentum.unwrap_or(self.beta1), self.beta2);
+            let correction = |beta: f64| 1.0 - beta.powf(now.step as f64);
+            let (coupled, decoupled) = decay(now);
+            Moments {
+                coupled,
+                decoupled,
+                beta1,
+                beta2,
+                root: 1.0 / correction(beta2).sqrt(),
+                eps: self.eps,
+                rate: now.lr / correction(beta1),
+            }
         };
-        state.tensors.insert(MEAN.into(), mean.clone());
-        state.tensors.insert(SQUARE.into(), square);
-        let correction = |beta: f64| 1.0 - beta.powf(now.step as f64);
-        let divisor = divisor.sqrt() * (1.0 / correction(beta2).sqrt()) + self.eps;
-        value - mean / divisor * (now.lr / correction(beta1))
+        if self.amsgrad {
+            let names = [MEAN, SQUARE, MAX_SQUARE];
+            elementwise(tensors, &names, |one| Largest(moments(one)))
+        } else {
+            elementwise(tensors, &[MEAN, SQUARE], moments)
+        }
+    }
+}
+
+/// One step of one element.
+#[derive(Debug, Clone, Copy)]
+struct Moments {
+    /// Share of the value that joins the gradient.
+    coupled: f64,
+    /// Share of the value that goes.
+    decoupled: f64,
+    beta1: f64,
+    beta2: f64,
+    /// Corrects the root of the mean square.
+    root: f64,
+    eps: f64,
+    /// The learning rate, corrected for the mean.
+    rate: f64,
+}
+
+impl Moments {
+    /// The decayed value and the new moments.
+    #[inline(always)]
+    fn moments<R: Real>(&self, [value, mean, square]: [R; 3], gradient: R) -> [R; 3] {
+        let gradient = penalized(gradient, &value, self.coupled);
+        let mean = mean * self.beta1 + gradient.clone() * (1.0 - self.beta1);
+        let square = square * self.beta2 + gradient.clone() * gradient * (1.0 - self.beta2);
+        let value = if self.decoupled == 0.0 {
+            value
+        } else {
+            value * (1.0 - self.decoupled)
+        };
+        [value, mean, square]
+    }
+
+    #[inline(always)]
+    fn along<R: Real>(&self, value: R, mean: &R, square: &R) -> R {
+        let divisor = square.clone().sqrt() * self.root + self.eps;
+        value - mean.clone() / divisor * self.rate
+    }
+}
+
+impl Formula<3, 1> for Moments {
+    #[inline(always)]
+    fn apply<R: Real>(&self, written: [R; 3], [gradient]: [R; 1]) -> [R; 3] {
+        let [value, mean, square] = self.moments(written, gradient);
+        [self.along(value, &mean, &square), mean, square]
+    }
+}
+
+/// With the largest mean square.
+#[derive(Debug, Clone, Copy)]
+struct Largest(Moments);
+
+impl Formula<4, 1> for Largest {
+    #[inline(always)]
+    fn apply<R: Real>(
+        &self,
+        [value, mean, square, largest]: [R; 4],
+        [gradient]: [R; 1],
+    ) -> [R; 4] {
+        let [value, mean, square] = self.0.moments([value, mean, square], gradient);
+        let largest = largest.max(square.clone());
+        [self.0.along(value, &mean, &largest), mean, square, largest]
     }
 }
 
@@ -145,20 +211,9 @@ impl Rule for Adam {
         self.0.state()
     }
 
-    fn step(
-        &self,
-        now: Moment,
-        value: Tensor<1>,
-        gradient: Tensor<1>,
-        state: &mut ParameterState,
-    ) -> Tensor<1> {
-        let decay = self.0.weight_decay * now.weight_decay;
-        let gradient = if decay == 0.0 {
-            gradient
-        } else {
-            gradient + value.clone() * decay
-        };
-        self.0.advance(now, value, gradient, state)
+    fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
+        let decay = |now: Moment| (self.0.weight_decay * now.weight_decay, 0.0);
+        self.0.step(tensors, decay)
     }
 }
 

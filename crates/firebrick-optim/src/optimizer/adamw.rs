@@ -15,11 +15,10 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
-use firebrick_core::update::ParameterState;
 use serde::{Deserialize, Serialize};
 
 use super::adam::AdamConfig;
-use crate::rule::{Moment, PerTensor, Rule, StateNames};
+use crate::rule::{Moment, PerTensor, Rule, StateNames, Stepping};
 
 /// The name in spec strings.
 pub const NAME: &str = "adamw";
@@ -104,20 +103,9 @@ impl Rule for AdamW {
         self.0.state()
     }
 
-    fn step(
-        &self,
-        now: Moment,
-        value: Tensor<1>,
-        gradient: Tensor<1>,
-        state: &mut ParameterState,
-    ) -> Tensor<1> {
-        let decay = now.lr * self.0.weight_decay * now.weight_decay;
-        let value = if decay == 0.0 {
-            value
-        } else {
-            value * (1.0 - decay)
-        };
-        self.0.advance(now, value, gradient, state)
+    fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
+        let decay = |now: Moment| (0.0, now.lr * self.0.weight_decay * now.weight_decay);
+        self.0.step(tensors, decay)
     }
 }
 

@@ -18,10 +18,11 @@
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
 use firebrick_core::error::{check, check_not_negative};
-use firebrick_core::update::ParameterState;
 use serde::{Deserialize, Serialize};
 
-use crate::rule::{Moment, PerTensor, Rule, StateNames};
+use crate::rule::{
+    Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
+};
 
 /// The name in spec strings.
 pub const NAME: &str = "sgd";
@@ -108,34 +109,70 @@ impl Rule for Sgd {
         }
     }
 
-    fn step(
-        &self,
-        now: Moment,
-        value: Tensor<1>,
-        gradient: Tensor<1>,
-        state: &mut ParameterState,
-    ) -> Tensor<1> {
-        let decay = self.0.weight_decay * now.weight_decay;
-        let gradient = if decay == 0.0 {
-            gradient
-        } else {
-            gradient + value.clone() * decay
-        };
-        let momentum = now.momentum.unwrap_or(self.0.momentum);
-        if momentum == 0.0 && self.0.momentum == 0.0 {
-            return value - gradient * now.lr;
+    fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
+        let config = &self.0;
+        let decay = |one: &Stepping<'_>| config.weight_decay * one.now.weight_decay;
+        let momentum = |one: &Stepping<'_>| one.now.momentum.unwrap_or(config.momentum);
+        if config.momentum == 0.0 && tensors.iter().all(|one| momentum(one) == 0.0) {
+            return elementwise(tensors, &[], |one| Plain {
+                lr: one.now.lr,
+                decay: decay(one),
+            });
         }
-        let buffer = match state.tensors.remove(BUFFER) {
-            Some(buffer) => buffer * momentum + gradient.clone() * (1.0 - self.0.dampening),
-            None => gradient.clone(),
+        elementwise(tensors, &[BUFFER], |one| {
+            let momentum = momentum(one);
+            // The first buffer is the gradient.
+            let (keep, take) = if one.state.tensors.contains_key(BUFFER) {
+                (momentum, 1.0 - config.dampening)
+            } else {
+                (0.0, 1.0)
+            };
+            Momentum {
+                lr: one.now.lr,
+                decay: decay(one),
+                keep,
+                take,
+                ahead: config.nesterov.then_some(momentum),
+            }
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Plain {
+    lr: f64,
+    decay: f64,
+}
+
+impl Formula<1, 1> for Plain {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [value]: [R; 1], [gradient]: [R; 1]) -> [R; 1] {
+        let gradient = penalized(gradient, &value, self.decay);
+        [value - gradient * self.lr]
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Momentum {
+    lr: f64,
+    decay: f64,
+    /// Share of the buffer that is kept, and of the gradient that joins it.
+    keep: f64,
+    take: f64,
+    /// Nesterov's momentum.
+    ahead: Option<f64>,
+}
+
+impl Formula<2, 1> for Momentum {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [value, buffer]: [R; 2], [gradient]: [R; 1]) -> [R; 2] {
+        let gradient = penalized(gradient, &value, self.decay);
+        let buffer = buffer * self.keep + gradient.clone() * self.take;
+        let direction = match self.ahead {
+            Some(momentum) => gradient + buffer.clone() * momentum,
+            None => buffer.clone(),
         };
-        state.tensors.insert(BUFFER.into(), buffer.clone());
-        let direction = if self.0.nesterov {
-            gradient + buffer * momentum
-        } else {
-            buffer
-        };
-        value - direction * now.lr
+        [value - direction * self.lr, buffer]
     }
 }
 

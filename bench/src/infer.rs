@@ -1,0 +1,19 @@
+//! Evaluation without automatic differentiation.
+
+use anyhow::Result;
+use firebrick::prelude::Classifier;
+
+use crate::case::Network;
+use crate::{Opened, network};
+
+pub(crate) fn open(case: &Network) -> Result<Opened> {
+    let device = firebrick::core::device("flex")?;
+    let model = network::build(case, &device)?;
+    let images = network::images(case, &device);
+    let logits: Vec<f32> = model.forward(images.clone()).into_data().to_vec()?;
+    Ok(Opened::new(move || {
+        model.forward(images.clone());
+        Ok(())
+    })
+    .report("logits", &logits[..3.min(logits.len())]))
+}

@@ -1,0 +1,63 @@
+//! The kernels of `firebrick-kernels` as operations on burn's tensors, with gradients.
+//!
+//! They work on f32 tensors of the CPU backends, `flex` and `ndarray`. For every other tensor, and
+//! while they are off ([`enable`]), each operation here is burn's own.
+//!
+//! Images keep the shape `[N, C, H, W]`. Their memory is channels-last between these operations;
+//! any other layout is taken too and converted first, so they mix with burn's operations freely.
+
+mod activation;
+mod batch_norm;
+mod conv2d;
+mod host;
+mod linear;
+mod loss;
+mod operation;
+mod pool;
+pub mod step;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Tensor};
+pub use firebrick_kernels::simd::{Level, level};
+
+pub use activation::{add_relu, relu};
+pub use batch_norm::{BatchNormTrained, batch_norm, batch_norm_train};
+pub use conv2d::conv2d;
+pub use linear::linear;
+pub(crate) use loss::cross_entropy_sum;
+pub use pool::{avg_pool2d, global_avg_pool, max_pool2d};
+
+static ENABLED: AtomicBool = AtomicBool::new(true);
+
+/// Turns the kernels on, as they are at first, or off, in the whole process.
+pub fn enable(on: bool) {
+    ENABLED.store(on, Ordering::Relaxed);
+}
+
+/// Whether the kernels are on.
+#[must_use]
+pub fn enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
+}
+
+/// Whether the kernels take a tensor: they are on, it is f32, not empty, and in the CPU's memory.
+fn take<const D: usize>(tensor: &Tensor<D>) -> bool {
+    enabled()
+        && tensor.dtype() == DType::F32
+        && !tensor.dims().contains(&0)
+        && on_cpu(tensor.device().as_dispatch())
+}
+
+fn on_cpu(device: &DispatchDevice) -> bool {
+    match device {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => true,
+        DispatchDevice::Autodiff(device) => on_cpu(device),
+        #[allow(unreachable_patterns)]
+        _ => false,
+    }
+}

@@ -1,0 +1,64 @@
+//! Softmax cross-entropy.
+
+use burn::backend::TensorMetadata;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::Tensor;
+use firebrick_kernels::cross_entropy as kernel;
+
+use super::host::{Host, dense, from_values, values};
+use super::operation::{Operation, run_single};
+use super::take;
+
+/// -Σ over rows and classes of weight · log softmax(logits), `[1]`; the logits back where the
+/// kernels do not take them.
+///
+/// # Shapes
+/// `logits` `[rows, classes]`; as many weights, row by row.
+pub(crate) fn cross_entropy_sum(
+    logits: Tensor<2>,
+    weights: impl FnOnce() -> Vec<f32>,
+) -> Result<Tensor<1>, Tensor<2>> {
+    if !take(&logits) {
+        return Err(logits);
+    }
+    let operation = CrossEntropy { weights: weights() };
+    let sum = run_single(operation, vec![logits.into_dispatch()]);
+    Ok(Tensor::from_dispatch(sum))
+}
+
+#[derive(Debug)]
+struct CrossEntropy {
+    weights: Vec<f32>,
+}
+
+impl Operation for CrossEntropy {
+    /// The gradient, for an output gradient of one.
+    type Saved<B: Host> = FloatTensor<B>;
+
+    fn forward<B: Host>(
+        &self,
+        mut inputs: Vec<FloatTensor<B>>,
+        _wanted: &[bool],
+    ) -> (Vec<FloatTensor<B>>, FloatTensor<B>) {
+        let logits = dense::<B>(inputs.swap_remove(0));
+        let shape = logits.shape().dims::<2>();
+        let (sum, gradient) = kernel::forward(values::<B>(&logits), &self.weights, shape[1]);
+        let sum = from_values::<B>(vec![sum as f32], &[1]);
+        (vec![sum], from_values::<B>(gradient, &shape))
+    }
+
+    fn backward<B: Host>(
+        &self,
+        saved: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        _wanted: &[bool],
+    ) -> Vec<Option<FloatTensor<B>>> {
+        let factor = values::<B>(&dense::<B>(gradient))[0];
+        let shape = saved.shape().to_vec();
+        let mut gradient = B::into_vec(saved);
+        for value in &mut gradient {
+            *value *= factor;
+        }
+        vec![Some(from_values::<B>(gradient, &shape))]
+    }
+}

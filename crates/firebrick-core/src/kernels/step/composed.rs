@@ -1,0 +1,76 @@
+//! A formula over whole tensors, by burn's operations: what the kernels are compared with.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use burn::tensor::Tensor;
+
+use super::{Formula, Real, Tensors};
+
+/// The changed tensors.
+pub(super) fn apply<F, const WRITTEN: usize, const READ: usize>(
+    tensors: Tensors<F, WRITTEN, READ>,
+) -> [Tensor<1>; WRITTEN]
+where
+    F: Formula<WRITTEN, READ>,
+{
+    let Tensors {
+        formula,
+        written,
+        read,
+    } = tensors;
+    formula
+        .apply(written.map(Whole), read.map(Whole))
+        .map(|Whole(tensor)| tensor)
+}
+
+/// All elements at once.
+#[derive(Clone)]
+struct Whole(Tensor<1>);
+
+macro_rules! operator {
+    ($trait:ident, $method:ident) => {
+        impl $trait for Whole {
+            type Output = Self;
+
+            fn $method(self, other: Self) -> Self {
+                Self(self.0.$method(other.0))
+            }
+        }
+    };
+}
+operator!(Add, add);
+operator!(Sub, sub);
+operator!(Mul, mul);
+operator!(Div, div);
+
+impl Add<f64> for Whole {
+    type Output = Self;
+
+    fn add(self, scalar: f64) -> Self {
+        Self(self.0 + scalar)
+    }
+}
+
+impl Mul<f64> for Whole {
+    type Output = Self;
+
+    fn mul(self, scalar: f64) -> Self {
+        Self(self.0 * scalar)
+    }
+}
+
+impl Real for Whole {
+    fn sqrt(self) -> Self {
+        Self(self.0.sqrt())
+    }
+
+    fn max(self, other: Self) -> Self {
+        // Burn's own keeps a NaN of the first tensor only.
+        let nan = other.0.clone().is_nan();
+        Self(self.0.max_pair(other.0.clone()).mask_where(nan, other.0))
+    }
+
+    fn clamp(self, low: f64, high: f64) -> Self {
+        Self(self.0.clamp(low, high))
+    }
+}

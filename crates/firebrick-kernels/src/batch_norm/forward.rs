@@ -1,0 +1,294 @@
+//! Statistics in one pass, and their application in another.
+
+use super::lines::Lines;
+use super::{Fused, Trained, scale_and_shift};
+use crate::elementwise::flat::{Part, Source, Step, parts_of, walk_lines};
+use crate::scratch;
+use crate::simd::{Simd, Task, dispatch};
+use crate::threads::Shared;
+
+/// Normalizes with the statistics of these rows, and gives the statistics.
+///
+/// With `fused`, `output = relu?((x - mean) / √(variance + eps) · gamma + beta + residual?)`.
+/// A single row normalizes to `beta`, where PyTorch refuses it.
+///
+/// # Shapes
+/// `x` and the residual `[rows, channels]`, at least one row; `gamma` and `beta` `[channels]`.
+#[must_use]
+pub fn forward_train(
+    x: &[f32],
+    channels: usize,
+    gamma: &[f32],
+    beta: &[f32],
+    eps: f32,
+    fused: Fused<'_>,
+) -> Trained {
+    assert_eq!(gamma.len(), channels, "batch norm: gamma for each channel");
+    assert_eq!(beta.len(), channels, "batch norm: beta for each channel");
+    let (mean, variance) = statistics(x, channels);
+    let (scale, shift) = scale_and_shift(gamma, beta, &mean, &variance, eps);
+    Trained {
+        output: apply(x, &scale, &shift, fused),
+        mean,
+        variance,
+    }
+}
+
+/// `relu?(x · scale + shift + residual?)`: batch norm with fixed statistics.
+///
+/// # Shapes
+/// `x` and the residual `[rows, channels]`; `scale` and `shift` `[channels]`.
+#[must_use]
+pub fn apply(x: &[f32], scale: &[f32], shift: &[f32], fused: Fused<'_>) -> Vec<f32> {
+    let channels = scale.len();
+    assert_eq!(shift.len(), channels, "batch norm: a shift for each scale");
+    let lines = Lines::new(channels);
+    assert_eq!(x.len() % channels, 0, "batch norm: whole rows");
+    if let Some(residual) = fused.residual {
+        assert_eq!(residual.len(), x.len(), "batch norm: a residual like x");
+    }
+    let (scale, shift) = (lines.expanded(scale), lines.expanded(shift));
+    let mut out = Vec::with_capacity(x.len());
+    let to = Shared::new(out.spare_capacity_mut());
+    parts_of(x.len() / channels, lines.rows, channels, |rows| {
+        let range = rows.start * channels..rows.end * channels;
+        // SAFETY: the chunks are disjoint and lie in the result.
+        let to = unsafe { to.pointer().cast::<f32>().add(range.start) };
+        let task = Apply {
+            x: &x[range.clone()],
+            residual: fused.residual.map_or(&[], |residual| &residual[range]),
+            scale: &scale,
+            shift: &shift,
+            line: lines.line,
+            to,
+        };
+        match (fused.residual.is_some(), fused.relu) {
+            (false, false) => dispatch(With::<false, false>(task)),
+            (false, true) => dispatch(With::<false, true>(task)),
+            (true, false) => dispatch(With::<true, false>(task)),
+            (true, true) => dispatch(With::<true, true>(task)),
+        }
+    });
+    // SAFETY: the chunks cover all of it.
+    unsafe { out.set_len(x.len()) };
+    out
+}
+
+/// The application to a chunk. `scale` and `shift` hold a line, `to` has room for all of `x`, and
+/// `residual` is as long as `x` where it is used.
+struct Apply<'a> {
+    x: &'a [f32],
+    residual: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    line: usize,
+    to: *mut f32,
+}
+
+struct With<'a, const RESIDUAL: bool, const RELU: bool>(Apply<'a>);
+
+impl<const RESIDUAL: bool, const RELU: bool> Task for With<'_, RESIDUAL, RELU> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: every line lies inside `x`.
+        unsafe { walk_lines::<S, Self>(&self, self.0.x.len(), self.0.line) }
+    }
+}
+
+impl<const RESIDUAL: bool, const RELU: bool> Step for With<'_, RESIDUAL, RELU> {
+    #[inline(always)]
+    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, column: usize, part: P) {
+        let task = &self.0;
+        // SAFETY: as of the trait; `scale` and `shift` hold whole vectors of a line.
+        unsafe {
+            let scale = S::load(task.scale.as_ptr().add(column));
+            let shift = S::load(task.shift.as_ptr().add(column));
+            for line in 0..LINES {
+                let at = at + line * task.line;
+                let mut y = S::fma(part.load::<S>(task.x.as_ptr().add(at)), scale, shift);
+                if RESIDUAL {
+                    y = S::add(y, part.load::<S>(task.residual.as_ptr().add(at)));
+                }
+                if RELU {
+                    y = S::relu(y);
+                }
+                part.store::<S>(task.to.add(at), y);
+            }
+        }
+    }
+}
+
+/// Mean and biased variance of each channel.
+///
+/// A chunk is summed around the mean c of its first eighth: s = Σ (x - c), q = Σ (x - c)². These
+/// rows are part of the chunk, so its sum of squares around its own mean is no less than an eighth
+/// of its rows times (c - mean)², and q no more than nine times that sum: the difference that gives
+/// the variance loses about three bits of q, never more, whatever the data.
+fn statistics(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
+    let lines = Lines::new(channels);
+    assert!(!x.is_empty(), "batch norm: at least one row");
+    assert_eq!(x.len() % channels, 0, "batch norm: whole rows");
+    let rows = x.len() / channels;
+    scratch::with(lines.chunks(rows) * 3 * channels, |chunks| {
+        let shared = Shared::new(chunks);
+        parts_of(rows, lines.rows, channels, |part| {
+            // SAFETY: every chunk has its own part of the buffer.
+            let sums = unsafe {
+                let index = part.start / lines.rows;
+                shared.part(index * 3 * channels, 3 * channels)
+            };
+            chunk_sums(&lines, &x[part.start * channels..part.end * channels], sums);
+        });
+        combine(&lines, rows, chunks)
+    })
+}
+
+/// Writes c, s and q of a chunk, each `[channels]`.
+fn chunk_sums(lines: &Lines, x: &[f32], sums: &mut [f32]) {
+    let channels = lines.channels;
+    scratch::with(3 * lines.padded, |buffer| {
+        let (center, buffer) = buffer.split_at_mut(lines.padded);
+        let (sum, squares) = buffer.split_at_mut(lines.padded);
+        let first = (x.len() / 8 / lines.line * lines.line).max(lines.line.min(x.len()));
+        center.fill(0.0);
+        sum.fill(0.0);
+        dispatch(Sums::<false>::new(lines, &x[..first], center, sum, squares));
+        lines.fold(sum);
+        let count = (first / channels) as f32;
+        for (center, sum) in center.iter_mut().zip(&sum[..channels]) {
+            let mean = sum / count;
+            *center = if mean.is_finite() { mean } else { 0.0 };
+        }
+        lines.expand(center);
+        sum.fill(0.0);
+        squares.fill(0.0);
+        dispatch(Sums::<true>::new(lines, x, center, sum, squares));
+        lines.fold(sum);
+        lines.fold(squares);
+        let lines = [center, sum, squares];
+        for (to, from) in sums.chunks_exact_mut(channels).zip(lines) {
+            to.copy_from_slice(&from[..channels]);
+        }
+    });
+}
+
+/// Σ (x - center), and with `SQUARES` Σ (x - center)², added to lines of whole vectors.
+struct Sums<'a, const SQUARES: bool> {
+    x: &'a [f32],
+    line: usize,
+    center: Source,
+    sum: *mut f32,
+    squares: *mut f32,
+}
+
+impl<'a, const SQUARES: bool> Sums<'a, SQUARES> {
+    fn new(
+        lines: &Lines,
+        x: &'a [f32],
+        center: &'a [f32],
+        sum: &'a mut [f32],
+        squares: &'a mut [f32],
+    ) -> Self {
+        let room = [center.len(), sum.len(), squares.len()];
+        assert!(room.iter().all(|len| *len >= lines.padded));
+        Self {
+            x,
+            line: lines.line,
+            center: Source::new(center),
+            sum: sum.as_mut_ptr(),
+            squares: squares.as_mut_ptr(),
+        }
+    }
+}
+
+impl<const SQUARES: bool> Task for Sums<'_, SQUARES> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: every line lies inside `x`.
+        unsafe { walk_lines::<S, Self>(&self, self.x.len(), self.line) }
+    }
+}
+
+impl<const SQUARES: bool> Step for Sums<'_, SQUARES> {
+    #[inline(always)]
+    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, column: usize, part: P) {
+        // SAFETY: as of the trait; the three lines hold whole vectors. Lanes that `part` leaves out
+        // are zero in both `x` and the center, so that they add nothing.
+        unsafe {
+            let center = part.load::<S>(self.center.pointer().add(column));
+            let (mut sums, mut squares) = ([S::splat(0.0); LINES], [S::splat(0.0); LINES]);
+            for line in 0..LINES {
+                let x = part.load::<S>(self.x.as_ptr().add(at + line * self.line));
+                let d = S::sub(x, center);
+                sums[line] = d;
+                if SQUARES {
+                    squares[line] = S::mul(d, d);
+                }
+            }
+            let to = self.sum.add(column);
+            S::store(to, S::add(S::load(to), together::<S, LINES>(sums)));
+            if SQUARES {
+                let to = self.squares.add(column);
+                S::store(to, S::add(S::load(to), together::<S, LINES>(squares)));
+            }
+        }
+    }
+}
+
+/// The sum of one or four vectors, pair by pair.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(super) unsafe fn together<S: Simd, const LINES: usize>(v: [S::V; LINES]) -> S::V {
+    // SAFETY: as of this function.
+    unsafe {
+        if LINES == 4 {
+            S::add(S::add(v[0], v[1]), S::add(v[2], v[3]))
+        } else {
+            v.into_iter()
+                .reduce(|a, b| S::add(a, b))
+                .unwrap_or(S::splat(0.0))
+        }
+    }
+}
+
+/// Mean and biased variance from c, s and q of each chunk.
+fn combine(lines: &Lines, rows: usize, chunks: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let channels = lines.channels;
+    let chunks = || {
+        let chunks = chunks.chunks_exact(3 * channels).enumerate();
+        chunks.map(|(index, sums)| {
+            let count = lines.rows.min(rows - index * lines.rows) as f64;
+            let (center, sums) = sums.split_at(channels);
+            let (sum, squares) = sums.split_at(channels);
+            (count, center, sum, squares)
+        })
+    };
+    let mut mean = vec![0.0_f64; channels];
+    for (count, center, sum, _) in chunks() {
+        for channel in 0..channels {
+            mean[channel] += count * f64::from(center[channel]) + f64::from(sum[channel]);
+        }
+    }
+    mean.iter_mut().for_each(|mean| *mean /= rows as f64);
+    // q - s²/n is around the chunk's own mean; n · (its own - the mean)² leads to the common one.
+    let mut variance = vec![0.0_f64; channels];
+    for (count, center, sum, squares) in chunks() {
+        let inverse = 1.0 / count;
+        for channel in 0..channels {
+            let sum = f64::from(sum[channel]);
+            let own = f64::from(center[channel]) + sum * inverse;
+            let inside = f64::from(squares[channel]) - sum * sum * inverse;
+            let inside = if inside < 0.0 { 0.0 } else { inside };
+            variance[channel] += inside + count * (own - mean[channel]).powi(2);
+        }
+    }
+    let variance = variance.iter().map(|sum| (sum / rows as f64) as f32);
+    (
+        mean.iter().map(|mean| *mean as f32).collect(),
+        variance.collect(),
+    )
+}

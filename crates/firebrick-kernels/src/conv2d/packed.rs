@@ -1,0 +1,134 @@
+//! Weights in the order in which the gather kernel reads them.
+
+use super::Conv2d;
+use super::gather::Tap;
+use crate::output::written;
+use crate::scratch;
+use crate::simd::lanes;
+use crate::threads::{Shared, for_each};
+
+/// A weight packed for [`forward_packed`](super::forward_packed) on the instruction set in use.
+#[derive(Debug, Clone)]
+pub struct Packed(Vec<f32>);
+
+impl Packed {
+    pub(super) fn new(conv: &Conv2d, weight: &[f32], taps: &[Tap]) -> Self {
+        let rows = conv.group_outputs();
+        let len = slabs_len(conv.groups, rows, conv.group_inputs(), taps.len());
+        // SAFETY: `fill` writes every element.
+        Self(unsafe {
+            written(len, |slabs| {
+                fill(conv, weight, Role::Forward, taps, slabs);
+            })
+        })
+    }
+
+    pub(super) fn depthwise(weight: &[f32]) -> Self {
+        Self(weight.to_vec())
+    }
+
+    pub(super) fn plain(&self) -> &[f32] {
+        &self.0
+    }
+
+    pub(super) fn slabs(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+/// Which channels of the weight are the result's and which are summed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Forward,
+    InputGrad,
+}
+
+/// The result's channels, rounded up to whole vectors.
+pub(super) fn padded(columns: usize) -> usize {
+    columns.next_multiple_of(lanes())
+}
+
+fn slabs_len(groups: usize, columns: usize, sum: usize, taps: usize) -> usize {
+    groups * padded(columns) * sum * taps
+}
+
+/// Packs into scratch memory and lends it to `work`.
+pub(super) fn with<R>(
+    conv: &Conv2d,
+    weight: &[f32],
+    columns: usize,
+    role: Role,
+    taps: &[Tap],
+    work: impl FnOnce(&[f32]) -> R,
+) -> R {
+    let sum = match role {
+        Role::Forward => conv.group_inputs(),
+        Role::InputGrad => conv.group_outputs(),
+    };
+    scratch::with(slabs_len(conv.groups, columns, sum, taps.len()), |slabs| {
+        fill(conv, weight, role, taps, slabs.as_mut_ptr());
+        work(slabs)
+    })
+}
+
+/// Writes `[group][panel][tap][summed channel][lane]`, a panel being up to `widest` vectors of the
+/// result's channels, with zeros for channels that are not there.
+fn fill(conv: &Conv2d, weight: &[f32], role: Role, taps: &[Tap], slabs: *mut f32) {
+    assert_eq!(weight.len(), conv.weight_len(), "weight");
+    let (outputs, inputs, area) = (conv.group_outputs(), conv.group_inputs(), conv.taps());
+    let (columns, sum, column_step, sum_step) = match role {
+        Role::Forward => (outputs, inputs, inputs * area, area),
+        Role::InputGrad => (inputs, outputs, area, inputs * area),
+    };
+    let lanes = lanes();
+    let vectors = columns.div_ceil(lanes);
+    let widest = super::gather::widest_now();
+    let group_len = padded(columns) * sum * taps.len();
+    // SAFETY: `slabs` has `slabs_len` elements.
+    let shared = Shared::new(unsafe {
+        std::slice::from_raw_parts_mut(slabs, group_len * conv.groups)
+    });
+    // One piece of work: a panel for some of the summed channels, which the first-level cache holds.
+    let panels = vectors.div_ceil(widest);
+    let sum_each = (4096 / (taps.len().max(1) * widest * lanes)).clamp(1, sum);
+    let pieces = sum.div_ceil(sum_each);
+    for_each(conv.groups * panels * pieces, |work| {
+        let (piece, rest) = (work % pieces, work / pieces);
+        let (panel, group) = (rest % panels, rest / panels);
+        let first = panel * widest * lanes;
+        let width = widest.min(vectors - panel * widest) * lanes;
+        let there = width.min(columns - first);
+        let start = group * group_len + first * sum * taps.len();
+        // All reads below lie in the weights of a group: `first + there <= columns`, `k < sum`.
+        let weight = &weight[group * outputs * inputs * area..][..outputs * inputs * area];
+        let summed = piece * sum_each..sum.min((piece + 1) * sum_each);
+        let copy = |k: usize, lane: usize| {
+            let from = (first + lane) * column_step + k * sum_step;
+            for (place, tap) in taps.iter().enumerate() {
+                // SAFETY: these summed channels of a panel belong to one piece of work.
+                unsafe {
+                    let to = shared.pointer().add(start + (place * sum + k) * width + lane);
+                    *to = *weight.get_unchecked(from + tap.weight);
+                }
+            }
+        };
+        // In the order in which the weight lies in memory.
+        match role {
+            Role::Forward => {
+                (0..there).for_each(|lane| summed.clone().for_each(|k| copy(k, lane)));
+            }
+            Role::InputGrad => {
+                summed.clone().for_each(|k| (0..there).for_each(|lane| copy(k, lane)));
+            }
+        }
+        if there < width {
+            for k in summed {
+                for place in 0..taps.len() {
+                    let at = start + (place * sum + k) * width;
+                    // SAFETY: as above.
+                    unsafe { shared.part(at + there, width - there) }.fill(0.0);
+                }
+            }
+        }
+    });
+}

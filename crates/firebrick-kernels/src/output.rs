@@ -1,0 +1,13 @@
+//! Results in memory that is written once, not zeroed first.
+
+/// A vector of `len` elements that `fill` writes, every one of them.
+///
+/// # Safety
+/// `fill` writes all `len` elements behind the pointer and reads none before it has written it.
+pub(crate) unsafe fn written<T: Copy>(len: usize, fill: impl FnOnce(*mut T)) -> Vec<T> {
+    let mut out = Vec::with_capacity(len);
+    fill(out.as_mut_ptr());
+    // SAFETY: `fill` wrote them.
+    unsafe { out.set_len(len) };
+    out
+}

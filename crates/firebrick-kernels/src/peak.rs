@@ -1,0 +1,105 @@
+//! What this machine can do at most, for measurements to be compared with.
+
+use rayon::prelude::*;
+
+use crate::simd::{Simd, Task, dispatch};
+
+/// Accumulators of one thread: enough to hide the latency of a multiply-add.
+const CHAINS: usize = 12;
+
+/// Multiply-adds in registers on every thread, `iterations` in each of some independent chains; the
+/// floating-point operations of all threads together.
+#[must_use = "the operations done"]
+pub fn fma(iterations: usize) -> f64 {
+    let of_each = rayon::broadcast(|_| dispatch(Fma { iterations }));
+    of_each.iter().sum()
+}
+
+struct Fma {
+    iterations: usize,
+}
+
+impl Task for Fma {
+    type Output = f64;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> f64 {
+        // SAFETY: no memory is touched.
+        let sum = unsafe {
+            let (factor, term) = (S::splat(1.0 - 1e-6), S::splat(1e-6));
+            let mut chains: [S::V; CHAINS] = std::array::from_fn(|chain| S::splat(chain as f32));
+            for _ in 0..self.iterations {
+                for chain in &mut chains {
+                    *chain = S::fma(*chain, factor, term);
+                }
+            }
+            chains.into_iter().map(|chain| S::sum(chain)).sum::<f32>()
+        };
+        std::hint::black_box(sum);
+        (2 * CHAINS * S::LANES * self.iterations) as f64
+    }
+}
+
+/// a = b + 3 c, each thread in its own part: 12 bytes for each element.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn triad(a: &mut [f32], b: &[f32], c: &[f32]) {
+    assert!(a.len() == b.len() && a.len() == c.len());
+    let part = a.len().div_ceil(rayon::current_num_threads()).max(1);
+    let parts = a
+        .par_chunks_mut(part)
+        .zip(b.par_chunks(part).zip(c.par_chunks(part)));
+    parts.for_each(|(a, (b, c))| dispatch(Triad { a, b, c }));
+}
+
+struct Triad<'a> {
+    a: &'a mut [f32],
+    b: &'a [f32],
+    c: &'a [f32],
+}
+
+impl Task for Triad<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { a, b, c } = self;
+        let vectors = a
+            .chunks_mut(S::LANES)
+            .zip(b.chunks(S::LANES).zip(c.chunks(S::LANES)));
+        for (a, (b, c)) in vectors {
+            // SAFETY: the three chunks have one length, of at most `LANES`.
+            unsafe {
+                let three = S::splat(3.0);
+                if a.len() == S::LANES {
+                    let sum = S::fma(S::load(c.as_ptr()), three, S::load(b.as_ptr()));
+                    S::store(a.as_mut_ptr(), sum);
+                } else {
+                    let c = S::load_first(c.as_ptr(), a.len());
+                    let sum = S::fma(c, three, S::load_first(b.as_ptr(), a.len()));
+                    S::store_first(a.as_mut_ptr(), sum, a.len());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn triad_reaches_every_element() {
+        let b: Vec<f32> = (0..1003).map(|i| i as f32).collect();
+        let c = vec![2.0; 1003];
+        let mut a = vec![0.0; 1003];
+        super::triad(&mut a, &b, &c);
+        assert!(a.iter().zip(&b).all(|(a, b)| *a == b + 6.0));
+    }
+
+    #[test]
+    fn fma_counts_what_all_threads_do() {
+        let each = super::fma(100) / rayon::current_num_threads() as f64;
+        assert_eq!(each % f64::from(2 * 12 * 100), 0.0);
+        assert!(each >= f64::from(2 * 12 * 100 * 4));
+    }
+}

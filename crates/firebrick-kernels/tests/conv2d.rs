@@ -1,0 +1,339 @@
+//! Convolution against plain loops in f64, on every instruction set, for any number of threads.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{assert_close, every_level, values};
+use firebrick_kernels::Image;
+use firebrick_kernels::conv2d::{self, Conv2d, Epilogue};
+use proptest::prelude::*;
+
+/// Calls `visit(x index, weight index, y index)` for every product of the convolution.
+fn products(conv: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
+    let (x, y) = (conv.input, conv.output());
+    let (inputs, outputs) = (x.c / conv.groups, y.c / conv.groups);
+    for n in 0..y.n {
+        for oy in 0..y.h {
+            for ox in 0..y.w {
+                for out in 0..y.c {
+                    for input in 0..inputs {
+                        for ky in 0..conv.kernel[0] {
+                            for kx in 0..conv.kernel[1] {
+                                let iy = (oy * conv.stride[0] + ky * conv.dilation[0]) as isize
+                                    - conv.padding[0].0 as isize;
+                                let ix = (ox * conv.stride[1] + kx * conv.dilation[1]) as isize
+                                    - conv.padding[1].0 as isize;
+                                if iy < 0 || ix < 0 || iy >= x.h as isize || ix >= x.w as isize {
+                                    continue;
+                                }
+                                let channel = out / outputs * inputs + input;
+                                visit(
+                                    ((n * x.h + iy as usize) * x.w + ix as usize) * x.c + channel,
+                                    ((out * inputs + input) * conv.kernel[0] + ky)
+                                        * conv.kernel[1]
+                                        + kx,
+                                    ((n * y.h + oy) * y.w + ox) * y.c + out,
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Case {
+    conv: Conv2d,
+    x: Vec<f32>,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    residual: Vec<f32>,
+    dy: Vec<f32>,
+}
+
+impl Case {
+    fn new(conv: Conv2d) -> Self {
+        let y = conv.output();
+        Self {
+            conv,
+            x: values(conv.input.len(), 1),
+            weight: values(conv.weight_len(), 2),
+            bias: values(y.c, 3),
+            residual: values(y.len(), 4),
+            dy: values(y.len(), 5),
+        }
+    }
+
+    /// Result, input gradient and weight gradient, each with the sum of the terms' magnitudes.
+    fn reference(&self) -> [Vec<(f64, f64)>; 3] {
+        let mut y = vec![(0.0, 0.0); self.dy.len()];
+        let mut dx = vec![(0.0, 0.0); self.x.len()];
+        let mut dw = vec![(0.0, 0.0); self.weight.len()];
+        let add = |sum: &mut (f64, f64), a: f32, b: f32| {
+            let term = f64::from(a) * f64::from(b);
+            sum.0 += term;
+            sum.1 += term.abs();
+        };
+        products(&self.conv, |i, w, o| {
+            add(&mut y[o], self.x[i], self.weight[w]);
+            add(&mut dx[i], self.dy[o], self.weight[w]);
+            add(&mut dw[w], self.dy[o], self.x[i]);
+        });
+        [y, dx, dw]
+    }
+
+    fn check(&self) {
+        let Self {
+            conv,
+            x,
+            weight,
+            dy,
+            ..
+        } = self;
+        let [y, dx, dw] = self.reference();
+        let name = format!("{:?} {conv:?}", firebrick_kernels::simd::level());
+        let plain = conv2d::forward(conv, x, weight, Epilogue::default());
+        assert_close(&plain, &y, &format!("forward {name}"));
+        assert_close(
+            &conv2d::input_grad(conv, dy, weight),
+            &dx,
+            &format!("input gradient {name}"),
+        );
+        assert_close(
+            &conv2d::weight_grad(conv, x, dy),
+            &dw,
+            &format!("weight gradient {name}"),
+        );
+
+        let epilogue = Epilogue {
+            bias: Some(&self.bias),
+            residual: Some(&self.residual),
+            relu: true,
+        };
+        let fused: Vec<(f64, f64)> = y
+            .iter()
+            .zip(&self.residual)
+            .enumerate()
+            .map(|(place, ((value, size), residual))| {
+                let bias = self.bias[place % self.bias.len()];
+                let sum = value + f64::from(bias) + f64::from(*residual);
+                (sum.max(0.0), size + 2.0)
+            })
+            .collect();
+        let packed = conv2d::pack(conv, weight);
+        let folded = conv2d::forward_packed(conv, x, &packed, epilogue);
+        assert_close(&folded, &fused, &format!("epilogue {name}"));
+        assert_eq!(conv2d::forward(conv, x, weight, epilogue), folded, "{name}");
+
+        let mut sums = vec![(0.0, 0.0); y.len() / plain.len() * self.bias.len()];
+        for (place, value) in dy.iter().enumerate() {
+            let sum = &mut sums[place % self.bias.len()];
+            sum.0 += f64::from(*value);
+            sum.1 += f64::from(value.abs());
+        }
+        let bias_grad = conv2d::bias_grad(dy, self.bias.len());
+        assert_close(&bias_grad, &sums, &format!("bias gradient {name}"));
+    }
+}
+
+fn square(n: usize, side: usize, channels: [usize; 2], kernel: usize, stride: usize) -> Conv2d {
+    Conv2d {
+        input: Image {
+            n,
+            h: side,
+            w: side,
+            c: channels[0],
+        },
+        output_channels: channels[1],
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [(kernel / 2, kernel / 2); 2],
+        dilation: [1; 2],
+        groups: 1,
+    }
+}
+
+#[test]
+fn the_shapes_of_real_networks() {
+    every_level(|| {
+        for conv in [
+            square(3, 32, [3, 16], 3, 1),
+            square(3, 32, [16, 16], 3, 1),
+            square(2, 32, [16, 32], 3, 2),
+            square(5, 16, [32, 32], 3, 1),
+            square(7, 8, [64, 64], 3, 1),
+            square(2, 28, [1, 32], 3, 1),
+            square(2, 14, [1, 6], 5, 1),
+            square(2, 14, [6, 16], 5, 1),
+            square(1, 7, [96, 80], 3, 1),
+            square(3, 4, [256, 130], 3, 1),
+            square(2, 16, [64, 128], 1, 2),
+            square(2, 9, [20, 48], 1, 1),
+            square(1, 30, [3, 64], 7, 2),
+        ] {
+            Case::new(conv).check();
+        }
+    });
+}
+
+#[test]
+fn groups_and_depthwise() {
+    every_level(|| {
+        for groups in [2, 4, 8] {
+            let conv = Conv2d {
+                groups,
+                ..square(2, 7, [8, 24], 3, 1)
+            };
+            Case::new(conv).check();
+        }
+        for (channels, stride) in [(8, 1), (17, 2), (33, 1)] {
+            let conv = Conv2d {
+                groups: channels,
+                ..square(3, 9, [channels, channels], 3, stride)
+            };
+            Case::new(conv).check();
+        }
+    });
+}
+
+fn any_conv() -> impl Strategy<Value = Conv2d> {
+    let axis = || (1..9_usize, 1..5_usize, 1..4_usize, 0..4_usize, 0..4_usize, 1..3_usize);
+    (axis(), axis(), 1..4_usize, 1..4_usize, 1..20_usize, 1..20_usize).prop_filter_map(
+        "a kernel inside the padded image",
+        |(y, x, n, groups, inputs, outputs)| {
+            let fits = |(size, kernel, _, before, after, dilation): (usize, usize, _, _, _, usize)| {
+                size + before + after > dilation * (kernel - 1)
+            };
+            (fits(y) && fits(x)).then_some(Conv2d {
+                input: Image {
+                    n,
+                    h: y.0,
+                    w: x.0,
+                    c: groups * inputs,
+                },
+                output_channels: groups * outputs,
+                kernel: [y.1, x.1],
+                stride: [y.2, x.2],
+                padding: [(y.3, y.4), (x.3, x.4)],
+                dilation: [y.5, x.5],
+                groups,
+            })
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn any_geometry(conv in any_conv()) {
+        every_level(|| Case::new(conv).check());
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    every_level(|| {
+        for conv in [
+            square(9, 12, [16, 16], 3, 1),
+            square(2, 8, [96, 40], 3, 2),
+            Conv2d {
+                groups: 16,
+                ..square(5, 12, [16, 16], 3, 1)
+            },
+        ] {
+            let case = Case::new(conv);
+            let run = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                pool.unwrap().install(|| {
+                    [
+                        conv2d::forward(&conv, &case.x, &case.weight, Epilogue::default()),
+                        conv2d::input_grad(&conv, &case.dy, &case.weight),
+                        conv2d::weight_grad(&conv, &case.x, &case.dy),
+                        conv2d::bias_grad(&case.dy, conv.output_channels),
+                    ]
+                })
+            };
+            let one = run(1);
+            for threads in [2, 3, 8] {
+                assert!(one == run(threads), "{threads} threads, {conv:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn not_a_number_and_infinity_reach_what_they_touch() {
+    every_level(|| {
+        let conv = square(1, 5, [3, 4], 3, 1);
+        let mut case = Case::new(conv);
+        case.x[(2 * 5 + 2) * 3] = f32::NAN;
+        let y = conv2d::forward(
+            &conv,
+            &case.x,
+            &case.weight,
+            Epilogue {
+                relu: true,
+                ..Epilogue::default()
+            },
+        );
+        for (place, value) in y.iter().enumerate() {
+            let (row, column) = (place / 4 / 5, place / 4 % 5);
+            let touched = row.abs_diff(2) <= 1 && column.abs_diff(2) <= 1;
+            assert_eq!(value.is_nan(), touched, "pixel {row} {column}: {value}");
+        }
+        case.x[(2 * 5 + 2) * 3] = f32::INFINITY;
+        let y = conv2d::forward(&conv, &case.x, &case.weight, Epilogue::default());
+        assert!(y[(2 * 5 + 2) * 4].is_infinite());
+        assert!(y[0].is_finite());
+    });
+}
+
+#[test]
+fn linear_layers() {
+    use firebrick_kernels::linear;
+    every_level(|| {
+        for (rows, inputs, outputs) in [(1, 1, 1), (3, 5, 10), (64, 100, 10), (7, 70, 130)] {
+            let size = [rows, inputs, outputs];
+            let (x, w) = (values(rows * inputs, 1), values(inputs * outputs, 2));
+            let (bias, dy) = (values(outputs, 3), values(rows * outputs, 4));
+            let mut y = vec![(0.0, 0.0); rows * outputs];
+            let mut dx = vec![(0.0, 0.0); x.len()];
+            let mut dw = vec![(0.0, 0.0); w.len()];
+            let add = |sum: &mut (f64, f64), a: f32, b: f32| {
+                sum.0 += f64::from(a) * f64::from(b);
+                sum.1 += f64::from((a * b).abs());
+            };
+            for r in 0..rows {
+                for o in 0..outputs {
+                    add(&mut y[r * outputs + o], bias[o], 1.0);
+                    for i in 0..inputs {
+                        add(&mut y[r * outputs + o], x[r * inputs + i], w[i * outputs + o]);
+                        add(&mut dx[r * inputs + i], dy[r * outputs + o], w[i * outputs + o]);
+                        add(&mut dw[i * outputs + o], dy[r * outputs + o], x[r * inputs + i]);
+                    }
+                }
+            }
+            let name = format!("{size:?}");
+            assert_close(&linear::forward(&x, &w, Some(&bias), size), &y, &name);
+            assert_close(&linear::input_grad(&dy, &w, size), &dx, &name);
+            assert_close(&linear::weight_grad(&x, &dy, size), &dw, &name);
+        }
+    });
+}
+
+#[test]
+fn layouts_turn_and_turn_back() {
+    use firebrick_kernels::layout::{to_channels_first, to_channels_last};
+    for (n, h, w, c) in [(1, 1, 1, 1), (2, 3, 5, 7), (3, 1, 1, 9), (2, 33, 17, 40)] {
+        let image = Image { n, h, w, c };
+        let x = values(image.len(), 1);
+        let last = to_channels_last(&x, image);
+        for (place, value) in last.iter().enumerate() {
+            let (pixel, channel) = (place / c, place % c);
+            let (image, pixel) = (pixel / (h * w), pixel % (h * w));
+            assert_eq!(*value, x[(image * c + channel) * h * w + pixel]);
+        }
+        assert_eq!(to_channels_first(&last, image), x);
+    }
+}

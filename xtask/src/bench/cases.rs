@@ -1,0 +1,270 @@
+//! What is measured.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::contender::{Contender, Who};
+
+/// Cases that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Suite {
+    /// Passes of convolutions.
+    Conv,
+    /// Batch norm, pooling, ReLU, sums.
+    Norm,
+    /// Optimizer steps.
+    Optim,
+    /// Whole training steps, and how they scale.
+    Step,
+    /// Evaluation.
+    Infer,
+}
+
+impl Suite {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Conv,
+        Self::Norm,
+        Self::Optim,
+        Self::Step,
+        Self::Infer,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Conv => "conv",
+            Self::Norm => "norm",
+            Self::Optim => "optim",
+            Self::Step => "step",
+            Self::Infer => "infer",
+        }
+    }
+
+    /// Whether each case has its own processes, so that the memory of one does not show in the next.
+    pub(super) fn wants_fresh_processes(self) -> bool {
+        matches!(self, Self::Step | Self::Infer)
+    }
+}
+
+/// What one repetition of a case does, as a measure of speed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Work {
+    /// Floating-point operations.
+    Flop(f64),
+    /// Bytes that must come from memory or go there, if each is moved as seldom as can be.
+    Bytes(f64),
+    /// Images.
+    Images(f64),
+}
+
+/// One row of a table.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    pub(super) suite: Suite,
+    pub(super) name: String,
+    /// What contenders are told.
+    pub(super) told: Value,
+    pub(super) work: Work,
+    pub(super) contenders: Vec<Contender>,
+}
+
+/// The cases of a suite; `folder` holds weights that go from one contender to the next.
+pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
+    let of = |whos: &[Who]| -> Vec<Contender> {
+        let contender = |who: &Who| Contender {
+            who: *who,
+            threads,
+        };
+        whos.iter().map(contender).collect()
+    };
+    let cases: Vec<(String, Value, Work)> = match suite {
+        Suite::Conv => convolutions(),
+        Suite::Norm => elementwise(),
+        Suite::Optim => optimizers(),
+        Suite::Step => networks(folder),
+        Suite::Infer => inference(folder),
+    };
+    let whos: &[Who] = match suite {
+        Suite::Conv => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Fma],
+        Suite::Norm | Suite::Optim => {
+            &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Triad]
+        }
+        Suite::Step => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned],
+        Suite::Infer => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
+    };
+    let mut cases: Vec<Case> = cases
+        .into_iter()
+        .map(|(name, mut told, work)| {
+            told["suite"] = suite.name().into();
+            Case {
+                suite,
+                name,
+                told,
+                work,
+                contenders: of(whos),
+            }
+        })
+        .collect();
+    if suite == Suite::Step && threads > 1 {
+        cases.push(scaling(&cases[1], threads));
+    }
+    cases
+}
+
+/// The name of the case that compares one thread with all.
+pub(super) const SCALING: &str = "ResNet-20, scaling";
+
+/// The same step on one thread and on all, and the limits of the machine on both.
+fn scaling(step: &Case, threads: usize) -> Case {
+    let contenders = [Who::Ours, Who::Fma, Who::Triad]
+        .into_iter()
+        .flat_map(|who| [1, threads].map(|threads| Contender { who, threads }));
+    Case {
+        name: SCALING.into(),
+        contenders: contenders.collect(),
+        ..step.clone()
+    }
+}
+
+/// The passes of a convolution, as workers know them.
+pub(super) const PASSES: [&str; 4] = ["forward", "input_grad", "weight_grad", "forward_backward"];
+
+fn convolutions() -> Vec<(String, Value, Work)> {
+    // Batch, channels in and out, side, kernel, stride, groups.
+    let shapes: [[usize; 7]; 12] = [
+        [64, 64, 64, 32, 3, 1, 1],
+        [64, 16, 16, 32, 3, 1, 1],
+        [64, 32, 32, 16, 3, 1, 1],
+        [64, 64, 64, 8, 3, 1, 1],
+        [32, 128, 128, 16, 3, 1, 1],
+        [32, 256, 256, 8, 3, 1, 1],
+        [32, 512, 512, 4, 3, 1, 1],
+        [64, 64, 128, 32, 3, 2, 1],
+        [64, 64, 128, 32, 1, 2, 1],
+        [64, 1, 32, 28, 3, 1, 1],
+        [64, 3, 64, 32, 3, 1, 1],
+        [64, 64, 64, 32, 3, 1, 64],
+    ];
+    let mut cases = Vec::new();
+    for [batch, inputs, outputs, side, kernel, stride, groups] in shapes {
+        let padding = kernel / 2;
+        let out = (side + 2 * padding - kernel) / stride + 1;
+        let flop = 2 * batch * outputs * out * out * inputs / groups * kernel * kernel;
+        for pass in PASSES {
+            let steps = if stride > 1 { format!(" /{stride}") } else { String::new() };
+            let depthwise = if groups > 1 { " depthwise" } else { "" };
+            let name = format!(
+                "{kernel}×{kernel}{steps}{depthwise} {inputs}→{outputs} @{side} b{batch} {pass}"
+            );
+            let told = json!({
+                "batch": batch, "inputs": inputs, "outputs": outputs, "side": side, "kernel": kernel,
+                "stride": stride, "padding": padding, "groups": groups, "pass": pass,
+            });
+            let passes = if pass == "forward_backward" { 3 } else { 1 };
+            cases.push((name, told, Work::Flop((passes * flop) as f64)));
+        }
+    }
+    cases
+}
+
+fn elementwise() -> Vec<(String, Value, Work)> {
+    // Passes over memory, of four bytes for each element. Batch norm reads its input twice, once
+    // for the statistics; backward it reads input and gradient twice.
+    let operations = [
+        ("batch_norm_relu", 3.0),
+        ("batch_norm_relu_grad", 5.0),
+        ("batch_norm_relu_both", 8.0),
+        ("relu", 2.0 + 1.0 / 32.0),
+        ("relu_grad", 2.0 + 1.0 / 32.0),
+        ("max_pool", 1.25),
+        ("max_pool_grad", 1.25),
+        ("add", 3.0),
+    ];
+    let mut cases = Vec::new();
+    for shape in [[64, 64, 32, 32], [64, 16, 32, 32]] {
+        let elements = shape.iter().product::<usize>() as f64;
+        for (operation, passes) in operations {
+            let told = json!({ "operation": operation, "shape": shape });
+            let name = format!("{operation} {shape:?}");
+            cases.push((name, told, Work::Bytes(4.0 * passes * elements)));
+        }
+    }
+    cases
+}
+
+fn optimizers() -> Vec<(String, Value, Work)> {
+    /// Of ResNet-18 with the CIFAR stem and 10 classes.
+    const PARAMETERS: f64 = 11_173_962.0;
+    // Adam reads value, gradient and two moments and writes all but the gradient; the norm is read
+    // once, then every gradient is read and written.
+    [("adam", 7.0), ("sgd", 5.0), ("clip", 3.0)]
+        .map(|(operation, passes)| {
+            let name = format!("{operation}, 11 M parameters in 62 tensors");
+            let work = Work::Bytes(4.0 * passes * PARAMETERS);
+            (name, json!({ "operation": operation }), work)
+        })
+        .to_vec()
+}
+
+fn networks(folder: &Path) -> Vec<(String, Value, Work)> {
+    let network = |name: &str, network: &str, stem: Option<&str>, batch: usize, grey: bool| {
+        let told = json!({
+            "network": network, "stem": stem, "batch": batch,
+            "channels": if grey { 1 } else { 3 }, "side": if grey { 28 } else { 32 },
+            "classes": 10, "lr": 1e-3,
+            "weights": folder.join(format!("{network}.safetensors")),
+        });
+        (format!("{name} b{batch}"), told, Work::Images(batch as f64))
+    };
+    vec![
+        network("small CNN 1×28×28", "small_cnn", None, 64, true),
+        network("ResNet-20 3×32×32", "resnet20", None, 64, false),
+        network("ResNet-18 3×32×32", "resnet18", Some("cifar"), 32, false),
+    ]
+}
+
+fn inference(folder: &Path) -> Vec<(String, Value, Work)> {
+    [1, 8]
+        .map(|batch| {
+            let told = json!({
+                "network": "resnet18", "stem": "imagenet", "batch": batch,
+                "channels": 3, "side": 224, "classes": 1000,
+                "weights": folder.join("resnet18-imagenet.safetensors"),
+            });
+            let name = format!("ResNet-18 3×224×224 b{batch}");
+            (name, told, Work::Images(batch as f64))
+        })
+        .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_work_is_right() {
+        let folder = Path::new("weights");
+        let all: Vec<Case> = Suite::ALL
+            .into_iter()
+            .flat_map(|suite| cases(suite, 2, folder))
+            .collect();
+        let names: BTreeSet<_> = all.iter().map(|case| &case.name).collect();
+        assert_eq!(names.len(), all.len());
+        let flop = |name: &str| all.iter().find(|case| case.name == name).map(|case| case.work);
+        let expected = Work::Flop(2.0 * 64.0 * 1024.0 * 64.0 * 64.0 * 9.0);
+        assert_eq!(flop("3×3 64→64 @32 b64 forward"), Some(expected));
+        let expected = Work::Flop(2.0 * 64.0 * 256.0 * 64.0 * 128.0);
+        assert_eq!(flop("1×1 /2 64→128 @32 b64 weight_grad"), Some(expected));
+    }
+
+    #[test]
+    fn one_thread_has_nothing_to_scale() {
+        let named = |threads| {
+            let cases = cases(Suite::Step, threads, Path::new("weights"));
+            cases.iter().filter(|case| case.name == SCALING).count()
+        };
+        assert_eq!((named(1), named(2)), (0, 1));
+    }
+}

@@ -1,0 +1,202 @@
+//! The processes that are measured against each other.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::cases::Case;
+
+/// Who runs a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Who {
+    /// Firebrick's kernels.
+    Ours,
+    /// The same program on burn-flex's.
+    Flex,
+    /// PyTorch as it comes.
+    Torch,
+    /// PyTorch at its best settings.
+    Tuned,
+    /// ONNX Runtime.
+    Onnx,
+    /// Multiply-adds in registers: the most arithmetic the machine does.
+    Fma,
+    /// a = b + 3 c: the most memory it moves.
+    Triad,
+}
+
+impl Who {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Flex => "burn flex",
+            Self::Torch => "PyTorch",
+            Self::Tuned => "PyTorch tuned",
+            Self::Onnx => "ONNX Runtime",
+            Self::Fma => "fma",
+            Self::Triad => "triad",
+        }
+    }
+
+    /// The loop that a limit runs, as the worker knows it.
+    fn limit(self) -> Option<&'static str> {
+        match self {
+            Self::Fma => Some("fma"),
+            Self::Triad => Some("triad"),
+            _ => None,
+        }
+    }
+}
+
+/// Someone who runs a case, and on how many threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Contender {
+    pub(super) who: Who,
+    pub(super) threads: usize,
+}
+
+impl Contender {
+    pub(super) fn label(self) -> String {
+        format!("{} ({} threads)", self.who.label(), self.threads)
+    }
+
+    /// What this contender is told to run.
+    pub(super) fn case(self, case: &Case) -> Value {
+        match self.who.limit() {
+            Some(operation) => json!({ "suite": "peak", "operation": operation }),
+            None => case.told.clone(),
+        }
+    }
+}
+
+/// Where the programs are.
+pub(super) struct Programs {
+    worker: PathBuf,
+    python: String,
+    peer: PathBuf,
+}
+
+/// Large blocks are kept by the process instead of going back to the system: what PyTorch runs best
+/// with.
+const TUNED_MALLOC: [(&str, &str); 2] = [
+    ("MALLOC_MMAP_THRESHOLD_", "4294967296"),
+    ("MALLOC_TRIM_THRESHOLD_", "8589934592"),
+];
+
+impl Programs {
+    /// Builds the worker. Python is `$FIREBRICK_BENCH_PYTHON`, else `python3`.
+    pub(super) fn build() -> Result<Self> {
+        eprintln!("building the worker; the first release build takes minutes …");
+        let build = [
+            "build",
+            "--release",
+            "--locked",
+            "--package=firebrick-bench",
+            "--message-format=json-render-diagnostics",
+        ];
+        let output = Command::new(env!("CARGO"))
+            .args(build)
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot start cargo")?;
+        if !output.status.success() {
+            bail!("cargo {} failed", build.join(" "));
+        }
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let worker = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .find_map(|message| Some(message["executable"].as_str()?.into()))
+            .context("cargo names no executable")?;
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        Ok(Self {
+            worker,
+            python: std::env::var("FIREBRICK_BENCH_PYTHON").unwrap_or_else(|_| "python3".into()),
+            peer: PathBuf::from(root).join("bench/peer.py"),
+        })
+    }
+
+    fn command(&self, contender: Contender) -> Command {
+        let rust = |who| {
+            let mut command = Command::new(&self.worker);
+            command.arg(who);
+            command
+        };
+        let python = |who| {
+            let mut command = Command::new(&self.python);
+            command.arg(&self.peer).arg(who);
+            command
+        };
+        let mut command = match contender.who {
+            Who::Ours | Who::Fma | Who::Triad => rust("ours"),
+            Who::Flex => rust("flex"),
+            Who::Torch => python("torch"),
+            Who::Tuned => python("tuned"),
+            Who::Onnx => python("onnx"),
+        };
+        for (name, _) in TUNED_MALLOC {
+            command.env_remove(name);
+        }
+        if contender.who == Who::Tuned {
+            command.envs(TUNED_MALLOC);
+        }
+        let threads = contender.threads.to_string();
+        for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
+            command.env(name, &threads);
+        }
+        command.env("PYTHONWARNINGS", "ignore");
+        command
+    }
+}
+
+/// A contender that waits for commands.
+pub(super) struct Process {
+    child: Child,
+    commands: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
+}
+
+impl Process {
+    pub(super) fn start(contender: Contender, programs: &Programs) -> Result<Self> {
+        let mut command = programs.command(contender);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", contender.label()))?;
+        let commands = child.stdin.take();
+        let replies = child.stdout.take().context("no pipe")?;
+        Ok(Self {
+            child,
+            commands,
+            replies: BufReader::new(replies),
+        })
+    }
+
+    /// Sends a command and waits for the reply; one that died says so as any reason why a case is
+    /// missing.
+    pub(super) fn ask(&mut self, command: &Value) -> Result<Value> {
+        let ended = || json!({ "missing": "the process ended" });
+        let Some(commands) = &mut self.commands else {
+            return Ok(ended());
+        };
+        let mut line = String::new();
+        let sent = writeln!(commands, "{command}").and_then(|()| commands.flush());
+        if sent.is_err() || self.replies.read_line(&mut line).unwrap_or(0) == 0 {
+            self.commands = None;
+            return Ok(ended());
+        }
+        serde_json::from_str(&line).with_context(|| format!("not a reply: {line}"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A closed pipe ends it.
+        self.commands = None;
+        let _ = self.child.wait();
+    }
+}

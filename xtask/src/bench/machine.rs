@@ -1,0 +1,27 @@
+//! What the figures were measured on.
+
+/// The processor and its cores.
+pub(super) fn describe() -> String {
+    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = information
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("an unnamed processor", |(_, name)| name);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{model}, {cores} cores")
+}
+
+/// The first lines of the output.
+pub(super) fn header(threads: usize, rounds: usize) -> String {
+    format!(
+        "{}; {threads} threads for every contender, f32, medians of {rounds} interleaved rounds.\n\
+         Ours and burn flex are one program whose kernels are on or off; both keep freed pages \
+         (`memory::keep_freed_pages`).\n\
+         PyTorch tuned: malloc keeps freed pages too, channels last (in single operations the faster \
+         of both layouts), fused optimizers,\n\
+         for inference the fastest of plain, frozen and compiled.\n\
+         Ratios are how many times as long as ours the other takes, with the bootstrap's 90 % \
+         interval.\n",
+        describe()
+    )
+}

@@ -1,0 +1,143 @@
+//! What was measured of a case.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::cases::{Case, Work};
+use super::contender::{Contender, Who};
+use super::statistics::{Estimate, median};
+
+/// The figures of a case.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) case: Case,
+    /// Milliseconds of each round.
+    pub(super) rounds: BTreeMap<Contender, Vec<f64>>,
+    /// What each contender says about the case.
+    pub(super) reports: BTreeMap<Contender, Value>,
+    /// Why a contender has no figures.
+    pub(super) missing: BTreeMap<Contender, String>,
+}
+
+impl Record {
+    pub(super) fn new(case: Case) -> Self {
+        Self {
+            case,
+            rounds: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            missing: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, contender: Contender, milliseconds: f64) {
+        self.rounds.entry(contender).or_default().push(milliseconds);
+    }
+
+    /// Of these, the contender with the most threads, if it ran to the end.
+    fn contender(&self, who: Who) -> Option<Contender> {
+        let of_who = |contender: &&Contender| contender.who == who;
+        let contender = self.case.contenders.iter().filter(of_who).max()?;
+        (!self.missing.contains_key(contender)).then_some(*contender)
+    }
+
+    fn times(&self, who: Who) -> Option<&[f64]> {
+        self.rounds
+            .get(&self.contender(who)?)
+            .map(Vec::as_slice)
+            .filter(|times| !times.is_empty())
+    }
+
+    /// The median over the rounds, in milliseconds.
+    pub(super) fn milliseconds(&self, who: Who) -> Option<f64> {
+        self.times(who).map(median)
+    }
+
+    /// How many times as long as ours a contender takes, round by round.
+    pub(super) fn times_ours(&self, who: Who) -> Option<Estimate> {
+        let (other, ours) = (self.times(who)?, self.times(Who::Ours)?);
+        Some(Estimate::of(other.iter().zip(ours).map(|(a, b)| a / b)))
+    }
+
+    /// How many times as fast the threads of `who` are as one of them, round by round.
+    pub(super) fn scaling(&self, who: Who) -> Option<Estimate> {
+        let all = self.times(who)?;
+        let one = self.rounds.get(&Contender { who, threads: 1 })?;
+        Some(Estimate::of(one.iter().zip(all).map(|(one, all)| one / all)))
+    }
+
+    /// GFLOP/s, GB/s or images a second.
+    pub(super) fn speed(&self, who: Who) -> Option<f64> {
+        let milliseconds = self.milliseconds(who)?;
+        Some(match self.case.work {
+            Work::Flop(work) | Work::Bytes(work) => 1e-6 * work / milliseconds,
+            Work::Images(images) => 1e3 * images / milliseconds,
+        })
+    }
+
+    /// GFLOP/s or GB/s of the loop that is the limit.
+    pub(super) fn limit(&self, who: Who) -> Option<f64> {
+        Some(1e-6 * self.limit_work(who)? / self.milliseconds(who)?)
+    }
+
+    fn limit_work(&self, who: Who) -> Option<f64> {
+        let report = self.reports.get(&self.contender(who)?)?;
+        report["flop"].as_f64().or(report["bytes"].as_f64())
+    }
+
+    /// The part of the machine's limit that ours reaches, round by round.
+    pub(super) fn of_limit(&self) -> Option<Estimate> {
+        let (work, who) = match self.case.work {
+            Work::Flop(work) => (work, Who::Fma),
+            Work::Bytes(work) => (work, Who::Triad),
+            Work::Images(_) => return None,
+        };
+        let limit = self.limit_work(who)?;
+        let pairs = self.times(Who::Ours)?.iter().zip(self.times(who)?);
+        let parts = pairs.map(|(ours, peak)| (work / ours) / (limit / peak));
+        Some(Estimate::of(parts))
+    }
+
+    /// A number that a contender says.
+    pub(super) fn said(&self, who: Who, key: &str) -> Option<f64> {
+        self.reports.get(&self.contender(who)?)?[key].as_f64()
+    }
+
+    /// Numbers that a contender says.
+    pub(super) fn said_all(&self, who: Who, key: &str) -> Option<Vec<f64>> {
+        let values = self.reports.get(&self.contender(who)?)?[key].as_array()?;
+        values.iter().map(Value::as_f64).collect()
+    }
+
+    /// A word that a contender says.
+    pub(super) fn said_text(&self, who: Who, key: &str) -> Option<&str> {
+        self.reports.get(&self.contender(who)?)?[key].as_str()
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let contenders: Vec<Value> = self
+            .case
+            .contenders
+            .iter()
+            .map(|contender| {
+                json!({
+                    "who": contender.who.label(),
+                    "threads": contender.threads,
+                    "ms": self.rounds.get(contender),
+                    "report": self.reports.get(contender),
+                    "missing": self.missing.get(contender),
+                })
+            })
+            .collect();
+        json!({
+            "suite": self.case.suite.name(),
+            "case": self.case.name,
+            "contenders": contenders,
+            "of_limit": self.of_limit().map(Estimate::to_json),
+            "flex_over_ours": self.times_ours(Who::Flex).map(Estimate::to_json),
+            "torch_over_ours": self.times_ours(Who::Torch).map(Estimate::to_json),
+            "tuned_over_ours": self.times_ours(Who::Tuned).map(Estimate::to_json),
+            "onnx_over_ours": self.times_ours(Who::Onnx).map(Estimate::to_json),
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! What the kernels have to reach, and whether they do.
+
+use serde_json::{Value, json};
+
+use super::cases::{SCALING, Suite};
+use super::contender::Who;
+use super::record::Record;
+use super::statistics::Estimate;
+use super::table::{markdown, ratio};
+
+/// A bar holds when the lower end of the interval is at least this part of it.
+const LEEWAY: f64 = 0.97;
+
+/// One bar.
+#[derive(Debug, Clone)]
+pub(super) struct Check {
+    text: String,
+    bar: f64,
+    reached: Option<Estimate>,
+}
+
+impl Check {
+    fn holds(&self) -> bool {
+        self.reached
+            .is_some_and(|reached| reached.low >= LEEWAY * self.bar)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "target": self.text,
+            "bar": self.bar,
+            "reached": self.reached.map(Estimate::to_json),
+            "holds": self.holds(),
+        })
+    }
+}
+
+/// The bars of the cases that were measured.
+pub(super) fn checks(records: &[Record]) -> Vec<Check> {
+    records.iter().flat_map(of_case).collect()
+}
+
+fn of_case(record: &Record) -> Vec<Check> {
+    let name = &record.case.name;
+    let check = |text: String, bar: f64, reached: Option<Estimate>| Check { text, bar, reached };
+    let against = |who: Who, bar: f64| {
+        let text = format!("{name}: {} / ours", who.label());
+        check(text, bar, record.times_ours(who))
+    };
+    if name == SCALING {
+        return vec![check(
+            format!("{name}: of the smaller of fma's and triad's"),
+            0.9,
+            scaling(record),
+        )];
+    }
+    match record.case.suite {
+        Suite::Conv if counts(&record.case.told) => {
+            let text = format!("{name}: of the fma peak");
+            vec![check(text, 0.6, record.of_limit())]
+        }
+        Suite::Norm if name.starts_with("batch_norm_relu") && !name.contains("both") => {
+            let text = format!("{name}: of triad");
+            vec![check(text, 0.8, record.of_limit())]
+        }
+        Suite::Optim if !name.starts_with("clip") => {
+            let text = format!("{name}: of triad");
+            let mut checks = vec![check(text, 0.8, record.of_limit())];
+            if name.starts_with("adam") {
+                checks.push(against(Who::Tuned, 1.0));
+            }
+            checks
+        }
+        Suite::Step => {
+            let mut checks = vec![against(Who::Torch, 1.3), against(Who::Tuned, 1.0)];
+            if name.starts_with("ResNet-20") {
+                checks.push(against(Who::Flex, 5.0));
+            }
+            let text = format!("{name}: peak memory, PyTorch's lower / ours");
+            checks.push(check(text, 1.0, memory(record)));
+            checks
+        }
+        Suite::Infer => vec![against(Who::Tuned, 1.0)],
+        Suite::Conv | Suite::Norm | Suite::Optim => Vec::new(),
+    }
+}
+
+/// Whether a convolution is one of those with a bar: 3×3, 32 channels or more, a single pass.
+fn counts(told: &Value) -> bool {
+    let at_least = |key: &str, least: u64| told[key].as_u64().is_some_and(|value| value >= least);
+    told["kernel"] == 3
+        && told["groups"] == 1
+        && at_least("inputs", 32)
+        && at_least("outputs", 32)
+        && told["pass"] != "forward_backward"
+}
+
+fn memory(record: &Record) -> Option<Estimate> {
+    let peak = |who| record.said(who, "peak_mib");
+    let theirs = [Who::Torch, Who::Tuned].into_iter().filter_map(peak);
+    let least = theirs.reduce(f64::min)?;
+    Some(Estimate::exact(least / peak(Who::Ours)?))
+}
+
+fn scaling(record: &Record) -> Option<Estimate> {
+    let limit = [Who::Fma, Who::Triad].map(|who| record.scaling(who));
+    let limit = limit[0]?.median.min(limit[1]?.median);
+    let Estimate { median, low, high } = record.scaling(Who::Ours)?;
+    Some(Estimate {
+        median: median / limit,
+        low: low / limit,
+        high: high / limit,
+    })
+}
+
+/// The bars as a table.
+pub(super) fn table(checks: &[Check]) -> String {
+    let header = ["target", "bar", "reached", "holds"].map(String::from);
+    let mut rows = vec![header.to_vec()];
+    rows.extend(checks.iter().map(|check| {
+        let holds = match (check.reached, check.holds()) {
+            (None, _) => "not measured",
+            (_, true) => "yes",
+            (_, false) => "NO",
+        };
+        vec![
+            check.text.clone(),
+            format!("{:.2}", check.bar),
+            ratio(check.reached),
+            holds.into(),
+        ]
+    }));
+    markdown(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_holds_by_the_lower_end() {
+        let check = |low| Check {
+            text: String::new(),
+            bar: 1.0,
+            reached: Some(Estimate {
+                median: 1.2,
+                low,
+                high: 1.3,
+            }),
+        };
+        assert!(check(0.97).holds() && !check(0.96).holds());
+        assert!(!Check { reached: None, ..check(2.0) }.holds());
+    }
+}
