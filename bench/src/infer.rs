@@ -10,7 +10,7 @@ pub(crate) fn open(case: &Network) -> Result<Opened> {
     let device = firebrick::core::device("flex")?;
     let model = network::build(case, &device)?;
     let images = network::images(case, &device);
-    let logits: Vec<f32> = model.forward(images.clone()).into_data().to_vec()?;
+    let logits: Vec<f32> = model.forward(images.clone()).into_data().iter().collect();
     Ok(Opened::new(move || {
         model.forward(images.clone());
         Ok(())

@@ -16,22 +16,19 @@ pub(crate) fn open(case: &Peak) -> Opened {
         Loop::Fma => {
             let operations = peak::fma(ITERATIONS);
             Opened::new(|| {
-                peak::fma(ITERATIONS);
+                let _ = peak::fma(ITERATIONS);
                 Ok(())
             })
             .report("flop", operations)
         }
         Loop::Triad => {
-            let (mut a, b, c) = (
-                vec![0.0; ELEMENTS],
-                vec![1.0; ELEMENTS],
-                vec![2.0; ELEMENTS],
-            );
+            let mut triad = peak::Triad::new(ELEMENTS);
+            let bytes = triad.run();
             Opened::new(move || {
-                peak::triad(&mut a, &b, &c);
+                let _ = triad.run();
                 Ok(())
             })
-            .report("bytes", 12 * ELEMENTS)
+            .report("bytes", bytes)
         }
     }
 }

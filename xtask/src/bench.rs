@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 
 use cases::{Case, Suite};
 use contender::{Contender, Process, Programs};
-pub(crate) use options::USAGE;
 use options::Options;
+pub(crate) use options::USAGE;
 use record::Record;
 
 /// Repetitions of a burst take about this long together.

@@ -11,6 +11,28 @@ pub(crate) mod train;
 
 use std::path::{Path, PathBuf};
 
+use crate::failure::Failure;
+
+/// Turns the CPU kernels off, or on, as `FIREBRICK_KERNELS` says.
+pub(crate) fn switch_kernels() -> Result<(), Failure> {
+    const NAME: &str = "FIREBRICK_KERNELS";
+    let Some(value) = std::env::var_os(NAME).filter(|value| !value.is_empty()) else {
+        return Ok(());
+    };
+    let on = match value.to_str() {
+        Some("on" | "1") => true,
+        Some("off" | "0") => false,
+        _ => {
+            let value = value.display();
+            return Err(Failure::Usage(format!(
+                "{NAME} is `{value}`; it must be `on` or `off`"
+            )));
+        }
+    };
+    firebrick::core::kernels::enable(on);
+    Ok(())
+}
+
 /// Where data sets lie when no flag says: `FIREBRICK_DATA`, else the user's cache directory.
 fn data_cache() -> PathBuf {
     let directory = |name: &str| {

@@ -55,6 +55,10 @@ fn main() -> ExitCode {
         ));
     }));
     let cli = Cli::parse();
+    firebrick::core::kernels::keep_freed_pages();
+    if let Err(failure) = commands::switch_kernels() {
+        return failure.report();
+    }
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli.command))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => failure.report(),

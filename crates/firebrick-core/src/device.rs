@@ -131,7 +131,7 @@ fn rows(name: &str, what: &str) -> Vec<DeviceInfo> {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             vec![DeviceInfo {
                 name: name.into(),
-                description: Ok(format!("{what} ({cores} here)")),
+                description: Ok(format!("{what} ({cores} here), {}", kernels())),
             }]
         }
         Ok(_) => found(name)
@@ -142,6 +142,18 @@ fn rows(name: &str, what: &str) -> Vec<DeviceInfo> {
                 description: Ok(describe(device, what)),
             })
             .collect(),
+    }
+}
+
+/// What a CPU backend computes with.
+fn kernels() -> &'static str {
+    use crate::kernels::{Level, enabled, level};
+    match level() {
+        _ if !enabled() => "kernels off",
+        Level::Portable => "kernels on, portable",
+        Level::Neon => "kernels on, NEON",
+        Level::Avx2 => "kernels on, AVX2",
+        Level::Avx512 => "kernels on, AVX-512",
     }
 }
 

@@ -9,25 +9,30 @@
 mod activation;
 mod batch_norm;
 mod conv2d;
+mod folded;
 mod host;
 mod linear;
 mod loss;
 mod operation;
 mod pool;
 pub mod step;
+mod subsample;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
+pub use firebrick_kernels::memory::keep_freed_pages;
 pub use firebrick_kernels::simd::{Level, level};
 
 pub use activation::{add_relu, relu};
 pub use batch_norm::{BatchNormTrained, batch_norm, batch_norm_train};
 pub use conv2d::conv2d;
+pub(crate) use folded::{ConvBn, Folded};
 pub use linear::linear;
 pub(crate) use loss::cross_entropy_sum;
 pub use pool::{avg_pool2d, global_avg_pool, max_pool2d};
+pub use subsample::subsample;
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 

@@ -43,7 +43,9 @@ fn convolutions(criterion: &mut Criterion) {
         };
         let (x, weight) = (values(input.len()), values(conv.weight_len()));
         let mut group = criterion.benchmark_group(format!("conv 3×3 {c}→{c} @{side} b{n}"));
-        group.throughput(Throughput::Elements((2 * input.pixels() * c * c * 9) as u64));
+        group.throughput(Throughput::Elements(
+            (2 * input.pixels() * c * c * 9) as u64,
+        ));
         group.bench_function("forward", |bencher| {
             bencher.iter(|| conv2d::forward(&conv, black_box(&x), &weight, Epilogue::default()));
         });
@@ -125,11 +127,9 @@ fn peaks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("peak");
     group.throughput(Throughput::Elements(peak::fma(ITERATIONS) as u64));
     group.bench_function("fma", |bencher| bencher.iter(|| peak::fma(ITERATIONS)));
-    let (mut a, b, c) = (vec![0.0; COUNT], values(COUNT), values(COUNT));
+    let mut triad = peak::Triad::new(COUNT);
     group.throughput(Throughput::Bytes(12 * COUNT as u64));
-    group.bench_function("triad", |bencher| {
-        bencher.iter(|| peak::triad(&mut a, &b, &c));
-    });
+    group.bench_function("triad", |bencher| bencher.iter(|| triad.run()));
 }
 
 fn all(criterion: &mut Criterion) {

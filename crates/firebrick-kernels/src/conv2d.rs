@@ -12,6 +12,7 @@ mod gather;
 mod packed;
 mod tile;
 mod weight_grad;
+mod winograd;
 
 use crate::output::written;
 use crate::simd::{Simd, Task, dispatch};
@@ -108,7 +109,10 @@ pub struct Epilogue<'a> {
 impl Epilogue<'_> {
     fn check(&self, output: Image) {
         assert!(self.bias.is_none_or(|bias| bias.len() == output.c));
-        assert!(self.residual.is_none_or(|residual| residual.len() == output.len()));
+        assert!(
+            self.residual
+                .is_none_or(|residual| residual.len() == output.len())
+        );
     }
 }
 
@@ -121,7 +125,7 @@ pub fn forward(conv: &Conv2d, x: &[f32], weight: &[f32], epilogue: Epilogue<'_>)
     let taps = gather::forward_taps(conv);
     let rows = conv.group_outputs();
     packed::with(conv, weight, rows, packed::Role::Forward, &taps, |slabs| {
-        forward_slabs(conv, x, slabs, epilogue, &taps)
+        forward_slabs(conv, x, (slabs, None), epilogue, &taps)
     })
 }
 
@@ -139,16 +143,21 @@ pub(crate) fn forward_transposed(
         ..*conv
     };
     let (taps, rows) = (gather::forward_taps(conv), conv.output_channels);
-    packed::with(&reversed, weight, rows, packed::Role::InputGrad, &taps, |slabs| {
-        forward_slabs(conv, x, slabs, epilogue, &taps)
-    })
+    packed::with(
+        &reversed,
+        weight,
+        rows,
+        packed::Role::InputGrad,
+        &taps,
+        |slabs| forward_slabs(conv, x, (slabs, None), epilogue, &taps),
+    )
 }
 
 /// Packs a weight for [`forward_packed`].
 #[must_use]
 pub fn pack(conv: &Conv2d, weight: &[f32]) -> Packed {
     if conv.is_depthwise() {
-        return Packed::depthwise(weight);
+        return Packed::plain(weight);
     }
     let taps = gather::forward_taps(conv);
     Packed::new(conv, weight, &taps)
@@ -164,16 +173,17 @@ pub fn forward_packed(
     epilogue: Epilogue<'_>,
 ) -> Vec<f32> {
     if conv.is_depthwise() {
-        return depthwise::forward(conv, x, weight.plain(), epilogue);
+        return depthwise::forward(conv, x, weight.slabs(), epilogue);
     }
     let taps = gather::forward_taps(conv);
-    forward_slabs(conv, x, weight.slabs(), epilogue, &taps)
+    let packed = (weight.slabs(), weight.transformed());
+    forward_slabs(conv, x, packed, epilogue, &taps)
 }
 
 fn forward_slabs(
     conv: &Conv2d,
     x: &[f32],
-    slabs: &[f32],
+    (slabs, transformed): (&[f32], Option<&[f32]>),
     epilogue: Epilogue<'_>,
     taps: &[gather::Tap],
 ) -> Vec<f32> {
@@ -195,6 +205,7 @@ fn forward_slabs(
                 spread: [1, 1],
                 groups: conv.groups,
                 slabs,
+                transformed,
                 epilogue,
             });
         })
@@ -233,22 +244,30 @@ fn input_grad_class(
     let taps = gather::input_grad_taps(conv, origin);
     let rows = conv.group_inputs();
     let count = |size: usize, axis: usize| (size - origin[axis]).div_ceil(conv.stride[axis]);
-    packed::with(conv, weight, rows, packed::Role::InputGrad, &taps, |slabs| {
-        gather::run(&gather::Gather {
-            source: dy,
-            image: output,
-            taps: &taps,
-            step: [1, 1],
-            grid: [count(conv.input.h, 0), count(conv.input.w, 1)],
-            result: dx,
-            result_image: conv.input,
-            origin,
-            spread: conv.stride,
-            groups: conv.groups,
-            slabs,
-            epilogue: Epilogue::default(),
-        });
-    });
+    packed::with(
+        conv,
+        weight,
+        rows,
+        packed::Role::InputGrad,
+        &taps,
+        |slabs| {
+            gather::run(&gather::Gather {
+                source: dy,
+                image: output,
+                taps: &taps,
+                step: [1, 1],
+                grid: [count(conv.input.h, 0), count(conv.input.w, 1)],
+                result: dx,
+                result_image: conv.input,
+                origin,
+                spread: conv.stride,
+                groups: conv.groups,
+                slabs,
+                transformed: None,
+                epilogue: Epilogue::default(),
+            });
+        },
+    );
 }
 
 /// The gradient of the loss by the weight, of the weight's shape.
@@ -258,6 +277,9 @@ pub fn weight_grad(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
     assert_eq!(dy.len(), conv.output().len(), "gradient of the output");
     if conv.is_depthwise() {
         return depthwise::weight_grad(conv, x, dy);
+    }
+    if winograd::weight_grad::pays(conv) {
+        return winograd::weight_grad::run(conv, x, dy);
     }
     weight_grad::run(conv, x, dy)
 }
@@ -283,7 +305,10 @@ pub fn bias_grad(dy: &[f32], channels: usize) -> Vec<f32> {
         });
         let mut total = vec![0.0; channels];
         for part in partial.chunks_exact(channels) {
-            total.iter_mut().zip(part).for_each(|(sum, term)| *sum += term);
+            total
+                .iter_mut()
+                .zip(part)
+                .for_each(|(sum, term)| *sum += term);
         }
         total
     })

@@ -99,7 +99,7 @@ impl<T: Step> Task for Flat<T> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         // SAFETY: whoever made this vouches for the elements.
-        unsafe { walk::<S, T, 1>(&self.0, 0, self.1) }
+        unsafe { walk::<S, T>(&self.0, 0, self.1) }
     }
 }
 
@@ -109,7 +109,7 @@ struct Relu {
 
 impl Step for Relu {
     #[inline(always)]
-    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, _: usize, part: P) {
+    unsafe fn step<S: Simd, P: Part>(&self, at: usize, _: usize, part: P) {
         // SAFETY: as of the trait.
         unsafe {
             let v = part.load::<S>(self.to.add(at));
@@ -126,7 +126,7 @@ struct Add {
 
 impl Step for Add {
     #[inline(always)]
-    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, _: usize, part: P) {
+    unsafe fn step<S: Simd, P: Part>(&self, at: usize, _: usize, part: P) {
         // SAFETY: as of the trait.
         unsafe {
             let sum = S::add(

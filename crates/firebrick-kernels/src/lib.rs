@@ -24,6 +24,7 @@ pub mod pool;
 mod output;
 mod scratch;
 pub mod simd;
+pub mod subsample;
 mod threads;
 
 /// The shape of a batch of images in memory: `[n, h, w, c]`.

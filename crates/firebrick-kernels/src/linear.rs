@@ -1,7 +1,7 @@
 //! Fully connected layers: a convolution whose images are single pixels.
 
-use crate::conv2d::{self, Conv2d, Epilogue};
 use crate::Image;
+use crate::conv2d::{self, Conv2d, Epilogue};
 
 fn as_conv(rows: usize, inputs: usize, outputs: usize) -> Conv2d {
     Conv2d {

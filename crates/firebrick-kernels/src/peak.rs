@@ -40,26 +40,58 @@ impl Task for Fma {
     }
 }
 
-/// a = b + 3 c, each thread in its own part: 12 bytes for each element.
-///
-/// # Panics
-/// When the lengths differ.
-pub fn triad(a: &mut [f32], b: &[f32], c: &[f32]) {
-    assert!(a.len() == b.len() && a.len() == c.len());
-    let part = a.len().div_ceil(rayon::current_num_threads()).max(1);
-    let parts = a
-        .par_chunks_mut(part)
-        .zip(b.par_chunks(part).zip(c.par_chunks(part)));
-    parts.for_each(|(a, (b, c))| dispatch(Triad { a, b, c }));
+/// The arrays of [`Self::run`].
+#[derive(Debug)]
+pub struct Triad {
+    /// a, b, c, each a little longer than the part in use.
+    arrays: [Vec<f32>; 3],
+    count: usize,
 }
 
-struct Triad<'a> {
+impl Triad {
+    /// Bytes of a cache line, which the parts in use begin with: vectors that straddle two lines
+    /// cost a good part of the bandwidth.
+    const LINE: usize = 64;
+
+    /// Three arrays of `count` elements. Larger than the caches, they show the memory's speed.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        let array = |value| vec![value; count + Self::LINE / size_of::<f32>()];
+        Self {
+            arrays: [array(0.0), array(1.0), array(2.0)],
+            count,
+        }
+    }
+
+    /// a = b + 3 c, each thread in its own part; the bytes read and written, 12 for each element.
+    #[must_use = "the bytes moved"]
+    pub fn run(&mut self) -> f64 {
+        let (count, threads) = (self.count, rayon::current_num_threads());
+        let [a, b, c] = &mut self.arrays;
+        let start = |array: &[f32]| {
+            array
+                .as_ptr()
+                .align_offset(Self::LINE)
+                .min(array.len() - count)
+        };
+        let (at, b) = (start(a), &b[start(b)..][..count]);
+        let (a, c) = (&mut a[at..][..count], &c[start(c)..][..count]);
+        let part = count.div_ceil(threads).next_multiple_of(Self::LINE).max(1);
+        let parts = a
+            .par_chunks_mut(part)
+            .zip(b.par_chunks(part).zip(c.par_chunks(part)));
+        parts.for_each(|(a, (b, c))| dispatch(Part { a, b, c }));
+        12.0 * count as f64
+    }
+}
+
+struct Part<'a> {
     a: &'a mut [f32],
     b: &'a [f32],
     c: &'a [f32],
 }
 
-impl Task for Triad<'_> {
+impl Task for Part<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -89,11 +121,11 @@ impl Task for Triad<'_> {
 mod tests {
     #[test]
     fn triad_reaches_every_element() {
-        let b: Vec<f32> = (0..1003).map(|i| i as f32).collect();
-        let c = vec![2.0; 1003];
-        let mut a = vec![0.0; 1003];
-        super::triad(&mut a, &b, &c);
-        assert!(a.iter().zip(&b).all(|(a, b)| *a == b + 6.0));
+        let mut triad = super::Triad::new(1003);
+        assert_eq!(triad.run(), 12.0 * 1003.0);
+        let [a, ..] = &triad.arrays;
+        assert_eq!(a.iter().filter(|a| **a == 7.0).count(), 1003);
+        assert_eq!(a.iter().filter(|a| **a == 0.0).count(), a.len() - 1003);
     }
 
     #[test]

@@ -37,8 +37,11 @@ impl Window {
     #[must_use]
     pub fn output(&self, input: Image) -> Image {
         let [h, w] = [0, 1].map(|axis| {
-            let (size, kernel, stride) =
-                ([input.h, input.w][axis], self.kernel[axis], self.stride[axis]);
+            let (size, kernel, stride) = (
+                [input.h, input.w][axis],
+                self.kernel[axis],
+                self.stride[axis],
+            );
             let (before, after) = self.padding[axis];
             let padded = size + before + after;
             assert!(kernel > 0 && stride > 0, "pooling: {self:?}");
@@ -48,7 +51,11 @@ impl Window {
                 return room / stride + 1;
             }
             let last = room.div_ceil(stride);
-            if last * stride >= size + before { last } else { last + 1 }
+            if last * stride >= size + before {
+                last
+            } else {
+                last + 1
+            }
         });
         Image { h, w, ..input }
     }
@@ -71,14 +78,19 @@ impl Window {
         (0..out).map(span).collect()
     }
 
-    /// The windows along an axis that each element of the input is in: from, up to.
-    fn owners(&self, input: Image, axis: usize) -> Vec<(usize, usize)> {
+    /// The windows along an axis that each element of the input is in.
+    fn owners(&self, input: Image, axis: usize) -> Vec<Owners> {
         let (size, out) = self.sizes(input, axis);
         let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
         let owners = |index: usize| {
             let at = index + self.padding[axis].0;
             let end = (at / stride + 1).min(out);
-            ((at + 1).saturating_sub(kernel).div_ceil(stride).min(end), end)
+            let start = (at + 1).saturating_sub(kernel).div_ceil(stride).min(end);
+            Owners {
+                start,
+                count: end - start,
+                position: at - start * stride,
+            }
         };
         (0..size).map(owners).collect()
     }
@@ -101,4 +113,15 @@ struct Span {
     first: usize,
     /// Elements with those of the padding, but without what is over its edge.
     padded: usize,
+}
+
+/// The windows along one axis that an element is in.
+#[derive(Debug, Clone, Copy)]
+struct Owners {
+    /// The first one.
+    start: usize,
+    /// How many.
+    count: usize,
+    /// The element's position in the first one; a stride less in each after it.
+    position: usize,
 }

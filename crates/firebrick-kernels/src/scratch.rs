@@ -18,10 +18,16 @@ pub(crate) fn with<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut buffer = FREE.with_borrow_mut(|free| {
         // The smallest that is large enough, or the largest, which then grows.
         let fits = |(_, buffer): &(usize, &Vec<Line>)| buffer.len() >= lines;
-        let best = free.iter().enumerate().filter(fits).min_by_key(|(_, b)| b.len());
+        let best = free
+            .iter()
+            .enumerate()
+            .filter(fits)
+            .min_by_key(|(_, b)| b.len());
         let any = || free.iter().enumerate().max_by_key(|(_, b)| b.len());
         let index = best.or_else(any).map(|(index, _)| index);
-        index.map(|index| free.swap_remove(index)).unwrap_or_default()
+        index
+            .map(|index| free.swap_remove(index))
+            .unwrap_or_default()
     });
     if buffer.len() < lines {
         buffer.clear();

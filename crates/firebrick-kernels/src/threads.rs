@@ -8,7 +8,10 @@ pub(crate) fn for_each(count: usize, work: impl Fn(usize) + Sync) {
     if count <= 1 || rayon::current_num_threads() == 1 {
         (0..count).for_each(work);
     } else {
-        (0..count).into_par_iter().with_max_len(1).for_each(|i| work(i));
+        (0..count)
+            .into_par_iter()
+            .with_max_len(1)
+            .for_each(|i| work(i));
     }
 }
 

@@ -93,7 +93,10 @@ where
             let written: Vec<_> = state.collect();
             let written: Vec<_> = std::iter::once(one.value).chain(written).collect();
             let Ok(written) = written.try_into() else {
-                panic!("{WRITTEN} tensors are written, but {} are named", names.len());
+                panic!(
+                    "{WRITTEN} tensors are written, but {} are named",
+                    names.len()
+                );
             };
             let entry = Tensors {
                 formula,
@@ -324,7 +327,9 @@ impl<R: Rule> Update for PerTensor<R> {
         }
         let mut stepped = self.rule.step(stepping).into_iter();
         let put = frames.into_iter().map(|(path, shape, value)| {
-            value.or_else(|| stepped.next()).map(|value| Parameter { path, shape, value })
+            value
+                .or_else(|| stepped.next())
+                .map(|value| Parameter { path, shape, value })
         });
         let parameters: Option<_> = put.collect();
         parameters
@@ -407,6 +412,62 @@ pub(crate) mod tests {
             values.push(value.clone().into_scalar::<f64>());
         }
         (values, update.parameters["p"].clone())
+    }
+
+    /// A rule that loses a value.
+    #[derive(Debug)]
+    struct Forgetful;
+
+    impl Rule for Forgetful {
+        fn name(&self) -> &'static str {
+            "forgetful"
+        }
+
+        fn state(&self) -> StateNames {
+            StateNames {
+                tensors: &[],
+                optional: &[],
+                numbers: &[],
+            }
+        }
+
+        fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
+            tensors.into_iter().skip(1).map(|one| one.value).collect()
+        }
+    }
+
+    fn step_forgetful(paths: [&str; 2]) -> String {
+        let device = firebrick_core::device("flex").unwrap();
+        let one = || Tensor::<1>::ones([1], &device);
+        let parameters = paths.map(|path| Parameter {
+            path: path.into(),
+            shape: vec![1],
+            value: one(),
+        });
+        let step = Step {
+            index: 0,
+            lr: 0.1,
+            momentum: None,
+            groups: &[],
+        };
+        let stepped = PerTensor::new(Forgetful).step(
+            &step,
+            Parameters(parameters.into()),
+            Gradients(vec![Some(one()), Some(one())]),
+            &mut |_: &Parameters| panic!("no rule here looks ahead"),
+        );
+        stepped.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_lost_value_and_a_name_used_twice_are_errors() {
+        let error = step_forgetful(["a", "b"]);
+        assert!(
+            error.contains("forgetful") && error.contains("fewer"),
+            "{error}"
+        );
+        let error = step_forgetful(["a", "a"]);
+        assert!(error.contains("two parameters are called `a`"), "{error}");
     }
 
     /// Compares what was computed by hand.

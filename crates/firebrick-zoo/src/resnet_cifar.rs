@@ -1,9 +1,9 @@
 //! ResNet-20 to ResNet-110 for 32×32 images (He, Zhang, Ren and Sun 2015, section 4.2).
 
 use burn::module::Module;
-use burn::tensor::ops::PadMode;
-use burn::tensor::{Device, Tensor, s};
+use burn::tensor::{Device, Tensor};
 use firebrick_core::init::{Init, WeightInit};
+use firebrick_core::kernels::subsample;
 use firebrick_core::nn::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig, conv_bn,
 };
@@ -221,9 +221,6 @@ impl ResNetCifarBlock {
         if missing == 0 {
             return input;
         }
-        let side = (missing / 2, missing / 2);
-        input
-            .slice(s![.., .., ..;2, ..;2])
-            .pad([side, (0, 0), (0, 0)], PadMode::Constant(0.0))
+        subsample(input, 2, (missing / 2, missing / 2))
     }
 }

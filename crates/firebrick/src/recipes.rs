@@ -5,13 +5,17 @@ use std::path::Path;
 use firebrick_core::{ConfigError, Recipe};
 
 /// Name and text of every recipe in `recipes/`.
-pub const RECIPES: [(&str, &str); 4] = [
+pub const RECIPES: [(&str, &str); 5] = [
     ("glyphs", include_str!("../../../recipes/glyphs.toml")),
     (
         "mnist-lenet5",
         include_str!("../../../recipes/mnist-lenet5.toml"),
     ),
     ("mnist-cnn", include_str!("../../../recipes/mnist-cnn.toml")),
+    (
+        "cifar10-resnet20",
+        include_str!("../../../recipes/cifar10-resnet20.toml"),
+    ),
     (
         "cifar10-resnet20-subset",
         include_str!("../../../recipes/cifar10-resnet20-subset.toml"),

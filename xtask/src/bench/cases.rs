@@ -22,13 +22,8 @@ pub(super) enum Suite {
 }
 
 impl Suite {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Conv,
-        Self::Norm,
-        Self::Optim,
-        Self::Step,
-        Self::Infer,
-    ];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Conv, Self::Norm, Self::Optim, Self::Step, Self::Infer];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -71,10 +66,7 @@ pub(super) struct Case {
 /// The cases of a suite; `folder` holds weights that go from one contender to the next.
 pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
     let of = |whos: &[Who]| -> Vec<Contender> {
-        let contender = |who: &Who| Contender {
-            who: *who,
-            threads,
-        };
+        let contender = |who: &Who| Contender { who: *who, threads };
         whos.iter().map(contender).collect()
     };
     let cases: Vec<(String, Value, Work)> = match suite {
@@ -86,9 +78,7 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
     };
     let whos: &[Who] = match suite {
         Suite::Conv => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Fma],
-        Suite::Norm | Suite::Optim => {
-            &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Triad]
-        }
+        Suite::Norm | Suite::Optim => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Triad],
         Suite::Step => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned],
         Suite::Infer => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
     };
@@ -151,7 +141,11 @@ fn convolutions() -> Vec<(String, Value, Work)> {
         let out = (side + 2 * padding - kernel) / stride + 1;
         let flop = 2 * batch * outputs * out * out * inputs / groups * kernel * kernel;
         for pass in PASSES {
-            let steps = if stride > 1 { format!(" /{stride}") } else { String::new() };
+            let steps = if stride > 1 {
+                format!(" /{stride}")
+            } else {
+                String::new()
+            };
             let depthwise = if groups > 1 { " depthwise" } else { "" };
             let name = format!(
                 "{kernel}×{kernel}{steps}{depthwise} {inputs}→{outputs} @{side} b{batch} {pass}"
@@ -252,7 +246,11 @@ mod tests {
             .collect();
         let names: BTreeSet<_> = all.iter().map(|case| &case.name).collect();
         assert_eq!(names.len(), all.len());
-        let flop = |name: &str| all.iter().find(|case| case.name == name).map(|case| case.work);
+        let flop = |name: &str| {
+            all.iter()
+                .find(|case| case.name == name)
+                .map(|case| case.work)
+        };
         let expected = Work::Flop(2.0 * 64.0 * 1024.0 * 64.0 * 64.0 * 9.0);
         assert_eq!(flop("3×3 64→64 @32 b64 forward"), Some(expected));
         let expected = Work::Flop(2.0 * 64.0 * 256.0 * 64.0 * 128.0);

@@ -147,7 +147,7 @@ impl Programs {
         for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
             command.env(name, &threads);
         }
-        command.env("PYTHONWARNINGS", "ignore");
+        command.envs([("PYTHONWARNINGS", "ignore"), ("PYTHONDONTWRITEBYTECODE", "1")]);
         command
     }
 }

@@ -36,7 +36,10 @@ impl Options {
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
-            if let Some(suite) = Suite::ALL.into_iter().find(|suite| suite.name() == argument) {
+            if let Some(suite) = Suite::ALL
+                .into_iter()
+                .find(|suite| suite.name() == argument)
+            {
                 options.suites.push(suite);
                 continue;
             }

@@ -63,7 +63,9 @@ impl Record {
     pub(super) fn scaling(&self, who: Who) -> Option<Estimate> {
         let all = self.times(who)?;
         let one = self.rounds.get(&Contender { who, threads: 1 })?;
-        Some(Estimate::of(one.iter().zip(all).map(|(one, all)| one / all)))
+        Some(Estimate::of(
+            one.iter().zip(all).map(|(one, all)| one / all),
+        ))
     }
 
     /// GFLOP/s, GB/s or images a second.

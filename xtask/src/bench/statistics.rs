@@ -72,7 +72,13 @@ mod tests {
 
     #[test]
     fn the_interval_holds_the_median_and_leaves_out_one_outlier() {
-        let values = (0..15).map(|round| if round == 7 { 100.0 } else { 1.0 + 0.01 * f64::from(round) });
+        let values = (0..15).map(|round| {
+            if round == 7 {
+                100.0
+            } else {
+                1.0 + 0.01 * f64::from(round)
+            }
+        });
         let estimate = Estimate::of(values);
         assert!(estimate.low <= estimate.median && estimate.median <= estimate.high);
         assert!(estimate.low > 1.0 && estimate.high < 1.2, "{estimate:?}");

@@ -32,9 +32,11 @@ pub(super) fn table(suite: Suite, records: &[Record]) -> String {
             number(record.speed(Who::Ours), 0),
         ];
         if !matches!(record.case.work, Work::Images(_)) {
-            row.push(record.of_limit().map_or("–".into(), |part| {
-                format!("{:.0} %", 100.0 * part.median)
-            }));
+            row.push(
+                record
+                    .of_limit()
+                    .map_or("–".into(), |part| format!("{:.0} %", 100.0 * part.median)),
+            );
         }
         row.extend(peers.iter().map(|who| milliseconds(record, *who)));
         row.extend(peers.iter().map(|who| ratio(record.times_ours(*who))));
@@ -123,7 +125,10 @@ fn notes(records: &[Record]) -> Vec<String> {
             .collect();
         limits.sort_by(f64::total_cmp);
         if let (Some(least), Some(most)) = (limits.first(), limits.last()) {
-            add(format!("{} peak: {least:.1} to {most:.1} {unit}", who.label()));
+            add(format!(
+                "{} peak: {least:.1} to {most:.1} {unit}",
+                who.label()
+            ));
         }
     }
     for record in records {
@@ -142,7 +147,10 @@ fn notes(records: &[Record]) -> Vec<String> {
         for (contender, reason) in &record.missing {
             let expected = reason.starts_with("its gradients come");
             if !expected {
-                add(format!("{} is missing in {name}: {reason}", contender.label()));
+                add(format!(
+                    "{} is missing in {name}: {reason}",
+                    contender.label()
+                ));
             }
         }
         for key in ["losses", "logits"] {
@@ -169,7 +177,10 @@ fn comparison(record: &Record, key: &str) -> Vec<String> {
         .into_iter()
         .filter_map(|who| Some((who, record.said_all(who, key)?)))
         .collect();
-    let reference = said.iter().find(|(who, _)| *who == Who::Torch).or(said.first());
+    let reference = said
+        .iter()
+        .find(|(who, _)| *who == Who::Torch)
+        .or(said.first());
     let Some((_, reference)) = reference else {
         return Vec::new();
     };

@@ -149,6 +149,12 @@ mod tests {
             }),
         };
         assert!(check(0.97).holds() && !check(0.96).holds());
-        assert!(!Check { reached: None, ..check(2.0) }.holds());
+        assert!(
+            !Check {
+                reached: None,
+                ..check(2.0)
+            }
+            .holds()
+        );
     }
 }

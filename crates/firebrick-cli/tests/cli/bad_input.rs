@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Ran, SMALL, run};
+use crate::support::{Ran, SMALL, firebrick, run};
 
 fn assert_refused(ran: &Ran, status: i32, needles: &[&str], what: &str) {
     assert_eq!(ran.status, status, "{what}: {}", ran.stderr);
@@ -22,6 +22,29 @@ fn assert_refused(ran: &Ran, status: i32, needles: &[&str], what: &str) {
     ] {
         assert!(!ran.stderr.contains(ugly), "{what}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn the_kernels_switch_is_on_or_off() {
+    let temp = tempfile::tempdir().unwrap();
+    let devices = |value: &str| -> Ran {
+        let mut command = firebrick(temp.path());
+        command.arg("devices").env("FIREBRICK_KERNELS", value);
+        command.output().unwrap().into()
+    };
+    for (value, shown) in [
+        ("", "kernels on, "),
+        ("on", "kernels on, "),
+        ("1", "kernels on, "),
+        ("off", "kernels off"),
+        ("0", "kernels off"),
+    ] {
+        let ran = devices(value);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        assert!(ran.stdout.contains(shown), "{value}: {}", ran.stdout);
+    }
+    let needles = ["FIREBRICK_KERNELS is `no`", "`on` or `off`"];
+    assert_refused(&devices("no"), 2, &needles, "the switch");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::conv2d;
+use super::BatchNorm;
+use crate::kernels::{ConvBn, Folded, conv2d};
 use crate::{init, probe};
 
 /// Configuration of [`Conv2d`].
@@ -55,6 +56,13 @@ impl Conv2dConfig {
         self
     }
 
+    /// Groups of channels that do not see each other.
+    #[must_use]
+    pub fn with_groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
     /// With or without a bias.
     #[must_use]
     pub fn with_bias(mut self, bias: bool) -> Self {
@@ -82,6 +90,7 @@ impl Conv2dConfig {
             dilation: self.dilation,
             groups: self.groups,
             padding: self.padding,
+            folded: Folded::default(),
         }
     }
 }
@@ -104,6 +113,8 @@ pub struct Conv2d {
     /// `[(top, bottom), (left, right)]`.
     #[module(skip)]
     pub padding: [(usize, usize); 2],
+    #[module(skip)]
+    folded: Folded,
 }
 
 impl Conv2d {
@@ -120,6 +131,29 @@ impl Conv2d {
         );
         self.record(&output);
         output
+    }
+
+    /// Followed by batch norm with its running statistics, the residual added where there is one,
+    /// and where `relu` is set a rectifier: all in one pass where the kernels take it.
+    pub(super) fn forward_folded(
+        &self,
+        bn: &BatchNorm,
+        input: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        relu: bool,
+    ) -> Result<Tensor<4>, (Tensor<4>, Option<Tensor<4>>)> {
+        let folded = ConvBn {
+            weight: self.weight.val(),
+            bias: self.bias.as_ref().map(Param::val),
+            options: self.options(),
+            gamma: bn.gamma.val(),
+            beta: bn.beta.val(),
+            mean: bn.running_mean.value(),
+            variance: bn.running_var.value(),
+            epsilon: bn.epsilon,
+            room: &self.folded,
+        };
+        folded.forward(input, residual, relu)
     }
 
     fn options(&self) -> ConvOptions<2> {

@@ -3,6 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::probe;
+
 use super::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig};
 
 /// A convolution, then batch norm, then the residual added where there is one, then the
@@ -22,7 +24,18 @@ pub fn conv_bn(
     residual: Option<Tensor<4>>,
     activation: Activation,
 ) -> Tensor<4> {
-    bn.forward_activated(conv.forward(input), residual, activation)
+    // An observer sees what each layer puts out; a gradient needs what lies between them.
+    if probe::observing() || input.device().is_autodiff() {
+        return bn.forward_activated(conv.forward(input), residual, activation);
+    }
+    let relu = activation == Activation::Relu;
+    match conv.forward_folded(bn, input, residual, relu) {
+        Ok(output) if relu => output,
+        Ok(output) => activation.forward(output),
+        Err((input, residual)) => {
+            bn.forward_activated(conv.forward(input), residual, activation)
+        }
+    }
 }
 
 /// Configuration of [`ConvBnRelu`].

@@ -1,9 +1,8 @@
 //! One pass for the two sums, one for the input's gradient.
 
-use super::forward::together;
 use super::lines::Lines;
 use super::{Gradients, Saved, scale_and_shift};
-use crate::elementwise::flat::{Part, Step, parts_of, walk_lines};
+use crate::elementwise::flat::{Part, Step, parts_of, soon, walk_lines};
 use crate::scratch;
 use crate::simd::{Simd, Task, dispatch};
 use crate::threads::Shared;
@@ -232,7 +231,11 @@ impl<'a> Rows<'a> {
                     let shift = S::load(self.shift.as_ptr().add(column));
                     S::gate(dy, S::fma(x, scale, shift))
                 }
-                OUTPUT => S::gate(dy, part.load::<S>(self.output.as_ptr().add(at))),
+                OUTPUT => {
+                    let output = self.output.as_ptr().add(at);
+                    soon(output);
+                    S::gate(dy, part.load::<S>(output))
+                }
                 _ => dy,
             }
         }
@@ -260,27 +263,22 @@ impl<const GATE: u8, const WRITE: bool> Task for Sums<'_, GATE, WRITE> {
 
 impl<const GATE: u8, const WRITE: bool> Step for Sums<'_, GATE, WRITE> {
     #[inline(always)]
-    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, column: usize, part: P) {
+    unsafe fn step<S: Simd, P: Part>(&self, at: usize, column: usize, part: P) {
         // SAFETY: as of the trait; the lines hold whole vectors. Lanes that `part` leaves out are
         // zero in `dy` and finite in `x - mean`, so that they add nothing.
         unsafe {
             let mean = part.load::<S>(self.rows.mean.as_ptr().add(column));
-            let (mut sums, mut products) = ([S::splat(0.0); LINES], [S::splat(0.0); LINES]);
-            for line in 0..LINES {
-                let at = at + line * self.rows.lines.line;
-                let x = part.load::<S>(self.rows.x.as_ptr().add(at));
-                let dy = part.load::<S>(self.dy.as_ptr().add(at));
-                let g = self.rows.passing::<S, P, GATE>(dy, x, at, column, part);
-                if WRITE {
-                    part.store::<S>(self.to.add(at), g);
-                }
-                sums[line] = g;
-                products[line] = S::mul(g, S::sub(x, mean));
+            let (x, dy) = (self.rows.x.as_ptr().add(at), self.dy.as_ptr().add(at));
+            soon(x);
+            soon(dy);
+            let (x, dy) = (part.load::<S>(x), part.load::<S>(dy));
+            let g = self.rows.passing::<S, P, GATE>(dy, x, at, column, part);
+            if WRITE {
+                part.store::<S>(self.to.add(at), g);
             }
-            let to = self.sum.add(column);
-            S::store(to, S::add(S::load(to), together::<S, LINES>(sums)));
-            let to = self.product.add(column);
-            S::store(to, S::add(S::load(to), together::<S, LINES>(products)));
+            let (sum, product) = (self.sum.add(column), self.product.add(column));
+            S::store(sum, S::add(S::load(sum), g));
+            S::store(product, S::fma(g, S::sub(x, mean), S::load(product)));
         }
     }
 }
@@ -305,21 +303,20 @@ impl<const GATE: u8> Task for InputGradient<'_, GATE> {
 
 impl<const GATE: u8> Step for InputGradient<'_, GATE> {
     #[inline(always)]
-    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, column: usize, part: P) {
+    unsafe fn step<S: Simd, P: Part>(&self, at: usize, column: usize, part: P) {
         // SAFETY: as of the trait; the lines hold whole vectors.
         unsafe {
             let mean = S::load(self.rows.mean.as_ptr().add(column));
             let scale = S::load(self.rows.scale.as_ptr().add(column));
             let slope = S::load(self.slope.as_ptr().add(column));
             let offset = S::load(self.offset.as_ptr().add(column));
-            for line in 0..LINES {
-                let at = at + line * self.rows.lines.line;
-                let x = part.load::<S>(self.rows.x.as_ptr().add(at));
-                let dy = part.load::<S>(self.dy.as_ptr().add(at));
-                let g = self.rows.passing::<S, P, GATE>(dy, x, at, column, part);
-                let rest = S::fma(S::sub(x, mean), slope, offset);
-                part.store::<S>(self.to.add(at), S::fma(g, scale, rest));
-            }
+            let (x, dy) = (self.rows.x.as_ptr().add(at), self.dy.as_ptr().add(at));
+            soon(x);
+            soon(dy);
+            let (x, dy) = (part.load::<S>(x), part.load::<S>(dy));
+            let g = self.rows.passing::<S, P, GATE>(dy, x, at, column, part);
+            let rest = S::fma(S::sub(x, mean), slope, offset);
+            part.store::<S>(self.to.add(at), S::fma(g, scale, rest));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::lines::Lines;
 use super::{Fused, Trained, scale_and_shift};
-use crate::elementwise::flat::{Part, Source, Step, parts_of, walk_lines};
+use crate::elementwise::flat::{Part, Source, Step, parts_of, soon, walk_lines};
 use crate::scratch;
 use crate::simd::{Simd, Task, dispatch};
 use crate::threads::Shared;
@@ -98,23 +98,24 @@ impl<const RESIDUAL: bool, const RELU: bool> Task for With<'_, RESIDUAL, RELU> {
 
 impl<const RESIDUAL: bool, const RELU: bool> Step for With<'_, RESIDUAL, RELU> {
     #[inline(always)]
-    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, column: usize, part: P) {
+    unsafe fn step<S: Simd, P: Part>(&self, at: usize, column: usize, part: P) {
         let task = &self.0;
         // SAFETY: as of the trait; `scale` and `shift` hold whole vectors of a line.
         unsafe {
             let scale = S::load(task.scale.as_ptr().add(column));
             let shift = S::load(task.shift.as_ptr().add(column));
-            for line in 0..LINES {
-                let at = at + line * task.line;
-                let mut y = S::fma(part.load::<S>(task.x.as_ptr().add(at)), scale, shift);
-                if RESIDUAL {
-                    y = S::add(y, part.load::<S>(task.residual.as_ptr().add(at)));
-                }
-                if RELU {
-                    y = S::relu(y);
-                }
-                part.store::<S>(task.to.add(at), y);
+            let x = task.x.as_ptr().add(at);
+            soon(x);
+            let mut y = S::fma(part.load::<S>(x), scale, shift);
+            if RESIDUAL {
+                let residual = task.residual.as_ptr().add(at);
+                soon(residual);
+                y = S::add(y, part.load::<S>(residual));
             }
+            if RELU {
+                y = S::relu(y);
+            }
+            part.store::<S>(task.to.add(at), y);
         }
     }
 }
@@ -213,44 +214,20 @@ impl<const SQUARES: bool> Task for Sums<'_, SQUARES> {
 
 impl<const SQUARES: bool> Step for Sums<'_, SQUARES> {
     #[inline(always)]
-    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, column: usize, part: P) {
+    unsafe fn step<S: Simd, P: Part>(&self, at: usize, column: usize, part: P) {
         // SAFETY: as of the trait; the three lines hold whole vectors. Lanes that `part` leaves out
         // are zero in both `x` and the center, so that they add nothing.
         unsafe {
             let center = part.load::<S>(self.center.pointer().add(column));
-            let (mut sums, mut squares) = ([S::splat(0.0); LINES], [S::splat(0.0); LINES]);
-            for line in 0..LINES {
-                let x = part.load::<S>(self.x.as_ptr().add(at + line * self.line));
-                let d = S::sub(x, center);
-                sums[line] = d;
-                if SQUARES {
-                    squares[line] = S::mul(d, d);
-                }
-            }
-            let to = self.sum.add(column);
-            S::store(to, S::add(S::load(to), together::<S, LINES>(sums)));
+            let x = self.x.as_ptr().add(at);
+            soon(x);
+            let d = S::sub(part.load::<S>(x), center);
+            let sum = self.sum.add(column);
+            S::store(sum, S::add(S::load(sum), d));
             if SQUARES {
-                let to = self.squares.add(column);
-                S::store(to, S::add(S::load(to), together::<S, LINES>(squares)));
+                let squares = self.squares.add(column);
+                S::store(squares, S::fma(d, d, S::load(squares)));
             }
-        }
-    }
-}
-
-/// The sum of one or four vectors, pair by pair.
-///
-/// # Safety
-/// The processor has `S`.
-#[inline(always)]
-pub(super) unsafe fn together<S: Simd, const LINES: usize>(v: [S::V; LINES]) -> S::V {
-    // SAFETY: as of this function.
-    unsafe {
-        if LINES == 4 {
-            S::add(S::add(v[0], v[1]), S::add(v[2], v[3]))
-        } else {
-            v.into_iter()
-                .reduce(|a, b| S::add(a, b))
-                .unwrap_or(S::splat(0.0))
         }
     }
 }

@@ -71,9 +71,6 @@ impl Lines {
         line[self.line..].fill(0.0);
     }
 
-    /// No vector is longer.
-    const MOST_LANES: usize = 16;
-
     /// A line with these values per channel.
     pub(super) fn expanded(&self, values: &[f32]) -> Vec<f32> {
         let mut line = vec![0.0; self.padded];
@@ -107,7 +104,7 @@ mod tests {
             assert!((lines.line / channels).is_power_of_two(), "{lines:?}");
             assert_eq!(lines.rows * channels % lines.line, 0);
             assert!(lines.rows >= ROWS && lines.rows * channels >= CHUNK);
-            assert!(lines.line % lanes == 0 || channels > LONGEST / lanes);
+            assert!(lines.line.is_multiple_of(lanes) || channels > LONGEST / lanes);
             assert!(lines.line >= 16 * lanes);
         }
     }

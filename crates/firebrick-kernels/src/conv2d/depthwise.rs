@@ -129,7 +129,11 @@ impl Task for Row<'_> {
                 unsafe {
                     let load = |from: &[f32], at: usize| {
                         let from = from.as_ptr().add(at + channel);
-                        if count == S::LANES { S::load(from) } else { S::load_first(from, count) }
+                        if count == S::LANES {
+                            S::load(from)
+                        } else {
+                            S::load_first(from, count)
+                        }
                     };
                     let mut sum = S::splat(0.0);
                     for (ky, y) in self.rows {

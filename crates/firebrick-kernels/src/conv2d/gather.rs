@@ -2,17 +2,17 @@
 
 use super::packed::padded;
 use super::tile::{self, Run};
-use super::{Conv2d, Epilogue};
+use super::{Conv2d, Epilogue, winograd};
 use crate::simd::{Simd, Task, dispatch, lanes};
 use crate::threads::for_each;
-use crate::Image;
+use crate::{Image, scratch};
 
 /// One source pixel that a result pixel sums over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tap {
     /// Row and column of the source, relative to the result's pixel times the step.
-    y: isize,
-    x: isize,
+    pub(super) y: isize,
+    pub(super) x: isize,
     /// The offset of this tap in a kernel of the weight.
     pub(super) weight: usize,
 }
@@ -38,8 +38,8 @@ pub(super) fn input_grad_taps(conv: &Conv2d, origin: [usize; 2]) -> Vec<Tap> {
     let along = |axis: usize| -> Vec<(isize, usize)> {
         let mut seen = Vec::new();
         for k in (0..conv.kernel[axis]).rev() {
-            let reach = (origin[axis] + conv.padding[axis].0) as isize
-                - (k * conv.dilation[axis]) as isize;
+            let reach =
+                (origin[axis] + conv.padding[axis].0) as isize - (k * conv.dilation[axis]) as isize;
             let stride = conv.stride[axis] as isize;
             if reach.rem_euclid(stride) == 0 {
                 seen.push((reach.div_euclid(stride), k));
@@ -79,6 +79,8 @@ pub(super) struct Gather<'a> {
     pub(super) groups: usize,
     /// As `packed` writes them.
     pub(super) slabs: &'a [f32],
+    /// The same for Winograd's way, where that was done before.
+    pub(super) transformed: Option<&'a [f32]>,
     pub(super) epilogue: Epilogue<'a>,
 }
 
@@ -133,6 +135,16 @@ pub(super) fn run(gather: &Gather<'_>) {
     let images = gather.image.n;
     if images == 0 || rows == 0 || columns == 0 {
         return;
+    }
+    if let Some(weights) = gather.transformed {
+        return winograd::gather::run(gather, weights);
+    }
+    if winograd::gather::pays(gather) {
+        let (columns, sum) = (gather.result_image.c, gather.image.c);
+        return scratch::with(winograd::gather::weights_len(columns, sum), |weights| {
+            winograd::gather::transform_weights(gather.slabs, columns, sum, weights);
+            winograd::gather::run(gather, weights);
+        });
     }
     let plan = Plan::new(gather);
     let row_blocks = rows.div_ceil(plan.block_rows);
@@ -251,9 +263,9 @@ struct Block<'a> {
 /// A pixel of a block: where it is in the result, and the one in the source that its taps are
 /// relative to, which may lie outside.
 #[derive(Clone, Copy)]
-struct Pixel {
-    source: isize,
-    result: usize,
+pub(super) struct Pixel {
+    pub(super) source: isize,
+    pub(super) result: usize,
 }
 
 impl Task for Block<'_> {
@@ -313,8 +325,8 @@ impl Block<'_> {
             for column in &line.places {
                 let x = gather.origin[1] + column * gather.spread[1];
                 for image in self.images.clone() {
-                    let source = (image * from.h + row * gather.step[0]) * from.w
-                        + column * gather.step[1];
+                    let source =
+                        (image * from.h + row * gather.step[0]) * from.w + column * gather.step[1];
                     pixels.push(Pixel {
                         source: (source * from.c) as isize,
                         result: ((image * to.h + y) * to.w + x) * to.c,
@@ -376,9 +388,8 @@ impl Panel<'_> {
         // belong to this block and its channels to this panel.
         unsafe {
             let source = gather.source.as_ptr().add(self.group * plan.sum);
-            let rows: [*const f32; M] = std::array::from_fn(|m| {
-                source.wrapping_offset(tile[m.min(tile.len() - 1)].source)
-            });
+            let rows: [*const f32; M] =
+                std::array::from_fn(|m| source.wrapping_offset(tile[m.min(tile.len() - 1)].source));
             let mut sums = [[S::splat(0.0); V]; M];
             if part > 0 {
                 for m in 0..M {
@@ -426,11 +437,7 @@ pub(super) unsafe fn load<S: Simd, const V: usize>(
 /// # Safety
 /// `there` elements can be written.
 #[inline(always)]
-pub(super) unsafe fn store<S: Simd, const V: usize>(
-    to: *mut f32,
-    there: usize,
-    from: &[S::V; V],
-) {
+pub(super) unsafe fn store<S: Simd, const V: usize>(to: *mut f32, there: usize, from: &[S::V; V]) {
     // SAFETY: as of this function.
     unsafe {
         if there == V * S::LANES {
@@ -449,7 +456,7 @@ pub(super) unsafe fn store<S: Simd, const V: usize>(
 /// # Safety
 /// Bias and residual have the channels and pixels named.
 #[inline(always)]
-unsafe fn finish<S: Simd, const M: usize, const V: usize>(
+pub(super) unsafe fn finish<S: Simd, const M: usize, const V: usize>(
     epilogue: &Epilogue<'_>,
     tile: &[Pixel],
     channel: usize,

@@ -1,7 +1,7 @@
 //! Weights in the order in which the gather kernel reads them.
 
-use super::Conv2d;
 use super::gather::Tap;
+use super::{Conv2d, winograd};
 use crate::output::written;
 use crate::scratch;
 use crate::simd::lanes;
@@ -9,30 +9,44 @@ use crate::threads::{Shared, for_each};
 
 /// A weight packed for [`forward_packed`](super::forward_packed) on the instruction set in use.
 #[derive(Debug, Clone)]
-pub struct Packed(Vec<f32>);
+pub struct Packed {
+    slabs: Vec<f32>,
+    /// The slabs transformed for Winograd's way, where it pays for the images packed for.
+    transformed: Option<Vec<f32>>,
+}
 
 impl Packed {
     pub(super) fn new(conv: &Conv2d, weight: &[f32], taps: &[Tap]) -> Self {
-        let rows = conv.group_outputs();
-        let len = slabs_len(conv.groups, rows, conv.group_inputs(), taps.len());
+        let (columns, sum) = (conv.group_outputs(), conv.group_inputs());
+        let len = slabs_len(conv.groups, columns, sum, taps.len());
         // SAFETY: `fill` writes every element.
-        Self(unsafe {
+        let slabs = unsafe {
             written(len, |slabs| {
                 fill(conv, weight, Role::Forward, taps, slabs);
             })
-        })
+        };
+        let transformed = winograd::gather::pays_packed(conv, taps).then(|| {
+            let mut transformed = vec![0.0; winograd::gather::weights_len(columns, sum)];
+            winograd::gather::transform_weights(&slabs, columns, sum, &mut transformed);
+            transformed
+        });
+        Self { slabs, transformed }
     }
 
-    pub(super) fn depthwise(weight: &[f32]) -> Self {
-        Self(weight.to_vec())
-    }
-
-    pub(super) fn plain(&self) -> &[f32] {
-        &self.0
+    /// As it is: what a depthwise convolution reads.
+    pub(super) fn plain(weight: &[f32]) -> Self {
+        Self {
+            slabs: weight.to_vec(),
+            transformed: None,
+        }
     }
 
     pub(super) fn slabs(&self) -> &[f32] {
-        &self.0
+        &self.slabs
+    }
+
+    pub(super) fn transformed(&self) -> Option<&[f32]> {
+        self.transformed.as_deref()
     }
 }
 
@@ -85,9 +99,8 @@ fn fill(conv: &Conv2d, weight: &[f32], role: Role, taps: &[Tap], slabs: *mut f32
     let widest = super::gather::widest_now();
     let group_len = padded(columns) * sum * taps.len();
     // SAFETY: `slabs` has `slabs_len` elements.
-    let shared = Shared::new(unsafe {
-        std::slice::from_raw_parts_mut(slabs, group_len * conv.groups)
-    });
+    let shared =
+        Shared::new(unsafe { std::slice::from_raw_parts_mut(slabs, group_len * conv.groups) });
     // One piece of work: a panel for some of the summed channels, which the first-level cache holds.
     let panels = vectors.div_ceil(widest);
     let sum_each = (4096 / (taps.len().max(1) * widest * lanes)).clamp(1, sum);
@@ -107,7 +120,9 @@ fn fill(conv: &Conv2d, weight: &[f32], role: Role, taps: &[Tap], slabs: *mut f32
             for (place, tap) in taps.iter().enumerate() {
                 // SAFETY: these summed channels of a panel belong to one piece of work.
                 unsafe {
-                    let to = shared.pointer().add(start + (place * sum + k) * width + lane);
+                    let to = shared
+                        .pointer()
+                        .add(start + (place * sum + k) * width + lane);
                     *to = *weight.get_unchecked(from + tap.weight);
                 }
             }
@@ -118,7 +133,9 @@ fn fill(conv: &Conv2d, weight: &[f32], role: Role, taps: &[Tap], slabs: *mut f32
                 (0..there).for_each(|lane| summed.clone().for_each(|k| copy(k, lane)));
             }
             Role::InputGrad => {
-                summed.clone().for_each(|k| (0..there).for_each(|lane| copy(k, lane)));
+                summed
+                    .clone()
+                    .for_each(|k| (0..there).for_each(|lane| copy(k, lane)));
             }
         }
         if there < width {

@@ -55,7 +55,11 @@ pub(super) fn run(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
     }
     let patches = area > 1 && inputs <= 4 && conv.groups == 1;
     // Fewer channels for many taps, so that the sums of a unit stay in the second-level cache.
-    let block = inputs.min(if patches { 4 } else { (288 / area).next_multiple_of(16) });
+    let block = inputs.min(if patches {
+        4
+    } else {
+        (288 / area).next_multiple_of(16)
+    });
     let rows = if patches {
         Rows::Patches
     } else if block < inputs || conv.groups > 1 || !inputs.is_multiple_of(4) {
@@ -115,7 +119,11 @@ impl Plan<'_> {
     }
 
     fn loop_taps(&self) -> usize {
-        if self.rows == Rows::Patches { 1 } else { self.conv.taps() }
+        if self.rows == Rows::Patches {
+            1
+        } else {
+            self.conv.taps()
+        }
     }
 
     fn sums_len(&self) -> usize {
@@ -131,7 +139,11 @@ impl Plan<'_> {
 
     fn unit(&self, unit: usize, images: Range<usize>, sums: &mut [f32]) {
         sums.fill(0.0);
-        let Image { h: rows, w: columns, .. } = self.output;
+        let Image {
+            h: rows,
+            w: columns,
+            ..
+        } = self.output;
         let pixels = (BLOCK / self.panel).max(1);
         let (each_image, each_row) = if rows * columns <= pixels {
             (pixels / (rows * columns), rows)
@@ -164,8 +176,8 @@ impl Plan<'_> {
         // The rows of the input that the block's taps reach.
         let reach = (conv.kernel[0] - 1) * conv.dilation[0];
         let top = (rows.start * conv.stride[0]) as isize - conv.padding[0].0 as isize;
-        let bottom = ((rows.end - 1) * conv.stride[0] + reach) as isize
-            - conv.padding[0].0 as isize;
+        let bottom =
+            ((rows.end - 1) * conv.stride[0] + reach) as isize - conv.padding[0].0 as isize;
         let x_rows = top.clamp(0, h as isize) as usize..(bottom + 1).clamp(0, h as isize) as usize;
         let x_pixels = images.len() * x_rows.len() * w;
         let (x_len, x_step) = match self.rows {
@@ -236,7 +248,10 @@ impl Plan<'_> {
     fn collect(&self, unit: usize, sums: &mut [f32], grad: Shared<f32>) {
         let (total, others) = sums.split_at_mut(self.sums_len());
         for other in others.chunks_exact(self.sums_len()) {
-            total.iter_mut().zip(other).for_each(|(sum, term)| *sum += term);
+            total
+                .iter_mut()
+                .zip(other)
+                .for_each(|(sum, term)| *sum += term);
         }
         let (conv, area) = (self.conv, self.conv.taps());
         let (group, first_input, first_output) = self.place(unit);
@@ -369,7 +384,11 @@ impl Task for Outer<'_> {
             let depth = self.plan.depth();
             // SAFETY: the sums of one tap.
             unsafe {
-                let sums = self.sums.as_ptr().cast_mut().add(tap * depth * self.plan.panel);
+                let sums = self
+                    .sums
+                    .as_ptr()
+                    .cast_mut()
+                    .add(tap * depth * self.plan.panel);
                 if S::REGISTERS >= 32 {
                     match self.plan.panel / S::LANES {
                         1 => self.tap::<S, 16, 1>(&spans, sums),
@@ -412,22 +431,24 @@ impl Outer<'_> {
         let left = conv.padding[1].0;
         // Columns whose input column `column · stride + shift - left` is in the image.
         let first = left.saturating_sub(shift).div_ceil(stride);
-        let end = (w + left).saturating_sub(shift).div_ceil(stride).min(columns);
+        let end = (w + left)
+            .saturating_sub(shift)
+            .div_ceil(stride)
+            .min(columns);
         if first >= end {
             return;
         }
         for image in 0..self.images {
             for row in self.rows.clone() {
-                let y = (row * conv.stride[0] + ky * conv.dilation[0])
-                    .wrapping_sub(conv.padding[0].0);
+                let y =
+                    (row * conv.stride[0] + ky * conv.dilation[0]).wrapping_sub(conv.padding[0].0);
                 if !self.x_rows.contains(&y) {
                     continue;
                 }
                 let x_pixel = image * self.x_image
                     + (y - self.x_rows.start) * w
                     + (first * stride + shift - left);
-                let dy_pixel =
-                    image * self.dy_image + (row - self.rows.start) * columns + first;
+                let dy_pixel = image * self.dy_image + (row - self.rows.start) * columns + first;
                 push(
                     x_pixel * self.x_step,
                     dy_pixel * self.dy_step,

@@ -17,12 +17,7 @@ pub(crate) fn parts(units: usize, size: usize, work: impl Fn(Range<usize>) + Syn
 }
 
 /// As [`parts`], with `each` units in a part.
-pub(crate) fn parts_of(
-    units: usize,
-    each: usize,
-    size: usize,
-    work: impl Fn(Range<usize>) + Sync,
-) {
+pub(crate) fn parts_of(units: usize, each: usize, size: usize, work: impl Fn(Range<usize>) + Sync) {
     let count = units.div_ceil(each);
     let part = |index: usize| work(index * each..units.min((index + 1) * each));
     if units.saturating_mul(size) <= ALONE {
@@ -105,52 +100,63 @@ impl Part for First {
     }
 }
 
-/// What happens to one vector, or to the vectors below each other of `LINES` lines.
+/// What happens to one vector.
 pub(crate) trait Step {
-    /// The vectors start at `at`, `at + line`, …; `column` is where the first starts in its line.
+    /// The vector starts at `at`, which is `column` elements into its line.
     ///
     /// # Safety
-    /// The lanes that `part` means exist at all these places, and the processor has `S`.
-    unsafe fn step<S: Simd, P: Part, const LINES: usize>(&self, at: usize, column: usize, part: P);
+    /// The lanes that `part` means exist there, and the processor has `S`.
+    unsafe fn step<S: Simd, P: Part>(&self, at: usize, column: usize, part: P);
 }
 
-/// Steps over one line, or over `LINES` lines side by side, of `width` elements from `at`.
+/// Steps over a line of `width` elements from `at`.
 ///
 /// # Safety
 /// The elements exist, and the processor has `S`.
 #[inline(always)]
-pub(crate) unsafe fn walk<S: Simd, T: Step, const LINES: usize>(step: &T, at: usize, width: usize) {
+pub(crate) unsafe fn walk<S: Simd, T: Step>(step: &T, at: usize, width: usize) {
     let mut column = 0;
-    // SAFETY: all steps lie inside the lines.
+    // SAFETY: all steps lie inside the line.
     unsafe {
         while column + S::LANES <= width {
-            step.step::<S, Whole, LINES>(at + column, column, Whole);
+            step.step::<S, Whole>(at + column, column, Whole);
             column += S::LANES;
         }
         if column < width {
-            step.step::<S, First, LINES>(at + column, column, First(width - column));
+            step.step::<S, First>(at + column, column, First(width - column));
         }
     }
 }
 
-/// Steps over `len` elements as lines of `line`, four side by side where there are four; the last
-/// line may be shorter.
+/// Steps over `len` elements as lines of `line`; the last one may be shorter.
 ///
 /// # Safety
 /// As of [`walk`].
 #[inline(always)]
 pub(crate) unsafe fn walk_lines<S: Simd, T: Step>(step: &T, len: usize, line: usize) {
     let mut at = 0;
-    // SAFETY: all lines lie inside the elements.
-    unsafe {
-        while at + 4 * line <= len {
-            walk::<S, T, 4>(step, at, line);
-            at += 4 * line;
-        }
-        while at < len {
-            let width = line.min(len - at);
-            walk::<S, T, 1>(step, at, width);
-            at += width;
-        }
+    while at < len {
+        let width = line.min(len - at);
+        // SAFETY: the line lies inside the elements.
+        unsafe { walk::<S, T>(step, at, width) };
+        at += width;
     }
+}
+
+/// How far ahead memory is asked for, in elements: what the processor does by itself stops at the
+/// end of a page.
+const AHEAD: usize = 1024;
+
+/// Asks for the memory that a walk will soon load. The pointer may lie anywhere.
+#[inline(always)]
+pub(crate) fn soon(from: *const f32) {
+    let from = from.wrapping_add(AHEAD);
+    // SAFETY: a hint reads nothing and never faults; every x86-64 processor has it.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(from.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
 }

@@ -157,44 +157,72 @@ where
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self {
-            formula,
-            written,
-            read,
-            len,
-        } = self;
         // SAFETY: the caller of `part` vouches for `len` elements behind each pointer, and the
         // caller of this function for the instruction set.
         unsafe {
-            let zero = Lanes::<S>(S::splat(0.0));
-            let mut at = 0;
-            while at + S::LANES <= len {
-                let (mut old, mut given) = ([zero; WRITTEN], [zero; READ]);
-                for index in 0..WRITTEN {
-                    old[index] = Lanes(S::load(written[index].add(at)));
-                }
-                for index in 0..READ {
-                    given[index] = Lanes(S::load(read[index].add(at)));
-                }
-                let new = formula.apply(old, given);
-                for index in 0..WRITTEN {
-                    S::store(written[index].add(at), new[index].0);
-                }
+            // Vectors that straddle two cache lines cost bandwidth. Large tensors begin at one and
+            // the same place of a line, so that all are aligned once the first is.
+            let line = S::LANES * size_of::<f32>();
+            let mut at = self.written[0].align_offset(line).min(self.len) % S::LANES;
+            if at > 0 {
+                self.few::<S>(0, at);
+            }
+            while at + S::LANES <= self.len {
+                self.one::<S>(at);
                 at += S::LANES;
             }
-            if at < len {
-                let count = len - at;
-                let (mut old, mut given) = ([zero; WRITTEN], [zero; READ]);
-                for index in 0..WRITTEN {
-                    old[index] = Lanes(S::load_first(written[index].add(at), count));
-                }
-                for index in 0..READ {
-                    given[index] = Lanes(S::load_first(read[index].add(at), count));
-                }
-                let new = formula.apply(old, given);
-                for index in 0..WRITTEN {
-                    S::store_first(written[index].add(at), new[index].0, count);
-                }
+            if at < self.len {
+                self.few::<S>(at, self.len - at);
+            }
+        }
+    }
+}
+
+impl<F, const WRITTEN: usize, const READ: usize> Pass<F, WRITTEN, READ>
+where
+    F: Formula<WRITTEN, READ>,
+{
+    /// The vector at an element.
+    ///
+    /// # Safety
+    /// The part reaches `LANES` elements further, and the processor has the instruction set.
+    #[inline(always)]
+    unsafe fn one<S: Simd>(&self, at: usize) {
+        // SAFETY: as of this function.
+        unsafe {
+            let zero = Lanes::<S>(S::splat(0.0));
+            let (mut old, mut given) = ([zero; WRITTEN], [zero; READ]);
+            for (lanes, from) in old.iter_mut().zip(&self.written) {
+                *lanes = Lanes(S::load(from.add(at)));
+            }
+            for (lanes, from) in given.iter_mut().zip(&self.read) {
+                *lanes = Lanes(S::load(from.add(at)));
+            }
+            for (lanes, to) in self.formula.apply(old, given).iter().zip(&self.written) {
+                S::store(to.add(at), lanes.0);
+            }
+        }
+    }
+
+    /// The first `count` lanes of the vector at an element.
+    ///
+    /// # Safety
+    /// The part reaches `count` elements further, at most `LANES`, and the processor has the
+    /// instruction set.
+    #[inline(always)]
+    unsafe fn few<S: Simd>(&self, at: usize, count: usize) {
+        // SAFETY: as of this function.
+        unsafe {
+            let zero = Lanes::<S>(S::splat(0.0));
+            let (mut old, mut given) = ([zero; WRITTEN], [zero; READ]);
+            for (lanes, from) in old.iter_mut().zip(&self.written) {
+                *lanes = Lanes(S::load_first(from.add(at), count));
+            }
+            for (lanes, from) in given.iter_mut().zip(&self.read) {
+                *lanes = Lanes(S::load_first(from.add(at), count));
+            }
+            for (lanes, to) in self.formula.apply(old, given).iter().zip(&self.written) {
+                S::store_first(to.add(at), lanes.0, count);
             }
         }
     }

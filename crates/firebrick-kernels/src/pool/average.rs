@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Span, Window};
+use super::{Owners, Span, Window};
 use crate::Image;
 use crate::elementwise::flat::{First, Part, Whole, parts};
 use crate::simd::{Simd, Task, dispatch};
@@ -20,7 +20,9 @@ pub fn avg(x: &[f32], image: Image, window: &Window, count_include_pad: bool) ->
     let [rows, columns] = [0, 1].map(|axis| {
         let spans = window.spans(image, axis);
         let spans = spans.into_iter();
-        spans.map(|span| (span, divisor(&span, count_include_pad))).collect::<Vec<_>>()
+        spans
+            .map(|span| (span, share(&span, count_include_pad)))
+            .collect::<Vec<_>>()
     });
     let mut y = Vec::with_capacity(out.len());
     let to = Shared::new(y.spare_capacity_mut());
@@ -43,12 +45,12 @@ pub fn avg(x: &[f32], image: Image, window: &Window, count_include_pad: bool) ->
     y
 }
 
-/// What a window contributes to the divisor along one axis.
-fn divisor(span: &Span, count_include_pad: bool) -> f32 {
-    if count_include_pad {
-        span.padded as f32
-    } else {
-        (span.end - span.start) as f32
+/// What a window contributes to the factor along one axis; zero where it sees padding alone.
+fn share(span: &Span, count_include_pad: bool) -> f32 {
+    match span.end - span.start {
+        0 => 0.0,
+        _ if count_include_pad => 1.0 / span.padded as f32,
+        inside => 1.0 / inside as f32,
     }
 }
 
@@ -73,37 +75,27 @@ impl Task for Averages<'_> {
             let image = row / self.rows.len() * h * w * c;
             let (rows, height) = self.rows[row % self.rows.len()];
             for (columns, width) in self.columns {
-                let area = height * width;
                 // SAFETY: the channels of this window lie in the result, and those of the spans'
                 // pixels in the image.
                 unsafe {
+                    let factor = S::splat(height * width);
                     let x = self.x.as_ptr().add(image);
                     let mut channel = 0;
                     while channel + S::LANES <= c {
                         let sum = self.sum::<S, _>(x.add(channel), rows, *columns, Whole);
-                        Whole.store::<S>(self.to.add(at + channel), S::mul(sum, inverse::<S>(area)));
+                        Whole.store::<S>(self.to.add(at + channel), S::mul(sum, factor));
                         channel += S::LANES;
                     }
                     if channel < c {
                         let rest = First(c - channel);
                         let sum = self.sum::<S, _>(x.add(channel), rows, *columns, rest);
-                        rest.store::<S>(self.to.add(at + channel), S::mul(sum, inverse::<S>(area)));
+                        rest.store::<S>(self.to.add(at + channel), S::mul(sum, factor));
                     }
                 }
                 at += c;
             }
         }
     }
-}
-
-/// 1 / area, and zero for none.
-///
-/// # Safety
-/// The processor has `S`.
-#[inline(always)]
-unsafe fn inverse<S: Simd>(area: f32) -> S::V {
-    // SAFETY: as of this function.
-    unsafe { S::splat(if area > 0.0 { 1.0 / area } else { 0.0 }) }
 }
 
 impl Averages<'_> {
@@ -147,7 +139,9 @@ pub fn avg_grad(dy: &[f32], image: Image, window: &Window, count_include_pad: bo
     let [heights, widths] = [0, 1].map(|axis| {
         let spans = window.spans(image, axis);
         let spans = spans.iter();
-        spans.map(|span| divisor(span, count_include_pad)).collect::<Vec<_>>()
+        spans
+            .map(|span| share(span, count_include_pad))
+            .collect::<Vec<_>>()
     });
     let mut dx = Vec::with_capacity(image.len());
     let to = Shared::new(dx.spare_capacity_mut());
@@ -176,8 +170,8 @@ pub fn avg_grad(dy: &[f32], image: Image, window: &Window, count_include_pad: bo
 struct Spread<'a> {
     dy: &'a [f32],
     out: Image,
-    rows: &'a [(usize, usize)],
-    columns: &'a [(usize, usize)],
+    rows: &'a [Owners],
+    columns: &'a [Owners],
     heights: &'a [f32],
     widths: &'a [f32],
     part: Range<usize>,
@@ -188,53 +182,62 @@ impl Task for Spread<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let c = self.out.c;
-        let mut at = 0;
+        let Image { h, w, c, .. } = self.out;
+        let mut to = self.to;
         for row in self.part.clone() {
             let (image, y) = (row / self.rows.len(), row % self.rows.len());
-            for x in 0..self.columns.len() {
+            let rows = self.rows[y];
+            for columns in self.columns {
+                let from = ((image * h + rows.start) * w + columns.start) * c;
                 // SAFETY: the channels of this pixel lie in the result, and those of the windows
                 // that own it in `dy`.
                 unsafe {
                     let mut channel = 0;
                     while channel + S::LANES <= c {
-                        self.pixel::<S, _>([image, y, x], channel, at, Whole);
+                        let sum = self.sum::<S, _>(rows, *columns, from + channel, Whole);
+                        Whole.store::<S>(to.add(channel), sum);
                         channel += S::LANES;
                     }
                     if channel < c {
-                        self.pixel::<S, _>([image, y, x], channel, at, First(c - channel));
+                        let rest = First(c - channel);
+                        let sum = self.sum::<S, _>(rows, *columns, from + channel, rest);
+                        rest.store::<S>(to.add(channel), sum);
                     }
+                    to = to.add(c);
                 }
-                at += c;
             }
         }
     }
 }
 
 impl Spread<'_> {
+    /// What reaches a pixel from its windows; `from` is where the first one lies in `dy`.
+    ///
     /// # Safety
-    /// The lanes that `part` means exist from `channel` on, and the processor has `S`.
+    /// The lanes that `part` means exist in all windows, and the processor has `S`.
     #[inline(always)]
-    unsafe fn pixel<S: Simd, P: Part>(
+    unsafe fn sum<S: Simd, P: Part>(
         &self,
-        [image, y, x]: [usize; 3],
-        channel: usize,
-        at: usize,
+        rows: Owners,
+        columns: Owners,
+        from: usize,
         part: P,
-    ) {
-        let (rows, columns) = (self.rows[y], self.columns[x]);
+    ) -> S::V {
+        let line = self.out.w * self.out.c;
         // SAFETY: as of this function.
         unsafe {
             let mut sum = S::splat(0.0);
-            for oy in rows.0..rows.1 {
-                for ox in columns.0..columns.1 {
-                    let from = ((image * self.out.h + oy) * self.out.w + ox) * self.out.c + channel;
+            for row in 0..rows.count {
+                let height = self.heights[rows.start + row];
+                let mut from = from + row * line;
+                for column in 0..columns.count {
+                    let width = self.widths[columns.start + column];
                     let dy = part.load::<S>(self.dy.as_ptr().add(from));
-                    let inverse = inverse::<S>(self.heights[oy] * self.widths[ox]);
-                    sum = S::fma(dy, inverse, sum);
+                    sum = S::fma(dy, S::splat(height * width), sum);
+                    from += self.out.c;
                 }
             }
-            part.store::<S>(self.to.add(at + channel), sum);
+            sum
         }
     }
 }
@@ -329,7 +332,9 @@ pub fn global_avg_grad(dy: &[f32], image: Image) -> Vec<f32> {
     assert_eq!(dy.len(), image.n * c, "pooling: dy of {} x {c}", image.n);
     let pixels = image.h * image.w;
     let mut row = vec![0.0; dy.len()];
-    row.iter_mut().zip(dy).for_each(|(to, dy)| *to = dy / pixels as f32);
+    row.iter_mut()
+        .zip(dy)
+        .for_each(|(to, dy)| *to = dy / pixels as f32);
     let mut dx = Vec::with_capacity(image.len());
     let to = Shared::new(dx.spare_capacity_mut());
     parts(image.n, pixels * c, |images| {
@@ -340,7 +345,11 @@ pub fn global_avg_grad(dy: &[f32], image: Image) -> Vec<f32> {
             // The first pixel, and then what is there as often as it fits.
             let mut have = 0;
             while have < to.len() {
-                let count = if have == 0 { c } else { have.min(to.len() - have) };
+                let count = if have == 0 {
+                    c
+                } else {
+                    have.min(to.len() - have)
+                };
                 let (done, rest) = to.split_at_mut(have);
                 if have == 0 {
                     for (to, value) in rest.iter_mut().zip(row) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Span, Window};
+use super::{Owners, Span, Window};
 use crate::Image;
 use crate::elementwise::flat::{First, Part, Whole, parts};
 use crate::simd::{Simd, Task, dispatch};
@@ -197,8 +197,8 @@ struct Gather<'a> {
     positions: &'a [u16],
     out: Image,
     window: &'a Window,
-    rows: &'a [(usize, usize)],
-    columns: &'a [(usize, usize)],
+    rows: &'a [Owners],
+    columns: &'a [Owners],
     part: Range<usize>,
     to: *mut f32,
 }
@@ -207,57 +207,82 @@ impl Task for Gather<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let c = self.out.c;
-        let mut at = 0;
+        let Image { h, w, c, .. } = self.out;
+        let mut to = self.to;
         for row in self.part.clone() {
             let (image, y) = (row / self.rows.len(), row % self.rows.len());
-            for x in 0..self.columns.len() {
+            let rows = self.rows[y];
+            for columns in self.columns {
+                let from = ((image * h + rows.start) * w + columns.start) * c;
+                let position = (rows.position * self.window.kernel[1] + columns.position) as isize;
                 // SAFETY: the channels of this pixel lie in the result, and those of the windows
                 // that own it in `dy`.
                 unsafe {
                     let mut channel = 0;
                     while channel + S::LANES <= c {
-                        self.pixel::<S, _>([image, y, x], channel, at, Whole);
+                        let sum = self.sum::<S, _>(rows, *columns, from + channel, position, Whole);
+                        Whole.store::<S>(to.add(channel), sum);
                         channel += S::LANES;
                     }
                     if channel < c {
-                        self.pixel::<S, _>([image, y, x], channel, at, First(c - channel));
+                        let rest = First(c - channel);
+                        let sum = self.sum::<S, _>(rows, *columns, from + channel, position, rest);
+                        rest.store::<S>(to.add(channel), sum);
                     }
+                    to = to.add(c);
                 }
-                at += c;
             }
         }
     }
 }
 
 impl Gather<'_> {
+    /// What reaches a pixel from its windows; `from` is where the first one lies in `dy`, and
+    /// `position` is that of the pixel in it.
+    ///
     /// # Safety
-    /// The lanes that `part` means exist from `channel` on, and the processor has `S`.
+    /// The lanes that `part` means exist in all windows, and the processor has `S`.
     #[inline(always)]
-    unsafe fn pixel<S: Simd, P: Part>(
+    unsafe fn sum<S: Simd, P: Part>(
         &self,
-        [image, y, x]: [usize; 3],
-        channel: usize,
-        at: usize,
+        rows: Owners,
+        columns: Owners,
+        from: usize,
+        position: isize,
         part: P,
-    ) {
-        let Window { kernel, stride, padding, .. } = *self.window;
-        let (rows, columns) = (self.rows[y], self.columns[x]);
+    ) -> S::V {
+        let Window { kernel, stride, .. } = *self.window;
+        let line = self.out.w * self.out.c;
         // SAFETY: as of this function.
         unsafe {
+            if rows.count == 1 && columns.count == 1 {
+                return self.one::<S, P>(from, position, part);
+            }
             let mut sum = S::splat(0.0);
-            for oy in rows.0..rows.1 {
-                for ox in columns.0..columns.1 {
-                    let row = y + padding[0].0 - oy * stride[0];
-                    let position = row * kernel[1] + x + padding[1].0 - ox * stride[1];
-                    let from = ((image * self.out.h + oy) * self.out.w + ox) * self.out.c + channel;
-                    let winner =
-                        S::load_u16(self.positions.as_ptr().add(from), part.count::<S>());
-                    let dy = part.load::<S>(self.dy.as_ptr().add(from));
-                    sum = S::add(sum, S::same(winner, S::splat(position as f32), dy));
+            for row in 0..rows.count {
+                let mut from = from + row * line;
+                let mut position = position - (row * stride[0] * kernel[1]) as isize;
+                for _ in 0..columns.count {
+                    sum = S::add(sum, self.one::<S, P>(from, position, part));
+                    from += self.out.c;
+                    position -= stride[1] as isize;
                 }
             }
-            part.store::<S>(self.to.add(at + channel), sum);
+            sum
+        }
+    }
+
+    /// What reaches a pixel from one window.
+    ///
+    /// # Safety
+    /// The lanes that `part` means exist at `from`, and the processor has `S`.
+    #[inline(always)]
+    unsafe fn one<S: Simd, P: Part>(&self, from: usize, position: isize, part: P) -> S::V {
+        // SAFETY: as of this function.
+        unsafe {
+            let winner = S::load_u16(self.positions.as_ptr().add(from), part.count::<S>());
+            let dy = part.load::<S>(self.dy.as_ptr().add(from));
+            S::same(winner, S::splat(position as f32), dy)
         }
     }
 }

@@ -9,7 +9,7 @@ use firebrick_kernels::simd::{self, Level};
 static LEVEL: Mutex<()> = Mutex::new(());
 
 /// Runs `test` with every instruction set of this processor.
-pub fn every_level(mut test: impl FnMut(Level)) {
+pub(crate) fn every_level(mut test: impl FnMut(Level)) {
     struct Restore(Level);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -25,11 +25,11 @@ pub fn every_level(mut test: impl FnMut(Level)) {
 }
 
 /// What `run` gives, which has to be the same bits for several numbers of threads.
-pub fn same_for_all_threads(run: impl Fn() -> Vec<Vec<f32>> + Sync) {
+pub(crate) fn same_for_all_threads(run: impl Fn() -> Vec<Vec<f32>> + Sync) {
     every_level(|level| {
         let results = [1, 2, 3, 8].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            let results = pool.build().unwrap().install(&run);
+            let results = pool.build().expect("a pool").install(&run);
             let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
             results.into_iter().map(bits).collect::<Vec<_>>()
         });
@@ -40,7 +40,7 @@ pub fn same_for_all_threads(run: impl Fn() -> Vec<Vec<f32>> + Sync) {
 }
 
 /// Numbers from -1 to 1 that depend on the seed alone.
-pub fn noise(seed: u64, len: usize) -> Vec<f32> {
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = |_| {
         state ^= state << 13;
@@ -53,7 +53,12 @@ pub fn noise(seed: u64, len: usize) -> Vec<f32> {
 
 /// Whether each pair is within the tolerance, or both are NaN, or the same infinity.
 #[track_caller]
-pub fn close(what: &str, actual: &[f32], expected: &[f64], tolerance: impl Fn(usize) -> f64) {
+pub(crate) fn close(
+    what: &str,
+    actual: &[f32],
+    expected: &[f64],
+    tolerance: impl Fn(usize) -> f64,
+) {
     assert_eq!(actual.len(), expected.len(), "{what}");
     for (index, (actual, expected)) in actual.iter().zip(expected).enumerate() {
         let actual = f64::from(*actual);

@@ -187,11 +187,7 @@ struct Largest(Moments);
 
 impl Formula<4, 1> for Largest {
     #[inline(always)]
-    fn apply<R: Real>(
-        &self,
-        [value, mean, square, largest]: [R; 4],
-        [gradient]: [R; 1],
-    ) -> [R; 4] {
+    fn apply<R: Real>(&self, [value, mean, square, largest]: [R; 4], [gradient]: [R; 1]) -> [R; 4] {
         let [value, mean, square] = self.0.moments([value, mean, square], gradient);
         let largest = largest.max(square.clone());
         [self.0.along(value, &mean, &largest), mean, square, largest]

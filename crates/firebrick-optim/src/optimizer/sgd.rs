@@ -20,9 +20,7 @@ use firebrick_core::ConfigError;
 use firebrick_core::error::{check, check_not_negative};
 use serde::{Deserialize, Serialize};
 
-use crate::rule::{
-    Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
-};
+use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
 
 /// The name in spec strings.
 pub const NAME: &str = "sgd";
