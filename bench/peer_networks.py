@@ -273,7 +273,7 @@ def onnx_inference(case, threads):
     inputs = images(case)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.onnx")
-        torch.onnx.export(build(case).eval(), (inputs,), path, input_names=["images"])
+        torch.onnx.export(build(case).eval(), (inputs,), path, input_names=["images"], verbose=False)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

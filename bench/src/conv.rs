@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use anyhow::{Result, bail};
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use firebrick::core::nn::Conv2dConfig;
 use firebrick::prelude::Device;
 use firebrick_kernels::Image;
@@ -15,7 +15,7 @@ use crate::{Opened, Who, network};
 
 pub(crate) fn open(who: Who, case: &Convolution) -> Result<Opened> {
     let opened = match (who, case.pass) {
-        (_, Pass::ForwardBackward) => layer(case, &device(true)?),
+        (_, Pass::ForwardBackward) => layer(who, case, &device(true)?),
         (Who::Flex, Pass::Forward) => layer_forward(case, &device(false)?),
         (Who::Flex, _) => bail!("its gradients come together, see forward_backward"),
         (Who::Ours, pass) => kernel(case, pass),
@@ -68,15 +68,14 @@ fn config(case: &Convolution) -> Conv2dConfig {
         .with_bias(false)
 }
 
-fn images(case: &Convolution, device: &Device) -> Tensor<4> {
+fn images(who: Who, case: &Convolution, device: &Device) -> Tensor<4> {
     let shape = [case.batch, case.inputs, case.side, case.side];
-    let data = TensorData::new(network::entries(shape.iter().product()), shape);
-    Tensor::from_data(data, device)
+    network::handed_on(who, shape, device)
 }
 
 fn layer_forward(case: &Convolution, device: &Device) -> Opened {
     let conv = config(case).init(device);
-    let images = images(case, device);
+    let images = images(Who::Flex, case, device);
     Opened::new(move || {
         black_box(conv.forward(images.clone()));
         Ok(())
@@ -84,11 +83,11 @@ fn layer_forward(case: &Convolution, device: &Device) -> Opened {
     .report("how", "layer")
 }
 
-fn layer(case: &Convolution, device: &Device) -> Opened {
+fn layer(who: Who, case: &Convolution, device: &Device) -> Opened {
     let conv = config(case).init(device).train();
-    let images = images(case, device).require_grad();
+    let images = images(who, case, device).require_grad();
     Opened::new(move || {
-        // From a gradient of ones.
+        // From a gradient of ones, which Burn makes row by row.
         black_box(conv.forward(images.clone()).backward());
         Ok(())
     })

@@ -6,6 +6,7 @@ use burn::tensor::TensorData;
 use firebrick::core::state_dict::StateDict;
 use firebrick::prelude::{Device, Input, Model, Tensor};
 
+use crate::Who;
 use crate::case::Network;
 
 /// The model, with the weights of the case's file, which is written where there is none.
@@ -65,6 +66,17 @@ pub(crate) fn images(case: &Network, device: &Device) -> Tensor<4> {
         TensorData::new(entries(shape.iter().product()), shape),
         device,
     )
+}
+
+/// Images `[N, C, H, W]` that lie in memory as those do which layers hand on to each other:
+/// channels-last with our kernels, row by row with burn-flex's.
+pub(crate) fn handed_on(who: Who, [n, c, h, w]: [usize; 4], device: &Device) -> Tensor<4> {
+    let values = entries(n * c * h * w);
+    match who {
+        Who::Ours => Tensor::<4>::from_data(TensorData::new(values, [n, h, w, c]), device)
+            .permute([0, 3, 1, 2]),
+        Who::Flex => Tensor::from_data(TensorData::new(values, [n, c, h, w]), device),
+    }
 }
 
 /// Trainable values.

@@ -5,7 +5,6 @@ use std::hint::black_box;
 use anyhow::{Result, bail};
 use burn::module::Module;
 use burn::tensor::activation::relu;
-use burn::tensor::{Tensor, TensorData};
 use firebrick::core::nn::{BatchNormConfig, MaxPool2dConfig};
 use firebrick::prelude::Device;
 use firebrick_kernels::Image;
@@ -20,7 +19,11 @@ const EPS: f32 = 1e-5;
 
 pub(crate) fn open(who: Who, case: &Elementwise) -> Result<Opened> {
     if let Operation::BatchNormReluBoth = case.operation {
-        return Ok(layers(case, &firebrick::core::device("flex")?.autodiff()));
+        return Ok(layers(
+            who,
+            case,
+            &firebrick::core::device("flex")?.autodiff(),
+        ));
     }
     match who {
         Who::Ours => Ok(kernel(case)),
@@ -110,35 +113,36 @@ fn done(mut step: Box<dyn FnMut()>) -> Opened {
     })
 }
 
-fn images(case: &Elementwise, device: &Device) -> Tensor<4> {
-    let data = TensorData::new(network::entries(case.shape.iter().product()), case.shape);
-    Tensor::from_data(data, device)
-}
-
 fn operation(case: &Elementwise, device: &Device) -> Result<Opened> {
     let step: Box<dyn FnMut()> = match case.operation {
         Operation::BatchNormRelu | Operation::BatchNormReluBoth => {
             let device = device.clone().autodiff();
             let norm = BatchNormConfig::new(case.shape[1]).init(&device).train();
-            let x = images(case, &device);
+            let x = network::handed_on(Who::Flex, case.shape, &device);
             Box::new(move || {
                 black_box(norm.forward_relu(x.clone()));
             })
         }
         Operation::Relu => {
-            let x = images(case, device);
+            let x = network::handed_on(Who::Flex, case.shape, device);
             Box::new(move || {
                 black_box(relu(x.clone()));
             })
         }
         Operation::MaxPool => {
-            let (pool, x) = (MaxPool2dConfig::new(2).init(), images(case, device));
+            let (pool, x) = (
+                MaxPool2dConfig::new(2).init(),
+                network::handed_on(Who::Flex, case.shape, device),
+            );
             Box::new(move || {
                 black_box(pool.forward(x.clone()));
             })
         }
         Operation::Add => {
-            let (x, y) = (images(case, device), images(case, device));
+            let (x, y) = (
+                network::handed_on(Who::Flex, case.shape, device),
+                network::handed_on(Who::Flex, case.shape, device),
+            );
             Box::new(move || {
                 black_box(x.clone() + y.clone());
             })
@@ -150,11 +154,11 @@ fn operation(case: &Elementwise, device: &Device) -> Result<Opened> {
     Ok(done(step).report("how", "operations"))
 }
 
-fn layers(case: &Elementwise, device: &Device) -> Opened {
+fn layers(who: Who, case: &Elementwise, device: &Device) -> Opened {
     let norm = BatchNormConfig::new(case.shape[1]).init(device).train();
-    let x = images(case, device).require_grad();
+    let x = network::handed_on(who, case.shape, device).require_grad();
     Opened::new(move || {
-        // From a gradient of ones.
+        // From a gradient of ones, which Burn makes row by row.
         black_box(norm.forward_relu(x.clone()).backward());
         Ok(())
     })

@@ -9,6 +9,7 @@
 mod activation;
 mod batch_norm;
 mod conv2d;
+mod dropout;
 mod folded;
 mod host;
 mod linear;
@@ -28,6 +29,7 @@ pub use firebrick_kernels::simd::{Level, level};
 pub use activation::{add_relu, relu};
 pub use batch_norm::{BatchNormTrained, batch_norm, batch_norm_train};
 pub use conv2d::conv2d;
+pub use dropout::dropout;
 pub(crate) use folded::{ConvBn, Folded};
 pub use linear::linear;
 pub(crate) use loss::cross_entropy_sum;
@@ -48,7 +50,7 @@ pub fn enabled() -> bool {
 }
 
 /// Whether the kernels take a tensor: they are on, it is f32, not empty, and in the CPU's memory.
-fn take<const D: usize>(tensor: &Tensor<D>) -> bool {
+pub(crate) fn take<const D: usize>(tensor: &Tensor<D>) -> bool {
     enabled()
         && tensor.dtype() == DType::F32
         && !tensor.dims().contains(&0)

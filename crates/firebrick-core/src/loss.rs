@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Targets;
 use crate::error::check;
-use crate::kernels::cross_entropy_sum;
 use crate::registry::{Entry, Registry};
 use crate::spec::Spec;
-use crate::{ConfigError, error::check_not_negative};
+use crate::{ConfigError, error::check_not_negative, kernels};
 
 /// A loss as a weighted mean over images, kept as sum and weight so that micro-batches of
 /// different sizes add up to the loss of the whole batch.
@@ -108,8 +107,8 @@ impl CrossEntropy {
         masses
     }
 
-    /// The same of burn's operations.
-    fn composed(&self, logits: Tensor<2>, targets: &Targets) -> LossValue {
+    /// The sum, of burn's operations.
+    fn composed(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
         let ([count, classes], device, dtype) = (logits.dims(), logits.device(), logits.dtype());
         let log_p = log_softmax(logits, 1);
         let weights = self.class_weights.as_ref().map(|weights| {
@@ -123,7 +122,7 @@ impl CrossEntropy {
             None => log_p,
         };
         let smoothing = self.label_smoothing;
-        let sum = match targets {
+        match targets {
             Targets::Classes(labels) => {
                 let indices: Vec<i32> = labels.iter().map(|label| *label as i32).collect();
                 let indices =
@@ -148,23 +147,21 @@ impl CrossEntropy {
                 };
                 (log_p * soft).sum().neg()
             }
-        };
-        LossValue {
-            sum,
-            weight: self.weight(targets),
         }
     }
 }
 
 impl Loss for CrossEntropy {
     fn loss(&self, logits: Tensor<2>, targets: &Targets) -> LossValue {
-        let classes = logits.dims()[1];
-        match cross_entropy_sum(logits, || self.masses(targets, classes)) {
-            Ok(sum) => LossValue {
-                sum,
-                weight: self.weight(targets),
-            },
-            Err(logits) => self.composed(logits, targets),
+        let sum = if kernels::take(&logits) {
+            let masses = self.masses(targets, logits.dims()[1]);
+            kernels::cross_entropy_sum(logits, masses)
+        } else {
+            self.composed(logits, targets)
+        };
+        LossValue {
+            sum,
+            weight: self.weight(targets),
         }
     }
 

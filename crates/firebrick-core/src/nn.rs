@@ -1,13 +1,12 @@
 //! Layers with PyTorch's semantics and burn's record keys, drop-in for burn's own.
 //!
-//! Struct names equal burn's, because weight adapters match them exactly. Where there is no kernel
-//! of ours the layers delegate to burn's operations, so that faster kernels later change nothing
-//! above them.
+//! Struct names equal burn's, because weight adapters match them exactly. The layers compute with
+//! [`crate::kernels`], which are burn's operations where there is no kernel of ours.
 
 mod activation;
 mod batch_norm;
-mod conv_bn_relu;
 mod conv2d;
+mod conv_bn_relu;
 mod linear;
 mod pool;
 

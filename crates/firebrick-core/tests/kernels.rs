@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::backend::Flex;
 use burn::module::{Module, Param};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::data::Targets;
 use firebrick_core::kernels;
 use firebrick_core::loss::{CrossEntropy, Loss};
@@ -185,13 +185,41 @@ fn the_kernels_are_what_runs() {
 #[test]
 fn conv2d_is_burns() {
     let cases = [
-        ([2, 4, 7, 6], [6, 4, 3, 3], ConvOptions::new([1, 1], [1, 1], [1, 1], 1)),
-        ([2, 4, 7, 6], [6, 4, 3, 2], ConvOptions::new([2, 1], [0, 1], [1, 2], 1)),
-        ([3, 4, 5, 5], [8, 2, 3, 3], ConvOptions::new([1, 1], [1, 1], [1, 1], 2)),
-        ([2, 6, 5, 5], [6, 1, 3, 3], ConvOptions::new([1, 2], [1, 1], [1, 1], 6)),
-        ([2, 16, 4, 4], [32, 16, 1, 1], ConvOptions::new([1, 1], [0, 0], [1, 1], 1)),
-        ([2, 1, 5, 5], [3, 1, 5, 5], ConvOptions::new([1, 1], [2, 2], [1, 1], 1)),
-        ([2, 3, 1, 1], [4, 3, 1, 1], ConvOptions::new([1, 1], [0, 0], [1, 1], 1)),
+        (
+            [2, 4, 7, 6],
+            [6, 4, 3, 3],
+            ConvOptions::new([1, 1], [1, 1], [1, 1], 1),
+        ),
+        (
+            [2, 4, 7, 6],
+            [6, 4, 3, 2],
+            ConvOptions::new([2, 1], [0, 1], [1, 2], 1),
+        ),
+        (
+            [3, 4, 5, 5],
+            [8, 2, 3, 3],
+            ConvOptions::new([1, 1], [1, 1], [1, 1], 2),
+        ),
+        (
+            [2, 6, 5, 5],
+            [6, 1, 3, 3],
+            ConvOptions::new([1, 2], [1, 1], [1, 1], 6),
+        ),
+        (
+            [2, 16, 4, 4],
+            [32, 16, 1, 1],
+            ConvOptions::new([1, 1], [0, 0], [1, 1], 1),
+        ),
+        (
+            [2, 1, 5, 5],
+            [3, 1, 5, 5],
+            ConvOptions::new([1, 1], [2, 2], [1, 1], 1),
+        ),
+        (
+            [2, 3, 1, 1],
+            [4, 3, 1, 1],
+            ConvOptions::new([1, 1], [0, 0], [1, 1], 1),
+        ),
         (
             [2, 3, 6, 6],
             [4, 3, 3, 3],
@@ -251,36 +279,59 @@ fn batch_norm_is_burns() {
             let [gamma, beta] = [&others[0], &others[1]].map(vector);
             kernels::batch_norm_train(x, gamma, beta, 1e-5, None, relu).output
         });
-        check("batch norm and sum", image, &[&[5], &[5], &image], |x, others| {
-            let [gamma, beta] = [&others[0], &others[1]].map(vector);
-            let residual = Some(others[2].clone());
-            kernels::batch_norm_train(x, gamma, beta, 1e-5, residual, relu).output
-        });
+        check(
+            "batch norm and sum",
+            image,
+            &[&[5], &[5], &image],
+            |x, others| {
+                let [gamma, beta] = [&others[0], &others[1]].map(vector);
+                let residual = Some(others[2].clone());
+                kernels::batch_norm_train(x, gamma, beta, 1e-5, residual, relu).output
+            },
+        );
         let given = |others: &[Tensor<4>]| {
             let device = others[0].device();
             let affine = [&others[0], &others[1]].map(vector);
-            (affine, [noise([5], 8, &device), noise([5], 9, &device).abs() + 0.5])
+            (
+                affine,
+                [noise([5], 8, &device), noise([5], 9, &device).abs() + 0.5],
+            )
         };
         check("given statistics", image, &[&[5], &[5]], |x, others| {
             let (affine, statistics) = given(others);
             kernels::batch_norm(x, affine, statistics, 1e-5, None, relu)
         });
-        check("given statistics and sum", image, &[&[5], &[5], &image], |x, others| {
-            let (affine, statistics) = given(others);
-            kernels::batch_norm(x, affine, statistics, 1e-5, Some(others[2].clone()), relu)
-        });
+        check(
+            "given statistics and sum",
+            image,
+            &[&[5], &[5], &image],
+            |x, others| {
+                let (affine, statistics) = given(others);
+                kernels::batch_norm(x, affine, statistics, 1e-5, Some(others[2].clone()), relu)
+            },
+        );
     }
     // Of other ranks.
-    check("batch norm of rank 2", [4, 6, 1, 1], &[&[6], &[6]], |x, others| {
-        let [gamma, beta] = [&others[0], &others[1]].map(vector);
-        let x: Tensor<2> = x.reshape([4, 6]);
-        kernels::batch_norm_train(x, gamma, beta, 1e-5, None, true).output
-    });
-    check("batch norm of rank 3", [4, 6, 1, 5], &[&[6], &[6]], |x, others| {
-        let [gamma, beta] = [&others[0], &others[1]].map(vector);
-        let x: Tensor<3> = x.reshape([4, 6, 5]);
-        kernels::batch_norm_train(x, gamma, beta, 1e-5, None, false).output
-    });
+    check(
+        "batch norm of rank 2",
+        [4, 6, 1, 1],
+        &[&[6], &[6]],
+        |x, others| {
+            let [gamma, beta] = [&others[0], &others[1]].map(vector);
+            let x: Tensor<2> = x.reshape([4, 6]);
+            kernels::batch_norm_train(x, gamma, beta, 1e-5, None, true).output
+        },
+    );
+    check(
+        "batch norm of rank 3",
+        [4, 6, 1, 5],
+        &[&[6], &[6]],
+        |x, others| {
+            let [gamma, beta] = [&others[0], &others[1]].map(vector);
+            let x: Tensor<3> = x.reshape([4, 6, 5]);
+            kernels::batch_norm_train(x, gamma, beta, 1e-5, None, false).output
+        },
+    );
 }
 
 #[test]
@@ -309,7 +360,9 @@ fn running_statistics_move_as_before() {
 fn activations_are_burns() {
     let image = [2, 3, 4, 5];
     check("relu", image, &[], |x, _| kernels::relu(x));
-    check("relu of rank 2", image, &[], |x, _| kernels::relu(x.reshape([6, 20])));
+    check("relu of rank 2", image, &[], |x, _| {
+        kernels::relu(x.reshape([6, 20]))
+    });
     check("add and relu", image, &[&image], |x, others| {
         kernels::add_relu(x, others[0].clone())
     });
@@ -352,7 +405,9 @@ fn pools_are_burns() {
     }
     check("global", image, &[], |x, _| kernels::global_avg_pool(x));
     for (stride, around) in [(2, (1, 2)), (1, (0, 3)), (3, (2, 0))] {
-        check("subsample", image, &[], |x, _| kernels::subsample(x, stride, around));
+        check("subsample", image, &[], |x, _| {
+            kernels::subsample(x, stride, around)
+        });
     }
 }
 
@@ -363,13 +418,21 @@ fn linear_is_burns() {
         let x: Tensor<2> = x.reshape([6, 20]);
         kernels::linear(x, matrix(&others[0]), Some(vector(&others[1])))
     });
-    check("linear of rank 3", [2, 3, 4, 5], &[&[20, 7]], |x, others| {
-        let x: Tensor<3> = x.reshape([2, 3, 20]);
-        kernels::linear(x, matrix(&others[0]), None)
-    });
-    check("linear of planes", [6, 4, 5, 1], &[&[20, 7]], |x, others| {
-        kernels::linear(x.flatten::<2>(1, 3), matrix(&others[0]), None)
-    });
+    check(
+        "linear of rank 3",
+        [2, 3, 4, 5],
+        &[&[20, 7]],
+        |x, others| {
+            let x: Tensor<3> = x.reshape([2, 3, 20]);
+            kernels::linear(x, matrix(&others[0]), None)
+        },
+    );
+    check(
+        "linear of planes",
+        [6, 4, 5, 1],
+        &[&[20, 7]],
+        |x, others| kernels::linear(x.flatten::<2>(1, 3), matrix(&others[0]), None),
+    );
 }
 
 #[test]
@@ -397,37 +460,48 @@ fn cross_entropy_is_burns() {
     }
 }
 
+/// The message that it panics with.
+fn refusal(work: &dyn Fn()) -> String {
+    let error = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_err();
+    match error.downcast::<String>() {
+        Ok(text) => *text,
+        Err(error) => (*error.downcast::<&str>().unwrap()).to_string(),
+    }
+}
+
 #[test]
 fn what_the_kernels_refuse_is_burns() {
     let device = firebrick_core::device("flex").unwrap();
-    let message = |work: &dyn Fn()| {
-        let error = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_err();
-        match error.downcast::<String>() {
-            Ok(text) => *text,
-            Err(error) => (*error.downcast::<&str>().unwrap()).to_string(),
-        }
-    };
     let (with, without) = both(|| {
         let x = noise([2, 3, 5, 5], 1, &device);
-        let wrong_channels = message(&|| {
+        let wrong_channels = refusal(&|| {
             let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
             let weight = noise([4, 2, 3, 3], 2, &device);
             let _ = kernels::conv2d(x.clone(), weight, None, options);
         });
-        let wrong_features = message(&|| {
+        let wrong_features = refusal(&|| {
             let x = noise([2, 3], 1, &device);
             let _ = kernels::linear(x, noise([4, 2], 2, &device), None);
         });
         [wrong_channels, wrong_features]
     });
     assert_eq!(with, without);
-    // A window wider than the image and its border.
-    let _alone = alone();
-    let x = noise([1, 1, 2, 2], 1, &device);
-    let refused = message(&|| {
-        let _ = kernels::max_pool2d(x.clone(), MaxPoolOptions::new([3, 3]).with_stride([1, 1]));
+    // Windows that the kernels cannot place: whatever burn makes of them.
+    let (with, without) = both(|| {
+        let x = noise([1, 1, 3, 3], 1, &device);
+        let options = MaxPoolOptions::new([2, 2]).with_padding_pairs([(2, 2); 2]);
+        let work = || values(&kernels::max_pool2d(x.clone(), options.clone()));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
     });
-    assert!(!refused.is_empty());
+    assert_eq!(with, without);
+    // Other types, and no images at all.
+    let (with, without) = both(|| {
+        let x = noise([2, 3, 5, 5], 1, &device).cast(DType::F64);
+        let wide = kernels::relu(x).to_data();
+        let none = kernels::relu(Tensor::<4>::zeros([0, 3, 5, 5], &device)).to_data();
+        [wide, none]
+    });
+    assert_eq!(with, without);
 }
 
 /// Our layers, burn's layers and burn's operations in turn; one tensor used three times.
@@ -516,6 +590,45 @@ fn gradient_checkpointing_gives_the_same() {
     let plain = gradient(&device.clone().autodiff());
     let saving = gradient(&device.autodiff().gradient_checkpointing());
     assert_close("checkpointing", &saving, &plain, 1e-6);
+}
+
+#[test]
+fn a_tensor_used_twice_gets_both_gradients() {
+    let image = [2, 3, 4, 5];
+    // Of ours, of burn's, and of both, with the sum of either layout.
+    check("twice", image, &[], |x, _| {
+        let y = kernels::relu(x.square());
+        kernels::relu(y.clone()) + kernels::relu(y * 0.5)
+    });
+    check("thrice", image, &[], |x, _| {
+        let y = kernels::relu(x + 0.1);
+        let sum = kernels::add_relu(y.clone(), y.clone());
+        kernels::add_relu(sum, y)
+    });
+    check("a leaf", image, &[], |x, _| {
+        kernels::add_relu(kernels::relu(x.clone()), kernels::relu(x.clone())) + x
+    });
+}
+
+/// Sums of gradients rely on this: what a pass has summed up, no later pass meets again.
+#[test]
+fn burn_refuses_a_second_backward_pass_over_the_same_tensor() {
+    for device in devices() {
+        let (with, without) = both(|| {
+            let device = device.clone().autodiff();
+            let x = noise([2, 3, 4, 5], 1, &device).require_grad();
+            // Of burn's own operation, whose step tells the kernels nothing.
+            let y = burn::tensor::activation::tanh(x);
+            let pass = || {
+                let gradients = kernels::relu(y.clone()).sum().backward();
+                drop(gradients);
+            };
+            pass();
+            refusal(&pass)
+        });
+        assert!(with.contains("already been consumed"), "{with}");
+        assert!(without.contains("already been consumed"), "{without}");
+    }
 }
 
 /// A layer whose statistics have moved, for evaluation.
@@ -609,7 +722,11 @@ fn an_observer_sees_every_layer() {
             .iter()
             .map(|row| (row.path.clone(), row.kind.clone(), row.shape.clone()))
             .collect();
-        (values(&output), values(&layer.forward_add(x, residual)), rows)
+        (
+            values(&output),
+            values(&layer.forward_add(x, residual)),
+            rows,
+        )
     };
     let device = firebrick_core::device("flex").unwrap();
     let _alone = alone();
@@ -641,7 +758,11 @@ fn not_a_number_passes_through() {
             let bits = |values: Vec<f32>| -> Vec<_> {
                 values.iter().map(|v| v.is_nan().then_some(0)).collect()
             };
-            (bits(values(&kernels::relu(x))), bits(values(&pooled)), bits(values(&mean)))
+            (
+                bits(values(&kernels::relu(x))),
+                bits(values(&pooled)),
+                bits(values(&mean)),
+            )
         });
         assert_eq!(with.0[0], Some(0), "relu");
         assert_eq!(with.1[0], Some(0), "max");

@@ -145,15 +145,13 @@ impl Task for Draw<'_> {
 /// The words of 16 blocks: Philox4x32-10 of the counters (16 · group + lane, stream).
 #[inline(always)]
 fn group(key: u64, stream: u64, group: u64) -> [[u32; 16]; 4] {
-    const LOW: u64 = 0xFFFF_FFFF;
     let first = group.wrapping_mul(16);
-    // Words in 64 bits each, the width of their products.
-    let mut c: [[u64; 16]; 4] = [
+    let mut c = [
         // 16 blocks never carry into the upper half: the first is a multiple of 16.
-        std::array::from_fn(|lane| (first & LOW) | lane as u64),
-        [first >> 32; 16],
-        [stream & LOW; 16],
-        [stream >> 32; 16],
+        std::array::from_fn(|lane| first as u32 | lane as u32),
+        [(first >> 32) as u32; 16],
+        [stream as u32; 16],
+        [(stream >> 32) as u32; 16],
     ];
     let mut key = [key as u32, (key >> 32) as u32];
     for round in 0..10 {
@@ -161,16 +159,18 @@ fn group(key: u64, stream: u64, group: u64) -> [[u32; 16]; 4] {
             key[0] = key[0].wrapping_add(0x9E37_79B9);
             key[1] = key[1].wrapping_add(0xBB67_AE85);
         }
+        let mut next = [[0_u32; 16]; 4];
         for lane in 0..16 {
-            let a = c[0][lane] * 0xD251_1F53;
-            let b = c[2][lane] * 0xCD9E_8D57;
-            c[0][lane] = (b >> 32) ^ c[1][lane] ^ u64::from(key[0]);
-            c[1][lane] = b & LOW;
-            c[2][lane] = (a >> 32) ^ c[3][lane] ^ u64::from(key[1]);
-            c[3][lane] = a & LOW;
+            let a = u64::from(c[0][lane]) * 0xD251_1F53;
+            let b = u64::from(c[2][lane]) * 0xCD9E_8D57;
+            next[0][lane] = (b >> 32) as u32 ^ c[1][lane] ^ key[0];
+            next[1][lane] = b as u32;
+            next[2][lane] = (a >> 32) as u32 ^ c[3][lane] ^ key[1];
+            next[3][lane] = a as u32;
         }
+        c = next;
     }
-    c.map(|words| words.map(|word| word as u32))
+    c
 }
 
 /// Writes x · (scale or 0); `to` has room for all of `x`.

@@ -89,7 +89,8 @@ impl Window {
             Owners {
                 start,
                 count: end - start,
-                position: at - start * stride,
+                // Where the stride is larger than the kernel, some are in no window.
+                position: at.saturating_sub(start * stride),
             }
         };
         (0..size).map(owners).collect()

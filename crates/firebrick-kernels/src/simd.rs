@@ -130,6 +130,32 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Stores `count <= LANES` whole numbers from 0 to 65535.
     unsafe fn store_u16(to: *mut u16, v: Self::V, count: usize);
 
+    /// Loads `count <= LANES` elements, zeros behind them; quicker where they fill the vector.
+    #[inline(always)]
+    unsafe fn load_some(from: *const f32, count: usize) -> Self::V {
+        // SAFETY: as of the trait.
+        unsafe {
+            if count == Self::LANES {
+                Self::load(from)
+            } else {
+                Self::load_first(from, count)
+            }
+        }
+    }
+
+    /// Stores `count <= LANES` elements; quicker where they fill the vector.
+    #[inline(always)]
+    unsafe fn store_some(to: *mut f32, v: Self::V, count: usize) {
+        // SAFETY: as of the trait.
+        unsafe {
+            if count == Self::LANES {
+                Self::store(to, v);
+            } else {
+                Self::store_first(to, v, count);
+            }
+        }
+    }
+
     /// max(0, v); NaN stays NaN.
     #[inline(always)]
     unsafe fn relu(v: Self::V) -> Self::V {

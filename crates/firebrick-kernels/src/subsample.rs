@@ -43,14 +43,16 @@ pub fn forward(x: &[f32], image: Image, subsample: Subsample) -> Vec<f32> {
         return y;
     }
     let (from, to) = (image.w * image.c, output.w * output.c);
-    y.par_chunks_exact_mut(to).enumerate().for_each(|(row, to)| {
-        let (n, row) = (row / output.h, row % output.h);
-        let from = &x[(n * image.h + row * subsample.stride) * from..][..from];
-        let from = from.chunks_exact(image.c).step_by(subsample.stride);
-        for (to, from) in to.chunks_exact_mut(output.c).zip(from) {
-            to[subsample.before..][..image.c].copy_from_slice(from);
-        }
-    });
+    y.par_chunks_exact_mut(to)
+        .enumerate()
+        .for_each(|(row, to)| {
+            let (n, row) = (row / output.h, row % output.h);
+            let from = &x[(n * image.h + row * subsample.stride) * from..][..from];
+            let from = from.chunks_exact(image.c).step_by(subsample.stride);
+            for (to, from) in to.chunks_exact_mut(output.c).zip(from) {
+                to[subsample.before..][..image.c].copy_from_slice(from);
+            }
+        });
     y
 }
 
@@ -67,17 +69,19 @@ pub fn grad(dy: &[f32], image: Image, subsample: Subsample) -> Vec<f32> {
         return dx;
     }
     let (to, from) = (image.w * image.c, output.w * output.c);
-    dx.par_chunks_exact_mut(to).enumerate().for_each(|(row, to)| {
-        let (n, row) = (row / image.h, row % image.h);
-        if !row.is_multiple_of(subsample.stride) {
-            return;
-        }
-        let from = &dy[(n * output.h + row / subsample.stride) * from..][..from];
-        let to = to.chunks_exact_mut(image.c).step_by(subsample.stride);
-        for (to, from) in to.zip(from.chunks_exact(output.c)) {
-            to.copy_from_slice(&from[subsample.before..][..image.c]);
-        }
-    });
+    dx.par_chunks_exact_mut(to)
+        .enumerate()
+        .for_each(|(row, to)| {
+            let (n, row) = (row / image.h, row % image.h);
+            if !row.is_multiple_of(subsample.stride) {
+                return;
+            }
+            let from = &dy[(n * output.h + row / subsample.stride) * from..][..from];
+            let to = to.chunks_exact_mut(image.c).step_by(subsample.stride);
+            for (to, from) in to.zip(from.chunks_exact(output.c)) {
+                to.copy_from_slice(&from[subsample.before..][..image.c]);
+            }
+        });
     dx
 }
 

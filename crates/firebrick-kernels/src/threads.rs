@@ -1,18 +1,34 @@
 //! Work for several threads. How work is cut never depends on their number where the cut could
 //! change a result.
 
-use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Runs `work(0)`, …, `work(count - 1)`, in any order, on the threads of rayon's pool.
+/// Runs `work(0)`, …, `work(count - 1)`, in any order, on the caller's thread and those of rayon's
+/// pool.
+///
+/// The caller works along, whether it belongs to the pool or not: handing all of the work over and
+/// sleeping until it is done costs more than many of these loops.
 pub(crate) fn for_each(count: usize, work: impl Fn(usize) + Sync) {
-    if count <= 1 || rayon::current_num_threads() == 1 {
-        (0..count).for_each(work);
-    } else {
-        (0..count)
-            .into_par_iter()
-            .with_max_len(1)
-            .for_each(|i| work(i));
+    let threads = rayon::current_num_threads().min(count);
+    if threads <= 1 {
+        return (0..count).for_each(work);
     }
+    let next = AtomicUsize::new(0);
+    let run = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                break;
+            }
+            work(index);
+        }
+    };
+    rayon::in_place_scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|_| run());
+        }
+        run();
+    });
 }
 
 /// A pointer that several threads write disjoint parts through.

@@ -8,16 +8,17 @@
 //! evaluation:  y = x
 //! ```
 //!
-//! Differs from burn's layer: `prob = 1` gives zeros where burn refuses it, and the mask is drawn
-//! on the host from the counter-based scope of the update, so that every device drops the same
+//! Differs from burn's layer: `prob = 1` gives zeros where burn refuses it, and the mask comes from
+//! a counter-based generator keyed by the scope of the update, so that every device drops the same
 //! elements and a resumed run drops what the uninterrupted one would have dropped.
 
 use burn::module::{Flag, Module, Param};
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Distribution, Tensor};
 use firebrick_core::ConfigError;
 use firebrick_core::error::check;
-use firebrick_core::random::{HostRng, layer_rng};
-use rand::RngExt;
+use firebrick_core::kernels;
+use firebrick_core::random::layer_rng;
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 /// Configuration of [`Dropout`].
@@ -83,40 +84,21 @@ impl Dropout {
             let all = input.ones_like().bool();
             return input.mask_fill(all, 0.0);
         }
-        let mask = match layer_rng() {
-            Some(mut rng) => {
-                let mask = scaled_mask(self.prob, input.shape().num_elements(), &mut rng);
-                let (shape, device): (_, Device) = (input.shape(), input.device());
-                Tensor::from_data(TensorData::new(mask, shape), (&device, input.dtype()))
-            }
+        let keep = 1.0 - self.prob;
+        match layer_rng() {
+            Some(mut rng) => kernels::dropout(input, keep, [rng.next_u64(), rng.next_u64()]),
             None => {
-                let keep = 1.0 - self.prob;
-                input.random_like(Distribution::Bernoulli(keep)) * (1.0 / keep)
+                let mask = input.random_like(Distribution::Bernoulli(keep));
+                input * (mask * (1.0 / keep))
             }
-        };
-        input * mask
+        }
     }
-}
-
-/// `count` elements, each 0 with probability `prob` and else 1 / (1 - prob); `prob` in [0, 1).
-fn scaled_mask(prob: f64, count: usize, rng: &mut HostRng) -> Vec<f32> {
-    // One word for each element, drawn in blocks: a third of the time of one float for each.
-    let threshold = (prob * 2f64.powi(32)) as u32;
-    let kept = (1.0 / (1.0 - prob)) as f32;
-    let mut mask = Vec::with_capacity(count);
-    let mut words = [0_u32; 1024];
-    while mask.len() < count {
-        rng.fill(&mut words[..]);
-        let block = words.iter().take(count - mask.len());
-        mask.extend(block.map(|word| if *word < threshold { 0.0 } else { kept }));
-    }
-    mask
 }
 
 #[cfg(test)]
 mod tests {
     use firebrick_core::gradcheck::GradCheck;
-    use firebrick_core::random::{StepScope, rng};
+    use firebrick_core::random::StepScope;
 
     use super::*;
 
@@ -139,12 +121,9 @@ mod tests {
 
     #[test]
     fn the_mask_is_pinned() {
-        let mask = scaled_mask(0.5, 16, &mut rng(1, "layer", 2, 3));
-        let kept: Vec<_> = mask.iter().map(|value| u8::from(*value > 0.0)).collect();
-        assert_eq!(kept, [0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1]);
-        // A longer mask begins like a shorter one.
-        let longer = scaled_mask(0.5, 3000, &mut rng(1, "layer", 2, 3));
-        assert_eq!((longer.len(), &longer[..16]), (3000, &mask[..]));
+        let output = dropped(0.5, ones("flex"));
+        let kept: Vec<_> = output.iter().map(|value| u8::from(*value > 0.0)).collect();
+        assert_eq!(kept[..16], [0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1]);
     }
 
     #[test]

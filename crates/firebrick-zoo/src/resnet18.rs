@@ -211,6 +211,12 @@ impl ResNet18Block {
             None => input.clone(),
         };
         let planes = conv_bn(&self.conv1, &self.bn1, input, None, self.activation);
-        conv_bn(&self.conv2, &self.bn2, planes, Some(shortcut), self.activation)
+        conv_bn(
+            &self.conv2,
+            &self.bn2,
+            planes,
+            Some(shortcut),
+            self.activation,
+        )
     }
 }

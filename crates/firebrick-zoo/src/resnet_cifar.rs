@@ -209,7 +209,13 @@ impl ResNetCifarBlock {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let shortcut = self.shortcut(input.clone());
         let planes = conv_bn(&self.conv1, &self.bn1, input, None, self.activation);
-        conv_bn(&self.conv2, &self.bn2, planes, Some(shortcut), self.activation)
+        conv_bn(
+            &self.conv2,
+            &self.bn2,
+            planes,
+            Some(shortcut),
+            self.activation,
+        )
     }
 
     fn shortcut(&self, input: Tensor<4>) -> Tensor<4> {

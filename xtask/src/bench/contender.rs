@@ -87,30 +87,12 @@ const TUNED_MALLOC: [(&str, &str); 2] = [
 ];
 
 impl Programs {
-    /// Builds the worker. Python is `$FIREBRICK_BENCH_PYTHON`, else `python3`.
-    pub(super) fn build() -> Result<Self> {
-        eprintln!("building the worker; the first release build takes minutes …");
-        let build = [
-            "build",
-            "--release",
-            "--locked",
-            "--package=firebrick-bench",
-            "--message-format=json-render-diagnostics",
-        ];
-        let output = Command::new(env!("CARGO"))
-            .args(build)
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot start cargo")?;
-        if !output.status.success() {
-            bail!("cargo {} failed", build.join(" "));
-        }
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let worker = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .find_map(|message| Some(message["executable"].as_str()?.into()))
-            .context("cargo names no executable")?;
+    /// Builds the worker, unless there is one. Python is `$FIREBRICK_BENCH_PYTHON`, else `python3`.
+    pub(super) fn build(worker: Option<PathBuf>) -> Result<Self> {
+        let worker = match worker {
+            Some(worker) => worker,
+            None => build_worker()?,
+        };
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         Ok(Self {
             worker,
@@ -147,9 +129,38 @@ impl Programs {
         for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
             command.env(name, &threads);
         }
-        command.envs([("PYTHONWARNINGS", "ignore"), ("PYTHONDONTWRITEBYTECODE", "1")]);
+        command.envs([
+            ("PYTHONWARNINGS", "ignore"),
+            ("PYTHONDONTWRITEBYTECODE", "1"),
+        ]);
         command
     }
+}
+
+/// The path of the worker, newly built.
+fn build_worker() -> Result<PathBuf> {
+    eprintln!("building the worker; the first release build takes minutes …");
+    let build = [
+        "build",
+        "--release",
+        "--locked",
+        "--package=firebrick-bench",
+        "--message-format=json-render-diagnostics",
+    ];
+    let output = Command::new(env!("CARGO"))
+        .args(build)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("cargo {} failed", build.join(" "));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|message| Some(message["executable"].as_str()?.into()))
+        .context("cargo names no executable")
 }
 
 /// A contender that waits for commands.

@@ -20,6 +20,10 @@ pub(super) fn header(threads: usize, rounds: usize) -> String {
          PyTorch tuned: malloc keeps freed pages too, channels last (in single operations the faster \
          of both layouts), fused optimizers,\n\
          for inference the fastest of plain, frozen and compiled.\n\
+         GFLOP/s count the operations of the definition, GB/s each byte as seldom as can be: an \
+         algorithm with fewer operations,\n\
+         or data that fits the cache, is above the peak, which is the fma loop's or the triad's in \
+         the same rounds.\n\
          Ratios are how many times as long as ours the other takes, with the bootstrap's 90 % \
          interval.\n",
         describe()

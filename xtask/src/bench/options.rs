@@ -8,7 +8,7 @@ use super::cases::Suite;
 
 /// How it is called.
 pub(crate) const USAGE: &str = "cargo xtask bench [conv|norm|optim|step|infer]… \
-    [--threads N] [--rounds N] [--filter TEXT] [--json FILE]";
+    [--threads N] [--rounds N] [--filter TEXT] [--json FILE] [--worker FILE]";
 
 /// What to measure and how.
 #[derive(Debug, PartialEq)]
@@ -23,6 +23,8 @@ pub(super) struct Options {
     pub(super) filter: Option<String>,
     /// Where every figure goes.
     pub(super) json: Option<PathBuf>,
+    /// A worker that was built before, such as one to compare with.
+    pub(super) worker: Option<PathBuf>,
 }
 
 impl Options {
@@ -33,6 +35,7 @@ impl Options {
             rounds: 15,
             filter: None,
             json: None,
+            worker: None,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -43,7 +46,9 @@ impl Options {
                 options.suites.push(suite);
                 continue;
             }
-            if !["--threads", "--rounds", "--filter", "--json"].contains(&argument.as_str()) {
+            if !["--threads", "--rounds", "--filter", "--json", "--worker"]
+                .contains(&argument.as_str())
+            {
                 bail!("unknown argument {argument}\n{USAGE}");
             }
             let value = arguments
@@ -53,6 +58,7 @@ impl Options {
                 "--threads" => options.threads = count(argument, value)?,
                 "--rounds" => options.rounds = count(argument, value)?,
                 "--filter" => options.filter = Some(value.clone()),
+                "--worker" => options.worker = Some(value.into()),
                 _ => options.json = Some(value.into()),
             }
         }

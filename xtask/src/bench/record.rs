@@ -61,11 +61,17 @@ impl Record {
 
     /// How many times as fast the threads of `who` are as one of them, round by round.
     pub(super) fn scaling(&self, who: Who) -> Option<Estimate> {
-        let all = self.times(who)?;
-        let one = self.rounds.get(&Contender { who, threads: 1 })?;
-        Some(Estimate::of(
-            one.iter().zip(all).map(|(one, all)| one / all),
-        ))
+        let alone = Contender { who, threads: 1 };
+        let (all, one) = (self.times(who)?, self.rounds.get(&alone)?);
+        // The loops do more work on more threads.
+        let more = match who {
+            Who::Fma | Who::Triad => {
+                self.limit_work(self.contender(who)?)? / self.limit_work(alone)?
+            }
+            _ => 1.0,
+        };
+        let pairs = one.iter().zip(all);
+        Some(Estimate::of(pairs.map(|(one, all)| more * one / all)))
     }
 
     /// GFLOP/s, GB/s or images a second.
@@ -79,11 +85,12 @@ impl Record {
 
     /// GFLOP/s or GB/s of the loop that is the limit.
     pub(super) fn limit(&self, who: Who) -> Option<f64> {
-        Some(1e-6 * self.limit_work(who)? / self.milliseconds(who)?)
+        Some(1e-6 * self.limit_work(self.contender(who)?)? / self.milliseconds(who)?)
     }
 
-    fn limit_work(&self, who: Who) -> Option<f64> {
-        let report = self.reports.get(&self.contender(who)?)?;
+    /// What one repetition of a loop at the limit does.
+    fn limit_work(&self, contender: Contender) -> Option<f64> {
+        let report = self.reports.get(&contender)?;
         report["flop"].as_f64().or(report["bytes"].as_f64())
     }
 
@@ -94,7 +101,7 @@ impl Record {
             Work::Bytes(work) => (work, Who::Triad),
             Work::Images(_) => return None,
         };
-        let limit = self.limit_work(who)?;
+        let limit = self.limit_work(self.contender(who)?)?;
         let pairs = self.times(Who::Ours)?.iter().zip(self.times(who)?);
         let parts = pairs.map(|(ours, peak)| (work / ours) / (limit / peak));
         Some(Estimate::of(parts))

@@ -1,7 +1,9 @@
 //! The tables, in Markdown.
 
+use std::collections::BTreeMap;
+
 use super::cases::{SCALING, Suite, Work};
-use super::contender::Who;
+use super::contender::{Contender, Who};
 use super::record::Record;
 use super::statistics::Estimate;
 
@@ -144,19 +146,11 @@ fn notes(records: &[Record]) -> Vec<String> {
         {
             add(format!("PyTorch tuned, {name}: {how}"));
         }
-        for (contender, reason) in &record.missing {
-            let expected = reason.starts_with("its gradients come");
-            if !expected {
-                add(format!(
-                    "{} is missing in {name}: {reason}",
-                    contender.label()
-                ));
-            }
-        }
         for key in ["losses", "logits"] {
             comparison(record, key).into_iter().for_each(&mut add);
         }
     }
+    missing(records).into_iter().for_each(&mut add);
     let scaling = records.iter().find(|record| record.case.name == SCALING);
     if let Some(record) = scaling {
         let of = |who| ratio(record.scaling(who));
@@ -168,6 +162,31 @@ fn notes(records: &[Record]) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Who did not run, how often, and why.
+fn missing(records: &[Record]) -> Vec<String> {
+    let mut counts: BTreeMap<(Contender, &str), Vec<&str>> = BTreeMap::new();
+    for record in records {
+        for (contender, reason) in &record.missing {
+            // The tables have a row for the gradients together.
+            if !reason.starts_with("its gradients come") {
+                let cases = counts.entry((*contender, reason)).or_default();
+                cases.push(&record.case.name);
+            }
+        }
+    }
+    counts
+        .into_iter()
+        .map(|((contender, reason), cases)| {
+            let others = match cases.len() {
+                1 => String::new(),
+                count => format!(" and {} other cases", count - 1),
+            };
+            let (label, first) = (contender.label(), cases[0]);
+            format!("{label} is missing in {first}{others}: {reason}")
+        })
+        .collect()
 }
 
 /// What contenders computed, side by side; those that differ from the first are marked.

@@ -333,8 +333,7 @@ impl Operation for Apply {
         wanted: &[bool],
     ) -> (Vec<FloatTensor<B>>, Applied<B>) {
         let given = Given::<B>::new(inputs);
-        let (scale, shift) =
-            self.folded(values::<B>(&given.gamma), values::<B>(&given.beta));
+        let (scale, shift) = self.folded(values::<B>(&given.gamma), values::<B>(&given.beta));
         let image = given.x.image;
         let output = kernel::apply(given.x.values(), &scale, &shift, given.fused(self.relu));
         let output = Images::<B>::from_values(output, image);

@@ -78,30 +78,32 @@ pub(crate) struct ConvBn<'a> {
 }
 
 impl ConvBn<'_> {
-    /// `relu?(bn(conv(x)) + residual?)`; the inputs back where the kernels do not take them.
-    pub(crate) fn forward(
-        self,
-        x: Tensor<4>,
-        residual: Option<Tensor<4>>,
-        relu: bool,
-    ) -> Result<Tensor<4>, (Tensor<4>, Option<Tensor<4>>)> {
+    /// The convolution in the kernels' terms; none where they do not take it.
+    pub(crate) fn plan(&self, x: &Tensor<4>, residual: Option<&Tensor<4>>) -> Option<Conv2d> {
         let vectors = [&self.gamma, &self.beta, &self.mean, &self.variance];
-        let plan = plan(x.dims(), self.weight.dims(), &self.options).filter(|conv| {
+        plan(x.dims(), self.weight.dims(), &self.options).filter(|conv| {
             let output = conv.output();
-            take(&x)
+            take(x)
                 && !x.device().is_autodiff()
                 && take(&self.weight)
                 && vectors
                     .into_iter()
                     .chain(&self.bias)
                     .all(|vector| take(vector) && vector.dims() == [output.c])
-                && residual.as_ref().is_none_or(|residual| {
+                && residual.is_none_or(|residual| {
                     take(residual) && residual.dims() == [output.n, output.c, output.h, output.w]
                 })
-        });
-        let Some(conv) = plan else {
-            return Err((x, residual));
-        };
+        })
+    }
+
+    /// `relu?(bn(conv(x)) + residual?)`, for the inputs that it was planned for.
+    pub(crate) fn forward(
+        &self,
+        conv: Conv2d,
+        x: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        relu: bool,
+    ) -> Tensor<4> {
         let operation = Convolve {
             conv,
             weights: self.weights(&conv),
@@ -109,7 +111,7 @@ impl ConvBn<'_> {
         };
         let mut inputs = vec![x.into_dispatch()];
         inputs.extend(residual.map(Tensor::into_dispatch));
-        Ok(Tensor::from_dispatch(run_single(operation, inputs)))
+        Tensor::from_dispatch(run_single(operation, inputs))
     }
 
     /// From the room, or folded and packed and put there.
@@ -154,7 +156,9 @@ impl ConvBn<'_> {
         let vectors = vectors.into_iter().chain(&self.bias).map(place);
         let padding = self.options.padding;
         Key {
-            places: std::iter::once(place(&self.weight)).chain(vectors).collect(),
+            places: std::iter::once(place(&self.weight))
+                .chain(vectors)
+                .collect(),
             options: [
                 self.options.stride,
                 self.options.dilation,

@@ -125,10 +125,7 @@ impl<B: Host> Images<B> {
         } else {
             B::row_major(tensor)
         };
-        Self::from_values(
-            layout::to_channels_last(values::<B>(&tensor), image),
-            image,
-        )
+        Self::from_values(layout::to_channels_last(values::<B>(&tensor), image), image)
     }
 
     /// Over values that are channels-last.
@@ -162,7 +159,10 @@ mod flex {
     impl Host for Flex {
         fn elements(tensor: &FlexTensor) -> Elements<'_> {
             let layout = tensor.layout();
-            let strides = layout.strides().iter().map(|&stride| stride.try_into().ok());
+            let strides = layout
+                .strides()
+                .iter()
+                .map(|&stride| stride.try_into().ok());
             Elements {
                 values: &tensor.storage::<f32>()[layout.start_offset()..],
                 strides: strides.collect(),

@@ -7,23 +7,15 @@ use firebrick_kernels::cross_entropy as kernel;
 
 use super::host::{Host, dense, from_values, values};
 use super::operation::{Operation, run_single};
-use super::take;
 
-/// -Σ over rows and classes of weight · log softmax(logits), `[1]`; the logits back where the
-/// kernels do not take them.
+/// -Σ over rows and classes of weight · log softmax(logits), `[1]`, for logits that the kernels
+/// [take](super::take).
 ///
 /// # Shapes
 /// `logits` `[rows, classes]`; as many weights, row by row.
-pub(crate) fn cross_entropy_sum(
-    logits: Tensor<2>,
-    weights: impl FnOnce() -> Vec<f32>,
-) -> Result<Tensor<1>, Tensor<2>> {
-    if !take(&logits) {
-        return Err(logits);
-    }
-    let operation = CrossEntropy { weights: weights() };
-    let sum = run_single(operation, vec![logits.into_dispatch()]);
-    Ok(Tensor::from_dispatch(sum))
+pub(crate) fn cross_entropy_sum(logits: Tensor<2>, weights: Vec<f32>) -> Tensor<1> {
+    let operation = CrossEntropy { weights };
+    Tensor::from_dispatch(run_single(operation, vec![logits.into_dispatch()]))
 }
 
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 
+use burn::backend::TensorMetadata;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -13,8 +14,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{
     Autodiff, AutodiffBackend, Backend, Dispatch, DispatchTensor, ExtensionType, backend_extension,
 };
+use firebrick_kernels::elementwise;
 
-use super::host::Host;
+use super::host::{Host, arranged, from_arranged, values};
 
 /// A differentiable function of one to four f32 tensors. The gradient goes through its first
 /// output; others are constants.
@@ -131,15 +133,15 @@ impl<B: Host, C: CheckpointStrategy> Run for Autodiff<B, C> {
     }
 }
 
+// The methods of burn's tensor have no path here.
+#[allow(clippy::redundant_closure_for_method_calls)]
 fn record<B: Host, C: CheckpointStrategy, O: Operation, const N: usize>(
     inputs: [FloatTensor<Autodiff<B, C>>; N],
     operation: O,
 ) -> Vec<FloatTensor<Autodiff<B, C>>> {
     let wanted = inputs.each_ref().map(|input| input.is_tracked());
-    let (inputs, nodes): (Vec<_>, Vec<NodeGuard>) = inputs
-        .into_iter()
-        .map(|input| input.into_parts())
-        .collect();
+    let (inputs, nodes): (Vec<_>, Vec<NodeGuard>) =
+        inputs.into_iter().map(|input| input.into_parts()).collect();
     let Ok(nodes) = <[NodeGuard; N]>::try_from(nodes) else {
         unreachable!("as many nodes as inputs")
     };
@@ -176,12 +178,75 @@ impl<B: Host, O: Operation, const N: usize> Backward<B, N> for Recorded<O> {
         _checkpointer: &mut Checkpointer,
     ) {
         let gradient = gradients.consume::<B>(&ops.node);
+        registered::forget(ops.node.id);
         let wanted = ops.parents.each_ref().map(Option::is_some);
         let own = self.0.backward::<B>(ops.state, gradient, &wanted);
         for (parent, gradient) in ops.parents.into_iter().zip(own) {
-            if let (Some(parent), Some(gradient)) = (parent, gradient) {
-                gradients.register::<B>(parent.id, gradient);
+            let (Some(parent), Some(gradient)) = (parent, gradient) else {
+                continue;
+            };
+            // Burn would add on one thread and lose the layout. A leaf's gradient cannot be taken
+            // back out, so that is left to Burn.
+            let inner = !parent.parents.is_empty();
+            let sum = if inner && registered::contains(parent.id) {
+                sum::<B>(gradient, gradients.consume::<B>(&parent))
+            } else {
+                gradient
+            };
+            if inner {
+                registered::remember(parent.id);
             }
+            gradients.register::<B>(parent.id, sum);
         }
     }
+}
+
+/// The nodes that were given a gradient here and have not run their own step since, so that their
+/// gradient is there to be taken.
+mod registered {
+    use std::cell::RefCell;
+    use std::collections::HashSet;
+
+    use burn::backend::autodiff::NodeId;
+
+    /// Steps of Burn's own do not report: what they leave behind is dropped at this size. Losing an
+    /// entry costs speed alone.
+    const MOST: usize = 4096;
+
+    thread_local! {
+        static NODES: RefCell<HashSet<u64>> = RefCell::default();
+    }
+
+    pub(super) fn contains(node: NodeId) -> bool {
+        NODES.with_borrow(|nodes| nodes.contains(&node.value))
+    }
+
+    pub(super) fn remember(node: NodeId) {
+        NODES.with_borrow_mut(|nodes| {
+            if nodes.len() >= MOST {
+                nodes.clear();
+            }
+            nodes.insert(node.value);
+        });
+    }
+
+    pub(super) fn forget(node: NodeId) {
+        NODES.with_borrow_mut(|nodes| nodes.remove(&node.value));
+    }
+}
+
+/// a + b, in the memory of one of them where that can be.
+fn sum<B: Host>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
+    let (mut a, mut b) = (arranged::<B>(a), arranged::<B>(b));
+    if let Some(into) = B::elements_mut(&mut a) {
+        elementwise::add_into(into, values::<B>(&b));
+        return a;
+    }
+    if let Some(into) = B::elements_mut(&mut b) {
+        elementwise::add_into(into, values::<B>(&a));
+        return b;
+    }
+    let shape = a.shape().to_vec();
+    let total = elementwise::add(values::<B>(&a), values::<B>(&b));
+    from_arranged::<B>(total, &shape)
 }

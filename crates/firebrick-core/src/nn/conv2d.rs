@@ -90,7 +90,7 @@ impl Conv2dConfig {
             dilation: self.dilation,
             groups: self.groups,
             padding: self.padding,
-            folded: Folded::default(),
+            room: Folded::default(),
         }
     }
 }
@@ -114,7 +114,7 @@ pub struct Conv2d {
     #[module(skip)]
     pub padding: [(usize, usize); 2],
     #[module(skip)]
-    folded: Folded,
+    room: Folded,
 }
 
 impl Conv2d {
@@ -133,16 +133,9 @@ impl Conv2d {
         output
     }
 
-    /// Followed by batch norm with its running statistics, the residual added where there is one,
-    /// and where `relu` is set a rectifier: all in one pass where the kernels take it.
-    pub(super) fn forward_folded(
-        &self,
-        bn: &BatchNorm,
-        input: Tensor<4>,
-        residual: Option<Tensor<4>>,
-        relu: bool,
-    ) -> Result<Tensor<4>, (Tensor<4>, Option<Tensor<4>>)> {
-        let folded = ConvBn {
+    /// With the batch norm after it, in evaluation.
+    pub(super) fn folded<'a>(&'a self, bn: &BatchNorm) -> ConvBn<'a> {
+        ConvBn {
             weight: self.weight.val(),
             bias: self.bias.as_ref().map(Param::val),
             options: self.options(),
@@ -151,9 +144,8 @@ impl Conv2d {
             mean: bn.running_mean.value(),
             variance: bn.running_var.value(),
             epsilon: bn.epsilon,
-            room: &self.folded,
-        };
-        folded.forward(input, residual, relu)
+            room: &self.room,
+        }
     }
 
     fn options(&self) -> ConvOptions<2> {

@@ -28,14 +28,14 @@ pub fn conv_bn(
     if probe::observing() || input.device().is_autodiff() {
         return bn.forward_activated(conv.forward(input), residual, activation);
     }
-    let relu = activation == Activation::Relu;
-    match conv.forward_folded(bn, input, residual, relu) {
-        Ok(output) if relu => output,
-        Ok(output) => activation.forward(output),
-        Err((input, residual)) => {
-            bn.forward_activated(conv.forward(input), residual, activation)
-        }
+    let folded = conv.folded(bn);
+    let Some(plan) = folded.plan(&input, residual.as_ref()) else {
+        return bn.forward_activated(conv.forward(input), residual, activation);
+    };
+    if activation == Activation::Relu {
+        return folded.forward(plan, input, residual, true);
     }
+    activation.forward(folded.forward(plan, input, residual, false))
 }
 
 /// Configuration of [`ConvBnRelu`].
@@ -101,6 +101,12 @@ impl ConvBnRelu {
     /// As [`BatchNorm::forward`], or when the shapes differ.
     #[must_use]
     pub fn forward_add(&self, input: Tensor<4>, residual: Tensor<4>) -> Tensor<4> {
-        conv_bn(&self.conv, &self.bn, input, Some(residual), Activation::Relu)
+        conv_bn(
+            &self.conv,
+            &self.bn,
+            input,
+            Some(residual),
+            Activation::Relu,
+        )
     }
 }

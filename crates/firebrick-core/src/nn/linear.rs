@@ -55,11 +55,7 @@ impl Linear {
     /// `[…, in]` to `[…, out]`.
     #[must_use]
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let output = linear(
-            input,
-            self.weight.val(),
-            self.bias.as_ref().map(Param::val),
-        );
+        let output = linear(input, self.weight.val(), self.bias.as_ref().map(Param::val));
         probe::record(
             "Linear",
             Some(self.weight.id),

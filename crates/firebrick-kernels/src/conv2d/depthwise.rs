@@ -43,6 +43,46 @@ fn input_grad_line(conv: &Conv2d, axis: usize, size: usize, place: usize) -> Vec
         .collect()
 }
 
+/// Neighbouring columns that see the same taps, each `step` source columns after the one before.
+struct Run {
+    start: usize,
+    len: usize,
+    /// (tap, source column of the first), as for a line.
+    taps: Vec<(usize, usize)>,
+    step: usize,
+}
+
+fn runs(columns: impl Iterator<Item = Vec<(usize, usize)>>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (column, taps) in columns.enumerate() {
+        if let Some(run) = runs.last_mut() {
+            let mut steps = run.taps.iter().zip(&taps).map(|(first, now)| {
+                (first.0 == now.0)
+                    .then(|| now.1.checked_sub(first.1))
+                    .flatten()
+            });
+            let far = steps.next().flatten();
+            let same =
+                run.taps.len() == taps.len() && far.is_some() && steps.all(|step| step == far);
+            let far = far.unwrap_or(0);
+            if run.len == 1 {
+                run.step = far;
+            }
+            if same && far == run.step * run.len {
+                run.len += 1;
+                continue;
+            }
+        }
+        runs.push(Run {
+            start: column,
+            len: 1,
+            taps,
+            step: 0,
+        });
+    }
+    runs
+}
+
 type Line = fn(&Conv2d, usize, usize, usize) -> Vec<(usize, usize)>;
 
 pub(super) fn forward(
@@ -73,11 +113,11 @@ fn gather(
     line: Line,
     epilogue: Epilogue<'_>,
 ) -> Vec<f32> {
-    let columns: Vec<_> = (0..to.w).map(|x| line(conv, 1, from.w, x)).collect();
+    let columns = runs((0..to.w).map(|x| line(conv, 1, from.w, x)));
     by_tap(conv, weight, |taps| {
         // SAFETY: the rows cover the result.
         unsafe {
-            written(to.len(), |result| {
+            written(to.len(), |result: *mut f32| {
                 let row_len = to.w * to.c;
                 let shared = Shared::new(std::slice::from_raw_parts_mut(result, to.len()));
                 for_each(to.n * to.h, |row| {
@@ -92,8 +132,8 @@ fn gather(
                         channels: to.c,
                         epilogue,
                         start: row * row_len,
-                        // SAFETY: each row is written once.
-                        result: shared.part(row * row_len, row_len),
+                        // SAFETY: each row is written by one piece of work.
+                        result: shared.pointer().add(row * row_len),
                     });
                 });
             })
@@ -108,12 +148,12 @@ struct Row<'a> {
     taps: &'a [f32],
     kernel_width: usize,
     rows: &'a [(usize, usize)],
-    columns: &'a [Vec<(usize, usize)>],
+    columns: &'a [Run],
     channels: usize,
     epilogue: Epilogue<'a>,
     /// The row's first element in the whole result.
     start: usize,
-    result: &'a mut [f32],
+    result: *mut f32,
 }
 
 impl Task for Row<'_> {
@@ -121,39 +161,82 @@ impl Task for Row<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let c = self.channels;
-        for (column, pixel) in self.result.chunks_exact_mut(c).enumerate() {
-            for channel in (0..c).step_by(S::LANES) {
-                let count = (c - channel).min(S::LANES);
-                // SAFETY: `count` channels from `channel` on are there in every operand.
-                unsafe {
-                    let load = |from: &[f32], at: usize| {
-                        let from = from.as_ptr().add(at + channel);
-                        if count == S::LANES {
-                            S::load(from)
-                        } else {
-                            S::load_first(from, count)
-                        }
-                    };
-                    let mut sum = S::splat(0.0);
-                    for (ky, y) in self.rows {
-                        for (kx, x) in &self.columns[column] {
-                            let value = load(self.source, (y * self.width + x) * c);
-                            let tap = load(self.taps, (ky * self.kernel_width + kx) * c);
-                            sum = S::fma(value, tap, sum);
-                        }
-                    }
-                    if let Some(bias) = self.epilogue.bias {
-                        sum = S::add(sum, load(bias, 0));
-                    }
-                    if let Some(residual) = self.epilogue.residual {
-                        sum = S::add(sum, load(residual, self.start + column * c));
-                    }
-                    if self.epilogue.relu {
-                        sum = S::relu(sum);
-                    }
-                    S::store_first(pixel.as_mut_ptr().add(channel), sum, count);
+        for channel in (0..self.channels).step_by(S::LANES) {
+            // SAFETY: the channels from `channel` on are there in every operand.
+            unsafe {
+                if self.channels - channel >= S::LANES {
+                    self.channel::<S, true>(channel);
+                } else {
+                    self.channel::<S, false>(channel);
                 }
+            }
+        }
+    }
+}
+
+impl Row<'_> {
+    /// A vector of channels of the whole row; `FULL` if it is a whole one.
+    #[inline(always)]
+    unsafe fn channel<S: Simd, const FULL: bool>(&self, channel: usize) {
+        for run in self.columns {
+            let mut column = 0;
+            // SAFETY: the run's columns lie in the row.
+            unsafe {
+                while column + 8 <= run.len {
+                    self.pixels::<S, FULL, 8>(run, column, channel);
+                    column += 8;
+                }
+                while column + 2 <= run.len {
+                    self.pixels::<S, FULL, 2>(run, column, channel);
+                    column += 2;
+                }
+                while column < run.len {
+                    self.pixels::<S, FULL, 1>(run, column, channel);
+                    column += 1;
+                }
+            }
+        }
+    }
+
+    /// `N` pixels of a run, from its column on.
+    #[inline(always)]
+    unsafe fn pixels<S: Simd, const FULL: bool, const N: usize>(
+        &self,
+        run: &Run,
+        column: usize,
+        channel: usize,
+    ) {
+        let c = self.channels;
+        let count = if FULL { S::LANES } else { c - channel };
+        // SAFETY: as of this function.
+        unsafe {
+            let source = self.source.as_ptr().add(channel);
+            let mut sums = [S::splat(0.0); N];
+            for (ky, y) in self.rows {
+                for (kx, x) in &run.taps {
+                    let tap = (ky * self.kernel_width + kx) * c + channel;
+                    let tap = S::load_some(self.taps.as_ptr().add(tap), count);
+                    let from = source.add((y * self.width + x + column * run.step) * c);
+                    for pixel in 0..N {
+                        let value = S::load_some(from.add(pixel * run.step * c), count);
+                        sums[pixel] = S::fma(value, tap, sums[pixel]);
+                    }
+                }
+            }
+            for pixel in 0..N {
+                let at = (run.start + column + pixel) * c + channel;
+                let mut sum = sums[pixel];
+                if let Some(bias) = self.epilogue.bias {
+                    sum = S::add(sum, S::load_some(bias.as_ptr().add(channel), count));
+                }
+                if let Some(residual) = self.epilogue.residual {
+                    let term = residual.as_ptr().add(self.start + at);
+                    sum = S::add(sum, S::load_some(term, count));
+                }
+                if self.epilogue.relu {
+                    sum = S::relu(sum);
+                }
+                S::store_some(self.result.add(at), sum, count);
             }
         }
     }
@@ -162,9 +245,7 @@ impl Task for Row<'_> {
 pub(super) fn weight_grad(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let output = conv.output();
     let (area, c, rows) = (conv.taps(), conv.input.c, output.n * output.h);
-    let columns: Vec<_> = (0..output.w)
-        .map(|column| forward_line(conv, 1, conv.input.w, column))
-        .collect();
+    let columns = runs((0..output.w).map(|column| forward_line(conv, 1, conv.input.w, column)));
     // A fixed cut, so that the sum does not depend on the number of threads.
     let chunks = rows.clamp(1, 16);
     scratch::with(chunks * area * c, |sums| {
@@ -200,7 +281,7 @@ struct Products<'a> {
     x: &'a [f32],
     dy: &'a [f32],
     output: Image,
-    columns: &'a [Vec<(usize, usize)>],
+    columns: &'a [Run],
     rows: std::ops::Range<usize>,
     sums: &'a mut [f32],
 }
@@ -212,28 +293,85 @@ impl Task for Products<'_> {
     unsafe fn run<S: Simd>(self) {
         let Image { h, w, c, .. } = self.conv.input;
         self.sums.fill(0.0);
-        for row in self.rows {
+        for row in self.rows.clone() {
             let (image, y) = (row / self.output.h, row % self.output.h);
-            let lines = forward_line(self.conv, 0, h, y);
-            for (column, line) in self.columns.iter().enumerate() {
-                let dy = (row * self.output.w + column) * c;
-                for (ky, y) in &lines {
-                    for (kx, x) in line {
-                        let x = ((image * h + y) * w + x) * c;
-                        let tap = (ky * self.conv.kernel[1] + kx) * c;
-                        for channel in (0..c).step_by(S::LANES) {
-                            let count = (c - channel).min(S::LANES);
-                            // SAFETY: `count` channels from `channel` on are there everywhere.
-                            unsafe {
-                                let sum = self.sums.as_mut_ptr().add(tap + channel);
-                                let a = S::load_first(self.x.as_ptr().add(x + channel), count);
-                                let b = S::load_first(self.dy.as_ptr().add(dy + channel), count);
-                                let total = S::fma(a, b, S::load_first(sum, count));
-                                S::store_first(sum, total, count);
-                            }
+            for (ky, y) in forward_line(self.conv, 0, h, y) {
+                let line = Pixels {
+                    x: (image * h + y) * w,
+                    dy: row * self.output.w,
+                    sums: self
+                        .sums
+                        .as_ptr()
+                        .cast_mut()
+                        .wrapping_add(ky * self.conv.kernel[1] * c),
+                };
+                for channel in (0..c).step_by(S::LANES) {
+                    // SAFETY: the channels from `channel` on are there everywhere.
+                    unsafe {
+                        if c - channel >= S::LANES {
+                            self.channel::<S, true>(&line, channel);
+                        } else {
+                            self.channel::<S, false>(&line, channel);
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The first pixels of a row of both images, and the sums of its row of taps.
+struct Pixels {
+    x: usize,
+    dy: usize,
+    sums: *mut f32,
+}
+
+impl Products<'_> {
+    /// A vector of channels; `FULL` if it is a whole one.
+    #[inline(always)]
+    unsafe fn channel<S: Simd, const FULL: bool>(&self, line: &Pixels, channel: usize) {
+        for run in self.columns {
+            // A few taps at a time, so that the gradient is read once for them.
+            for taps in run.taps.chunks(3) {
+                // SAFETY: as of this function.
+                unsafe {
+                    match taps {
+                        [a, b, c] => self.taps::<S, FULL, 3>(line, run, [*a, *b, *c], channel),
+                        _ => taps
+                            .iter()
+                            .for_each(|tap| self.taps::<S, FULL, 1>(line, run, [*tap], channel)),
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn taps<S: Simd, const FULL: bool, const N: usize>(
+        &self,
+        line: &Pixels,
+        run: &Run,
+        taps: [(usize, usize); N],
+        channel: usize,
+    ) {
+        let c = self.conv.input.c;
+        let count = if FULL { S::LANES } else { c - channel };
+        // SAFETY: as of the caller.
+        unsafe {
+            let x = self.x.as_ptr().add(line.x * c + channel);
+            let dy = self.dy.as_ptr().add((line.dy + run.start) * c + channel);
+            let mut sums = [S::splat(0.0); N];
+            for column in 0..run.len {
+                let gradient = S::load_some(dy.add(column * c), count);
+                for tap in 0..N {
+                    let value = x.add((taps[tap].1 + column * run.step) * c);
+                    sums[tap] = S::fma(S::load_some(value, count), gradient, sums[tap]);
+                }
+            }
+            for tap in 0..N {
+                let to = line.sums.add(taps[tap].0 * c + channel);
+                S::store_some(to, S::add(S::load_some(to, count), sums[tap]), count);
             }
         }
     }

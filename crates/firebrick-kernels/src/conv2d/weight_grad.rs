@@ -24,7 +24,8 @@ const BLOCK: usize = 6144;
 enum Rows {
     /// From the images as they are.
     Direct,
-    /// Copied, its block of channels alone, rounded up to a multiple of four.
+    /// Copied, its block of channels alone, rounded up to a multiple of four: pixels far apart in
+    /// memory fall into few sets of the cache.
     Packed,
     /// Copied as patches, all taps of all channels of a pixel side by side: for few channels.
     Patches,
@@ -62,7 +63,7 @@ pub(super) fn run(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
     });
     let rows = if patches {
         Rows::Patches
-    } else if block < inputs || conv.groups > 1 || !inputs.is_multiple_of(4) {
+    } else if inputs > 128 || conv.groups > 1 || !inputs.is_multiple_of(4) {
         Rows::Packed
     } else {
         Rows::Direct

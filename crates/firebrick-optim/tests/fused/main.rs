@@ -80,7 +80,7 @@ fn step(
 ) -> Parameters {
     let gradient = |(place, &len): (usize, &usize)| {
         // One parameter misses every third gradient, so that their counts differ.
-        let there = place != 1 || index % 3 != 0;
+        let there = place != 1 || !index.is_multiple_of(3);
         there.then(|| tensor(len, 10 + 7 * index + place, device) * 0.1)
     };
     let groups: [_; 4] = std::array::from_fn(|place| GroupFactors {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::Conv2d;
-use super::super::gather::{Gather, Pixel, Tap, finish, load, store, widest_now};
+use super::super::gather::{Gather, Pixel, Tap, finish, store, widest_now};
 use super::super::packed::padded;
 use super::super::tile::{self, Run};
 use super::*;
