@@ -35,7 +35,7 @@ fn transposed(x: &[f32], n: usize, rows: usize, columns: usize) -> Vec<f32> {
                 let first = band * SIDE;
                 let width = SIDE.min(columns - first);
                 // SAFETY: each band is written by one piece of work.
-                let to = unsafe { shared.part((matrix * columns + first) * rows, width * rows) };
+                let to = shared.part((matrix * columns + first) * rows, width * rows);
                 for row in (0..rows).step_by(SIDE) {
                     let height = SIDE.min(rows - row);
                     for column in 0..width {

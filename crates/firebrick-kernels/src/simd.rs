@@ -1,7 +1,7 @@
 //! Vectors of f32 for the instruction sets, and the choice between them at run time.
 //!
-//! A kernel is a [`Task`] whose `run` is generic over [`Simd`] and `#[inline(always)]`, so that it
-//! is compiled once inside a function of each instruction set. Threads go outside, [`dispatch`]
+//! A kernel is a `Task` whose `run` is generic over `Simd` and `#[inline(always)]`, so that it
+//! is compiled once inside a function of each instruction set. Threads go outside, `dispatch`
 //! inside: a closure handed to another thread would not be compiled for the instruction set.
 
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,4 +1,5 @@
 //! Passes over many tensors against plain loops in f64, on every instruction set of this machine.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

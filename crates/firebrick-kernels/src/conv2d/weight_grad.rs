@@ -102,7 +102,7 @@ pub(super) fn run(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
                 let grad = Shared::new(std::slice::from_raw_parts_mut(grad, conv.weight_len()));
                 for_each(units, |unit| {
                     // SAFETY: the work on this unit is over, and no other reads its parts.
-                    let sums = unsafe { shared.part(unit * plan.chunks * len, plan.chunks * len) };
+                    let sums = shared.part(unit * plan.chunks * len, plan.chunks * len);
                     plan.collect(unit, sums, grad);
                 });
             })

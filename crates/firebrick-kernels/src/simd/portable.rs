@@ -73,7 +73,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn passes(v: V) -> u32 {
-        let bit = |(lane, value): (usize, &f32)| u32::from(!(*value <= 0.0)) << lane;
+        let bit = |(lane, value): (usize, &f32)| u32::from(*value > 0.0 || value.is_nan()) << lane;
         v.iter().enumerate().map(bit).sum()
     }
     #[inline(always)]

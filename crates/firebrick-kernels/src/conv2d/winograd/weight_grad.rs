@@ -43,10 +43,9 @@ struct Plan<'a> {
     x: &'a [f32],
     dy: &'a [f32],
     output: Image,
-    /// Tiles of an image, and of all.
+    /// Tiles of an image.
     across: usize,
     down: usize,
-    tiles: usize,
     panel: usize,
     panels: usize,
     chunks: usize,
@@ -66,7 +65,6 @@ pub(in super::super) fn run(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
         output,
         across,
         down,
-        tiles,
         panel,
         panels,
         chunks: UNITS.div_ceil(units).min(tiles.div_ceil(BLOCK)),
