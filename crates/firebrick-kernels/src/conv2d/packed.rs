@@ -112,31 +112,36 @@ fn fill(conv: &Conv2d, weight: &[f32], role: Role, taps: &[Tap], slabs: *mut f32
         let width = widest.min(vectors - panel * widest) * lanes;
         let there = width.min(columns - first);
         let start = group * group_len + first * sum * taps.len();
-        // All reads below lie in the weights of a group: `first + there <= columns`, `k < sum`.
+        // All reads lie in the weights of a group: `first + there <= columns`, `k < sum`.
         let weight = &weight[group * outputs * inputs * area..][..outputs * inputs * area];
         let summed = piece * sum_each..sum.min((piece + 1) * sum_each);
-        let copy = |k: usize, lane: usize| {
-            let from = (first + lane) * column_step + k * sum_step;
-            for (place, tap) in taps.iter().enumerate() {
+        // What lies side by side in the weight, and where it goes: the summed channels of a column
+        // forward, the columns of a summed channel backward. The same for every column, or channel.
+        let run = match role {
+            Role::Forward => summed.clone(),
+            Role::InputGrad => 0..there,
+        };
+        let moves: Vec<(usize, usize)> = run
+            .flat_map(|at| taps.iter().enumerate().map(move |tap| (at, tap)))
+            .map(|(at, (place, tap))| match role {
+                Role::Forward => (at * sum_step + tap.weight, (place * sum + at) * width),
+                Role::InputGrad => (at * column_step + tap.weight, place * sum * width + at),
+            })
+            .collect();
+        let copy = |from: usize, to: usize| {
+            for (source, target) in &moves {
                 // SAFETY: these summed channels of a panel belong to one piece of work.
                 unsafe {
-                    let to = shared
-                        .pointer()
-                        .add(start + (place * sum + k) * width + lane);
-                    *to = *weight.get_unchecked(from + tap.weight);
+                    *shared.pointer().add(start + to + target) =
+                        *weight.get_unchecked(from + source);
                 }
             }
         };
-        // In the order in which the weight lies in memory.
         match role {
-            Role::Forward => {
-                (0..there).for_each(|lane| summed.clone().for_each(|k| copy(k, lane)));
-            }
-            Role::InputGrad => {
-                summed
-                    .clone()
-                    .for_each(|k| (0..there).for_each(|lane| copy(k, lane)));
-            }
+            Role::Forward => (0..there).for_each(|lane| copy((first + lane) * column_step, lane)),
+            Role::InputGrad => summed
+                .clone()
+                .for_each(|k| copy(first * column_step + k * sum_step, k * width)),
         }
         if there < width {
             for k in summed {
