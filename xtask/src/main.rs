@@ -42,10 +42,38 @@ fn ci() -> Result<()> {
     )?;
     // The second command of the README. Examples run with --smoke inside it.
     let passed = cargo(&["test", "--workspace", "--locked"], &[])?;
+    let sanitized = sanitized()?;
     // The first command of the README.
     cargo(&["run", "--release", "--locked", "--", "train"], &[])?;
-    println!("{passed} passed, 0 failed");
+    println!("{} passed, 0 failed", passed + sanitized);
     Ok(())
+}
+
+/// The kernels' tests once more, every memory access checked. Their crate alone has `unsafe`.
+fn sanitized() -> Result<u64> {
+    if !cfg!(all(
+        target_arch = "x86_64",
+        target_os = "linux",
+        target_env = "gnu"
+    )) {
+        println!("SKIPPED: AddressSanitizer, on x86-64 Linux alone");
+        return Ok(0);
+    }
+    cargo(
+        &[
+            "test",
+            "--package=firebrick-kernels",
+            "--tests",
+            "--locked",
+            "--target=x86_64-unknown-linux-gnu",
+            "--target-dir=target/sanitized",
+        ],
+        &[
+            // The flag is an unstable one of a stable compiler.
+            ("RUSTC_BOOTSTRAP", "1"),
+            ("RUSTFLAGS", "-Zsanitizer=address"),
+        ],
+    )
 }
 
 /// Runs cargo and passes its output on; the number of tests that it says have passed.
