@@ -1,4 +1,4 @@
-//! Every so-manieth pixel, with channels of zeros around: the residual networks' shortcut without
+//! Every n-th pixel, with channels of zeros around: the residual networks' shortcut without
 //! weights.
 
 use rayon::prelude::*;

@@ -114,7 +114,6 @@ impl<T> Shared<T> {
 
     /// # Safety
     /// `start..start + len` lies in the slice, and no one else reads or writes it meanwhile.
-    #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn part<'a>(self, start: usize, len: usize) -> &'a mut [T] {
         // SAFETY: as of this function.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }

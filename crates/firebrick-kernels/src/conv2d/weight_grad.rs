@@ -63,7 +63,12 @@ pub(super) fn run(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
     });
     let rows = if patches {
         Rows::Patches
-    } else if inputs > 128 || conv.groups > 1 || !inputs.is_multiple_of(4) {
+    } else if inputs > 128
+        || conv.groups > 1
+        || !inputs.is_multiple_of(block)
+        || !block.is_multiple_of(4)
+    {
+        // A tile reads whole blocks: one that is not filled would be read past its pixel.
         Rows::Packed
     } else {
         Rows::Direct
