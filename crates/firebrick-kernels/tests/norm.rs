@@ -139,7 +139,8 @@ fn check(case: &Case) {
         case.reference(&wide(&case.x), &wide(&case.gamma), &wide(&case.beta));
     let trained = case.forward();
     let size = |channel: usize| mean[channel].abs() + 2.0;
-    close("mean", &trained.mean, &mean, |channel| 1e-7 * size(channel));
+    // A sum of a chunk in f32, around the mean of its first rows.
+    close("mean", &trained.mean, &mean, |channel| 5e-7 * size(channel));
     // Relative, and not worse for a large mean.
     close("variance", &trained.variance, &variance, |channel| {
         3e-6 * variance[channel] + 1e-13 * size(channel).powi(2)
