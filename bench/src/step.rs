@@ -49,8 +49,7 @@ pub(crate) fn open(case: &Network) -> Result<Opened> {
 /// An optimizer by its spec.
 pub(crate) fn optimizer(spec: &str) -> Result<Box<dyn Update>> {
     let spec = spec.parse()?;
-    let entry = firebrick::optim::optimizer::REGISTRY.find(&spec)?;
-    Ok((entry.build)(&spec)?.update)
+    Ok(firebrick::optim::optimizer::build(&spec)?.update)
 }
 
 /// One update.
@@ -61,12 +60,7 @@ pub(crate) fn apply(
     parameters: Parameters,
     gradients: Gradients,
 ) -> Result<Parameters, UpdateError> {
-    let step = Step {
-        index,
-        lr,
-        momentum: None,
-        groups: &[],
-    };
+    let step = Step::new(index, lr);
     let mut reevaluate = |_: &Parameters| {
         Err(UpdateError::Failed {
             name: "this".into(),

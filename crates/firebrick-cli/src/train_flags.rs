@@ -5,7 +5,9 @@ use firebrick::core::ConfigError;
 use firebrick::core::data::Fit;
 use firebrick::core::spec::{Pipeline, Spec};
 use firebrick::core::{GroupRule, Recipe};
-use firebrick::optim::rates::{optimizer_without_rate, schedule_has_rate, schedule_without_rate};
+use firebrick::optim::rates::{
+    optimizer_has_rate, optimizer_without_rate, schedule_has_rate, schedule_without_rate,
+};
 
 /// Every setting of a recipe as a flag.
 #[derive(Args, Debug, Clone, Default)]
@@ -259,9 +261,10 @@ impl TrainFlags {
             .schedule
             .as_ref()
             .map_or(Ok(false), schedule_has_rate)?;
-        let optimizer_rate = self.optimizer.as_ref().map_or(Ok(false), |spec| {
-            Ok::<_, ConfigError>(spec.get("lr").is_some() || !spec.positional.is_empty())
-        })?;
+        let optimizer_rate = self
+            .optimizer
+            .as_ref()
+            .map_or(Ok(false), optimizer_has_rate)?;
         if self.lr.is_some() || schedule_rate || optimizer_rate {
             recipe.optimizer = optimizer_without_rate(&recipe.optimizer)?;
             recipe.schedule = schedule_without_rate(&recipe.schedule)?;

@@ -29,17 +29,22 @@ impl<B> Entry<B> {
     /// `name(field=default, …)`, as listings show it; fields without a default are left out.
     #[must_use]
     pub fn signature(&self) -> String {
-        let fields = (self.fields)();
-        let shown: Vec<_> = fields
-            .iter()
-            .filter(|(_, v)| !v.is_null())
-            .map(|(k, v)| format!("{k}={}", v.to_string().replace('"', "")))
-            .collect();
-        if shown.is_empty() {
-            self.name.into()
-        } else {
-            format!("{}({})", self.name, shown.join(", "))
-        }
+        signature(self.name, &(self.fields)())
+    }
+}
+
+/// `name(field=default, …)`; fields without a default are left out.
+#[must_use]
+pub fn signature(name: &str, fields: &[(String, serde_json::Value)]) -> String {
+    let shown: Vec<_> = fields
+        .iter()
+        .filter(|(_, v)| !v.is_null())
+        .map(|(k, v)| format!("{k}={}", v.to_string().replace('"', "")))
+        .collect();
+    if shown.is_empty() {
+        name.into()
+    } else {
+        format!("{name}({})", shown.join(", "))
     }
 }
 

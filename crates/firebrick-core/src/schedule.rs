@@ -22,11 +22,45 @@ pub trait Schedule: Send + Sync + Debug {
         let _ = step;
         None
     }
+
+    /// The weight decay of update `step`, where it is scheduled.
+    fn weight_decay(&self, step: u64) -> Option<f64> {
+        let _ = step;
+        None
+    }
+
+    /// The updates after which the rate no longer changes; `None` where it may change for ever.
+    fn length(&self) -> Option<u64> {
+        None
+    }
+
+    /// Takes note of the monitored metric of an epoch, for schedules that follow it (`plateau`).
+    ///
+    /// Epochs come in order; after a resume all of them come again. So the rate is still a pure
+    /// function: of the update and the metrics of the epochs before it.
+    fn observe(&mut self, epoch: Observation) {
+        let _ = epoch;
+    }
+}
+
+/// The monitored metric after an epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observation {
+    /// Updates of the run so far: the first that the metric can change has this number.
+    pub step: u64,
+    /// The value.
+    pub value: f64,
+    /// Whether a larger value is better.
+    pub higher_is_better: bool,
 }
 
 impl Schedule for f64 {
     fn lr(&self, _step: u64) -> f64 {
         *self
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(0)
     }
 }
 
@@ -41,6 +75,18 @@ impl<S: Schedule + ?Sized> Schedule for Box<S> {
 
     fn momentum(&self, step: u64) -> Option<f64> {
         (**self).momentum(step)
+    }
+
+    fn weight_decay(&self, step: u64) -> Option<f64> {
+        (**self).weight_decay(step)
+    }
+
+    fn length(&self) -> Option<u64> {
+        (**self).length()
+    }
+
+    fn observe(&mut self, epoch: Observation) {
+        (**self).observe(epoch);
     }
 }
 
@@ -64,5 +110,22 @@ impl Schedule for Delayed {
 
     fn momentum(&self, step: u64) -> Option<f64> {
         self.schedule.momentum(step.saturating_sub(self.start))
+    }
+
+    fn weight_decay(&self, step: u64) -> Option<f64> {
+        self.schedule.weight_decay(step.saturating_sub(self.start))
+    }
+
+    fn length(&self) -> Option<u64> {
+        let length = self.schedule.length();
+        length.map(|length| length.saturating_add(self.start))
+    }
+
+    fn observe(&mut self, epoch: Observation) {
+        // What the parent run saw is not this schedule's.
+        if epoch.step > self.start {
+            let step = epoch.step - self.start;
+            self.schedule.observe(Observation { step, ..epoch });
+        }
     }
 }

@@ -15,7 +15,7 @@
 mod parse;
 mod typed;
 
-pub use typed::{Config, fields};
+pub use typed::{Config, fields, values};
 
 use std::fmt;
 use std::str::FromStr;

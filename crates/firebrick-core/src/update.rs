@@ -15,6 +15,8 @@ pub struct Step<'a> {
     pub lr: f64,
     /// The momentum that the schedule gives, where it cycles it.
     pub momentum: Option<f64>,
+    /// The weight decay that the schedule gives, where it changes it.
+    pub weight_decay: Option<f64>,
     /// What each parameter's group changes, in the order of the parameters; empty without groups.
     pub groups: &'a [GroupFactors],
 }
@@ -38,6 +40,18 @@ impl Default for GroupFactors {
 }
 
 impl Step<'_> {
+    /// Update `index` at the rate `lr`, with nothing else scheduled and no groups.
+    #[must_use]
+    pub fn new(index: u64, lr: f64) -> Self {
+        Self {
+            index,
+            lr,
+            momentum: None,
+            weight_decay: None,
+            groups: &[],
+        }
+    }
+
     /// The factors of parameter `index`.
     #[must_use]
     pub fn group(&self, index: usize) -> GroupFactors {
@@ -45,14 +59,27 @@ impl Step<'_> {
     }
 }
 
-/// Runs the model again at other parameters and gives the loss and its gradients, for rules that
-/// look ahead or search along a line.
+/// Runs the batch of this update again at other parameters and gives the loss and its gradients, for
+/// rules that perturb the parameters or search along a line. Random layers draw what they drew
+/// before, and batch-norm statistics are counted once, so the loss is a function of the parameters.
 pub type Reevaluate<'a> = dyn FnMut(&Parameters) -> Result<(f64, Gradients), UpdateError> + 'a;
 
 /// An optimizer over ordered parameters.
 pub trait Update: Send {
     /// The name in spec strings; a state written by another name is refused.
     fn name(&self) -> &str;
+
+    /// Where the gradient of the next [`Self::step`] is to be taken, unless it is at the parameters
+    /// themselves: the loop evaluates the batch there and hands the parameters to `step` unchanged.
+    fn gradient_point(&self, step: &Step<'_>, parameters: &Parameters) -> Option<Parameters> {
+        let _ = (step, parameters);
+        None
+    }
+
+    /// Whether [`Self::step`] calls `reevaluate`; a loop may offer it only then.
+    fn reevaluates(&self) -> bool {
+        false
+    }
 
     /// Changes the parameters by their gradients.
     ///
@@ -95,6 +122,8 @@ pub struct UpdateState {
     pub name: String,
     /// State of each parameter, by path.
     pub parameters: BTreeMap<String, ParameterState>,
+    /// Numbers that belong to no parameter, such as an estimated rate.
+    pub numbers: BTreeMap<String, f64>,
 }
 
 /// The state of one parameter.

@@ -35,6 +35,18 @@ pub trait Real:
     #[must_use]
     fn sqrt(self) -> Self;
 
+    /// The cube root of every element. Vectors go through it one element at a time.
+    #[must_use]
+    fn cbrt(self) -> Self;
+
+    /// Without its sign; NaN stays NaN.
+    #[must_use]
+    fn abs(self) -> Self;
+
+    /// 1 above zero, -1 below, 0 at zero; NaN stays NaN.
+    #[must_use]
+    fn sign(self) -> Self;
+
     /// The larger element of both; NaN where either is.
     #[must_use]
     fn max(self, other: Self) -> Self;

@@ -259,13 +259,14 @@ fn nothing_around_a_tensor_is_touched() {
     }
 }
 
-/// The operations of `Real` one by one: sum, difference, product, ratio, root, larger, within.
+/// The operations of `Real` one by one: sum, difference, product, ratio, root, larger, within,
+/// size, sign, cube root.
 #[derive(Debug, Clone, Copy)]
 struct Operations;
 
-impl Formula<7, 2> for Operations {
+impl Formula<10, 2> for Operations {
     #[inline(always)]
-    fn apply<R: Real>(&self, _: [R; 7], [a, b]: [R; 2]) -> [R; 7] {
+    fn apply<R: Real>(&self, _: [R; 10], [a, b]: [R; 2]) -> [R; 10] {
         [
             a.clone() + b.clone(),
             a.clone() - b.clone(),
@@ -273,7 +274,10 @@ impl Formula<7, 2> for Operations {
             a.clone() / b.clone(),
             a.clone().sqrt(),
             a.clone().max(b),
-            a.clamp(-2.0, 1.5),
+            a.clone().clamp(-2.0, 1.5),
+            a.clone().abs(),
+            a.clone().sign(),
+            a.cbrt(),
         ]
     }
 }
@@ -298,7 +302,7 @@ fn operations_are_those_of_ieee_754_and_pytorch() {
     let max = |a: f32, b: f32| if a > b || a.is_nan() { a } else { b };
     for set in Level::available() {
         assert!(force(set));
-        let mut written: [Vec<f32>; 7] = std::array::from_fn(|_| vec![0.0; a.len()]);
+        let mut written: [Vec<f32>; 10] = std::array::from_fn(|_| vec![0.0; a.len()]);
         apply(&mut [Tensors {
             formula: Operations,
             written: written.each_mut().map(Vec::as_mut_slice),
@@ -306,7 +310,19 @@ fn operations_are_those_of_ieee_754_and_pytorch() {
         }]);
         for (index, (a, b)) in a.iter().zip(&b).enumerate() {
             let clamped = a.clamp(-2.0, 1.5);
-            let expected = [a + b, a - b, a * b, a / b, a.sqrt(), max(*a, *b), clamped];
+            let sign = if *a == 0.0 { 0.0 } else { a.signum() };
+            let expected = [
+                a + b,
+                a - b,
+                a * b,
+                a / b,
+                a.sqrt(),
+                max(*a, *b),
+                clamped,
+                a.abs(),
+                sign,
+                a.cbrt(),
+            ];
             for (operation, expected) in expected.into_iter().enumerate() {
                 let found = written[operation][index];
                 assert!(

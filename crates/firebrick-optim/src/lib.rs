@@ -6,11 +6,13 @@
 //! A new optimizer is one file in `optimizer/` that implements [`Rule`], the change of one tensor;
 //! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.
 
+pub mod about;
 pub mod optimizer;
 pub mod plan;
 pub mod rates;
 pub mod rule;
 pub mod schedule;
 
+pub use about::{About, Configure, Entry, Field, Range};
 pub use plan::{Listing, Plan, optimizers, plan, schedules};
 pub use rule::{Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise};

@@ -2,7 +2,6 @@
 
 use firebrick_core::error::check_not_negative;
 use firebrick_core::length::RunLength;
-use firebrick_core::registry::Registry;
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Update;
 use firebrick_core::{ConfigError, Schedule};
@@ -53,21 +52,20 @@ pub fn plan(
     lr: Option<f64>,
     run: RunLength,
 ) -> Result<Plan, ConfigError> {
-    let entry = optimizer::REGISTRY.find(optimizer)?;
-    let mut canonical = (entry.build)(optimizer)?.spec;
-    let default = canonical.get("lr").and_then(number).unwrap_or_default();
+    let mut canonical = optimizer::build(optimizer)?.spec;
+    let default = optimizer_rate(&canonical)?.map_or(0.0, |(lr, _)| lr);
     if let Some(lr) = lr {
         check_not_negative("learning rate", "lr", lr)?;
     }
     let given = [
         lr.map(|lr| (lr, format!("lr = {lr}"))),
         schedule_rate(schedule)?,
-        given_rate(&optimizer::REGISTRY, optimizer, "lr")?,
+        optimizer_rate(optimizer)?,
     ];
     let lr = agreed(given.into_iter().flatten())?.unwrap_or(default);
 
-    canonical.set("lr", lr.into());
-    let built = (entry.build)(&canonical)?;
+    set_rate(&mut canonical, lr)?;
+    let built = optimizer::build(&canonical)?;
     let outlook = schedule::Outlook::new(run, lr);
     let planned = (schedule::REGISTRY.find(schedule)?.build)(schedule, &outlook)?;
     Ok(Plan {
@@ -103,24 +101,59 @@ pub(crate) fn schedule_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
         .iter()
         .find(|(field, _)| matches!(&**field, "lr" | "max_lr"))
     {
-        return given_rate(&schedule::REGISTRY, spec, field);
+        return given_rate(&fields, spec, field);
     }
-    match argument(&fields, spec, "then") {
-        Some(Value::Spec(then)) => schedule_rate(then),
-        Some(Value::Text(text)) => schedule_rate(&text.parse()?),
+    match inner(&fields, spec, "then")? {
+        Some(then) => schedule_rate(&then),
+        None => Ok(None),
+    }
+}
+
+/// The rate that an optimizer is given, its own or that of the optimizer it wraps.
+pub(crate) fn optimizer_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
+    let fields = (optimizer::find(spec)?.fields)();
+    if fields.iter().any(|(field, _)| field == "lr") {
+        return given_rate(&fields, spec, "lr");
+    }
+    match inner(&fields, spec, "base")? {
+        Some(base) => optimizer_rate(&base),
+        None => Ok(None),
+    }
+}
+
+/// Gives an optimizer with named arguments, or the one it wraps, a rate.
+fn set_rate(spec: &mut Spec, lr: f64) -> Result<(), ConfigError> {
+    let fields = (optimizer::find(spec)?.fields)();
+    if fields.iter().any(|(field, _)| field == "lr") {
+        spec.set("lr", lr.into());
+    } else if let Some(mut base) = inner(&fields, spec, "base")? {
+        set_rate(&mut base, lr)?;
+        spec.set("base", base.into());
+    }
+    Ok(())
+}
+
+/// The spec inside a spec. A recipe table holds it as text.
+pub(crate) fn inner(
+    fields: &[(String, impl Sized)],
+    spec: &Spec,
+    field: &str,
+) -> Result<Option<Spec>, ConfigError> {
+    match argument(fields, spec, field) {
+        Some(Value::Spec(inner)) => Ok(Some(inner.clone())),
+        Some(Value::Text(text)) => text.parse().map(Some),
         _ => Ok(None),
     }
 }
 
 /// The rate that `spec` is given in `field`, checked.
-fn given_rate<B>(
-    registry: &Registry<B>,
+fn given_rate(
+    fields: &[(String, impl Sized)],
     spec: &Spec,
     field: &str,
 ) -> Result<Option<Rate>, ConfigError> {
-    let fields = (registry.find(spec)?.fields)();
     // A value that is not a number is left for the unit itself to refuse.
-    let Some(rate) = argument(&fields, spec, field).and_then(number) else {
+    let Some(rate) = argument(fields, spec, field).and_then(number) else {
         return Ok(None);
     };
     check_not_negative(&spec.name, field, rate)?;
@@ -155,17 +188,18 @@ pub struct Listing {
 /// All optimizers.
 #[must_use]
 pub fn optimizers() -> Vec<Listing> {
-    listing(&optimizer::REGISTRY)
+    let rows = optimizer::entries().into_iter().map(|entry| Listing {
+        name: entry.about.name,
+        signature: entry.signature(),
+        summary: entry.about.summary,
+    });
+    rows.collect()
 }
 
 /// All schedules.
 #[must_use]
 pub fn schedules() -> Vec<Listing> {
-    listing(&schedule::REGISTRY)
-}
-
-fn listing<B>(registry: &Registry<B>) -> Vec<Listing> {
-    let rows = registry.entries.iter().map(|entry| Listing {
+    let rows = schedule::REGISTRY.entries.iter().map(|entry| Listing {
         name: entry.name,
         signature: entry.signature(),
         summary: entry.summary,

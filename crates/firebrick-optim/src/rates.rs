@@ -1,19 +1,31 @@
 //! Taking the learning rate out of a spec, so that one given elsewhere wins.
 
 use firebrick_core::ConfigError;
-use firebrick_core::registry::Registry;
-use firebrick_core::spec::{Spec, Value};
+use firebrick_core::spec::Spec;
 
+use crate::plan::{inner, optimizer_rate, schedule_rate};
 use crate::{optimizer, schedule};
 
-/// The optimizer with its arguments by name and without its rate.
+/// Whether an optimizer is given a rate, also inside a wrapper.
+///
+/// # Errors
+/// As [`schedule_has_rate`].
+pub fn optimizer_has_rate(spec: &Spec) -> Result<bool, ConfigError> {
+    optimizer_rate(spec).map(|rate| rate.is_some())
+}
+
+/// The optimizer with its arguments by name and without its rate, also inside a wrapper.
 ///
 /// # Errors
 /// [`ConfigError::UnknownName`] when there is no such optimizer.
 pub fn optimizer_without_rate(spec: &Spec) -> Result<Spec, ConfigError> {
-    let mut spec = by_name(&optimizer::REGISTRY, spec)?;
-    spec.named.retain(|(key, _)| key != "lr");
-    Ok(spec)
+    let fields = (optimizer::find(spec)?.fields)();
+    let mut without = by_name(&fields, spec);
+    without.named.retain(|(key, _)| key != "lr");
+    if let Some(base) = inner(&fields, spec, "base")? {
+        without.set("base", optimizer_without_rate(&base)?.into());
+    }
+    Ok(without)
 }
 
 /// The schedule with its arguments by name and without its rate, also inside `warmup`.
@@ -21,18 +33,15 @@ pub fn optimizer_without_rate(spec: &Spec) -> Result<Spec, ConfigError> {
 /// # Errors
 /// [`ConfigError::UnknownName`] when there is no such schedule.
 pub fn schedule_without_rate(spec: &Spec) -> Result<Spec, ConfigError> {
-    let mut spec = by_name(&schedule::REGISTRY, spec)?;
-    spec.named.retain(|(key, _)| key != "lr" && key != "max_lr");
-    for (_, value) in spec.named.iter_mut().filter(|(key, _)| key == "then") {
-        // A recipe table holds the inner schedule as text.
-        let then = match value {
-            Value::Spec(then) => schedule_without_rate(then)?,
-            Value::Text(text) => schedule_without_rate(&text.parse()?)?,
-            _ => continue,
-        };
-        *value = then.into();
+    let fields = (schedule::REGISTRY.find(spec)?.fields)();
+    let mut without = by_name(&fields, spec);
+    without
+        .named
+        .retain(|(key, _)| key != "lr" && key != "max_lr");
+    if let Some(then) = inner(&fields, spec, "then")? {
+        without.set("then", schedule_without_rate(&then)?.into());
     }
-    Ok(spec)
+    Ok(without)
 }
 
 /// Whether a schedule is given a rate, also inside `warmup`.
@@ -41,22 +50,21 @@ pub fn schedule_without_rate(spec: &Spec) -> Result<Spec, ConfigError> {
 /// [`ConfigError::UnknownName`] when there is no such schedule; [`ConfigError::OutOfRange`] for a
 /// rate that is negative or not finite.
 pub fn schedule_has_rate(spec: &Spec) -> Result<bool, ConfigError> {
-    crate::plan::schedule_rate(spec).map(|rate| rate.is_some())
+    schedule_rate(spec).map(|rate| rate.is_some())
 }
 
-fn by_name<B>(registry: &Registry<B>, spec: &Spec) -> Result<Spec, ConfigError> {
-    let fields = (registry.find(spec)?.fields)();
+fn by_name(fields: &[(String, impl Sized)], spec: &Spec) -> Spec {
     if spec.positional.len() > fields.len() {
         // Building it names the surplus.
-        return Ok(spec.clone());
+        return spec.clone();
     }
     let names = fields.iter().map(|(name, _)| name.clone());
     let mut named: Vec<_> = names.zip(spec.positional.iter().cloned()).collect();
     named.extend(spec.named.iter().cloned());
-    Ok(Spec {
+    Spec {
         named,
         ..Spec::new(&spec.name)
-    })
+    }
 }
 
 #[cfg(test)]

@@ -20,12 +20,26 @@ const STEP: &str = "step";
 pub struct Moment {
     /// The learning rate, the group's factor included; finite.
     pub lr: f64,
-    /// Multiplies the weight decay.
-    pub weight_decay: f64,
-    /// Stands in for the rule's momentum (Adam's `beta1`) where the schedule cycles it.
-    pub momentum: Option<f64>,
     /// How often this tensor is stepped, this time included: 1 at the first.
     pub step: u64,
+    scheduled_momentum: Option<f64>,
+    scheduled_decay: Option<f64>,
+    decay_factor: f64,
+}
+
+impl Moment {
+    /// The rule's own momentum (Adam's `beta1`), or the schedule's where that changes it.
+    #[must_use]
+    pub fn momentum(&self, own: f64) -> f64 {
+        self.scheduled_momentum.unwrap_or(own)
+    }
+
+    /// The rule's own weight decay, or the schedule's where that changes it, times the group's
+    /// factor.
+    #[must_use]
+    pub fn weight_decay(&self, own: f64) -> f64 {
+        self.scheduled_decay.unwrap_or(own) * self.decay_factor
+    }
 }
 
 /// What a rule keeps for a tensor once it has stepped it.
@@ -35,8 +49,29 @@ pub struct StateNames {
     pub tensors: &'static [&'static str],
     /// Such tensors that may be missing.
     pub optional: &'static [&'static str],
+    /// Tensors of other lengths, any of which may be missing, such as a mean square for each row.
+    pub other: &'static [&'static str],
     /// Numbers. The count of steps is kept for every rule, as `step`, and not named here.
     pub numbers: &'static [&'static str],
+}
+
+impl StateNames {
+    /// Just the count of steps.
+    pub const NONE: Self = Self {
+        tensors: &[],
+        optional: &[],
+        other: &[],
+        numbers: &[],
+    };
+
+    /// Tensors of the length of the parameter.
+    #[must_use]
+    pub const fn tensors(tensors: &'static [&'static str]) -> Self {
+        Self {
+            tensors,
+            ..Self::NONE
+        }
+    }
 }
 
 /// A tensor on its way through a rule.
@@ -44,6 +79,10 @@ pub struct StateNames {
 pub struct Stepping<'a> {
     /// Its moment.
     pub now: Moment,
+    /// Its path in the model.
+    pub path: &'a str,
+    /// Its shape there: `[out, in, height, width]` for a convolution, `[in, out]` for burn's linear.
+    pub shape: &'a [usize],
     /// The values, `[elements]`. Memory that no other tensor shares is changed in place.
     pub value: Tensor<1>,
     /// Their gradient: length, dtype and device are those of the values; no autodiff.
@@ -66,6 +105,13 @@ pub trait Rule: Send {
     ///
     /// A rule over whole tensors maps them one by one; one over elements is [`elementwise()`].
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>>;
+
+    /// The values to evaluate and save where they are not those being trained; `state` is that of a
+    /// tensor stepped at least once.
+    fn evaluation(&self, value: &Tensor<1>, state: &ParameterState) -> Option<Tensor<1>> {
+        let _ = (value, state);
+        None
+    }
 }
 
 /// A step of a rule that treats every element alone: one pass over all tensors.
@@ -181,7 +227,10 @@ impl<R: Rule> PerTensor<R> {
             return Ok(None);
         }
         let [elements] = parameter.value.dims();
-        let other = |(_, tensor): &(_, &Tensor<1>)| tensor.dims() != [elements];
+        let names = self.rule.state();
+        let other = |(what, tensor): &(&String, &Tensor<1>)| {
+            tensor.dims() != [elements] && !names.other.contains(&what.as_str())
+        };
         if let Some((what, tensor)) = state.tensors.iter().find(other) {
             let [found] = tensor.dims();
             return Err(UpdateError::State(format!(
@@ -191,9 +240,10 @@ impl<R: Rule> PerTensor<R> {
         let steps = state.numbers.get(STEP).copied().unwrap_or(0.0);
         Ok(Some(Moment {
             lr,
-            weight_decay: group.weight_decay,
-            momentum: step.momentum,
             step: steps as u64 + 1,
+            scheduled_momentum: step.momentum,
+            scheduled_decay: step.weight_decay,
+            decay_factor: group.weight_decay,
         }))
     }
 
@@ -218,7 +268,9 @@ impl<R: Rule> PerTensor<R> {
         }
         let surplus_tensor = tensors.keys().find(|what| {
             let what = what.as_str();
-            !names.tensors.contains(&what) && !names.optional.contains(&what)
+            ![names.tensors, names.optional, names.other]
+                .iter()
+                .any(|known| known.contains(&what))
         });
         let surplus_number = state
             .numbers
@@ -234,6 +286,7 @@ impl<R: Rule> PerTensor<R> {
         }
         let mut lengths = tensors
             .iter()
+            .filter(|(what, _)| !names.other.contains(&what.as_str()))
             .map(|(what, tensor)| (what, tensor.dims()[0]));
         if let Some((first, length)) = lengths.next()
             && let Some((other, found)) = lengths.find(|(_, found)| *found != length)
@@ -303,15 +356,21 @@ impl<R: Rule> Update for PerTensor<R> {
         let states = self.parameters.iter_mut();
         let mut states: BTreeMap<_, _> =
             states.map(|(path, state)| (path.as_str(), state)).collect();
-        let (mut stepping, mut frames) = (Vec::new(), Vec::new());
-        for ((parameter, gradient), now) in parameters.into_iter().zip(gradients).zip(moments) {
-            let Parameter { path, shape, value } = parameter;
-            let state = states.remove(path.as_str());
-            let value = match (now, gradient, state) {
+        let names: Vec<_> = parameters
+            .iter()
+            .map(|one| (one.path.clone(), one.shape.clone()))
+            .collect();
+        let (mut stepping, mut values) = (Vec::new(), Vec::new());
+        let moved = parameters.into_iter().zip(gradients).zip(moments);
+        for ((path, shape), ((parameter, gradient), now)) in names.iter().zip(moved) {
+            let value = parameter.value;
+            values.push(match (now, gradient, states.remove(path.as_str())) {
                 (Some(now), Some(gradient), Some(state)) => {
                     state.numbers.insert(STEP.into(), now.step as f64);
                     stepping.push(Stepping {
                         now,
+                        path,
+                        shape,
                         value,
                         gradient,
                         state,
@@ -322,11 +381,10 @@ impl<R: Rule> Update for PerTensor<R> {
                     return Err(self.failed(format!("two parameters are called `{path}`")));
                 }
                 _ => Some(value),
-            };
-            frames.push((path, shape, value));
+            });
         }
         let mut stepped = self.rule.step(stepping).into_iter();
-        let put = frames.into_iter().map(|(path, shape, value)| {
+        let put = names.into_iter().zip(values).map(|((path, shape), value)| {
             value
                 .or_else(|| stepped.next())
                 .map(|value| Parameter { path, shape, value })
@@ -337,10 +395,27 @@ impl<R: Rule> Update for PerTensor<R> {
             .ok_or_else(|| self.failed("it gave fewer values than it was handed".into()))
     }
 
+    fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
+        let mut differs = false;
+        let views = parameters.0.iter().map(|parameter| {
+            let state = self.parameters.get(&parameter.path);
+            let stepped = state.filter(|state| state.numbers.contains_key(STEP));
+            let view = stepped.and_then(|state| self.rule.evaluation(&parameter.value, state));
+            differs |= view.is_some();
+            Parameter {
+                value: view.unwrap_or_else(|| parameter.value.clone()),
+                ..parameter.clone()
+            }
+        });
+        let views = views.collect();
+        differs.then_some(Parameters(views))
+    }
+
     fn state(&self) -> UpdateState {
         UpdateState {
             name: self.rule.name().into(),
             parameters: self.parameters.clone(),
+            ..UpdateState::default()
         }
     }
 
@@ -378,8 +453,8 @@ pub(crate) mod tests {
     use super::*;
 
     /// Steps one parameter of one f64 value on flex, and gives its values and its last state.
-    pub(crate) fn descend<R: Rule>(
-        mut update: PerTensor<R>,
+    pub(crate) fn descend(
+        mut update: Box<dyn Update>,
         lr: f64,
         gradients: &[f64],
     ) -> (Vec<f64>, ParameterState) {
@@ -394,12 +469,7 @@ pub(crate) mod tests {
                 shape: vec![1],
                 value,
             };
-            let step = Step {
-                index: index as u64,
-                lr,
-                momentum: None,
-                groups: &[],
-            };
+            let step = Step::new(index as u64, lr);
             let gradients = Gradients(vec![Some(tensor(*gradient))]);
             let mut no_search = |_: &Parameters| panic!("no rule here looks ahead");
             let updated = update.step(
@@ -411,7 +481,8 @@ pub(crate) mod tests {
             value = updated.unwrap().0.remove(0).value;
             values.push(value.clone().into_scalar::<f64>());
         }
-        (values, update.parameters["p"].clone())
+        let state = update.state().parameters.remove("p");
+        (values, state.unwrap_or_default())
     }
 
     /// A rule that loses a value.
@@ -424,11 +495,7 @@ pub(crate) mod tests {
         }
 
         fn state(&self) -> StateNames {
-            StateNames {
-                tensors: &[],
-                optional: &[],
-                numbers: &[],
-            }
+            StateNames::NONE
         }
 
         fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
@@ -444,12 +511,7 @@ pub(crate) mod tests {
             shape: vec![1],
             value: one(),
         });
-        let step = Step {
-            index: 0,
-            lr: 0.1,
-            momentum: None,
-            groups: &[],
-        };
+        let step = Step::new(0, 0.1);
         let stepped = PerTensor::new(Forgetful).step(
             &step,
             Parameters(parameters.into()),

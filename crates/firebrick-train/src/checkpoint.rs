@@ -58,6 +58,8 @@ struct State {
     progress: Progress,
     optimizer: String,
     optimizer_numbers: BTreeMap<String, BTreeMap<String, f64>>,
+    #[serde(default)]
+    optimizer_shared: BTreeMap<String, f64>,
     hooks: BTreeMap<String, serde_json::Value>,
 }
 
@@ -158,6 +160,7 @@ impl Checkpoint {
             progress: self.progress.clone(),
             optimizer: self.optimizer.name.clone(),
             optimizer_numbers,
+            optimizer_shared: self.optimizer.numbers.clone(),
             hooks: self
                 .hooks
                 .iter()
@@ -227,6 +230,7 @@ impl Checkpoint {
         let mut optimizer = UpdateState {
             name: state.optimizer,
             parameters: BTreeMap::new(),
+            numbers: state.optimizer_shared,
         };
         for (path, numbers) in state.optimizer_numbers {
             optimizer.parameters.insert(

@@ -20,6 +20,19 @@ pub fn fields<T: Config>() -> Vec<(String, serde_json::Value)> {
     }
 }
 
+/// The fields of a configuration that have a value, in their declared order. Numbers that are not
+/// finite are there too, for a range check to name.
+#[must_use]
+pub fn values<T: Config>(config: &T) -> Vec<(String, Value)> {
+    match toml::Table::try_from(config) {
+        Ok(table) => table
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, Value::from_toml(value).ok()?)))
+            .collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
 impl Spec {
     /// Fills `T` from the arguments; fields that are not given keep their defaults.
     ///

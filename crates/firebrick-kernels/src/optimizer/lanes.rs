@@ -5,6 +5,9 @@ use std::ops::{Add, Div, Mul, Sub};
 use super::{Formula, Real, Tensors};
 use crate::simd::{Simd, Task};
 
+/// No vector is longer.
+const MOST_LANES: usize = 16;
+
 /// A vector of elements. There is one only where the processor has the instruction set: they come
 /// from [`Pass::run`] alone.
 struct Lanes<S: Simd>(S::V);
@@ -87,6 +90,38 @@ impl<S: Simd> Real for Lanes<S> {
     fn sqrt(self) -> Self {
         // SAFETY: as in `splat`.
         Self(unsafe { S::sqrt(self.0) })
+    }
+
+    #[inline(always)]
+    fn cbrt(self) -> Self {
+        let mut elements = [0.0_f32; MOST_LANES];
+        // SAFETY: as in `splat`; the array holds the longest vector.
+        unsafe { S::store(elements.as_mut_ptr(), self.0) };
+        for element in &mut elements[..S::LANES] {
+            *element = element.cbrt();
+        }
+        // SAFETY: as above.
+        Self(unsafe { S::load(elements.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        // Of both zeros the positive one.
+        self.above(self.negated()) + 0.0
+    }
+
+    #[inline(always)]
+    fn sign(self) -> Self {
+        let one = self.splat(1.0);
+        // SAFETY: as in `splat`.
+        let (above, below, nan) = unsafe {
+            (
+                S::keep(one.0, S::passes(self.0)),
+                S::keep(one.0, S::passes(self.negated().0)),
+                S::keep(self.0, self.nan()),
+            )
+        };
+        Self(above) - Self(below) + Self(nan)
     }
 
     #[inline(always)]

@@ -19,33 +19,22 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
-use firebrick_core::error::{check, check_not_negative, check_positive};
+use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
+use crate::about::{About, Configure, Field, Range};
 use crate::rule::{
     Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
 };
-
-/// The name in spec strings.
-pub const NAME: &str = "adam";
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
 const MAX_SQUARE: &str = "max_exp_avg_sq";
 
-/// Configuration of [`Adam`].
-///
-/// | field | default | range |
-/// |---|---|---|
-/// | `lr` | 1e-3 | finite, ≥ 0 |
-/// | `beta1` | 0.9 | [0, 1) |
-/// | `beta2` | 0.999 | [0, 1) |
-/// | `eps` | 1e-8 | finite, > 0 |
-/// | `weight_decay` | 0 | finite, ≥ 0 |
-/// | `amsgrad` | false | |
+/// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct AdamConfig {
+pub struct Adam {
     /// Base learning rate; [`crate::plan()`] hands it to the schedule.
     pub lr: f64,
     /// Share of the mean gradient that is kept at each step.
@@ -61,7 +50,7 @@ pub struct AdamConfig {
     pub amsgrad: bool,
 }
 
-impl Default for AdamConfig {
+impl Default for Adam {
     fn default() -> Self {
         Self {
             lr: 1e-3,
@@ -74,46 +63,43 @@ impl Default for AdamConfig {
     }
 }
 
-impl AdamConfig {
-    /// The optimizer, without state.
-    ///
-    /// # Errors
-    /// [`ConfigError::OutOfRange`] naming the field.
-    pub fn build(&self) -> Result<PerTensor<Adam>, ConfigError> {
-        self.check(NAME)?;
-        Ok(PerTensor::new(Adam(self.clone())))
+impl Configure for Adam {
+    const ABOUT: About = About {
+        name: "adam",
+        aliases: &[],
+        summary: "adaptive moments, weight decay as L2",
+        source: "Kingma & Ba 2015, arXiv:1412.6980, algorithm 1",
+        fields: &[
+            Field::LR.lecture("1e-3 or 5e-4"),
+            Field::new("beta1", Range::Share).lecture("0.9"),
+            Field::new("beta2", Range::Share).lecture("0.999"),
+            Field::EPS.lecture("1e-7"),
+            Field::WEIGHT_DECAY,
+            Field::new("amsgrad", Range::Flag),
+        ],
+        cost: "one pass",
+    };
+
+    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+        Ok(Box::new(PerTensor::new(self.clone())))
     }
 
-    pub(super) fn check(&self, unit: &str) -> Result<(), ConfigError> {
-        check_not_negative(unit, "lr", self.lr)?;
-        check(unit, "beta1", self.beta1, 0.0..1.0)?;
-        check(unit, "beta2", self.beta2, 0.0..1.0)?;
-        check_positive(unit, "eps", self.eps)?;
-        check_not_negative(unit, "weight_decay", self.weight_decay)
+    fn memory(&self, shape: &[usize]) -> usize {
+        self.state().tensors.len() * shape.iter().product::<usize>()
     }
+}
 
-    pub(super) fn state(&self) -> StateNames {
-        StateNames {
-            tensors: if self.amsgrad {
-                &[MEAN, SQUARE, MAX_SQUARE]
-            } else {
-                &[MEAN, SQUARE]
-            },
-            optional: &[],
-            numbers: &[],
-        }
-    }
-
+impl Adam {
     /// A step with these shares of weight decay: what joins the gradient, and what the value
     /// loses at once.
-    pub(super) fn step(
+    pub(super) fn moments(
         &self,
         tensors: Vec<Stepping<'_>>,
         decay: impl Fn(Moment) -> (f64, f64),
     ) -> Vec<Tensor<1>> {
         let moments = |one: &Stepping<'_>| {
             let now = one.now;
-            let (beta1, beta2) = (now.momentum.unwrap_or(self.beta1), self.beta2);
+            let (beta1, beta2) = (now.momentum(self.beta1), self.beta2);
             let correction = |beta: f64| 1.0 - beta.powf(now.step as f64);
             let (coupled, decoupled) = decay(now);
             Moments {
@@ -194,22 +180,21 @@ impl Formula<4, 1> for Largest {
     }
 }
 
-/// The rule; see the [module](self).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Adam(AdamConfig);
-
 impl Rule for Adam {
     fn name(&self) -> &'static str {
-        NAME
+        Self::ABOUT.name
     }
 
     fn state(&self) -> StateNames {
-        self.0.state()
+        StateNames::tensors(if self.amsgrad {
+            &[MEAN, SQUARE, MAX_SQUARE]
+        } else {
+            &[MEAN, SQUARE]
+        })
     }
 
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
-        let decay = |now: Moment| (self.0.weight_decay * now.weight_decay, 0.0);
-        self.0.step(tensors, decay)
+        self.moments(tensors, |now| (now.weight_decay(self.weight_decay), 0.0))
     }
 }
 
@@ -218,7 +203,7 @@ mod tests {
     use super::*;
     use crate::rule::tests::{assert_near, descend, kept};
 
-    const PLAIN: AdamConfig = AdamConfig {
+    const PLAIN: Adam = Adam {
         lr: 0.1,
         beta1: 0.5,
         beta2: 0.75,
@@ -244,7 +229,7 @@ mod tests {
 
     #[test]
     fn weight_decay_joins_the_gradient() {
-        let adam = AdamConfig {
+        let adam = Adam {
             weight_decay: 1.0,
             ..PLAIN
         };
@@ -255,7 +240,7 @@ mod tests {
 
     #[test]
     fn amsgrad_keeps_the_largest_square() {
-        let adam = AdamConfig {
+        let adam = Adam {
             amsgrad: true,
             ..PLAIN
         };

@@ -15,27 +15,17 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
+use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
-use super::adam::AdamConfig;
-use crate::rule::{Moment, PerTensor, Rule, StateNames, Stepping};
+use super::adam::Adam;
+use crate::about::{About, Configure, Field, Range};
+use crate::rule::{PerTensor, Rule, StateNames, Stepping};
 
-/// The name in spec strings.
-pub const NAME: &str = "adamw";
-
-/// Configuration of [`AdamW`].
-///
-/// | field | default | range |
-/// |---|---|---|
-/// | `lr` | 1e-3 | finite, ≥ 0 |
-/// | `beta1` | 0.9 | [0, 1) |
-/// | `beta2` | 0.999 | [0, 1) |
-/// | `eps` | 1e-8 | finite, > 0 |
-/// | `weight_decay` | 1e-2 | finite, ≥ 0 |
-/// | `amsgrad` | false | |
+/// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct AdamWConfig {
+pub struct AdamW {
     /// Base learning rate; [`crate::plan()`] hands it to the schedule.
     pub lr: f64,
     /// Share of the mean gradient that is kept at each step.
@@ -50,7 +40,7 @@ pub struct AdamWConfig {
     pub amsgrad: bool,
 }
 
-impl Default for AdamWConfig {
+impl Default for AdamW {
     fn default() -> Self {
         Self {
             lr: 1e-3,
@@ -63,12 +53,9 @@ impl Default for AdamWConfig {
     }
 }
 
-impl AdamWConfig {
-    /// The optimizer, without state.
-    ///
-    /// # Errors
-    /// [`ConfigError::OutOfRange`] naming the field.
-    pub fn build(&self) -> Result<PerTensor<AdamW>, ConfigError> {
+impl AdamW {
+    /// Adam with the same fields.
+    fn adam(&self) -> Adam {
         let Self {
             lr,
             beta1,
@@ -77,35 +64,55 @@ impl AdamWConfig {
             weight_decay,
             amsgrad,
         } = *self;
-        let moments = AdamConfig {
+        Adam {
             lr,
             beta1,
             beta2,
             eps,
             weight_decay,
             amsgrad,
-        };
-        moments.check(NAME)?;
-        Ok(PerTensor::new(AdamW(moments)))
+        }
     }
 }
 
-/// The rule; see the [module](self).
-#[derive(Debug, Clone, PartialEq)]
-pub struct AdamW(AdamConfig);
+impl Configure for AdamW {
+    const ABOUT: About = About {
+        name: "adamw",
+        aliases: &[],
+        summary: "adaptive moments, decoupled weight decay",
+        source: "Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2",
+        fields: &[
+            Field::LR,
+            Field::new("beta1", Range::Share),
+            Field::new("beta2", Range::Share),
+            Field::EPS,
+            Field::WEIGHT_DECAY,
+            Field::new("amsgrad", Range::Flag),
+        ],
+        cost: "one pass",
+    };
+
+    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+        Ok(Box::new(PerTensor::new(self.clone())))
+    }
+
+    fn memory(&self, shape: &[usize]) -> usize {
+        self.adam().memory(shape)
+    }
+}
 
 impl Rule for AdamW {
     fn name(&self) -> &'static str {
-        NAME
+        Self::ABOUT.name
     }
 
     fn state(&self) -> StateNames {
-        self.0.state()
+        self.adam().state()
     }
 
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
-        let decay = |now: Moment| (0.0, now.lr * self.0.weight_decay * now.weight_decay);
-        self.0.step(tensors, decay)
+        let decay = |now: crate::Moment| (0.0, now.lr * now.weight_decay(self.weight_decay));
+        self.adam().moments(tensors, decay)
     }
 }
 
@@ -116,12 +123,12 @@ mod tests {
 
     #[test]
     fn two_steps_by_hand() {
-        let adamw = AdamWConfig {
+        let adamw = AdamW {
             beta1: 0.5,
             beta2: 0.75,
             eps: 0.5,
             weight_decay: 1.0,
-            ..AdamWConfig::default()
+            ..AdamW::default()
         };
         // θ = 1 · (1 - 0.1 · 1) - 0.08; then 0.82 · 0.9 less the step of Adam, whose moments are 1.
         let (values, _) = descend(adamw.build().unwrap(), 0.1, &[2.0, 1.0]);

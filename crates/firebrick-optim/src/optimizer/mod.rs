@@ -1,67 +1,71 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
-//!
-//! | name | file |
-//! |---|---|
-//! | `sgd` | [`sgd`] |
-//! | `adam` | [`adam`] |
-//! | `adamw` | [`adamw`] |
 
 pub mod adam;
 pub mod adamw;
 pub mod sgd;
 
+use std::sync::{PoisonError, RwLock};
+
 use firebrick_core::ConfigError;
-use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::spec::Spec;
-use firebrick_core::update::Update;
 
-use adam::AdamConfig;
-use adamw::AdamWConfig;
-use sgd::SgdConfig;
+pub use crate::about::{Entry, Optimizer};
 
-/// An optimizer with the canonical spec that builds it again.
-pub struct Optimizer {
-    /// The optimizer, without state.
-    pub update: Box<dyn Update>,
-    /// Every field by name.
-    pub spec: Spec,
+/// Those of this crate.
+const BUILT_IN: &[Entry] = &[
+    Entry::of::<sgd::Sgd>(),
+    Entry::of::<adam::Adam>(),
+    Entry::of::<adamw::AdamW>(),
+];
+
+/// Those of other crates.
+static REGISTERED: RwLock<Vec<Entry>> = RwLock::new(Vec::new());
+
+/// All optimizers: this crate's, then those that were registered, in order.
+#[must_use]
+pub fn entries() -> Vec<Entry> {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    BUILT_IN.iter().chain(&*registered).copied().collect()
 }
 
-/// Builds an optimizer from its spec.
-pub type Build = fn(&Spec) -> Result<Optimizer, ConfigError>;
+/// Makes an optimizer of another crate known by name: to spec strings, recipes, listings and the
+/// command line. To be called when a program starts.
+///
+/// # Errors
+/// [`ConfigError::Conflict`] when the name or an alias is taken.
+pub fn register(entry: Entry) -> Result<(), ConfigError> {
+    let names = |entry: &Entry| [&[entry.about.name], entry.about.aliases].concat();
+    let taken = entries();
+    let mut taken = taken.iter().flat_map(names);
+    if let Some(name) = taken.find(|name| names(&entry).contains(name)) {
+        return Err(ConfigError::Conflict(format!(
+            "the optimizer `{}` cannot be registered: the name `{name}` is taken",
+            entry.about.name
+        )));
+    }
+    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    registered.push(entry);
+    Ok(())
+}
 
-/// All optimizers.
-pub const REGISTRY: Registry<Build> = Registry {
-    family: "optimizer",
-    entries: &[
-        Entry::new::<SgdConfig>(
-            sgd::NAME,
-            "stochastic gradient descent, with momentum, Nesterov, L2",
-            |spec| {
-                let config: SgdConfig = spec.resolve()?;
-                Ok(Optimizer {
-                    update: Box::new(config.build()?),
-                    spec: Spec::canonical(sgd::NAME, &config),
-                })
-            },
-        ),
-        Entry::new::<AdamConfig>(adam::NAME, "adaptive moments, weight decay as L2", |spec| {
-            let config: AdamConfig = spec.resolve()?;
-            Ok(Optimizer {
-                update: Box::new(config.build()?),
-                spec: Spec::canonical(adam::NAME, &config),
-            })
-        }),
-        Entry::new::<AdamWConfig>(
-            adamw::NAME,
-            "adaptive moments, decoupled weight decay",
-            |spec| {
-                let config: AdamWConfig = spec.resolve()?;
-                Ok(Optimizer {
-                    update: Box::new(config.build()?),
-                    spec: Spec::canonical(adamw::NAME, &config),
-                })
-            },
-        ),
-    ],
-};
+/// The optimizer that a spec names, by its name or an alias.
+///
+/// # Errors
+/// [`ConfigError::UnknownName`] with the nearest name.
+pub fn find(spec: &Spec) -> Result<Entry, ConfigError> {
+    let entries = entries();
+    let name = spec.name.as_str();
+    let called = |entry: &&Entry| entry.about.name == name || entry.about.aliases.contains(&name);
+    entries.iter().find(called).copied().ok_or_else(|| {
+        let known: Vec<_> = entries.iter().map(|entry| entry.about.name).collect();
+        ConfigError::unknown_name("optimizer", name, known)
+    })
+}
+
+/// The optimizer of a spec.
+///
+/// # Errors
+/// [`ConfigError`] naming the optimizer, the field and the value.
+pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
+    (find(spec)?.build)(spec)
+}

@@ -17,28 +17,18 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
-use firebrick_core::error::{check, check_not_negative};
+use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
+use crate::about::{About, Configure, Field, Range};
 use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
-
-/// The name in spec strings.
-pub const NAME: &str = "sgd";
 
 const BUFFER: &str = "momentum_buffer";
 
-/// Configuration of [`Sgd`].
-///
-/// | field | default | range |
-/// |---|---|---|
-/// | `lr` | 1e-3 | finite, ≥ 0 |
-/// | `momentum` | 0 | [0, 1) |
-/// | `dampening` | 0 | [0, 1] |
-/// | `weight_decay` | 0 | finite, ≥ 0 |
-/// | `nesterov` | false | needs momentum and no dampening |
+/// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct SgdConfig {
+pub struct Sgd {
     /// Base learning rate; [`crate::plan()`] hands it to the schedule.
     pub lr: f64,
     /// Share of the buffer that is kept at each step.
@@ -51,7 +41,7 @@ pub struct SgdConfig {
     pub nesterov: bool,
 }
 
-impl Default for SgdConfig {
+impl Default for Sgd {
     fn default() -> Self {
         Self {
             lr: 1e-3,
@@ -63,39 +53,46 @@ impl Default for SgdConfig {
     }
 }
 
-impl SgdConfig {
-    /// The optimizer, without state.
-    ///
-    /// # Errors
-    /// [`ConfigError::OutOfRange`] naming the field; [`ConfigError::Conflict`] for Nesterov without
-    /// momentum or with dampening.
-    pub fn build(&self) -> Result<PerTensor<Sgd>, ConfigError> {
-        check_not_negative(NAME, "lr", self.lr)?;
-        check(NAME, "momentum", self.momentum, 0.0..1.0)?;
-        check(NAME, "dampening", self.dampening, 0.0..=1.0)?;
-        check_not_negative(NAME, "weight_decay", self.weight_decay)?;
+impl Configure for Sgd {
+    const ABOUT: About = About {
+        name: "sgd",
+        aliases: &[],
+        summary: "stochastic gradient descent, with momentum, Nesterov, L2",
+        source: "Sutskever et al. 2013, ICML, equations 1 to 4",
+        fields: &[
+            Field::LR,
+            Field::new("momentum", Range::Share).lecture("0.9 or 0.99"),
+            Field::new("dampening", Range::Within(0.0, 1.0)),
+            Field::WEIGHT_DECAY,
+            Field::new("nesterov", Range::Flag),
+        ],
+        cost: "one pass",
+    };
+
+    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
         if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
             return Err(ConfigError::Conflict(format!(
                 "sgd: nesterov = true needs momentum above 0 and dampening = 0, but they are {} and {}",
                 self.momentum, self.dampening
             )));
         }
-        Ok(PerTensor::new(Sgd(self.clone())))
+        Ok(Box::new(PerTensor::new(self.clone())))
+    }
+
+    fn memory(&self, shape: &[usize]) -> usize {
+        let buffers = usize::from(self.momentum > 0.0);
+        buffers * shape.iter().product::<usize>()
     }
 }
 
-/// The rule; see the [module](self).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sgd(SgdConfig);
-
 impl Rule for Sgd {
     fn name(&self) -> &'static str {
-        NAME
+        Self::ABOUT.name
     }
 
     fn state(&self) -> StateNames {
         // Without momentum of its own there is a buffer only when the schedule brings momentum.
-        let (tensors, optional): (&[_], &[_]) = if self.0.momentum == 0.0 {
+        let (tensors, optional): (&[_], &[_]) = if self.momentum == 0.0 {
             (&[], &[BUFFER])
         } else {
             (&[BUFFER], &[])
@@ -103,15 +100,14 @@ impl Rule for Sgd {
         StateNames {
             tensors,
             optional,
-            numbers: &[],
+            ..StateNames::NONE
         }
     }
 
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
-        let config = &self.0;
-        let decay = |one: &Stepping<'_>| config.weight_decay * one.now.weight_decay;
-        let momentum = |one: &Stepping<'_>| one.now.momentum.unwrap_or(config.momentum);
-        if config.momentum == 0.0 && tensors.iter().all(|one| momentum(one) == 0.0) {
+        let decay = |one: &Stepping<'_>| one.now.weight_decay(self.weight_decay);
+        let momentum = |one: &Stepping<'_>| one.now.momentum(self.momentum);
+        if self.momentum == 0.0 && tensors.iter().all(|one| momentum(one) == 0.0) {
             return elementwise(tensors, &[], |one| Plain {
                 lr: one.now.lr,
                 decay: decay(one),
@@ -121,7 +117,7 @@ impl Rule for Sgd {
             let momentum = momentum(one);
             // The first buffer is the gradient.
             let (keep, take) = if one.state.tensors.contains_key(BUFFER) {
-                (momentum, 1.0 - config.dampening)
+                (momentum, 1.0 - self.dampening)
             } else {
                 (0.0, 1.0)
             };
@@ -130,7 +126,7 @@ impl Rule for Sgd {
                 decay: decay(one),
                 keep,
                 take,
-                ahead: config.nesterov.then_some(momentum),
+                ahead: self.nesterov.then_some(momentum),
             }
         })
     }
@@ -181,11 +177,11 @@ mod tests {
 
     #[test]
     fn two_steps_by_hand() {
-        let sgd = SgdConfig {
+        let sgd = Sgd {
             momentum: 0.9,
             dampening: 0.5,
             weight_decay: 0.1,
-            ..SgdConfig::default()
+            ..Sgd::default()
         };
         // g = 1 + 0.1 · 1 = 1.1; b = 1.1; θ = 1 - 0.11.
         // g = -2 + 0.1 · 0.89 = -1.911; b = 0.9 · 1.1 - 0.5 · 1.911 = 0.0345; θ = 0.89 - 0.00345.
@@ -196,10 +192,10 @@ mod tests {
 
     #[test]
     fn two_nesterov_steps_by_hand() {
-        let sgd = SgdConfig {
+        let sgd = Sgd {
             momentum: 0.5,
             nesterov: true,
-            ..SgdConfig::default()
+            ..Sgd::default()
         };
         // b = 1; direction 1 + 0.5 · 1. Then b = 0.5 - 2 = -1.5; direction -2 - 0.75.
         let (values, state) = descend(sgd.build().unwrap(), 0.1, &[1.0, -2.0]);
@@ -209,7 +205,7 @@ mod tests {
 
     #[test]
     fn plain_steps_keep_no_buffer() {
-        let (values, state) = descend(SgdConfig::default().build().unwrap(), 0.1, &[1.0, -2.0]);
+        let (values, state) = descend(Sgd::default().build().unwrap(), 0.1, &[1.0, -2.0]);
         assert_near(&values, &[0.9, 1.1]);
         assert!(state.tensors.is_empty());
     }
@@ -217,13 +213,13 @@ mod tests {
     #[test]
     fn nesterov_needs_momentum_without_dampening() {
         for (momentum, dampening) in [(0.0, 0.0), (0.9, 0.1)] {
-            let config = SgdConfig {
+            let config = Sgd {
                 momentum,
                 dampening,
                 nesterov: true,
-                ..SgdConfig::default()
+                ..Sgd::default()
             };
-            let error = config.build().unwrap_err().to_string();
+            let error = config.build().err().unwrap().to_string();
             assert!(
                 error.contains("nesterov") && error.contains("dampening"),
                 "{error}"

@@ -49,8 +49,7 @@ fn cpus() -> [(&'static str, Device); 2] {
 
 fn build(spec: &str) -> Box<dyn Update> {
     let spec: Spec = spec.parse().unwrap();
-    let entry = firebrick_optim::optimizer::REGISTRY.find(&spec).unwrap();
-    (entry.build)(&spec).unwrap().update
+    firebrick_optim::optimizer::build(&spec).unwrap().update
 }
 
 fn tensor(len: usize, seed: usize, device: &Device) -> Tensor<1> {
@@ -88,10 +87,8 @@ fn step(
         weight_decay: place as f64,
     });
     let step = Step {
-        index: index as u64,
-        lr: 0.01,
-        momentum: None,
         groups: &groups,
+        ..Step::new(index as u64, 0.01)
     };
     let gradients = Gradients(LENGTHS.iter().enumerate().map(gradient).collect());
     let mut no_search = |_: &Parameters| panic!("no optimizer here looks ahead");

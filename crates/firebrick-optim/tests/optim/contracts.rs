@@ -82,8 +82,9 @@ fn paths() -> Vec<String> {
 
 #[test]
 fn every_unit_is_tried_here() {
-    for entry in optimizer::REGISTRY.entries {
-        assert!(OPTIMIZERS.contains(&entry.name), "{}", entry.name);
+    for entry in optimizer::entries() {
+        let name = entry.about.name;
+        assert!(OPTIMIZERS.contains(&name), "{name}");
     }
     for entry in schedule::REGISTRY.entries {
         assert!(
@@ -362,12 +363,7 @@ fn a_state_of_another_length_fails_at_the_next_step_by_name() {
     let [_, short] = start();
     let swapped = parameters([tensor(&short, &flex(), DType::F32)]);
     let gradients = firebrick_core::parameters::Gradients(vec![Some(swapped.0[0].value.clone())]);
-    let step = firebrick_core::update::Step {
-        index: 2,
-        lr: 0.1,
-        momentum: None,
-        groups: &[],
-    };
+    let step = firebrick_core::update::Step::new(2, 0.1);
     let error = update
         .step(&step, swapped, gradients, &mut |_| panic!("no search"))
         .unwrap_err()
@@ -379,36 +375,39 @@ fn a_state_of_another_length_fails_at_the_next_step_by_name() {
 }
 
 /// Every field of every unit, set to values that none allows.
-fn bad_fields<B>(
-    registry: &firebrick_core::registry::Registry<B>,
+fn bad_fields(
+    name: &str,
+    fields: &[(String, serde_json::Value)],
     build: impl Fn(&Spec) -> Result<(), firebrick_core::ConfigError>,
 ) {
-    for entry in registry.entries {
-        for (field, _) in (entry.fields)() {
-            for bad in [f64::NAN, f64::INFINITY, -1.0] {
-                let spec = Spec::new(entry.name).with(&field, Value::Number(bad));
-                let Err(error) = build(&spec) else {
-                    panic!("{spec} was taken");
-                };
-                let error = error.to_string();
-                assert!(
-                    error.contains(&format!("{}: {field}", entry.name)),
-                    "{spec}: {error}"
-                );
-            }
+    for (field, _) in fields {
+        for bad in [f64::NAN, f64::INFINITY, -1.0] {
+            let spec = Spec::new(name).with(field, Value::Number(bad));
+            let Err(error) = build(&spec) else {
+                panic!("{spec} was taken");
+            };
+            let error = error.to_string();
+            assert!(
+                error.contains(&format!("{name}: {field}")),
+                "{spec}: {error}"
+            );
         }
     }
 }
 
 #[test]
 fn fields_out_of_range_are_named() {
-    bad_fields(&optimizer::REGISTRY, |spec| {
-        (optimizer::REGISTRY.find(spec)?.build)(spec).map(drop)
-    });
-    bad_fields(&schedule::REGISTRY, |spec| {
-        let outlook = schedule::Outlook::new(RUN, 0.1);
-        (schedule::REGISTRY.find(spec)?.build)(spec, &outlook).map(drop)
-    });
+    for entry in optimizer::entries() {
+        bad_fields(entry.about.name, &(entry.fields)(), |spec| {
+            optimizer::build(spec).map(drop)
+        });
+    }
+    for entry in schedule::REGISTRY.entries {
+        bad_fields(entry.name, &(entry.fields)(), |spec| {
+            let outlook = schedule::Outlook::new(RUN, 0.1);
+            (schedule::REGISTRY.find(spec)?.build)(spec, &outlook).map(drop)
+        });
+    }
     for spec in [
         "adam(beta1=1)",
         "adam(beta2=1)",
@@ -416,10 +415,7 @@ fn fields_out_of_range_are_named() {
         "sgd(momentum=1)",
     ] {
         let spec: Spec = spec.parse().unwrap();
-        assert!(
-            (optimizer::REGISTRY.find(&spec).unwrap().build)(&spec).is_err(),
-            "{spec}"
-        );
+        assert!(optimizer::build(&spec).is_err(), "{spec}");
     }
 }
 
@@ -427,10 +423,9 @@ fn fields_out_of_range_are_named() {
 fn canonical_specs_build_themselves_again() {
     for text in OPTIMIZERS {
         let spec: Spec = text.parse().unwrap();
-        let entry = optimizer::REGISTRY.find(&spec).unwrap();
-        let canonical = (entry.build)(&spec).unwrap().spec;
+        let canonical = optimizer::build(&spec).unwrap().spec;
         let reread: Spec = canonical.to_string().parse().unwrap();
-        assert_eq!((entry.build)(&reread).unwrap().spec, canonical);
+        assert_eq!(optimizer::build(&reread).unwrap().spec, canonical);
     }
 }
 

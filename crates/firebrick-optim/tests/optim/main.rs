@@ -14,8 +14,7 @@ use firebrick_core::update::{GroupFactors, Step, Update};
 /// An optimizer from its spec string.
 fn build(spec: &str) -> Box<dyn Update> {
     let spec: Spec = spec.parse().unwrap();
-    let entry = firebrick_optim::optimizer::REGISTRY.find(&spec).unwrap();
-    (entry.build)(&spec).unwrap().update
+    firebrick_optim::optimizer::build(&spec).unwrap().update
 }
 
 fn tensor(values: &[f64], device: &Device, dtype: DType) -> Tensor<1> {
@@ -64,10 +63,9 @@ impl Now<'_> {
         gradients: Vec<Option<Tensor<1>>>,
     ) -> Parameters {
         let step = Step {
-            index: 0,
-            lr: self.lr,
             momentum: self.momentum,
             groups: self.groups,
+            ..Step::new(0, self.lr)
         };
         let mut no_search = |_: &Parameters| panic!("no optimizer here looks ahead");
         update

@@ -99,6 +99,7 @@ impl<M: Classifier> Trainer<'_, M> {
             index,
             lr: self.schedule.lr(index),
             momentum: self.schedule.momentum(index),
+            weight_decay: self.schedule.weight_decay(index),
             groups: &groups,
         };
         let mut reevaluate = |_: &Parameters| -> Result<(f64, Gradients), UpdateError> {

@@ -64,6 +64,21 @@ impl Real for Whole {
         Self(self.0.sqrt())
     }
 
+    fn cbrt(self) -> Self {
+        let sign = self.0.clone().sign();
+        Self(self.0.abs().powf_scalar(1.0 / 3.0) * sign)
+    }
+
+    fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+
+    fn sign(self) -> Self {
+        // Burn's own gives 0 for NaN.
+        let nan = self.0.clone().is_nan();
+        Self(self.0.clone().sign().mask_where(nan, self.0))
+    }
+
     fn max(self, other: Self) -> Self {
         // Burn's own keeps a NaN of the first tensor only.
         let nan = other.0.clone().is_nan();
