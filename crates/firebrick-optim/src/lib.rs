@@ -7,6 +7,7 @@
 //! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.
 
 pub mod about;
+pub mod grouped;
 pub mod optimizer;
 pub mod plan;
 pub mod rates;
@@ -14,5 +15,6 @@ pub mod rule;
 pub mod schedule;
 
 pub use about::{About, Configure, Entry, Field, Range};
+pub use grouped::grouped;
 pub use plan::{Listing, Plan, optimizers, plan, schedules};
 pub use rule::{Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise};

@@ -23,9 +23,10 @@ use crate::config::{OnNonFinite, TrainConfig};
 use crate::error::TrainError;
 use crate::evaluate::{evaluate, images_on};
 use crate::hook::{Flow, Hook, Moment};
-use crate::non_finite::Buffers;
+use crate::non_finite::{self, Buffers};
 use crate::progress::{Best, EpochSums, Progress};
 use crate::run_dir::RunDir;
+use update::Evaluated;
 
 /// Everything that takes part in a training run.
 pub struct Training<'a, M> {
@@ -283,16 +284,25 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         // Only skipping needs a way back.
         let buffers = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. })
             .then(|| Buffers::of(self.model()));
-        let Some(group) = self.gradients()? else {
+        let Some(Evaluated { group, again, next }) = self.gradients()? else {
             return Ok(None);
         };
-        let norm = group.gradients.norm();
         let loss = group.loss;
-        if loss.is_finite() && norm.is_finite() {
-            self.progress.sums.add(&group.sums);
-            self.apply(group.gradients, norm)?;
+        let norm = group.gradients.norm();
+        let refused = if loss.is_finite() && norm.is_finite() {
+            self.apply(group.gradients, norm, &again, &next)?
         } else {
-            self.leave_out(&group, buffers)?;
+            let step = self.progress.step;
+            Some(non_finite::error(
+                self.model(),
+                &group.gradients,
+                step,
+                loss,
+            ))
+        };
+        match refused {
+            None => self.progress.sums.add(&group.sums),
+            Some(error) => self.leave_out(error, loss, buffers)?,
         }
         let step = self.progress.step;
         self.progress.curve.push(step, self.schedule.lr(step), loss);

@@ -2,12 +2,16 @@
 
 pub mod adam;
 pub mod adamw;
+pub mod centralize;
+pub mod lookahead;
+pub mod sam;
 pub mod sgd;
 
 use std::sync::{PoisonError, RwLock};
 
 use firebrick_core::ConfigError;
 use firebrick_core::spec::Spec;
+use firebrick_core::update::{Update, UpdateError, UpdateState};
 
 pub use crate::about::{Entry, Optimizer};
 
@@ -16,6 +20,10 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<sgd::Sgd>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
+    Entry::of::<sam::Asam>(),
+    Entry::of::<centralize::Centralize>(),
+    Entry::of::<lookahead::Lookahead>(),
+    Entry::of::<sam::Sam>(),
 ];
 
 /// Those of other crates.
@@ -68,4 +76,23 @@ pub fn find(spec: &Spec) -> Result<Entry, ConfigError> {
 /// [`ConfigError`] naming the optimizer, the field and the value.
 pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
     (find(spec)?.build)(spec)
+}
+
+/// Elements of state that the optimizer of a spec keeps for a parameter of this shape; 0 for a spec
+/// that cannot be built.
+fn memory(spec: &Spec, shape: &[usize]) -> usize {
+    let memory = find(spec).and_then(|entry| (entry.memory)(spec, shape));
+    memory.unwrap_or(0)
+}
+
+/// Makes the state of a wrapper without state of its own that of the optimizer inside.
+fn unwrap_state(state: &mut UpdateState, name: &str, base: &dyn Update) -> Result<(), UpdateError> {
+    if state.name != name {
+        return Err(UpdateError::State(format!(
+            "{} wrote it, but the optimizer is {name}",
+            state.name
+        )));
+    }
+    state.name = base.name().into();
+    Ok(())
 }

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use firebrick_core::GroupRule;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::run::{EpochRow, Scores};
+use firebrick_core::{Clipping, GroupRule, Groups};
 use firebrick_train::{Ended, Flow, Hook, Moment, Monitor, OnNonFinite, TrainConfig, TrainError};
 
 use crate::support::{Net, Run, Source, bytes};
@@ -201,13 +201,20 @@ fn accumulation_equals_the_big_batch_even_when_ragged() {
     }
 }
 
+fn frozen(path: &str) -> Groups {
+    let rule = GroupRule {
+        lr: 0.0,
+        ..GroupRule::new(path)
+    };
+    Groups {
+        rules: vec![rule],
+        ..Groups::default()
+    }
+}
+
 #[test]
 fn groups_leave_parameters_alone() {
-    let groups = vec![GroupRule {
-        path: "conv.*".into(),
-        lr: 0.0,
-        weight_decay: 1.0,
-    }];
+    let groups = frozen("conv.*");
     let outcome = Run {
         config: TrainConfig {
             groups,
@@ -225,11 +232,7 @@ fn groups_leave_parameters_alone() {
         // A convolution's bias before batch norm has no gradient worth the name, but it is in the group.
         assert_eq!(same, a.path.starts_with("conv."), "{}", a.path);
     }
-    let groups = vec![GroupRule {
-        path: "head.*".into(),
-        lr: 0.0,
-        weight_decay: 1.0,
-    }];
+    let groups = frozen("head.*");
     let error = Run {
         config: TrainConfig {
             groups,
@@ -321,7 +324,10 @@ fn settings_are_checked() {
         ),
         (
             TrainConfig {
-                clip_norm: Some(f64::NAN),
+                clipping: Clipping {
+                    norm: Some(f64::NAN),
+                    ..Clipping::default()
+                },
                 ..TrainConfig::default()
             },
             "clip_norm = NaN",

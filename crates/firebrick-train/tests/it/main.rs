@@ -5,5 +5,6 @@
 
 mod checkpoints;
 mod looping;
+mod reevaluation;
 mod resume;
 mod support;

@@ -15,6 +15,7 @@ use firebrick_core::nn::{
     LinearConfig,
 };
 use firebrick_core::random::{layer_rng, rng};
+use firebrick_core::update::Update;
 use firebrick_optim::plan;
 use firebrick_train::{
     Checkpoint, Hook, Identity, Outcome, RunDir, TrainConfig, TrainError, Training, fit,
@@ -43,6 +44,12 @@ impl Net {
             fc: LinearConfig::new(4, CLASSES).init(device),
         };
         Init::PYTORCH.apply(net, 7)
+    }
+
+    /// With a convolution that is not trained.
+    pub(crate) fn freeze_conv(mut self) -> Self {
+        self.conv = self.conv.set_require_grad(false);
+        self
     }
 }
 
@@ -149,6 +156,8 @@ pub(crate) struct Run<'a> {
     pub(crate) hooks: Vec<Box<dyn Hook<Net> + 'a>>,
     pub(crate) source: Source,
     pub(crate) model: Option<Net>,
+    /// In place of the optimizer of that name.
+    pub(crate) update: Option<Box<dyn Update>>,
 }
 
 impl<'a> Run<'a> {
@@ -166,6 +175,7 @@ impl<'a> Run<'a> {
             hooks: Vec::new(),
             source: Source::new(40, 8),
             model: None,
+            update: None,
         }
     }
 
@@ -201,7 +211,7 @@ impl<'a> Run<'a> {
         fit(
             Training {
                 model: self.model.unwrap_or_else(|| Net::new(&device)),
-                update: plan.update,
+                update: self.update.unwrap_or(plan.update),
                 schedule: plan.schedule,
                 loss: &CrossEntropy::default(),
                 train: &mut self.source,
