@@ -2,6 +2,8 @@
 
 pub mod adam;
 pub mod adamw;
+pub mod momentum;
+pub mod nesterov;
 pub mod sgd;
 
 use std::sync::{PoisonError, RwLock};
@@ -16,6 +18,8 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<sgd::Sgd>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
+    Entry::of::<momentum::Momentum>(),
+    Entry::of::<nesterov::Nesterov>(),
 ];
 
 /// Those of other crates.
