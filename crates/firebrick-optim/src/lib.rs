@@ -13,6 +13,8 @@ pub mod plan;
 pub mod rates;
 pub mod rule;
 pub mod schedule;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use about::{About, Configure, Entry, Field, Range};
 pub use grouped::grouped;

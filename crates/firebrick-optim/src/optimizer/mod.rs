@@ -4,6 +4,8 @@ pub mod adam;
 pub mod adamw;
 pub mod centralize;
 pub mod lookahead;
+pub mod momentum;
+pub mod nesterov;
 pub mod sam;
 pub mod sgd;
 
@@ -17,13 +19,15 @@ pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
-    Entry::of::<sgd::Sgd>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
     Entry::of::<sam::Asam>(),
     Entry::of::<centralize::Centralize>(),
     Entry::of::<lookahead::Lookahead>(),
+    Entry::of::<momentum::Momentum>(),
+    Entry::of::<nesterov::Nesterov>(),
     Entry::of::<sam::Sam>(),
+    Entry::of::<sgd::Sgd>(),
 ];
 
 /// Those of other crates.
