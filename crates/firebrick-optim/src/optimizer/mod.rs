@@ -1,8 +1,13 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
+pub mod adabelief;
 pub mod adam;
 pub mod adamw;
+pub mod adan;
+pub mod lion;
+pub mod madgrad;
 pub mod sgd;
+pub mod yogi;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -16,6 +21,11 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<sgd::Sgd>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
+    Entry::of::<adabelief::AdaBelief>(),
+    Entry::of::<adan::Adan>(),
+    Entry::of::<lion::Lion>(),
+    Entry::of::<madgrad::Madgrad>(),
+    Entry::of::<yogi::Yogi>(),
 ];
 
 /// Those of other crates.
