@@ -12,6 +12,8 @@ pub mod plan;
 pub mod rates;
 pub mod rule;
 pub mod schedule;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use about::{About, Configure, Entry, Field, Range};
 pub use plan::{Listing, Plan, optimizers, plan, schedules};
