@@ -1,13 +1,18 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
+pub mod adabelief;
 pub mod adam;
 pub mod adamw;
+pub mod adan;
 pub mod centralize;
+pub mod lion;
 pub mod lookahead;
+pub mod madgrad;
 pub mod momentum;
 pub mod nesterov;
 pub mod sam;
 pub mod sgd;
+pub mod yogi;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -19,15 +24,20 @@ pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
+    Entry::of::<adabelief::AdaBelief>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
+    Entry::of::<adan::Adan>(),
     Entry::of::<sam::Asam>(),
     Entry::of::<centralize::Centralize>(),
+    Entry::of::<lion::Lion>(),
     Entry::of::<lookahead::Lookahead>(),
+    Entry::of::<madgrad::Madgrad>(),
     Entry::of::<momentum::Momentum>(),
     Entry::of::<nesterov::Nesterov>(),
     Entry::of::<sam::Sam>(),
     Entry::of::<sgd::Sgd>(),
+    Entry::of::<yogi::Yogi>(),
 ];
 
 /// Those of other crates.
