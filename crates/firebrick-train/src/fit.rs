@@ -121,12 +121,30 @@ pub fn fit<'a, M: Classifier>(
     training: Training<'a, M>,
     config: &'a TrainConfig,
 ) -> Result<Outcome<M>, TrainError> {
+    ready(training, config)?.run()
+}
+
+/// As [`fit()`], without checkpoints and without a model in the end: gives the optimizer back and why
+/// training ended.
+pub(crate) fn updates<'a, M: Classifier>(
+    training: Training<'a, M>,
+    config: &'a TrainConfig,
+) -> Result<(Box<dyn Update>, Result<Ended, TrainError>), TrainError> {
+    let mut trainer = ready(training, config)?;
+    let ended = trainer.epochs();
+    Ok((trainer.update, ended))
+}
+
+fn ready<'a, M: Classifier>(
+    training: Training<'a, M>,
+    config: &'a TrainConfig,
+) -> Result<Trainer<'a, M>, TrainError> {
     config.check()?;
     check("train", "samples", training.train.samples(), 1..)?;
     training
         .loss
         .check_classes(training.train.classes().len())?;
-    Trainer::new(training, config)?.run()
+    Trainer::new(training, config)
 }
 
 struct Trainer<'a, M> {
@@ -205,14 +223,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         if self.run.is_some_and(|run| run.checkpoints().is_empty()) {
             self.save()?;
         }
-        let ended = loop {
-            if self.progress.epoch >= self.config.epochs {
-                break Ended::Finished;
-            }
-            if let Some(ended) = self.epoch()? {
-                break ended;
-            }
-        };
+        let ended = self.epochs()?;
         match ended {
             Ended::UpdateLimit | Ended::TimeLimit | Ended::Hook => self.finish_part()?,
             Ended::Interrupted => self.save()?,
@@ -225,6 +236,16 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             progress: self.progress,
             ended,
         })
+    }
+
+    /// All epochs, from wherever it stands.
+    fn epochs(&mut self) -> Result<Ended, TrainError> {
+        while self.progress.epoch < self.config.epochs {
+            if let Some(ended) = self.epoch()? {
+                return Ok(ended);
+            }
+        }
+        Ok(Ended::Finished)
     }
 
     /// One epoch, from wherever it stands; `Some` when training ends with it or within it.

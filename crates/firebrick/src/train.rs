@@ -215,7 +215,7 @@ fn tell_skipped(
 }
 
 /// The length of the part of the run that the schedule covers.
-fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
+pub(crate) fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
     let updates_per_epoch = (train.batches() as u64).div_ceil(recipe.accumulate.max(1));
     let updates = recipe
         .epochs
@@ -266,11 +266,15 @@ fn branch_point(
     Ok(checkpoint)
 }
 
-fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
+pub(crate) fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
     (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
 }
 
-fn initial_model(recipe: &Recipe, prepared: &Prepared, device: &Device) -> Result<Model, Error> {
+pub(crate) fn initial_model(
+    recipe: &Recipe,
+    prepared: &Prepared,
+    device: &Device,
+) -> Result<Model, Error> {
     let model = firebrick_zoo::build(&recipe.model, &prepared.input(), recipe.seed, device)?;
     match &recipe.weights {
         Some(path) => Ok(firebrick_zoo::load(model, Path::new(path))?),
@@ -278,7 +282,7 @@ fn initial_model(recipe: &Recipe, prepared: &Prepared, device: &Device) -> Resul
     }
 }
 
-fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
+pub(crate) fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
     Ok(TrainConfig {
         epochs: recipe.epochs,
         accumulate: recipe.accumulate,

@@ -276,7 +276,14 @@ mod tests {
     use firebrick_core::update::GroupFactors;
 
     use super::*;
-    use crate::rule::tests::assert_near;
+
+    /// The norm has 1e-12 added.
+    fn assert_near(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-11, "{found} {expected}");
+        }
+    }
 
     fn tensor(values: &[f64]) -> Tensor<1> {
         let device = firebrick_core::device("flex").unwrap();
@@ -330,9 +337,7 @@ mod tests {
         let norm = (4.5_f64 * 4.5 + 14.0 * 14.0).sqrt();
         let (point, _) = once("asam(0.5, eta=0.5, base=sgd)", &[]);
         let expected = [1.0 + 0.5 * 6.75 / norm, -2.0, 3.0 + 0.5 * 49.0 / norm];
-        for (found, expected) in point.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
-        }
+        assert_near(&point, &expected);
     }
 
     #[test]

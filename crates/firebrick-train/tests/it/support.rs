@@ -1,6 +1,6 @@
 //! A small net with everything that makes a resume hard, and a source of batches for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
@@ -188,10 +188,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn go(mut self) -> Result<Outcome<Net>, TrainError> {
-        // burn's random layers draw from one generator for the whole process, and these tests are
-        // threads of one process.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = alone();
         let device = firebrick_core::device(self.device).unwrap().autodiff();
         let run = RunLength::new(
             self.config.epochs.max(1),
@@ -225,6 +222,13 @@ impl<'a> Run<'a> {
             &config,
         )
     }
+}
+
+/// Burn's random layers draw from one generator for the whole process, and these tests are threads of
+/// one process: one trains at a time.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The parameters and running statistics, as bytes.
