@@ -1,9 +1,18 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
+pub mod adadelta;
+pub mod adagrad;
 pub mod adam;
+pub mod adamax;
 pub mod adamw;
+pub mod asgd;
 pub mod momentum;
+pub mod nadam;
 pub mod nesterov;
+pub mod radam;
+pub mod rmsprop;
+pub mod rmsprop_tf;
+pub mod rprop;
 pub mod sgd;
 
 use std::sync::{PoisonError, RwLock};
@@ -15,11 +24,20 @@ pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
-    Entry::of::<sgd::Sgd>(),
+    Entry::of::<adadelta::Adadelta>(),
+    Entry::of::<adagrad::Adagrad>(),
     Entry::of::<adam::Adam>(),
+    Entry::of::<adamax::Adamax>(),
     Entry::of::<adamw::AdamW>(),
+    Entry::of::<asgd::Asgd>(),
     Entry::of::<momentum::Momentum>(),
+    Entry::of::<nadam::NAdam>(),
     Entry::of::<nesterov::Nesterov>(),
+    Entry::of::<radam::RAdam>(),
+    Entry::of::<rmsprop::RmsProp>(),
+    Entry::of::<rmsprop_tf::RmsPropTf>(),
+    Entry::of::<rprop::Rprop>(),
+    Entry::of::<sgd::Sgd>(),
 ];
 
 /// Those of other crates.
