@@ -159,7 +159,7 @@ class Golden:
                     if view is not None:
                         kept["view"] = flat(view(optimizer, parameter))
                     after[k + 1][name] = kept
-        last = [entry for name in SHAPES for entry in after[STEPS][name]["value"]]
+        last = [entry for name in SHAPES for key in ("value", "view") for entry in after[STEPS][name].get(key, ())]
         assert all(math.isfinite(entry) for entry in last), f"{spec} is not finite"
         key = (spec, schedule.__name__ if schedule else None)
         self.final[key] = last
@@ -185,17 +185,23 @@ class Golden:
         network = Network()
         optimizer = make(network.parameters)
 
+        seen = []
+
         def closure():
             optimizer.zero_grad()
             loss = network.loss()
             loss.backward()
+            seen.append(loss.item())
             return loss
 
         losses = {}
         for k in range(steps):
             if uses_closure:
-                losses[k] = network.loss().item()
-                optimizer.step(closure)
+                # The first loss of a step, wherever it is taken.
+                seen.clear()
+                with torch.enable_grad():
+                    optimizer.step(closure)
+                losses[k] = seen[0]
             else:
                 losses[k] = closure().item()
                 optimizer.step()

@@ -1,13 +1,28 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
+<<<<<<< HEAD
 pub mod adabelief;
+=======
+pub mod adadelta;
+pub mod adagrad;
+>>>>>>> opta
 pub mod adam;
+pub mod adamax;
 pub mod adamw;
+<<<<<<< HEAD
 pub mod adan;
 pub mod lion;
 pub mod madgrad;
+=======
+pub mod asgd;
+>>>>>>> opta
 pub mod momentum;
+pub mod nadam;
 pub mod nesterov;
+pub mod radam;
+pub mod rmsprop;
+pub mod rmsprop_tf;
+pub mod rprop;
 pub mod sgd;
 pub mod yogi;
 
@@ -20,16 +35,35 @@ pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
+<<<<<<< HEAD
     Entry::of::<adabelief::AdaBelief>(),
+=======
+    Entry::of::<adadelta::Adadelta>(),
+    Entry::of::<adagrad::Adagrad>(),
+>>>>>>> opta
     Entry::of::<adam::Adam>(),
+    Entry::of::<adamax::Adamax>(),
     Entry::of::<adamw::AdamW>(),
+<<<<<<< HEAD
     Entry::of::<adan::Adan>(),
     Entry::of::<lion::Lion>(),
     Entry::of::<madgrad::Madgrad>(),
+=======
+    Entry::of::<asgd::Asgd>(),
+>>>>>>> opta
     Entry::of::<momentum::Momentum>(),
+    Entry::of::<nadam::NAdam>(),
     Entry::of::<nesterov::Nesterov>(),
+<<<<<<< HEAD
     Entry::of::<sgd::Sgd>(),
     Entry::of::<yogi::Yogi>(),
+=======
+    Entry::of::<radam::RAdam>(),
+    Entry::of::<rmsprop::RmsProp>(),
+    Entry::of::<rmsprop_tf::RmsPropTf>(),
+    Entry::of::<rprop::Rprop>(),
+    Entry::of::<sgd::Sgd>(),
+>>>>>>> opta
 ];
 
 /// Those of other crates.
