@@ -1,7 +1,13 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
+pub mod adahessian;
 pub mod adam;
 pub mod adamw;
+pub mod hessian_free;
+pub mod lbfgs;
+pub mod newton;
+pub mod prodigy;
+pub mod schedule_free;
 pub mod sgd;
 
 use std::sync::{PoisonError, RwLock};
@@ -16,6 +22,13 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<sgd::Sgd>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
+    Entry::of::<adahessian::AdaHessian>(),
+    Entry::of::<hessian_free::HessianFree>(),
+    Entry::of::<lbfgs::Lbfgs>(),
+    Entry::of::<newton::Newton>(),
+    Entry::of::<prodigy::Prodigy>(),
+    Entry::of::<schedule_free::ScheduleFreeAdamW>(),
+    Entry::of::<schedule_free::ScheduleFreeSgd>(),
 ];
 
 /// Those of other crates.
