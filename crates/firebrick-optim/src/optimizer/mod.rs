@@ -1,14 +1,19 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 pub mod adabelief;
 =======
 pub mod adadelta;
 pub mod adagrad;
 >>>>>>> opta
+=======
+pub mod adahessian;
+>>>>>>> optc
 pub mod adam;
 pub mod adamax;
 pub mod adamw;
+<<<<<<< HEAD
 <<<<<<< HEAD
 pub mod adan;
 pub mod lion;
@@ -23,6 +28,13 @@ pub mod radam;
 pub mod rmsprop;
 pub mod rmsprop_tf;
 pub mod rprop;
+=======
+pub mod hessian_free;
+pub mod lbfgs;
+pub mod newton;
+pub mod prodigy;
+pub mod schedule_free;
+>>>>>>> optc
 pub mod sgd;
 pub mod yogi;
 
@@ -45,6 +57,7 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<adamax::Adamax>(),
     Entry::of::<adamw::AdamW>(),
 <<<<<<< HEAD
+<<<<<<< HEAD
     Entry::of::<adan::Adan>(),
     Entry::of::<lion::Lion>(),
     Entry::of::<madgrad::Madgrad>(),
@@ -64,6 +77,15 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<rprop::Rprop>(),
     Entry::of::<sgd::Sgd>(),
 >>>>>>> opta
+=======
+    Entry::of::<adahessian::AdaHessian>(),
+    Entry::of::<hessian_free::HessianFree>(),
+    Entry::of::<lbfgs::Lbfgs>(),
+    Entry::of::<newton::Newton>(),
+    Entry::of::<prodigy::Prodigy>(),
+    Entry::of::<schedule_free::ScheduleFreeAdamW>(),
+    Entry::of::<schedule_free::ScheduleFreeSgd>(),
+>>>>>>> optc
 ];
 
 /// Those of other crates.
