@@ -6,6 +6,8 @@ pub mod adamw;
 pub mod adan;
 pub mod lion;
 pub mod madgrad;
+pub mod momentum;
+pub mod nesterov;
 pub mod sgd;
 pub mod yogi;
 
@@ -18,13 +20,15 @@ pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
-    Entry::of::<sgd::Sgd>(),
+    Entry::of::<adabelief::AdaBelief>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
-    Entry::of::<adabelief::AdaBelief>(),
     Entry::of::<adan::Adan>(),
     Entry::of::<lion::Lion>(),
     Entry::of::<madgrad::Madgrad>(),
+    Entry::of::<momentum::Momentum>(),
+    Entry::of::<nesterov::Nesterov>(),
+    Entry::of::<sgd::Sgd>(),
     Entry::of::<yogi::Yogi>(),
 ];
 
