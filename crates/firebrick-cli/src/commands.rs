@@ -3,6 +3,8 @@
 pub(crate) mod datasets;
 pub(crate) mod devices;
 pub(crate) mod eval;
+pub(crate) mod groups;
+pub(crate) mod lr_find;
 pub(crate) mod models;
 pub(crate) mod predict;
 pub(crate) mod recipes;

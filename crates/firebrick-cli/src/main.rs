@@ -26,6 +26,7 @@ struct Cli {
 enum Command {
     Train(Box<commands::train::Train>),
     Eval(commands::eval::Eval),
+    LrFind(Box<commands::lr_find::LrFind>),
     Predict(commands::predict::Predict),
     Datasets(commands::datasets::Datasets),
     Models(commands::models::Models),
@@ -70,6 +71,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
+        Command::LrFind(lr_find) => lr_find.run(),
         Command::Predict(predict) => predict.run(),
         Command::Datasets(datasets) => datasets.run(),
         Command::Models(models) => models.run(),

@@ -9,6 +9,7 @@
 pub mod about;
 mod joint;
 mod linear_system;
+pub mod grouped;
 pub mod optimizer;
 pub mod plan;
 pub mod rates;
@@ -18,5 +19,6 @@ pub mod schedule;
 pub mod testkit;
 
 pub use about::{About, Configure, Entry, Field, Range};
+pub use grouped::grouped;
 pub use plan::{Listing, Plan, optimizers, plan, schedules};
 pub use rule::{Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise};

@@ -474,7 +474,8 @@ mod tests {
 
     #[test]
     fn listings_name_every_field_with_its_default() {
-        let sgd = &optimizers()[0];
+        let listed = optimizers();
+        let sgd = listed.iter().find(|row| row.name == "sgd").unwrap();
         assert_eq!(
             sgd.signature,
             "sgd(lr=0.001, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=false)"

@@ -5,5 +5,7 @@
 
 mod checkpoints;
 mod looping;
+mod lr_find;
+mod reevaluation;
 mod resume;
 mod support;

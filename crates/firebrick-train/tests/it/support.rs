@@ -1,6 +1,6 @@
 //! A small net with everything that makes a resume hard, and a source of batches for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
@@ -15,6 +15,7 @@ use firebrick_core::nn::{
     LinearConfig,
 };
 use firebrick_core::random::{layer_rng, rng};
+use firebrick_core::update::Update;
 use firebrick_optim::plan;
 use firebrick_train::{
     Checkpoint, Hook, Identity, Outcome, RunDir, TrainConfig, TrainError, Training, fit,
@@ -43,6 +44,12 @@ impl Net {
             fc: LinearConfig::new(4, CLASSES).init(device),
         };
         Init::PYTORCH.apply(net, 7)
+    }
+
+    /// With a convolution that is not trained.
+    pub(crate) fn freeze_conv(mut self) -> Self {
+        self.conv = self.conv.set_require_grad(false);
+        self
     }
 }
 
@@ -149,6 +156,8 @@ pub(crate) struct Run<'a> {
     pub(crate) hooks: Vec<Box<dyn Hook<Net> + 'a>>,
     pub(crate) source: Source,
     pub(crate) model: Option<Net>,
+    /// In place of the optimizer of that name.
+    pub(crate) update: Option<Box<dyn Update>>,
 }
 
 impl<'a> Run<'a> {
@@ -166,6 +175,7 @@ impl<'a> Run<'a> {
             hooks: Vec::new(),
             source: Source::new(40, 8),
             model: None,
+            update: None,
         }
     }
 
@@ -178,10 +188,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn go(mut self) -> Result<Outcome<Net>, TrainError> {
-        // burn's random layers draw from one generator for the whole process, and these tests are
-        // threads of one process.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = alone();
         let device = firebrick_core::device(self.device).unwrap().autodiff();
         let run = RunLength::new(
             self.config.epochs.max(1),
@@ -201,7 +208,7 @@ impl<'a> Run<'a> {
         fit(
             Training {
                 model: self.model.unwrap_or_else(|| Net::new(&device)),
-                update: plan.update,
+                update: self.update.unwrap_or(plan.update),
                 schedule: plan.schedule,
                 loss: &CrossEntropy::default(),
                 train: &mut self.source,
@@ -215,6 +222,13 @@ impl<'a> Run<'a> {
             &config,
         )
     }
+}
+
+/// Burn's random layers draw from one generator for the whole process, and these tests are threads of
+/// one process: one trains at a time.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The parameters and running statistics, as bytes.
