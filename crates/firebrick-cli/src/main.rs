@@ -32,6 +32,7 @@ enum Command {
     Devices(commands::devices::Devices),
     Recipes(commands::recipes::Recipes),
     Report(commands::report::Report),
+    Schedule(commands::schedule::Schedule),
 }
 
 fn main() -> ExitCode {
@@ -76,5 +77,6 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Devices(devices) => devices.run(),
         Command::Recipes(recipes) => recipes.run(),
         Command::Report(report) => report.run(),
+        Command::Schedule(schedule) => schedule.run(),
     }
 }

@@ -12,7 +12,7 @@ use firebrick_core::schedule::Delayed;
 use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Recipe, Schedule};
 use firebrick_datasets::Loader;
-use firebrick_optim::{Plan, plan};
+use firebrick_optim::{Plan, Request};
 use firebrick_train::{
     Checkpoint, Hook, Identity, Monitor, OnNonFinite, RunDir, TrainConfig, Training, fit,
 };
@@ -109,15 +109,27 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
         schedule,
         optimizer,
         schedule_spec,
+        momentum_schedule,
+        weight_decay_schedule,
+        notes,
         ..
-    } = plan(
-        &recipe.optimizer,
-        &recipe.schedule,
-        recipe.lr,
-        run_length(&recipe, &train_loader),
-    )?;
+    } = Request {
+        lr: recipe.lr,
+        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
+        momentum_schedule: recipe.momentum_schedule.as_ref(),
+        weight_decay_schedule: recipe.weight_decay_schedule.as_ref(),
+        ..Request::new(
+            &recipe.optimizer,
+            &recipe.schedule,
+            run_length(&recipe, &train_loader),
+        )
+    }
+    .plan()?;
+    notes.iter().for_each(|note| notice(note));
     recipe.optimizer = optimizer;
     recipe.schedule = schedule_spec;
+    recipe.momentum_schedule = momentum_schedule;
+    recipe.weight_decay_schedule = weight_decay_schedule;
     recipe.lr = None;
     recipe.loss = loss.spec();
     recipe.normalize = firebrick_zoo::Normalization {

@@ -5,6 +5,7 @@
 
 mod contracts;
 mod golden;
+mod schedules;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
