@@ -113,7 +113,7 @@ def flat_cosine(lr, steps, pct_start, min_lr):
             return sched_cos(lr, lr, pos / pct_start)
         return sched_cos(lr, min_lr, (pos - pct_start) / (1 - pct_start))
 
-    return [at(k / steps) for k in range(steps)] + [min_lr] * 10
+    return [at(k / steps) for k in range(steps)] + [min_lr] * 70
 
 
 def wsd(lr, warmup, decay, steps, min_lr, fall):
@@ -128,7 +128,7 @@ def wsd(lr, warmup, decay, steps, min_lr, fall):
             return fall((k - (steps - decay)) / decay)
         return 0.0
 
-    return [lr * (factor(k) * (1 - min_lr / lr) + min_lr / lr) for k in range(steps + 10)]
+    return [lr * (factor(k) * (1 - min_lr / lr) + min_lr / lr) for k in range(steps + 70)]
 
 
 def noam(factor, d_model, warmup, updates):
@@ -141,7 +141,7 @@ def noam(factor, d_model, warmup, updates):
 def snapshot(lr, cycles, steps):
     c = math.ceil(steps / cycles)
     rates = [lr / 2 * (math.cos(math.pi * ((t - 1) % c) / c) + 1) for t in range(1, steps + 1)]
-    return rates + [rates[-1]] * 10
+    return rates + [rates[-1]] * 70
 
 
 def main():

@@ -40,19 +40,19 @@ pub struct Plan {
 /// let run = RunLength::new(10, 50_000, 128, 1);
 /// let plan = Request {
 ///     batch: Some(128),
-///     momentum_schedule: Some(&"linear(from=0.5, to=0.99)".parse()?),
-///     ..Request::new(&"sgd(0.1)".parse()?, &"batch_scaled(256, then=cosine)".parse()?, run)
+///     momentum_schedule: Some("linear(from=0.5, to=0.99)".parse()?),
+///     ..Request::new("sgd(0.1)".parse()?, "batch_scaled(256, then=cosine)".parse()?, run)
 /// }
 /// .plan()?;
 /// assert_eq!((plan.schedule.lr(0), plan.schedule.momentum(0)), (0.05, Some(0.5)));
 /// # Ok::<(), firebrick_core::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
     /// The optimizer.
-    pub optimizer: &'a Spec,
+    pub optimizer: Spec,
     /// The schedule of the rate.
-    pub schedule: &'a Spec,
+    pub schedule: Spec,
     /// The base rate; the schedule's or the optimizer's where it is left out.
     pub lr: Option<f64>,
     /// The length of the run.
@@ -61,16 +61,16 @@ pub struct Request<'a> {
     pub batch: Option<u64>,
     /// A schedule whose value is the momentum (`beta1` of Adam), in [0, 1) at every update. It takes the
     /// place of the optimizer's own and must name a value.
-    pub momentum_schedule: Option<&'a Spec>,
+    pub momentum_schedule: Option<Spec>,
     /// A schedule whose value is the weight decay, ≥ 0. It takes the place of the optimizer's own and
     /// must name a value.
-    pub weight_decay_schedule: Option<&'a Spec>,
+    pub weight_decay_schedule: Option<Spec>,
 }
 
-impl<'a> Request<'a> {
+impl Request {
     /// An optimizer and a schedule for a run, with nothing else said.
     #[must_use]
-    pub fn new(optimizer: &'a Spec, schedule: &'a Spec, run: RunLength) -> Self {
+    pub fn new(optimizer: Spec, schedule: Spec, run: RunLength) -> Self {
         Self {
             optimizer,
             schedule,
@@ -94,29 +94,30 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`ConfigError`] naming the unit and the field, or the two rates that differ.
     pub fn plan(&self) -> Result<Plan, ConfigError> {
-        let mut canonical = optimizer::build(self.optimizer)?.spec;
+        let mut canonical = optimizer::build(&self.optimizer)?.spec;
         let default = optimizer_rate(&canonical)?.map_or(0.0, |(lr, _)| lr);
         if let Some(lr) = self.lr {
             check_not_negative("learning rate", "lr", lr)?;
         }
         let given = [
             self.lr.map(|lr| (lr, format!("lr = {lr}"))),
-            schedule_rate(self.schedule)?,
-            optimizer_rate(self.optimizer)?,
+            schedule_rate(&self.schedule)?,
+            optimizer_rate(&self.optimizer)?,
         ];
         let lr = agreed(given.into_iter().flatten())?.unwrap_or(default);
 
         set_rate(&mut canonical, lr)?;
         let built = optimizer::build(&canonical)?;
-        let rate = schedule::build(self.schedule, &self.outlook(lr))?;
-        let value = |kind: Kind, spec: Option<&Spec>| {
-            spec.map(|spec| kind.plan(spec, &self.outlook(lr)))
+        let rate = schedule::build(&self.schedule, &self.outlook(lr))?;
+        let value = |kind: Kind, spec: &Option<Spec>| {
+            spec.as_ref()
+                .map(|spec| kind.plan(spec, &self.outlook(lr)))
                 .transpose()
         };
-        let momentum = value(Kind::Momentum, self.momentum_schedule)?;
-        let decay = value(Kind::WeightDecay, self.weight_decay_schedule)?;
+        let momentum = value(Kind::Momentum, &self.momentum_schedule)?;
+        let decay = value(Kind::WeightDecay, &self.weight_decay_schedule)?;
         if momentum.is_some() {
-            values::check_one_momentum(self.schedule, &*rate.schedule, self.run)?;
+            values::check_one_momentum(&self.schedule, &*rate.schedule, self.run)?;
         }
         let mut notes: Vec<String> = Vec::new();
         notes.extend(values::ends_early("schedule", &rate, self.run));
@@ -188,7 +189,7 @@ pub fn plan(
 ) -> Result<Plan, ConfigError> {
     Request {
         lr,
-        ..Request::new(optimizer, schedule, run)
+        ..Request::new(optimizer.clone(), schedule.clone(), run)
     }
     .plan()
 }
@@ -393,7 +394,7 @@ mod tests {
         let row = "warmup(then=batch_scaled(then=sequence(schedules=[\"cosine(0.3)\"])))";
         let plan = Request {
             batch: Some(64),
-            ..Request::new(&Spec::new("adam"), &row.parse().unwrap(), RUN)
+            ..Request::new(Spec::new("adam"), row.parse().unwrap(), RUN)
         }
         .plan();
         assert_eq!(plan.unwrap().lr, 0.3);

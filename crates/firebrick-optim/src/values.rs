@@ -148,11 +148,10 @@ mod tests {
         decay: Option<&str>,
     ) -> Result<crate::Plan, ConfigError> {
         let spec = |text: Option<&str>| text.map(str::parse::<Spec>).transpose();
-        let (optimizer, schedule) = (optimizer.parse()?, schedule.parse()?);
         Request {
-            momentum_schedule: spec(momentum)?.as_ref(),
-            weight_decay_schedule: spec(decay)?.as_ref(),
-            ..Request::new(&optimizer, &schedule, RUN)
+            momentum_schedule: spec(momentum)?,
+            weight_decay_schedule: spec(decay)?,
+            ..Request::new(optimizer.parse()?, schedule.parse()?, RUN)
         }
         .plan()
     }

@@ -71,7 +71,10 @@ pub fn schedule_svg(curves: &ScheduleCurves) -> String {
         return curves_svg(chart);
     }
     let pictures: Vec<String> = charts.iter().map(Chart::svg).collect();
-    svg::document(&svg::stack(PICTURE, &curves.title, &pictures), &curves.title)
+    svg::document(
+        &svg::stack(PICTURE, &curves.title, &pictures),
+        &curves.title,
+    )
 }
 
 /// The points of a curve; of each stretch of a long one, the lowest and the highest, in their order.

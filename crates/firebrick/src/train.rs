@@ -116,11 +116,11 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
     } = Request {
         lr: recipe.lr,
         batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
-        momentum_schedule: recipe.momentum_schedule.as_ref(),
-        weight_decay_schedule: recipe.weight_decay_schedule.as_ref(),
+        momentum_schedule: recipe.momentum_schedule.clone(),
+        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
         ..Request::new(
-            &recipe.optimizer,
-            &recipe.schedule,
+            recipe.optimizer.clone(),
+            recipe.schedule.clone(),
             run_length(&recipe, &train_loader),
         )
     }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use firebrick::core::length::RunLength;
+use firebrick::core::length::{Length, RunLength};
 use firebrick::core::schedule::Observation;
-use firebrick::core::spec::Spec;
+use firebrick::core::spec::{Spec, Value};
 use firebrick::core::{ConfigError, Recipe, Schedule as _};
 use firebrick::optim::{Plan, Request};
 use firebrick::report::{ScheduleCurves, schedule_svg};
@@ -42,7 +42,12 @@ pub(crate) struct Schedule {
     #[arg(long, value_name = "SPEC")]
     weight_decay_schedule: Option<Spec>,
     /// For plateau: the loss after each epoch, as in 1,0.8,0.8
-    #[arg(long, value_name = "LOSSES", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "LOSSES",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
     losses: Vec<f64>,
     /// Print one JSON document: {lr: […], cycle_ends: […]}, entry k of lr the rate of update k, with
     /// momentum and weight_decay where those are scheduled; with --list an array of {name, signature,
@@ -61,10 +66,11 @@ pub(crate) struct Schedule {
 #[derive(Serialize)]
 struct Values {
     lr: Vec<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    momentum: Option<Vec<f64>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    weight_decay: Option<Vec<f64>>,
+    /// Null where only other parts of a sequence give one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    momentum: Vec<Option<f64>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    weight_decay: Vec<Option<f64>>,
     cycle_ends: Vec<u64>,
 }
 
@@ -86,8 +92,8 @@ impl Schedule {
             let svg = schedule_svg(&ScheduleCurves {
                 title: plan.schedule_spec.to_string(),
                 lr: values.lr.clone(),
-                momentum: values.momentum.clone(),
-                weight_decay: values.weight_decay.clone(),
+                momentum: with_gaps(&values.momentum),
+                weight_decay: with_gaps(&values.weight_decay),
                 cycle_ends: values.cycle_ends.clone(),
             });
             std::fs::write(path, svg)
@@ -105,27 +111,49 @@ impl Schedule {
     }
 
     fn plan(&self, spec: &Spec, steps: u64) -> Result<Plan, Failure> {
-        let lacks = [Some(spec), self.momentum_schedule.as_ref(), self.weight_decay_schedule.as_ref()];
         if self.steps_per_epoch == Some(0) {
             let field = "--steps-per-epoch";
             return Err(ConfigError::out_of_range("schedule", field, 0, "at least 1").into());
         }
         let per_epoch = self.steps_per_epoch.unwrap_or(0);
+        let others = [&self.momentum_schedule, &self.weight_decay_schedule];
+        let mut specs = others.into_iter().flatten().chain([spec]);
+        let needs = |what: &str| {
+            Failure::Usage(format!(
+                "{what} counts epochs: say how many updates one has with --steps-per-epoch"
+            ))
+        };
+        if self.steps_per_epoch.is_none() {
+            if let Some(length) = specs.find_map(epochs) {
+                return Err(needs(&length));
+            }
+            if !self.losses.is_empty() {
+                return Err(needs("--losses"));
+            }
+        }
         let request = Request {
             lr: self.lr,
             batch: self.batch_size,
-            momentum_schedule: self.momentum_schedule.as_ref(),
-            weight_decay_schedule: self.weight_decay_schedule.as_ref(),
+            momentum_schedule: self.momentum_schedule.clone(),
+            weight_decay_schedule: self.weight_decay_schedule.clone(),
             ..Request::new(
-                &Recipe::default().optimizer,
-                spec,
+                Recipe::default().optimizer,
+                spec.clone(),
                 RunLength {
                     updates: steps,
                     updates_per_epoch: per_epoch,
                 },
             )
         };
-        let mut plan = request.plan()?;
+        let mut plan = request.plan().map_err(|error| {
+            // A default in epochs.
+            let text = error.to_string();
+            if self.steps_per_epoch.is_none() && text.contains("ep` comes to none") {
+                needs(&text)
+            } else {
+                error.into()
+            }
+        })?;
         self.losses.iter().zip(1..).for_each(|(value, epoch)| {
             plan.schedule.observe(Observation {
                 step: per_epoch.saturating_mul(epoch),
@@ -133,32 +161,62 @@ impl Schedule {
                 higher_is_better: false,
             });
         });
-        drop(lacks);
         Ok(plan)
     }
 }
 
 fn values(plan: &Plan, steps: u64) -> Values {
     let schedule = &plan.schedule;
-    // Where only a part of a sequence gives a momentum, that of the optimizer is not known here.
-    let all = |value: &dyn Fn(u64) -> Option<f64>| (0..steps).map(value).collect();
+    let all = |value: &dyn Fn(u64) -> Option<f64>| -> Vec<Option<f64>> {
+        let values: Vec<_> = (0..steps).map(value).collect();
+        if values.iter().all(Option::is_none) {
+            Vec::new()
+        } else {
+            values
+        }
+    };
     Values {
         lr: (0..steps).map(|step| schedule.lr(step)).collect(),
         momentum: all(&|step| schedule.momentum(step)),
         weight_decay: all(&|step| schedule.weight_decay(step)),
-        cycle_ends: (0..steps).filter(|step| schedule.ends_cycle(*step)).collect(),
+        cycle_ends: (0..steps)
+            .filter(|step| schedule.ends_cycle(*step))
+            .collect(),
     }
+}
+
+/// A curve with gaps where there is no value; none where there is nothing to draw.
+fn with_gaps(values: &[Option<f64>]) -> Option<Vec<f64>> {
+    let curve = values.iter().map(|value| value.unwrap_or(f64::NAN));
+    (!values.is_empty()).then(|| curve.collect())
+}
+
+/// A length in epochs somewhere in a spec.
+fn epochs(spec: &Spec) -> Option<String> {
+    fn within(value: &Value) -> Option<String> {
+        match value {
+            Value::Text(text) => match Length::parse(text) {
+                Ok(Length::Epochs(_)) => Some(text.clone()),
+                _ => None,
+            },
+            Value::List(values) => values.iter().find_map(within),
+            Value::Spec(spec) => epochs(spec),
+            _ => None,
+        }
+    }
+    let named = spec.named.iter().map(|(_, value)| value);
+    spec.positional.iter().chain(named).find_map(within)
 }
 
 fn list(json: bool) -> Result<(), Failure> {
     let rows = firebrick::optim::schedules();
     if json {
-        let row = |row: &firebrick::optim::Listing| {
-            serde_json::json!({ "name": row.name, "signature": row.signature, "summary": row.summary })
-        };
+        let row = |row: &firebrick::optim::Listing| serde_json::json!({ "name": row.name, "signature": row.signature, "summary": row.summary });
         return output::json(&rows.iter().map(row).collect::<Vec<_>>());
     }
-    let cells = rows.iter().map(|row| vec![row.name.into(), row.summary.into()]);
+    let cells = rows
+        .iter()
+        .map(|row| vec![row.name.into(), row.summary.into()]);
     output::table(&cells.collect::<Vec<_>>());
     output::say("\nOptions:");
     rows.iter()
@@ -169,14 +227,18 @@ fn list(json: bool) -> Result<(), Failure> {
 /// The schedule with everything filled in, its extremes, and a sketch.
 fn show(plan: &Plan, values: &Values) {
     output::say(&plan.schedule_spec.to_string());
-    let mut rows = vec![["", "first", "last", "lowest", "highest"].map(String::from).to_vec()];
-    let curves = [
-        ("lr", Some(&values.lr)),
-        ("momentum", values.momentum.as_ref()),
-        ("weight decay", values.weight_decay.as_ref()),
+    let mut rows = vec![
+        ["", "first", "last", "lowest", "highest"]
+            .map(String::from)
+            .to_vec(),
     ];
-    for (name, curve) in curves {
-        let Some(curve) = curve else { continue };
+    let present = |values: &[Option<f64>]| values.iter().copied().flatten().collect();
+    let curves: [(&str, Vec<f64>); 3] = [
+        ("lr", values.lr.clone()),
+        ("momentum", present(&values.momentum)),
+        ("weight decay", present(&values.weight_decay)),
+    ];
+    for (name, curve) in curves.iter().filter(|(_, curve)| !curve.is_empty()) {
         let by_value = |a: &(usize, &f64), b: &(usize, &f64)| a.1.total_cmp(b.1);
         let place = |found: Option<(usize, &f64)>| {
             found.map_or(String::new(), |(step, value)| {
@@ -185,7 +247,7 @@ fn show(plan: &Plan, values: &Values) {
         };
         let at = || curve.iter().enumerate();
         rows.push(vec![
-            name.into(),
+            (*name).into(),
             curve.first().map_or(String::new(), |value| short(*value)),
             curve.last().map_or(String::new(), |value| short(*value)),
             place(at().min_by(by_value)),
@@ -200,7 +262,11 @@ fn show(plan: &Plan, values: &Values) {
         let more = if ends.len() > 8 { ", …" } else { "" };
         output::say(&format!(
             "{} end with update {}{more}",
-            if ends.len() == 1 { "1 cycle, its" } else { "cycles" },
+            if ends.len() == 1 {
+                "1 cycle, its"
+            } else {
+                "cycles"
+            },
             shown.join(", ")
         ));
     }

@@ -32,29 +32,53 @@ const SCHEDULES: [(&str, &[u64]); 40] = [
     ("cosine", &[99]),
     ("cosine(steps=30, min_lr=1e-5)", &[29]),
     ("cosine_restarts(cycle=3ep)", &[29, 59, 89, 119]),
-    ("cosine_restarts(cycle=1ep, mult=2, decay=0.5)", &[9, 29, 69]),
-    ("cosine_restarts(cycle=1, mult=3, limit=3, min_lr=0.01)", &[0, 3, 12]),
+    (
+        "cosine_restarts(cycle=1ep, mult=2, decay=0.5)",
+        &[9, 29, 69],
+    ),
+    (
+        "cosine_restarts(cycle=1, mult=3, limit=3, min_lr=0.01)",
+        &[0, 3, 12],
+    ),
     ("cosine_restarts(cycle=20, decay=0.5, limit=2)", &[19, 39]),
     ("cyclic(step_size_up=25)", &[49, 99]),
-    ("cyclic(step_size_up=3ep, step_size_down=10, mode=triangular2)", &[39, 79, 119]),
+    (
+        "cyclic(step_size_up=3ep, step_size_down=10, mode=triangular2)",
+        &[39, 79, 119],
+    ),
     ("cyclic(step_size_up=50, mode=exp_range, gamma=0.9)", &[99]),
     ("one_cycle", &[99]),
-    ("one_cycle(steps=50%, three_phase=true, anneal=linear)", &[49]),
+    (
+        "one_cycle(steps=50%, three_phase=true, anneal=linear)",
+        &[49],
+    ),
     ("snapshot_cosine", &[19, 39, 59, 79, 99]),
     ("snapshot_cosine(cycles=3, steps=50)", &[16, 33, 49]),
     ("noam(warmup=10)", &[]),
     ("noam(warmup=10%, d_model=64)", &[]),
     ("wsd", &[99]),
     ("wsd(warmup=5, decay=20%, steps=60, anneal=sqrt)", &[59]),
-    ("wsd(warmup=5, decay=20%, min_lr=0.01, anneal=linear)", &[99]),
+    (
+        "wsd(warmup=5, decay=20%, min_lr=0.01, anneal=linear)",
+        &[99],
+    ),
     ("flat_cosine", &[99]),
     ("flat_cosine(pct_start=0, steps=30)", &[29]),
     ("plateau(patience=1)", &[]),
     ("warmup", &[]),
     ("warmup(1ep, then=cosine)", &[99]),
-    ("warmup(5, then=cosine_restarts(cycle=20, limit=2))", &[24, 44]),
-    ("sequence([cosine, linear(0.05), constant], milestones=[20, 50%])", &[19, 49]),
-    ("sequence([warmup(5, then=one_cycle), plateau], milestones=[3ep])", &[29]),
+    (
+        "warmup(5, then=cosine_restarts(cycle=20, limit=2))",
+        &[24, 44],
+    ),
+    (
+        "sequence([cosine, linear(0.05), constant], milestones=[20, 50%])",
+        &[19, 49],
+    ),
+    (
+        "sequence([warmup(5, then=one_cycle), plateau], milestones=[3ep])",
+        &[29],
+    ),
     ("batch_scaled(128, rule=sqrt, then=cosine)", &[99]),
 ];
 
@@ -211,7 +235,10 @@ fn fields_out_of_range_are_named() {
     for (text, place) in [
         ("step(step_size=0)", "step: step_size = 0"),
         ("step(step_size=1, gamma=1.1)", "step: gamma = 1.1"),
-        ("multistep(milestones=[20, 10])", "multistep: milestones = [20, 10]"),
+        (
+            "multistep(milestones=[20, 10])",
+            "multistep: milestones = [20, 10]",
+        ),
         ("exponential(gamma=1.1)", "exponential: gamma = 1.1"),
         ("exponential(gamma=1, every=0)", "exponential: every = 0"),
         ("inverse_time(k=1, every=0%)", "inverse_time: every = 0"),
@@ -222,12 +249,30 @@ fn fields_out_of_range_are_named() {
         ("linear(min_lr=0.2)", "linear: min_lr = 0.2"),
         ("cosine(steps=0)", "cosine: steps = 0"),
         ("cosine_restarts(cycle=0)", "cosine_restarts: cycle = 0"),
-        ("cosine_restarts(cycle=1, mult=0)", "cosine_restarts: mult = 0"),
-        ("cosine_restarts(cycle=1, mult=1.5)", "cosine_restarts: mult = 1.5"),
-        ("cosine_restarts(cycle=1, decay=0)", "cosine_restarts: decay = 0"),
-        ("cosine_restarts(cycle=1, decay=2)", "cosine_restarts: decay = 2"),
-        ("cosine_restarts(cycle=1, limit=0)", "cosine_restarts: limit = 0"),
-        ("cosine_restarts(cycle=1, min_lr=1)", "cosine_restarts: min_lr = 1"),
+        (
+            "cosine_restarts(cycle=1, mult=0)",
+            "cosine_restarts: mult = 0",
+        ),
+        (
+            "cosine_restarts(cycle=1, mult=1.5)",
+            "cosine_restarts: mult = 1.5",
+        ),
+        (
+            "cosine_restarts(cycle=1, decay=0)",
+            "cosine_restarts: decay = 0",
+        ),
+        (
+            "cosine_restarts(cycle=1, decay=2)",
+            "cosine_restarts: decay = 2",
+        ),
+        (
+            "cosine_restarts(cycle=1, limit=0)",
+            "cosine_restarts: limit = 0",
+        ),
+        (
+            "cosine_restarts(cycle=1, min_lr=1)",
+            "cosine_restarts: min_lr = 1",
+        ),
         ("cyclic(step_size_up=0)", "cyclic: step_size_up = 0"),
         ("cyclic(step_size_down=0)", "cyclic: step_size_down = 0"),
         ("cyclic(base_lr=0.2)", "cyclic: base_lr = 0.2"),
@@ -238,7 +283,10 @@ fn fields_out_of_range_are_named() {
         ("one_cycle(steps=0)", "one_cycle: steps = 0"),
         ("one_cycle(steps=101)", "one_cycle: steps = 101"),
         ("snapshot_cosine(cycles=0)", "snapshot_cosine: cycles = 0"),
-        ("snapshot_cosine(cycles=101)", "snapshot_cosine: cycles = 101"),
+        (
+            "snapshot_cosine(cycles=101)",
+            "snapshot_cosine: cycles = 101",
+        ),
         ("snapshot_cosine(steps=0)", "snapshot_cosine: steps = 0"),
         ("noam(warmup=0)", "noam: warmup = 0"),
         ("noam(warmup=101)", "noam: warmup = 101"),
@@ -257,12 +305,20 @@ fn fields_out_of_range_are_named() {
         ("warmup(0)", "warmup: steps = 0"),
         ("warmup(101)", "warmup: steps = 101"),
         ("warmup(start_factor=1.1)", "warmup: start_factor = 1.1"),
-        ("sequence([cosine, linear], [0])", "sequence: milestones = [0]"),
-        ("sequence([cosine, linear], [100])", "sequence: milestones = 100"),
+        (
+            "sequence([cosine, linear], [0])",
+            "sequence: milestones = [0]",
+        ),
+        (
+            "sequence([cosine, linear], [100])",
+            "sequence: milestones = 100",
+        ),
         ("batch_scaled(base_batch=0)", "batch_scaled: base_batch = 0"),
         ("batch_scaled(rule=cubic)", "batch_scaled: rule"),
     ] {
-        let error = text.parse::<Spec>().and_then(|spec| build(&spec, &outlook()));
+        let error = text
+            .parse::<Spec>()
+            .and_then(|spec| build(&spec, &outlook()));
         let error = error.err().unwrap_or_else(|| panic!("{text} was taken"));
         assert!(error.to_string().contains(place), "{text}: {error}");
     }
@@ -270,7 +326,6 @@ fn fields_out_of_range_are_named() {
 
 #[test]
 fn wrappers_forward_everything() {
-    let sgd = Spec::new("sgd");
     for schedule in [
         "one_cycle(steps=90)",
         "warmup(10, then=one_cycle)",
@@ -278,12 +333,16 @@ fn wrappers_forward_everything() {
         "batch_scaled(128, then=sequence([constant, one_cycle], [10]))",
     ] {
         let inner = planned("one_cycle(steps=90)").schedule;
-        let shift = if schedule.starts_with("one_cycle") { 0 } else { 10 };
+        let shift = if schedule.starts_with("one_cycle") {
+            0
+        } else {
+            10
+        };
         let outer = Request {
             lr: Some(0.1),
             batch: Some(64),
-            weight_decay_schedule: Some(&"linear(0.2)".parse().unwrap()),
-            ..Request::new(&sgd, &schedule.parse().unwrap(), RUN)
+            weight_decay_schedule: Some("linear(0.2)".parse().unwrap()),
+            ..Request::new(Spec::new("sgd"), schedule.parse().unwrap(), RUN)
         };
         let delayed = Delayed {
             schedule: outer.plan().unwrap().schedule,
@@ -311,7 +370,11 @@ fn wrappers_forward_everything() {
         let before = delayed.lr(90);
         observe(&mut delayed);
         assert!(delayed.lr(90) < before, "{schedule}");
-        assert_eq!(delayed.lr(12), before, "{schedule}: made updates keep their rate");
+        assert_eq!(
+            delayed.lr(12),
+            before,
+            "{schedule}: made updates keep their rate"
+        );
     }
 }
 
@@ -337,14 +400,13 @@ struct Case {
 
 impl Case {
     fn plan(&self, epoch: u64) -> Result<Plan, ConfigError> {
-        let (sgd, schedule) = (Spec::new("sgd"), self.spec.parse()?);
         let run = RunLength {
             updates: self.updates,
             updates_per_epoch: epoch,
         };
         let mut plan = Request {
             batch: self.batch,
-            ..Request::new(&sgd, &schedule, run)
+            ..Request::new(Spec::new("sgd"), self.spec.parse()?, run)
         }
         .plan()?;
         for (index, value) in self.metrics.iter().enumerate() {
@@ -364,22 +426,34 @@ fn schedules_follow_their_sources() {
     let golden: Golden = serde_json::from_str(include_str!("../golden/schedules.json")).unwrap();
     for entry in REGISTRY.entries {
         let its = |case: &Case| case.spec.split('(').next() == Some(entry.name);
-        assert!(golden.cases.iter().any(its), "no golden case for {}", entry.name);
+        assert!(
+            golden.cases.iter().any(its),
+            "no golden case for {}",
+            entry.name
+        );
     }
     for case in &golden.cases {
         let place = format!("{}, {}", case.spec, case.source);
-        let plan = case.plan(golden.epoch).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let plan = case
+            .plan(golden.epoch)
+            .unwrap_or_else(|error| panic!("{place}: {error}"));
         assert!(case.lr.len() as u64 >= case.updates, "{place}");
         for (step, expected) in case.lr.iter().enumerate() {
             let found = plan.schedule.lr(step as u64);
             // Next to zero, where a cosine is a difference of two ones, the step of floating point at 1.
             let most = TOLERANCE * expected + f64::EPSILON * plan.lr;
             let error = (found - expected).abs();
-            assert!(error <= most, "{place} at {step}: {found} is not {expected}");
+            assert!(
+                error <= most,
+                "{place} at {step}: {found} is not {expected}"
+            );
         }
         for step in 0..case.updates {
             let found = plan.schedule.momentum(step);
-            let expected = case.momentum.as_ref().map(|momentum| momentum[step as usize]);
+            let expected = case
+                .momentum
+                .as_ref()
+                .map(|momentum| momentum[step as usize]);
             assert_eq!(found.is_some(), expected.is_some(), "{place}");
             let error = found.unwrap_or_default() - expected.unwrap_or_default();
             assert!(error.abs() <= TOLERANCE, "{place} at {step}: {found:?}");

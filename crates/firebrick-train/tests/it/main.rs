@@ -5,5 +5,6 @@
 
 mod checkpoints;
 mod looping;
+mod plateau;
 mod resume;
 mod support;

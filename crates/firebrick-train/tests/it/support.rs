@@ -143,6 +143,7 @@ impl BatchSource for Source {
 pub(crate) struct Run<'a> {
     pub(crate) device: &'a str,
     pub(crate) optimizer: &'a str,
+    pub(crate) schedule: &'a str,
     pub(crate) config: TrainConfig,
     pub(crate) dir: Option<&'a RunDir>,
     pub(crate) resume: Option<Checkpoint>,
@@ -156,6 +157,7 @@ impl<'a> Run<'a> {
         Self {
             device,
             optimizer: "adam(lr=0.01)",
+            schedule: "one_cycle",
             config: TrainConfig {
                 epochs: 3,
                 seed: 5,
@@ -191,7 +193,7 @@ impl<'a> Run<'a> {
         );
         let plan = plan(
             &self.optimizer.parse().unwrap(),
-            &"one_cycle".parse().unwrap(),
+            &self.schedule.parse().unwrap(),
             None,
             run,
         )
