@@ -33,6 +33,7 @@ enum Command {
     Devices(commands::devices::Devices),
     Recipes(commands::recipes::Recipes),
     Report(commands::report::Report),
+    Schedule(commands::schedule::Schedule),
 }
 
 fn main() -> ExitCode {
@@ -78,5 +79,6 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Devices(devices) => devices.run(),
         Command::Recipes(recipes) => recipes.run(),
         Command::Report(report) => report.run(),
+        Command::Schedule(schedule) => schedule.run(),
     }
 }

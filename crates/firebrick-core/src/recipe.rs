@@ -44,6 +44,10 @@ pub struct Recipe {
     pub optimizer: Spec,
     /// The learning rate over the run.
     pub schedule: Spec,
+    /// The momentum over the run, in place of the optimizer's own.
+    pub momentum_schedule: Option<Spec>,
+    /// The weight decay over the run, in place of the optimizer's own.
+    pub weight_decay_schedule: Option<Spec>,
     /// The update at which the schedule begins: where a branched run left its parent.
     pub schedule_start: u64,
     /// The run and update this one branched from.
@@ -118,6 +122,8 @@ impl Default for Recipe {
             weights: None,
             optimizer: Spec::new("adam"),
             schedule: Spec::new("constant"),
+            momentum_schedule: None,
+            weight_decay_schedule: None,
             schedule_start: 0,
             branched_from: None,
             lr: None,

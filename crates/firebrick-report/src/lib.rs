@@ -1,8 +1,8 @@
-//! The pictures of Firebrick: curves, confusion matrices, the HTML report.
+//! The pictures of Firebrick: curves, schedules, confusion matrices, the HTML report.
 //!
 //! It draws data that others made, [`RunRecord`] above all: it reads no files, prints nothing, and the
-//! same record gives the same bytes. [`page`] makes the whole report; [`curves_svg`] and
-//! [`confusion_svg`] make one picture each, as an SVG document of its own.
+//! same record gives the same bytes. [`page`] makes the whole report; [`curves_svg`],
+//! [`schedule_svg`] and [`confusion_svg`] make one picture each, as an SVG document of its own.
 //!
 //! A page is one file without scripts that loads nothing from anywhere (its content security policy
 //! forbids it), follows the reader's light or dark setting, and prints.
@@ -19,6 +19,7 @@ mod heat_map;
 mod mistakes;
 mod page;
 mod recipes;
+mod schedule;
 mod scores;
 mod svg;
 mod table;
@@ -29,3 +30,4 @@ pub use axis::{Axis, Scale, Unit};
 pub use chart::{Chart, Mark, Series, Tone, curves_svg};
 pub use heat_map::confusion_svg;
 pub use page::page;
+pub use schedule::{ScheduleCurves, schedule_svg};

@@ -12,7 +12,7 @@ use firebrick_core::schedule::Delayed;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Clipping, ConfigError, Groups, Recipe, Schedule};
 use firebrick_datasets::Loader;
-use firebrick_optim::{Plan, grouped, plan};
+use firebrick_optim::{Plan, Request, grouped};
 use firebrick_train::{
     Checkpoint, Hook, Identity, Monitor, OnNonFinite, RunDir, TrainConfig, Training, fit,
 };
@@ -109,16 +109,28 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
         schedule,
         optimizer,
         schedule_spec,
+        momentum_schedule,
+        weight_decay_schedule,
         lr,
-    } = plan(
-        &recipe.optimizer,
-        &recipe.schedule,
-        recipe.lr,
-        run_length(&recipe, &train_loader),
-    )?;
+        notes,
+    } = Request {
+        lr: recipe.lr,
+        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
+        momentum_schedule: recipe.momentum_schedule.clone(),
+        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
+        ..Request::new(
+            recipe.optimizer.clone(),
+            recipe.schedule.clone(),
+            run_length(&recipe, &train_loader),
+        )
+    }
+    .plan()?;
     let update = grouped(update, lr, &recipe.groups)?;
+    notes.iter().for_each(|note| notice(note));
     recipe.optimizer = optimizer;
     recipe.schedule = schedule_spec;
+    recipe.momentum_schedule = momentum_schedule;
+    recipe.weight_decay_schedule = weight_decay_schedule;
     recipe.lr = None;
     recipe.loss = loss.spec();
     recipe.normalize = firebrick_zoo::Normalization {

@@ -10,4 +10,5 @@ mod json;
 mod lr_find;
 mod predict;
 mod runs;
+mod schedule;
 mod support;

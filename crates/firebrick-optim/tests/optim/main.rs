@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod contracts;
-mod golden;
 mod optimizers;
+mod schedules;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};

@@ -7,5 +7,6 @@ mod checkpoints;
 mod looping;
 mod lr_find;
 mod reevaluation;
+mod plateau;
 mod resume;
 mod support;
