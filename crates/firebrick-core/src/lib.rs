@@ -5,6 +5,7 @@
 //! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`].
 
 pub mod classifier;
+pub mod contour;
 pub mod data;
 pub mod device;
 pub mod error;

@@ -9,9 +9,11 @@
 pub mod about;
 pub mod optimizer;
 pub mod plan;
+pub mod race;
 pub mod rates;
 pub mod rule;
 pub mod schedule;
+pub mod surface;
 
 pub use about::{About, Configure, Entry, Field, Range};
 pub use plan::{Listing, Plan, optimizers, plan, schedules};

@@ -5,6 +5,8 @@
 
 mod contracts;
 mod golden;
+mod race;
+mod surfaces;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
