@@ -14,6 +14,8 @@ pub mod rates;
 pub mod rule;
 pub mod schedule;
 pub mod surface;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use about::{About, Configure, Entry, Field, Range};
 pub use plan::{Listing, Plan, optimizers, plan, schedules};

@@ -55,15 +55,17 @@ def gradient(name, k):
     ]
 
 
-def function(parameters):
-    """A bowl with coupled neighbours, over all entries z in order.
-
-    f = Σ (1 + i/10)/2 · (z_i - sin i)² + Σ (z_{i+1} - z_i²)²/10
-    """
+def bowl(parameters):
+    """Over all entries z in order: Σ (1 + i/10)/2 · (z_i - sin i)². Its Hessian is diagonal."""
     z = torch.cat([parameter.reshape(-1) for parameter in parameters])
     index = torch.arange(len(z), dtype=torch.float64)
-    bowl = ((1 + index / 10) / 2 * (z - torch.sin(index)) ** 2).sum()
-    return bowl + ((z[1:] - z[:-1] ** 2) ** 2).sum() / 10
+    return ((1 + index / 10) / 2 * (z - torch.sin(index)) ** 2).sum()
+
+
+def coupled(parameters):
+    """The bowl with coupled neighbours: + Σ (z_{i+1} - z_i²)²/10."""
+    z = torch.cat([parameter.reshape(-1) for parameter in parameters])
+    return bowl(parameters) + ((z[1:] - z[:-1] ** 2) ** 2).sum() / 10
 
 
 class Network:
@@ -110,7 +112,7 @@ class Golden:
         base=None,
         state=None,
         view=None,
-        uses_function=False,
+        function=None,
         schedule=None,
         why=None,
         f32_tolerance=None,
@@ -120,7 +122,7 @@ class Golden:
 
         `state(optimizer, parameter)` gives the tensors of the state by our names, where they are
         compared; `view(optimizer, parameter)` the values to evaluate. `base` is the spec it has to
-        differ from. `schedule(optimizer, k)` changes hyper-parameters before step `k`:
+        differ from. With a `function`, `bowl` or `coupled`, gradients are its own. `schedule(optimizer, k)` changes hyper-parameters before step `k`:
         `cycle_momentum` or `change_weight_decay`. `f32_tolerance` other than 1e-5 needs a `why`.
         """
         assert (f32_tolerance is None) or why, "a tolerance of its own needs a reason"
@@ -141,7 +143,7 @@ class Golden:
         for k in range(STEPS):
             if schedule is not None:
                 schedule(optimizer, k)
-            if uses_function:
+            if function is not None:
                 with torch.enable_grad():
                     optimizer.step(closure)
             else:
@@ -171,7 +173,7 @@ class Golden:
                 "lr": lr,
                 "momentum": MOMENTUM if schedule is cycle_momentum else None,
                 "weight_decay": WEIGHT_DECAY if schedule is change_weight_decay else None,
-                "function": uses_function,
+                "function": function.__name__ if function else None,
                 "f32_tolerance": f32_tolerance,
                 "why": why,
                 "after": after,

@@ -1,8 +1,15 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
+pub mod adabelief;
 pub mod adam;
 pub mod adamw;
+pub mod adan;
+pub mod lion;
+pub mod madgrad;
+pub mod momentum;
+pub mod nesterov;
 pub mod sgd;
+pub mod yogi;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -13,9 +20,16 @@ pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
-    Entry::of::<sgd::Sgd>(),
+    Entry::of::<adabelief::AdaBelief>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
+    Entry::of::<adan::Adan>(),
+    Entry::of::<lion::Lion>(),
+    Entry::of::<madgrad::Madgrad>(),
+    Entry::of::<momentum::Momentum>(),
+    Entry::of::<nesterov::Nesterov>(),
+    Entry::of::<sgd::Sgd>(),
+    Entry::of::<yogi::Yogi>(),
 ];
 
 /// Those of other crates.

@@ -5,6 +5,7 @@
 
 mod contracts;
 mod golden;
+mod optimizers;
 mod race;
 mod surfaces;
 
