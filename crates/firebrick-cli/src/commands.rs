@@ -4,6 +4,7 @@ pub(crate) mod datasets;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod models;
+pub(crate) mod optim;
 pub(crate) mod predict;
 pub(crate) mod recipes;
 pub(crate) mod report;

@@ -35,40 +35,41 @@ pub const PATH_COLOURS: [(&str, [u8; 3]); 8] = [
 pub fn contour_gif(map: &ContourMap) -> ImageResult<Vec<u8>> {
     let mut canvas = Canvas::new();
     for line in contours(map).into_iter().flatten() {
-        line.windows(2).for_each(|pair| canvas.line(pair[0], pair[1], 1, LINE));
+        line.windows(2)
+            .for_each(|pair| canvas.line(pair[0], pair[1], 1, LINE));
     }
     for cross in map.crosses.iter().filter(|at| map.window.contains(**at)) {
         canvas.disc(shares(map, *cross), 3, INK);
     }
-    let longest = map.paths.iter().map(|path| path.points.len()).max().unwrap_or(0);
-    let stride = longest.saturating_sub(1).div_ceil(MOST_FRAMES).max(1);
-    let ends: Vec<usize> = (0..longest.saturating_sub(1)).step_by(stride).chain([longest.saturating_sub(1)]).collect();
+    let longest = map.paths.iter().map(|path| path.points.len()).max();
+    let last = longest.unwrap_or(0).saturating_sub(1);
+    let stride = last.div_ceil(MOST_FRAMES).max(1);
+    let ends: Vec<usize> = (0..last).step_by(stride).chain([last]).collect();
     let mut bytes = Vec::new();
-    {
-        let mut encoder = GifEncoder::new_with_speed(&mut bytes, 10);
-        encoder.set_repeat(Repeat::Infinite)?;
-        let mut drawn = 0;
-        for (frame, end) in ends.iter().enumerate() {
-            for (index, path) in map.paths.iter().enumerate() {
-                let points = path.points.get(drawn..=*end.min(&(path.points.len().saturating_sub(1))));
-                for pair in points.unwrap_or_default().windows(2) {
-                    if let Some([from, to]) = visible(map, pair[0], pair[1]) {
-                        canvas.line(from, to, 2, colour(index));
-                    }
+    let mut encoder = GifEncoder::new_with_speed(&mut bytes, 10);
+    encoder.set_repeat(Repeat::Infinite)?;
+    let mut drawn = 0;
+    for end in ends {
+        for (index, path) in map.paths.iter().enumerate() {
+            let new = path.points.iter().take(end + 1).skip(drawn);
+            for (from, to) in new.clone().zip(new.skip(1)) {
+                if let Some([from, to]) = visible(map, *from, *to) {
+                    canvas.line(from, to, 2, colour(index));
                 }
             }
-            drawn = *end;
-            let mut heads = canvas.clone();
-            for (index, path) in map.paths.iter().enumerate() {
-                if let Some(at) = path.points.get(*end).filter(|at| map.window.contains(**at)) {
-                    heads.disc(shares(map, *at), 4, colour(index));
-                }
-            }
-            let milliseconds = if frame + 1 == ends.len() { 2000 } else { 60 };
-            let delay = Delay::from_numer_denom_ms(milliseconds, 1);
-            encoder.encode_frame(Frame::from_parts(heads.0, 0, 0, delay))?;
         }
+        drawn = end;
+        let mut picture = canvas.clone();
+        for (index, path) in map.paths.iter().enumerate() {
+            if let Some(at) = path.points.get(end).filter(|at| map.window.contains(**at)) {
+                picture.disc(shares(map, *at), 4, colour(index));
+            }
+        }
+        let milliseconds = if end == last { 2000 } else { 60 };
+        let delay = Delay::from_numer_denom_ms(milliseconds, 1);
+        encoder.encode_frame(Frame::from_parts(picture.0, 0, 0, delay))?;
     }
+    drop(encoder);
     Ok(bytes)
 }
 

@@ -30,7 +30,10 @@ const DOTTED: usize = 60;
 const NAME: usize = 36;
 
 fn picture(map: &ContourMap) -> String {
-    let names = map.paths.iter().map(|path| width(&shorten(&path.label, NAME), 12.0));
+    let names = map
+        .paths
+        .iter()
+        .map(|path| width(&shorten(&path.label, NAME), 12.0));
     let names = names.fold(0.0, f64::max);
     let size = [
         (LEFT + WIDE + 12.0 + if names > 0.0 { names + 30.0 } else { 0.0 })
@@ -80,7 +83,9 @@ pub(crate) fn contours(map: &ContourMap) -> Vec<Vec<Vec<[f64; 2]>>> {
     let levels = heights.levels(LEVELS, !map.crosses.is_empty()).into_iter();
     let lines = levels.map(|level| {
         let lines = heights.lines(level).into_iter();
-        lines.map(|line| line.into_iter().map(share).collect()).collect()
+        lines
+            .map(|line| line.into_iter().map(share).collect())
+            .collect()
     });
     lines.collect()
 }
@@ -139,9 +144,8 @@ impl Plot<'_> {
         let mut out = format!(
             "<rect class=\"frame\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{WIDE}\" height=\"{HIGH}\"/>\n"
         );
-        let ruler = |range: [f64; 2]| {
-            Ruler::new(&Axis::new("", Unit::Number), range.into_iter(), 6, false)
-        };
+        let ruler =
+            |range: [f64; 2]| Ruler::new(&Axis::new("", Unit::Number), range.into_iter(), 6, false);
         if let Some(x) = ruler(self.map.window.x) {
             let bottom = TOP + HIGH;
             for (value, text) in &x.ticks.at {
@@ -166,7 +170,11 @@ impl Plot<'_> {
             line("axis", [x - 4.0, y - 4.0], [x + 4.0, y + 4.0])
                 + &line("axis", [x - 4.0, y + 4.0], [x + 4.0, y - 4.0])
         };
-        let inside = self.map.crosses.iter().filter(|at| self.map.window.contains(**at));
+        let inside = self
+            .map
+            .crosses
+            .iter()
+            .filter(|at| self.map.window.contains(**at));
         inside.map(cross).collect()
     }
 
@@ -207,7 +215,13 @@ impl Plot<'_> {
             let y = TOP + ROW * index as f64 + 8.0;
             out += &polyline(&format!("line {class}"), &[[left, y], [left + 20.0, y]]);
             let name = shorten(&path.label, NAME);
-            out += &label(&format!("name {class}"), left + 26.0, y + 4.0, "start", &name);
+            out += &label(
+                &format!("name {class}"),
+                left + 26.0,
+                y + 4.0,
+                "start",
+                &name,
+            );
         }
         out
     }
@@ -244,8 +258,14 @@ mod tests {
     fn lines_are_cut_at_the_window() {
         let inside = ([0.2, 0.2], [0.4, 0.9]);
         assert_eq!(clipped(inside.0, inside.1), Some([inside.0, inside.1]));
-        assert_eq!(clipped([0.5, 0.5], [0.5, 2.5]), Some([[0.5, 0.5], [0.5, 1.0]]));
-        assert_eq!(clipped([-1.0, 0.25], [3.0, 0.25]), Some([[0.0, 0.25], [1.0, 0.25]]));
+        assert_eq!(
+            clipped([0.5, 0.5], [0.5, 2.5]),
+            Some([[0.5, 0.5], [0.5, 1.0]])
+        );
+        assert_eq!(
+            clipped([-1.0, 0.25], [3.0, 0.25]),
+            Some([[0.0, 0.25], [1.0, 0.25]])
+        );
         assert_eq!(clipped([1.5, 0.0], [2.0, 0.5]), None);
         assert_eq!(clipped([1.5, -1.0], [1.5, 2.0]), None);
         assert_eq!(clipped([-0.5, 0.9], [0.3, 1.6]), None);

@@ -29,7 +29,12 @@ impl<'a> Heights<'a> {
     /// `count` heights for lines: each a constant factor farther above the lowest height than the one
     /// before, over four decades, or else at even distances.
     pub(crate) fn levels(&self, count: usize, logarithmic: bool) -> Vec<f64> {
-        let finite = || self.values.iter().copied().filter(|value| value.is_finite());
+        let finite = || {
+            self.values
+                .iter()
+                .copied()
+                .filter(|value| value.is_finite())
+        };
         let low = finite().fold(f64::INFINITY, f64::min);
         let high = finite().fold(f64::NEG_INFINITY, f64::max);
         if !(low < high && (high - low).is_finite()) {
@@ -43,7 +48,9 @@ impl<'a> Heights<'a> {
                 even
             }
         };
-        (0..count).map(|index| low + (high - low) * share(index)).collect()
+        (0..count)
+            .map(|index| low + (high - low) * share(index))
+            .collect()
     }
 
     /// The lines at a height, each a chain of points in columns and rows; a closed one ends where it
@@ -85,13 +92,22 @@ impl<'a> Heights<'a> {
     /// The pieces of line in a cell, from edge to edge.
     fn cell(&self, column: usize, row: usize, level: f64) -> Vec<[Edge; 2]> {
         let origin = row * self.columns + column;
-        let corners = [origin, origin + 1, origin + self.columns + 1, origin + self.columns];
+        let corners = [
+            origin,
+            origin + 1,
+            origin + self.columns + 1,
+            origin + self.columns,
+        ];
         let heights = corners.map(|corner| self.values[corner]);
         if !heights.iter().all(|height| height.is_finite()) {
             return Vec::new();
         }
-        let [bottom, right, top, left]: [Edge; 4] =
-            [(corners[0], false), (corners[1], true), (corners[3], false), (corners[0], true)];
+        let [bottom, right, top, left]: [Edge; 4] = [
+            (corners[0], false),
+            (corners[1], true),
+            (corners[3], false),
+            (corners[0], true),
+        ];
         let above = heights.map(|height| height >= level);
         match above {
             [a, b, c, d] if a == b && b == c && c == d => vec![],
@@ -130,7 +146,8 @@ mod tests {
     fn grid(side: usize, height: fn(f64, f64) -> f64) -> Vec<f64> {
         let at = |index: usize| 2.0 * index as f64 / (side - 1) as f64 - 1.0;
         let rows = (0..side).flat_map(|row| (0..side).map(move |column| (column, row)));
-        rows.map(|(column, row)| height(at(column), at(row))).collect()
+        rows.map(|(column, row)| height(at(column), at(row)))
+            .collect()
     }
 
     #[test]

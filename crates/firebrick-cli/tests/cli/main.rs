@@ -7,6 +7,7 @@ mod bad_input;
 #[cfg(unix)]
 mod interruption;
 mod json;
+mod optim;
 mod predict;
 mod runs;
 mod support;
