@@ -22,6 +22,7 @@ mod output;
 mod progress;
 mod train_flags;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -73,19 +74,35 @@ pub fn main() -> ExitCode {
             "error: this should not have happened: {what}{place}. Please report it with the command that led here; checkpoints written so far are sound."
         ));
     }));
-    let cli = Cli::parse();
+    run(std::env::args_os())
+}
+
+/// The program with these arguments, the first of which is its name; gives the exit status.
+#[must_use]
+pub fn run<A>(arguments: impl IntoIterator<Item = A>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and the version come this way too. What nobody reads need not be written.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
     firebrick::core::kernels::keep_freed_pages();
     if let Err(failure) = commands::switch_kernels() {
         return failure.report();
     }
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli.command))) {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(cli.command))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => failure.report(),
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn work(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
