@@ -414,3 +414,132 @@ impl Trajectory {
             .unwrap_or([f64::NAN; 3])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use firebrick_core::update::UpdateState;
+
+    use super::*;
+
+    /// Takes its gradient one to the right, evaluates again where it is, moves by the difference,
+    /// and is evaluated half-way to the origin.
+    struct Probe;
+
+    impl Update for Probe {
+        fn name(&self) -> &str {
+            "probe"
+        }
+
+        fn gradient_point(&self, _: &Step<'_>, parameters: &Parameters) -> Option<Parameters> {
+            let one = &parameters.0[0];
+            let right = Tensor::from_data(
+                TensorData::from([1.0, 0.0]),
+                (&one.value.device(), one.value.dtype()),
+            );
+            Some(Parameters(vec![Parameter {
+                value: one.value.clone() + right,
+                ..one.clone()
+            }]))
+        }
+
+        fn step(
+            &mut self,
+            step: &Step<'_>,
+            mut parameters: Parameters,
+            gradients: Gradients,
+            reevaluate: &mut Reevaluate<'_>,
+        ) -> Result<Parameters, UpdateError> {
+            let (loss, Gradients(again)) = reevaluate(&parameters)?;
+            let ([Some(gradient)], [Some(here)]) = (&gradients.0[..], &again[..]) else {
+                panic!("one parameter has one gradient");
+            };
+            let (gradient, here) = (gradient.clone(), here.clone());
+            if step.index == 2 {
+                let reason = format!("{loss}");
+                return Err(UpdateError::Failed {
+                    name: "probe".into(),
+                    reason,
+                });
+            }
+            let one = &mut parameters.0[0];
+            one.value = one.value.clone() - (gradient - here) * step.lr;
+            Ok(parameters)
+        }
+
+        fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
+            let one = &parameters.0[0];
+            Some(Parameters(vec![Parameter {
+                value: one.value.clone() * 0.5,
+                ..one.clone()
+            }]))
+        }
+
+        fn state(&self) -> UpdateState {
+            UpdateState::default()
+        }
+
+        fn load_state(
+            &mut self,
+            _: UpdateState,
+            _: &[String],
+            _: &Device,
+        ) -> Result<(), UpdateError> {
+            Ok(())
+        }
+    }
+
+    fn run(noise: f64, steps: usize) -> Result<Trajectory, (usize, UpdateError)> {
+        let surface = surface::build(&"quadratic(condition=2)".parse().unwrap()).unwrap();
+        let device = firebrick_core::device("flex").unwrap();
+        let config = RaceConfig {
+            noise,
+            ..RaceConfig::default()
+        };
+        let track = Track::new(&*surface, &device, &config);
+        track.run(Box::new(Probe), 0.5, [2.0, 1.0], steps)
+    }
+
+    #[test]
+    fn the_whole_seam_is_raced() {
+        // The gradient one to the right is larger by (1, 0), whatever noise both share.
+        for noise in [0.0, 0.7] {
+            let way = run(noise, 2).unwrap();
+            let expected = [[2.0, 1.0, 3.0], [1.5, 1.0, 2.125], [1.0, 1.0, 1.5]];
+            for (found, expected) in way.points.iter().flatten().zip(expected.iter().flatten()) {
+                assert!((found - expected).abs() < 1e-12, "{:?}", way.points);
+            }
+            let averaged = way.averaged.unwrap();
+            assert_eq!(averaged.len(), 3);
+            assert_eq!(averaged[0], [2.0, 1.0, 3.0]);
+            for (found, expected) in averaged[2].iter().zip([0.5, 0.5, 0.375]) {
+                assert!((found - expected).abs() < 1e-12, "{averaged:?}");
+            }
+            // Against the gradient where it was taken: (3, 2) without noise.
+            if noise == 0.0 {
+                assert!((way.effective_rate[0][0].unwrap() - 0.5 / 3.0).abs() < 1e-12);
+                assert_eq!(way.effective_rate[0][1], Some(0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn noise_tilts_the_loss_as_it_tilts_the_gradient() {
+        let (update, error) = run(0.0, 3).unwrap_err();
+        assert_eq!(
+            (update, error.to_string().as_str()),
+            (2, "the probe update failed: 1.5")
+        );
+        let surface = surface::build(&Spec::new("quadratic")).unwrap();
+        let device = firebrick_core::device("flex").unwrap();
+        let config = RaceConfig {
+            noise: 1.0,
+            ..RaceConfig::default()
+        };
+        let track = Track::new(&*surface, &device, &config);
+        let tilt = track.tilt(5);
+        let (height, loss, gradient) = track.evaluate(&track.tensor([1.0, 0.5]), tilt);
+        assert!((loss - height - tilt[0] - 0.5 * tilt[1]).abs() < 1e-12);
+        let [x, y] = pair(&gradient);
+        assert!((x - 1.0 - tilt[0]).abs() < 1e-12 && (y - 5.0 - tilt[1]).abs() < 1e-12);
+    }
+}

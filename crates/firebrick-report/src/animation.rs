@@ -41,6 +41,10 @@ pub fn contour_gif(map: &ContourMap) -> ImageResult<Vec<u8>> {
     for cross in map.crosses.iter().filter(|at| map.window.contains(**at)) {
         canvas.disc(shares(map, *cross), 3, INK);
     }
+    let first = map.paths.first().and_then(|path| path.points.first());
+    if let Some(start) = first.filter(|start| map.window.contains(**start)) {
+        canvas.disc(shares(map, *start), 3, INK);
+    }
     let longest = map.paths.iter().map(|path| path.points.len()).max();
     let last = longest.unwrap_or(0).saturating_sub(1);
     let stride = last.div_ceil(MOST_FRAMES).max(1);

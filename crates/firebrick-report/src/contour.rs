@@ -46,6 +46,7 @@ fn picture(map: &ContourMap) -> String {
         + &plot.axes()
         + &plot.crosses()
         + &plot.paths()
+        + &plot.start()
         + &plot.legend();
     svg::picture("contour", size, &map.title, &description(map), &body)
 }
@@ -205,6 +206,15 @@ impl Plot<'_> {
             }
         }
         out
+    }
+
+    /// Where the paths begin.
+    fn start(&self) -> String {
+        let first = self.map.paths.first().and_then(|path| path.points.first());
+        let inside = first.filter(|start| self.map.window.contains(**start));
+        inside.map_or(String::new(), |start| {
+            dot("start", place(shares(self.map, *start)), 3.0, "start")
+        })
     }
 
     fn legend(&self) -> String {

@@ -64,6 +64,7 @@ fn the_svg_names_every_path_and_draws_it_in_its_colour() {
         assert_eq!(class(&format!("line {colours}")), 2, "{colours}");
         assert_eq!(class(&format!("dot {colours}")), 51);
     }
+    assert_eq!(class("start"), 1);
     assert!(svg.contains("bowl: x² + y² &lt; 3"));
     assert!(svg.contains("racer0(lr=0.1): at (−0.9000, 0.9000) after 50 updates."));
 }

@@ -321,13 +321,22 @@ fn row(way: &Trajectory, facts: &Facts) -> Vec<String> {
     vec![
         way.optimizer.to_string(),
         end,
-        format!("({x:.4}, {y:.4})"),
+        format!("({}, {})", coordinate(x), coordinate(y)),
         distance([x, y, height]).map_or("–".into(), |distance| format!("{distance:.2e}")),
         way.points
             .iter()
             .position(near)
             .map_or("–".into(), |update| update.to_string()),
     ]
+}
+
+/// Four decimals, without a sign at zero; large ones short.
+fn coordinate(value: f64) -> String {
+    if value.abs() >= 1e4 {
+        return format!("{value:.3e}");
+    }
+    // Adding zero turns -0 into 0.
+    format!("{:.4}", (value * 1e4).round() / 1e4 + 0.0)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

@@ -32,7 +32,7 @@ impl Surface for Rosenbrock {
             domain: Window::new([-5.0, 10.0], [-5.0, 10.0]),
             view: Window::new([-2.0, 2.0], [-1.0, 3.0]),
             start: [-1.5, 2.0],
-            lr: 0.0005,
+            lr: 0.001,
             pace: 0.1,
         }
     }
