@@ -6,6 +6,7 @@ pub(crate) mod eval;
 pub(crate) mod groups;
 pub(crate) mod lr_find;
 pub(crate) mod models;
+pub(crate) mod optim;
 pub(crate) mod predict;
 pub(crate) mod recipes;
 pub(crate) mod report;

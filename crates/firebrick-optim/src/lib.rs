@@ -12,9 +12,11 @@ mod joint;
 mod linear_system;
 pub mod optimizer;
 pub mod plan;
+pub mod race;
 pub mod rates;
 pub mod rule;
 pub mod schedule;
+pub mod surface;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod values;

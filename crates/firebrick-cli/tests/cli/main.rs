@@ -8,6 +8,7 @@ mod bad_input;
 mod interruption;
 mod json;
 mod lr_find;
+mod optim;
 mod predict;
 mod runs;
 mod schedule;

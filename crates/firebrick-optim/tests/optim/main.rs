@@ -6,6 +6,8 @@
 mod contracts;
 mod optimizers;
 mod schedules;
+mod race;
+mod surfaces;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
