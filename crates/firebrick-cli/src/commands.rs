@@ -7,6 +7,7 @@ pub(crate) mod models;
 pub(crate) mod predict;
 pub(crate) mod recipes;
 pub(crate) mod report;
+pub(crate) mod search;
 pub(crate) mod train;
 
 use std::path::{Path, PathBuf};

@@ -30,6 +30,7 @@ enum Command {
     Datasets(commands::datasets::Datasets),
     Models(commands::models::Models),
     Devices(commands::devices::Devices),
+    Search(Box<commands::search::Search>),
     Recipes(commands::recipes::Recipes),
     Report(commands::report::Report),
 }
@@ -74,6 +75,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Datasets(datasets) => datasets.run(),
         Command::Models(models) => models.run(),
         Command::Devices(devices) => devices.run(),
+        Command::Search(search) => search.run(),
         Command::Recipes(recipes) => recipes.run(),
         Command::Report(report) => report.run(),
     }

@@ -20,6 +20,7 @@ pub mod predict;
 pub mod prelude;
 mod prepared;
 mod recipes;
+pub mod search;
 mod train;
 
 pub use firebrick_core as core;
@@ -35,4 +36,5 @@ pub use finish::{BestEpoch, TrainReport, TrainScores};
 pub use model_file::ModelFile;
 pub use prepared::Prepared;
 pub use recipes::{RECIPES, recipe};
+pub use search::{SearchJob, SearchReport};
 pub use train::{Job, Start, train};

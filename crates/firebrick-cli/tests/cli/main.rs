@@ -9,4 +9,5 @@ mod interruption;
 mod json;
 mod predict;
 mod runs;
+mod search;
 mod support;
