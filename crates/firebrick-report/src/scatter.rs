@@ -243,7 +243,7 @@ mod tests {
             .nth(1)
             .and_then(|part| {
                 let at = part.find("x1=\"")? + 4;
-                part[at..].split('"').next()?.parse().ok()
+                part[at..].split('"').next()?.parse::<f64>().ok()
             })
             .unwrap()
             + 3.0;

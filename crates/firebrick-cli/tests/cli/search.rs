@@ -216,7 +216,7 @@ fn what_cannot_be_searched_is_refused_before_training() {
     for (space, needle) in [
         ("lr=log(0, 1)", "it must be above 0"),
         ("lr=log(2, 1)", "low < high"),
-        ("lr=log(1e-5, 1", "expected `)`"),
+        ("lr=log(1e-5, 1", "expected `,` or `)`"),
         (
             "learning_rate=log(1e-5, 1)",
             "recipe has no key `learning_rate`",

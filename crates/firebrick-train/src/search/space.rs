@@ -349,11 +349,21 @@ mod tests {
 
     #[test]
     fn draws_are_pinned_and_keys_do_not_move_each_other() {
+        // The values of an independent ChaCha8 with these keys.
         let text = "lr=log(1e-5, 1), optimizer.momentum=uniform(0.5, 0.99), epochs=int(1, 6), x=choice(a, b, c)";
         let draw = |seed, round, trial| space(text).draw(seed, round, trial).to_string();
-        assert_eq!(draw(0, 1, 1), "PIN1");
-        assert_eq!(draw(0, 1, 2), "PIN2");
-        assert_eq!(draw(7, 2, 1), "PIN3");
+        assert_eq!(
+            draw(0, 1, 1),
+            "lr=0.003402, optimizer.momentum=0.8418, epochs=4, x=a"
+        );
+        assert_eq!(
+            draw(0, 1, 2),
+            "lr=1.346e-5, optimizer.momentum=0.8225, epochs=4, x=a"
+        );
+        assert_eq!(
+            draw(7, 2, 1),
+            "lr=0.141, optimizer.momentum=0.5593, epochs=2, x=a"
+        );
         let alone = space("optimizer.momentum=uniform(0.5, 0.99)").draw(0, 1, 1);
         assert!(draw(0, 1, 1).contains(&alone.to_string()));
     }
@@ -432,7 +442,7 @@ mod tests {
             ("lr=log(1, 2), x", "character 14: expected KEY=RANGE"),
             ("", "expected KEY=RANGE"),
             ("lr=", "expected a name"),
-            ("lr=log(1, 2", "expected `)`"),
+            ("lr=log(1, 2", "expected `,` or `)`"),
             ("lr=log(1, 2), lr=log(1, 3)", "`lr` is given twice"),
         ] {
             let error = text.parse::<Space>().unwrap_err().to_string();
