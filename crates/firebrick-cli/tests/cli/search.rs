@@ -177,7 +177,8 @@ fn diverged_trials_are_noted_and_the_search_goes_on() {
     let ran = search(
         at,
         &[
-            "--space", space, "--trials", "4", "--rounds", "1", "--out", "s", "--json",
+            "--space", space, "--trials", "4", "--rounds", "1", "--seed", "4", "--out", "s",
+            "--json",
         ],
     );
     let report = ran.json();
