@@ -11,6 +11,7 @@ pub(crate) mod predict;
 pub(crate) mod recipes;
 pub(crate) mod report;
 pub(crate) mod schedule;
+pub(crate) mod search;
 pub(crate) mod train;
 
 use std::path::{Path, PathBuf};

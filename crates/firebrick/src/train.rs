@@ -76,6 +76,11 @@ impl Job<'_> {
 /// # Errors
 /// [`Error`]; what was finished of the run stays and can be resumed.
 pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
+    run(job, true)
+}
+
+/// As [`train`]; without `test` the test split stays unseen, and the report shows validation.
+pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     let Job {
         mut recipe,
         start,
@@ -91,7 +96,10 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
     let config = train_config(&recipe)?;
     config.check()?;
     let loss = loss(&recipe)?;
-    let prepared = Prepared::open(&recipe, &cache)?;
+    let mut prepared = Prepared::open(&recipe, &cache)?;
+    if !test {
+        prepared.splits.test = None;
+    }
     loss.check_classes(prepared.splits.train.classes().len())?;
     let mut train_loader = prepared.train_loader(&recipe)?;
     let mut valid_loader = prepared
@@ -198,6 +206,20 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
         parameters,
     };
     finish.report(outcome, resumed_from, &device.inner())
+}
+
+/// Checks a recipe as far as that goes without training, data and model included; writes nothing.
+pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
+    let device = firebrick_core::device(&recipe.device)?;
+    train_config(recipe)?.check()?;
+    let loss = loss(recipe)?;
+    firebrick_zoo::canonical(&recipe.model)?;
+    let prepared = Prepared::open(recipe, cache)?;
+    loss.check_classes(prepared.splits.train.classes().len())?;
+    let length = run_length(recipe, &prepared.train_loader(recipe)?);
+    plan(&recipe.optimizer, &recipe.schedule, recipe.lr, length)?;
+    initial_model(recipe, &prepared, &device)?;
+    Ok(prepared)
 }
 
 /// Says which images were left out: the first few at once, all of them in `skipped.txt`.

@@ -12,4 +12,5 @@ mod optim;
 mod predict;
 mod runs;
 mod schedule;
+mod search;
 mod support;

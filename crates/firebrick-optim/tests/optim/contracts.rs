@@ -232,4 +232,3 @@ fn fields_out_of_range_are_named() {
         assert!(optimizer::build(&spec).is_err(), "{spec}");
     }
 }
-

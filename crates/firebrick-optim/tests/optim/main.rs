@@ -5,8 +5,8 @@
 
 mod contracts;
 mod optimizers;
-mod schedules;
 mod race;
+mod schedules;
 mod surfaces;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};

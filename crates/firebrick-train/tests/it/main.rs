@@ -6,7 +6,7 @@
 mod checkpoints;
 mod looping;
 mod lr_find;
-mod reevaluation;
 mod plateau;
+mod reevaluation;
 mod resume;
 mod support;
