@@ -54,9 +54,17 @@ pub(crate) struct TrainFlags {
     /// Optimizer, such as 'sgd(lr=0.1, momentum=0.9)'; sgd, adam, adamw
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     optimizer: Option<Spec>,
-    /// Learning rate over the run: constant, cosine, one_cycle, 'warmup(1ep, then=cosine)'
+    /// Learning rate over the run, such as cosine, one_cycle, 'step(step_size=30ep)' or
+    /// 'warmup(1ep, then=cosine)'; `firebrick schedule --list` shows all
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     schedule: Option<Spec>,
+    /// Momentum (beta1 of Adam) over the run, such as 'linear(from=0.5, to=0.99)'; in place of the
+    /// optimizer's own
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    momentum_schedule: Option<Spec>,
+    /// Weight decay over the run, such as 'cosine(5e-4)'; in place of the optimizer's own
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    weight_decay_schedule: Option<Spec>,
     /// Base learning rate; wins over the schedule's and the optimizer's
     #[arg(
         long,
@@ -211,6 +219,8 @@ impl TrainFlags {
                 self,
                 optimizer,
                 schedule,
+                momentum_schedule,
+                weight_decay_schedule,
                 lr,
                 augment,
                 loss,
@@ -275,6 +285,8 @@ impl TrainFlags {
         );
         set!(on_non_finite, monitor, seed, device, workers, keep);
         set_some!(
+            momentum_schedule,
+            weight_decay_schedule,
             data_dir,
             limit_train,
             image_size,

@@ -6,6 +6,7 @@
 
 pub mod classifier;
 pub mod clip;
+pub mod contour;
 pub mod data;
 pub mod device;
 pub mod error;

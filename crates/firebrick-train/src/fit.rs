@@ -14,6 +14,7 @@ use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::random::StepScope;
 use firebrick_core::run::{EpochRow, Scores};
+use firebrick_core::schedule::Observation;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::Update;
 use firebrick_core::{Classifier, Schedule, probe};
@@ -433,11 +434,22 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             }
         }
         self.event("epoch", &serde_json::to_value(&row).unwrap_or_default())?;
+        self.show_schedule(&row);
         self.progress.rows.push(row);
         if let Some(run) = self.run {
             run.metrics(&self.progress.rows)?;
         }
         Ok(flow)
+    }
+
+    /// Shows the schedule the monitored metric of an epoch.
+    fn show_schedule(&mut self, row: &EpochRow) {
+        let monitor = self.config.monitor;
+        self.schedule.observe(Observation {
+            step: row.step,
+            value: monitor.value(row),
+            higher_is_better: monitor.improves(1.0, 0.0),
+        });
     }
 
     /// The run ended inside an epoch: a checkpoint there, so that it can go on exactly, then scores

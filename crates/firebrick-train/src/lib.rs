@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod non_finite;
 pub mod progress;
 pub mod run_dir;
+pub mod search;
 
 pub use checkpoint::{Checkpoint, Identity};
 pub use config::{Monitor, OnNonFinite, TrainConfig};

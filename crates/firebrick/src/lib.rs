@@ -21,6 +21,7 @@ pub mod predict;
 pub mod prelude;
 mod prepared;
 mod recipes;
+pub mod search;
 mod train;
 
 pub use firebrick_core as core;
@@ -37,4 +38,5 @@ pub use lr_find::lr_find;
 pub use model_file::ModelFile;
 pub use prepared::Prepared;
 pub use recipes::{RECIPES, recipe};
+pub use search::{SearchJob, SearchReport};
 pub use train::{Job, Start, train};

@@ -12,7 +12,7 @@ use firebrick_core::schedule::Delayed;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Clipping, ConfigError, Groups, Recipe, Schedule};
 use firebrick_datasets::Loader;
-use firebrick_optim::{Plan, grouped, plan};
+use firebrick_optim::{Plan, Request, grouped};
 use firebrick_train::{
     Checkpoint, Hook, Identity, Monitor, OnNonFinite, RunDir, TrainConfig, Training, fit,
 };
@@ -76,6 +76,11 @@ impl Job<'_> {
 /// # Errors
 /// [`Error`]; what was finished of the run stays and can be resumed.
 pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
+    run(job, true)
+}
+
+/// As [`train`]; without `test` the test split stays unseen, and the report shows validation.
+pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     let Job {
         mut recipe,
         start,
@@ -91,7 +96,10 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
     let config = train_config(&recipe)?;
     config.check()?;
     let loss = loss(&recipe)?;
-    let prepared = Prepared::open(&recipe, &cache)?;
+    let mut prepared = Prepared::open(&recipe, &cache)?;
+    if !test {
+        prepared.splits.test = None;
+    }
     loss.check_classes(prepared.splits.train.classes().len())?;
     let mut train_loader = prepared.train_loader(&recipe)?;
     let mut valid_loader = prepared
@@ -109,16 +117,28 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
         schedule,
         optimizer,
         schedule_spec,
+        momentum_schedule,
+        weight_decay_schedule,
         lr,
-    } = plan(
-        &recipe.optimizer,
-        &recipe.schedule,
-        recipe.lr,
-        run_length(&recipe, &train_loader),
-    )?;
+        notes,
+    } = Request {
+        lr: recipe.lr,
+        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
+        momentum_schedule: recipe.momentum_schedule.clone(),
+        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
+        ..Request::new(
+            recipe.optimizer.clone(),
+            recipe.schedule.clone(),
+            run_length(&recipe, &train_loader),
+        )
+    }
+    .plan()?;
     let update = grouped(update, lr, &recipe.groups)?;
+    notes.iter().for_each(|note| notice(note));
     recipe.optimizer = optimizer;
     recipe.schedule = schedule_spec;
+    recipe.momentum_schedule = momentum_schedule;
+    recipe.weight_decay_schedule = weight_decay_schedule;
     recipe.lr = None;
     recipe.loss = loss.spec();
     recipe.normalize = firebrick_zoo::Normalization {
@@ -186,6 +206,20 @@ pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
         parameters,
     };
     finish.report(outcome, resumed_from, &device.inner())
+}
+
+/// Checks a recipe as far as that goes without training, data and model included; writes nothing.
+pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
+    let device = firebrick_core::device(&recipe.device)?;
+    train_config(recipe)?.check()?;
+    let loss = loss(recipe)?;
+    firebrick_zoo::canonical(&recipe.model)?;
+    let prepared = Prepared::open(recipe, cache)?;
+    loss.check_classes(prepared.splits.train.classes().len())?;
+    let length = run_length(recipe, &prepared.train_loader(recipe)?);
+    plan(&recipe.optimizer, &recipe.schedule, recipe.lr, length)?;
+    initial_model(recipe, &prepared, &device)?;
+    Ok(prepared)
 }
 
 /// Says which images were left out: the first few at once, all of them in `skipped.txt`.

@@ -6,6 +6,7 @@
 mod checkpoints;
 mod looping;
 mod lr_find;
+mod plateau;
 mod reevaluation;
 mod resume;
 mod support;

@@ -150,6 +150,7 @@ impl BatchSource for Source {
 pub(crate) struct Run<'a> {
     pub(crate) device: &'a str,
     pub(crate) optimizer: &'a str,
+    pub(crate) schedule: &'a str,
     pub(crate) config: TrainConfig,
     pub(crate) dir: Option<&'a RunDir>,
     pub(crate) resume: Option<Checkpoint>,
@@ -165,6 +166,7 @@ impl<'a> Run<'a> {
         Self {
             device,
             optimizer: "adam(lr=0.01)",
+            schedule: "one_cycle",
             config: TrainConfig {
                 epochs: 3,
                 seed: 5,
@@ -198,7 +200,7 @@ impl<'a> Run<'a> {
         );
         let plan = plan(
             &self.optimizer.parse().unwrap(),
-            &"one_cycle".parse().unwrap(),
+            &self.schedule.parse().unwrap(),
             None,
             run,
         )
