@@ -7,6 +7,8 @@
 //! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.
 
 pub mod about;
+mod joint;
+mod linear_system;
 pub mod optimizer;
 pub mod plan;
 pub mod rates;

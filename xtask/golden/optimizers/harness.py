@@ -136,7 +136,7 @@ class Golden:
         def closure():
             optimizer.zero_grad()
             loss = function(values)
-            loss.backward()
+            loss.backward(create_graph=getattr(optimizer, "is_second_order", False))
             return loss
 
         after = {}
@@ -253,3 +253,28 @@ def change_weight_decay(optimizer, k):
 def torch_state(*names):
     """The state of a PyTorch optimizer that is kept under its own names."""
     return lambda optimizer, parameter: {name: optimizer.state[parameter][name] for name in names}
+
+
+def training_mode(make):
+    """Optimizers of `schedulefree` step in training mode only."""
+
+    def train(parameters):
+        optimizer = make(parameters)
+        optimizer.train()
+        return optimizer
+
+    return train
+
+
+def evaluation_mode(optimizer, parameter):
+    """The values that an optimizer of `schedulefree` evaluates."""
+    with torch.no_grad():
+        trained = [one.clone() for group in optimizer.param_groups for one in group["params"]]
+        optimizer.eval()
+        view = parameter.clone()
+        optimizer.train()
+        # Back to the last bit.
+        for group in optimizer.param_groups:
+            for one in group["params"]:
+                one.copy_(trained.pop(0))
+    return view

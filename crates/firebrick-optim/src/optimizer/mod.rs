@@ -1,11 +1,26 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
+<<<<<<< HEAD
+<<<<<<< HEAD
+pub mod adabelief;
+=======
 pub mod adadelta;
 pub mod adagrad;
+>>>>>>> opta
+=======
+pub mod adahessian;
+>>>>>>> optc
 pub mod adam;
 pub mod adamax;
 pub mod adamw;
+<<<<<<< HEAD
+<<<<<<< HEAD
+pub mod adan;
+pub mod lion;
+pub mod madgrad;
+=======
 pub mod asgd;
+>>>>>>> opta
 pub mod momentum;
 pub mod nadam;
 pub mod nesterov;
@@ -13,7 +28,15 @@ pub mod radam;
 pub mod rmsprop;
 pub mod rmsprop_tf;
 pub mod rprop;
+=======
+pub mod hessian_free;
+pub mod lbfgs;
+pub mod newton;
+pub mod prodigy;
+pub mod schedule_free;
+>>>>>>> optc
 pub mod sgd;
+pub mod yogi;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -24,20 +47,45 @@ pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
+<<<<<<< HEAD
+    Entry::of::<adabelief::AdaBelief>(),
+=======
     Entry::of::<adadelta::Adadelta>(),
     Entry::of::<adagrad::Adagrad>(),
+>>>>>>> opta
     Entry::of::<adam::Adam>(),
     Entry::of::<adamax::Adamax>(),
     Entry::of::<adamw::AdamW>(),
+<<<<<<< HEAD
+<<<<<<< HEAD
+    Entry::of::<adan::Adan>(),
+    Entry::of::<lion::Lion>(),
+    Entry::of::<madgrad::Madgrad>(),
+=======
     Entry::of::<asgd::Asgd>(),
+>>>>>>> opta
     Entry::of::<momentum::Momentum>(),
     Entry::of::<nadam::NAdam>(),
     Entry::of::<nesterov::Nesterov>(),
+<<<<<<< HEAD
+    Entry::of::<sgd::Sgd>(),
+    Entry::of::<yogi::Yogi>(),
+=======
     Entry::of::<radam::RAdam>(),
     Entry::of::<rmsprop::RmsProp>(),
     Entry::of::<rmsprop_tf::RmsPropTf>(),
     Entry::of::<rprop::Rprop>(),
     Entry::of::<sgd::Sgd>(),
+>>>>>>> opta
+=======
+    Entry::of::<adahessian::AdaHessian>(),
+    Entry::of::<hessian_free::HessianFree>(),
+    Entry::of::<lbfgs::Lbfgs>(),
+    Entry::of::<newton::Newton>(),
+    Entry::of::<prodigy::Prodigy>(),
+    Entry::of::<schedule_free::ScheduleFreeAdamW>(),
+    Entry::of::<schedule_free::ScheduleFreeSgd>(),
+>>>>>>> optc
 ];
 
 /// Those of other crates.
