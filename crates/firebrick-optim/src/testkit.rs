@@ -406,8 +406,8 @@ impl Kit<'_> {
                 (3..7).all(|index| along.try_step(&Step::new(index, lr)).is_ok());
                 along.values()
             };
-            let differs = forgetful.values() != whole.values()
-                || changing(Some(state)) != changing(None);
+            let differs =
+                forgetful.values() != whole.values() || changing(Some(state)) != changing(None);
             assert!(differs, "{}: the state does not matter", self.spec);
         }
     }
