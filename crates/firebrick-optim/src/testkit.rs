@@ -396,7 +396,7 @@ impl Kit<'_> {
             forgetful.parameters = first.parameters.clone();
             forgetful.run(3..7, lr);
             // A rule that takes signs shows it where they change.
-            let changing = |state: Option<UpdateState>| {
+            let changing = |state: Option<firebrick_core::update::UpdateState>| {
                 let mut update = self.build();
                 if let Some(state) = state {
                     update.load_state(state, &paths(), &flex()).unwrap();
@@ -406,8 +406,8 @@ impl Kit<'_> {
                 (3..7).all(|index| along.try_step(&Step::new(index, lr)).is_ok());
                 along.values()
             };
-            let differs = forgetful.values() != whole.values()
-                || changing(Some(state)) != changing(None);
+            let differs =
+                forgetful.values() != whole.values() || changing(Some(state)) != changing(None);
             assert!(differs, "{}: the state does not matter", self.spec);
         }
     }

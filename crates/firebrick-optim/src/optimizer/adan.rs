@@ -120,7 +120,11 @@ impl Rule for Adan {
                 rate: now.lr / correction(beta1),
                 rate_of_difference: now.lr * beta2 / correction(beta2),
                 keep_before: if self.no_prox { 1.0 - decay } else { 1.0 },
-                keep_after: if self.no_prox { 1.0 } else { 1.0 / (1.0 + decay) },
+                keep_after: if self.no_prox {
+                    1.0
+                } else {
+                    1.0 / (1.0 + decay)
+                },
             }
         })
     }

@@ -1,15 +1,22 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
 pub mod adabelief;
+pub mod adafactor;
 pub mod adam;
 pub mod adamw;
 pub mod adan;
+pub mod lamb;
+pub mod lars;
 pub mod lion;
 pub mod madgrad;
 pub mod momentum;
+pub mod muon;
 pub mod nesterov;
+pub mod novograd;
 pub mod sgd;
 pub mod yogi;
+
+mod trust;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -21,13 +28,18 @@ pub use crate::about::{Entry, Optimizer};
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
     Entry::of::<adabelief::AdaBelief>(),
+    Entry::of::<adafactor::Adafactor>(),
     Entry::of::<adam::Adam>(),
     Entry::of::<adamw::AdamW>(),
     Entry::of::<adan::Adan>(),
+    Entry::of::<lamb::Lamb>(),
+    Entry::of::<lars::Lars>(),
     Entry::of::<lion::Lion>(),
-    Entry::of::<madgrad::Madgrad>(),
+    Entry::of::<madgrad::MadGrad>(),
     Entry::of::<momentum::Momentum>(),
+    Entry::of::<muon::Muon>(),
     Entry::of::<nesterov::Nesterov>(),
+    Entry::of::<novograd::NovoGrad>(),
     Entry::of::<sgd::Sgd>(),
     Entry::of::<yogi::Yogi>(),
 ];

@@ -124,9 +124,7 @@ impl Rule for Nesterov {
         };
         match self.form {
             Form::Lookahead => elementwise(tensors, &[VELOCITY], ahead),
-            Form::Reformulated => {
-                elementwise(tensors, &[VELOCITY], |one| Reformulated(ahead(one)))
-            }
+            Form::Reformulated => elementwise(tensors, &[VELOCITY], |one| Reformulated(ahead(one))),
         }
     }
 }
