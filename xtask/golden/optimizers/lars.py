@@ -11,16 +11,16 @@ def lars(lr, **options):
 
 golden = Golden("lars", "timm.optim.Lars", packages=("torch", "timm"))
 buffer = torch_state("momentum_buffer")
-plain = "lars(0.05)"
+plain = "lars(0.05, weight_decay=0)"
 golden.case(plain, lars(0.05), 0.05)
-golden.case("lars(0.05, 0.9)", lars(0.05, momentum=0.9), 0.05, base=plain, state=buffer)
+golden.case("lars(0.05, 0.9, weight_decay=0)", lars(0.05, momentum=0.9), 0.05, base=plain, state=buffer)
 golden.case(
-    "lars(0.05, momentum=0.9, dampening=0.3)", lars(0.05, momentum=0.9, dampening=0.3), 0.05,
-    base="lars(0.05, 0.9)", state=buffer,
+    "lars(0.05, momentum=0.9, dampening=0.3, weight_decay=0)", lars(0.05, momentum=0.9, dampening=0.3), 0.05,
+    base="lars(0.05, 0.9, weight_decay=0)", state=buffer,
 )
 golden.case(
-    "lars(0.05, momentum=0.9, nesterov=true)", lars(0.05, momentum=0.9, nesterov=True), 0.05,
-    base="lars(0.05, 0.9)", state=buffer,
+    "lars(0.05, momentum=0.9, weight_decay=0, nesterov=true)", lars(0.05, momentum=0.9, nesterov=True), 0.05,
+    base="lars(0.05, 0.9, weight_decay=0)", state=buffer,
 )
 decayed = "lars(1, weight_decay=0.1, trust_coeff=0.05)"
 golden.case(decayed, lars(1.0, weight_decay=0.1, trust_coeff=0.05), 1.0, base=plain)
@@ -34,7 +34,7 @@ golden.case(
 golden.case(
     decayed, lars(1.0, weight_decay=0.1, trust_coeff=0.05), 1.0, base=decayed, schedule=change_weight_decay,
 )
-adapted = "lars(1, momentum=0.8, trust_coeff=0.05, always_adapt=true)"
+adapted = "lars(1, momentum=0.8, weight_decay=0, trust_coeff=0.05, always_adapt=true)"
 golden.case(
     adapted, lars(1.0, momentum=0.8, trust_coeff=0.05, always_adapt=True), 1.0, base=plain, state=buffer,
 )
@@ -43,7 +43,7 @@ golden.case(
     base=adapted, state=buffer, schedule=cycle_momentum,
 )
 golden.case(
-    "lars(0.1, trust_coeff=0.05, always_adapt=true, trust_clip=true)",
+    "lars(0.1, weight_decay=0, trust_coeff=0.05, always_adapt=true, trust_clip=true)",
     lars(0.1, trust_coeff=0.05, always_adapt=True, trust_clip=True), 0.1, base=plain,
 )
 golden.cnn(

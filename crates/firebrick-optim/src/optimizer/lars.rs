@@ -12,7 +12,9 @@
 //!
 //! Source: You et al., "Large Batch Training of Convolutional Networks", 2017, algorithm 1.
 //! Reference: timm's `Lars`. As there, the ratio is inside the momentum buffer and `lr` outside.
-//! Burn has none.
+//!
+//! Differs from timm's: `weight_decay` is 1e-4 by default (there 0, where the defaults are plain SGD
+//! at a rate of 1); `eps = 0` is refused. Burn has none.
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
@@ -54,7 +56,7 @@ impl Default for Lars {
             lr: 1.0,
             momentum: 0.0,
             dampening: 0.0,
-            weight_decay: 0.0,
+            weight_decay: 1e-4,
             nesterov: false,
             trust_coeff: 0.001,
             eps: 1e-8,
