@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::groups::GroupRule;
-use crate::spec::{Pipeline, Spec};
+use crate::spec::{Pipeline, Spec, Value};
 use crate::{ConfigError, data::Fit};
 
 /// A training run on paper. See the fields for defaults; a recipe file states only what differs.
@@ -44,6 +44,10 @@ pub struct Recipe {
     pub optimizer: Spec,
     /// The learning rate over the run.
     pub schedule: Spec,
+    /// The momentum over the run, in place of the optimizer's own.
+    pub momentum_schedule: Option<Spec>,
+    /// The weight decay over the run, in place of the optimizer's own.
+    pub weight_decay_schedule: Option<Spec>,
     /// The update at which the schedule begins: where a branched run left its parent.
     pub schedule_start: u64,
     /// The run and update this one branched from.
@@ -60,10 +64,15 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Batches that are averaged into one update.
     pub accumulate: u64,
-    /// Limit of the joint norm of all gradients.
+    /// Limit of the joint norm of all gradients, after the other limits.
     pub clip_norm: Option<f64>,
-    /// Limit of every gradient entry.
+    /// Limit of every gradient entry, before the other limits.
     pub clip_value: Option<f64>,
+    /// Limit of the norm of each gradient tensor, after `clip_value`.
+    pub clip_tensor_norm: Option<f64>,
+    /// Adaptive gradient clipping: limit of the norm of each unit's gradient as a share of its
+    /// weights' norm, such as 0.01; the head is left alone. After `clip_tensor_norm`.
+    pub clip_agc: Option<f64>,
     /// `stop`, or `skip(limit)`: leave out updates whose loss or gradient is not finite.
     pub on_non_finite: Spec,
     /// Stop after this many epochs without improvement.
@@ -86,7 +95,13 @@ pub struct Recipe {
     pub checkpoint_every: Option<u64>,
     /// Best checkpoints to keep.
     pub keep: usize,
-    /// Rates by parameter path.
+    /// No weight decay for biases and norm parameters: those of rank 1, and those named `bias`.
+    pub no_decay_bias_norm: bool,
+    /// Multiplies the rate by this, in (0, 1], for each layer between a parameter and the output; a
+    /// norm belongs to the layer before it. Multiplies with the rates of `groups`.
+    pub layer_decay: Option<f64>,
+    /// Rates and optimizers by parameter path: `path`, `lr` (a factor; 0 freezes), `weight_decay` (a
+    /// factor), `optimizer` (a spec, whose own `lr` is relative to the main one).
     pub groups: Vec<GroupRule>,
 }
 
@@ -107,6 +122,8 @@ impl Default for Recipe {
             weights: None,
             optimizer: Spec::new("adam"),
             schedule: Spec::new("constant"),
+            momentum_schedule: None,
+            weight_decay_schedule: None,
             schedule_start: 0,
             branched_from: None,
             lr: None,
@@ -117,6 +134,8 @@ impl Default for Recipe {
             accumulate: 1,
             clip_norm: None,
             clip_value: None,
+            clip_tensor_norm: None,
+            clip_agc: None,
             on_non_finite: Spec::new("stop"),
             early_stop: None,
             monitor: "valid_top1".into(),
@@ -128,6 +147,8 @@ impl Default for Recipe {
             workers: 2,
             checkpoint_every: None,
             keep: 1,
+            no_decay_bias_norm: false,
+            layer_decay: None,
             groups: Vec::new(),
         }
     }
@@ -205,6 +226,57 @@ impl Recipe {
         }
     }
 
+    /// Sets one value by its key: `batch_size`; `optimizer.momentum`, an argument of a spec by name;
+    /// `schedule.then.min_lr`, one of a spec inside it; `augment.pad_crop.size`, one of a step.
+    ///
+    /// Whether a spec has such an argument is for its registry to say.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the key that is not there, or the value that does not fit; the recipe
+    /// is left as it was.
+    pub fn set(&mut self, key: &str, value: &Value) -> Result<(), ConfigError> {
+        let Some((name, path)) = key.split_once('.') else {
+            let known = Self::keys();
+            if !known.iter().any(|known| known == key) {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                return Err(ConfigError::unknown_key("recipe", key, known));
+            }
+            let mut table = toml::Table::try_from(&*self)
+                .map_err(|error| ConfigError::Conflict(format!("recipe: {error}")))?;
+            table.insert(key.into(), value.to_toml());
+            *self = Self::deserialize(table).map_err(|error| ConfigError::WrongType {
+                unit: "recipe".into(),
+                field: key.into(),
+                value: value.to_string(),
+                expected: error.to_string().lines().next().unwrap_or_default().into(),
+            })?;
+            return Ok(());
+        };
+        let absent = |what: &str| {
+            ConfigError::Conflict(format!(
+                "`{key}` cannot be set: the recipe has no `{what}` with arguments"
+            ))
+        };
+        let (spec, path) = match name {
+            "optimizer" => (&mut self.optimizer, path),
+            "schedule" => (&mut self.schedule, path),
+            "model" => (&mut self.model, path),
+            "loss" => (&mut self.loss, path),
+            "sampling" => (&mut self.sampling, path),
+            "augment" => {
+                let (step, path) = path.split_once('.').ok_or_else(|| absent(key))?;
+                let found = self.augment.0.iter_mut().find(|spec| spec.name == step);
+                (
+                    found.ok_or_else(|| absent(&format!("augment.{step}")))?,
+                    path,
+                )
+            }
+            other => return Err(absent(other)),
+        };
+        set_inside(spec, path, value)
+            .ok_or_else(|| absent(key.rsplit_once('.').map_or(key, |(outer, _)| outer)))
+    }
+
     /// All keys, in order.
     #[must_use]
     pub fn keys() -> Vec<String> {
@@ -213,6 +285,22 @@ impl Recipe {
             .map(|(key, _)| key)
             .collect()
     }
+}
+
+/// Sets an argument of a spec or of the specs inside it; `None` when one on the way is not there.
+fn set_inside(spec: &mut Spec, path: &str, value: &Value) -> Option<()> {
+    let Some((outer, rest)) = path.split_once('.') else {
+        spec.set(path, value.clone());
+        return Some(());
+    };
+    let mut inner = match spec.get(outer)? {
+        Value::Spec(inner) => inner.clone(),
+        Value::Text(text) => text.parse().ok()?,
+        _ => return None,
+    };
+    set_inside(&mut inner, rest, value)?;
+    spec.set(outer, inner.into());
+    Some(())
 }
 
 #[cfg(test)]
@@ -248,5 +336,53 @@ mod tests {
             let error = Recipe::from_toml(text, "r.toml").unwrap_err().to_string();
             assert!(error.contains(needle), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn values_are_set_by_key() {
+        let mut recipe = Recipe {
+            optimizer: "sgd(momentum=0.9)".parse().unwrap(),
+            schedule: "warmup(steps=1ep, then=cosine(min_lr=0))".parse().unwrap(),
+            augment: "pad_crop(size=4) | hflip".parse().unwrap(),
+            ..Recipe::default()
+        };
+        for (key, value) in [
+            ("lr", Value::Number(0.25)),
+            ("batch_size", Value::Integer(17)),
+            ("optimizer.momentum", Value::Number(0.5)),
+            ("schedule.then.min_lr", Value::Number(0.125)),
+            ("augment.pad_crop.size", Value::Integer(2)),
+            ("model", Value::Spec(Spec::new("lenet5"))),
+        ] {
+            recipe.set(key, &value).unwrap();
+        }
+        assert_eq!((recipe.lr, recipe.batch_size), (Some(0.25), 17));
+        assert_eq!(recipe.optimizer.to_string(), "sgd(momentum=0.5)");
+        assert_eq!(
+            recipe.schedule.to_string(),
+            "warmup(steps=1ep, then=cosine(min_lr=0.125))"
+        );
+        assert_eq!(recipe.augment.to_string(), "pad_crop(size=2) | hflip");
+        assert_eq!(recipe.model.name, "lenet5");
+        let before = recipe.clone();
+        for (key, value, needle) in [
+            ("bach_size", 1.0, "did you mean `batch_size`?"),
+            (
+                "batch_size",
+                1.5,
+                "recipe: batch_size = 1.5 has the wrong type",
+            ),
+            ("batch_size.x", 1.0, "no `batch_size` with arguments"),
+            ("schedule.base.lr", 1.0, "no `schedule.base` with arguments"),
+            (
+                "augment.cutout.size",
+                1.0,
+                "no `augment.cutout` with arguments",
+            ),
+        ] {
+            let error = recipe.set(key, &Value::Number(value)).unwrap_err();
+            assert!(error.to_string().contains(needle), "{key}: {error}");
+        }
+        assert_eq!(recipe, before);
     }
 }

@@ -27,6 +27,8 @@ pub enum Scale {
     ///
     /// A tenth and not the smallest: a cosine that ends near zero is read best on a linear axis.
     LogWhenWide,
+    /// Logarithmic, the range of the positive values.
+    Log,
 }
 
 /// One axis of a [`Chart`](crate::Chart).
@@ -83,6 +85,9 @@ impl Ruler {
     ) -> Option<Self> {
         let mut values: Vec<f64> = values.filter(|value| drawable(*value)).collect();
         values.sort_by(f64::total_cmp);
+        if axis.scale == Scale::Log {
+            values.retain(|value| *value > 0.0);
+        }
         let (low, high) = (*values.first()?, *values.last()?);
         let (log, ticks) = match axis.scale {
             Scale::LogWhenWide if is_wide(&values) => {
@@ -90,6 +95,15 @@ impl Ruler {
                 // At most twelve decades, so that one value next to zero does not flatten the rest.
                 let floor = positive.unwrap_or(high).max(high * 1e-12).max(1e-300);
                 (true, ticks::logarithmic(floor, high, wanted, axis.unit))
+            }
+            Scale::Log => {
+                // A single value needs some width around it.
+                let spread = if high > low * 1.001 { 1.0 } else { 2.0 };
+                let (low, high) = ((low / spread).max(1e-300), high * spread);
+                (
+                    true,
+                    ticks::logarithmic(low, high.max(1e-299), wanted, axis.unit),
+                )
             }
             Scale::FromZero => (
                 false,

@@ -67,21 +67,9 @@ impl RunDir {
     }
 
     fn lock(path: &Path) -> Result<Self, TrainError> {
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(".lock"));
-        let lock = lock.map_err(|error| {
-            TrainError::run_dir(path, format!("cannot write the run directory: {error}"))
-        })?;
-        lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => TrainError::run_dir(path, "another process is training in this run directory; wait for it or choose another --out"),
-            fs::TryLockError::Error(error) => TrainError::run_dir(path, format!("cannot lock the run directory: {error}")),
-        })?;
         Ok(Self {
             path: path.into(),
-            _lock: lock,
+            _lock: hold(path)?,
         })
     }
 
@@ -147,6 +135,29 @@ impl RunDir {
         }
         self.write("metrics.csv", text.as_bytes())
     }
+}
+
+/// Takes hold of a directory, until the file is dropped or the process ends.
+pub(crate) fn hold(path: &Path) -> Result<File, TrainError> {
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.join(".lock"));
+    let lock = lock.map_err(|error| {
+        TrainError::run_dir(path, format!("cannot write the run directory: {error}"))
+    })?;
+    lock.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => TrainError::run_dir(path, "another process is training in this run directory; wait for it or choose another --out"),
+        fs::TryLockError::Error(error) => TrainError::run_dir(path, format!("cannot lock the run directory: {error}")),
+    })?;
+    Ok(lock)
+}
+
+/// Whether a directory holds a run that can be gone on with.
+#[must_use]
+pub fn holds_checkpoints(path: &Path) -> bool {
+    !checkpoint_dirs(path).is_empty()
 }
 
 /// The checkpoint directories of a run directory, oldest first.

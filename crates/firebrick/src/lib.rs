@@ -14,12 +14,14 @@
 mod error;
 pub mod eval;
 mod finish;
+mod lr_find;
 mod mistakes;
 mod model_file;
 pub mod predict;
 pub mod prelude;
 mod prepared;
 mod recipes;
+pub mod search;
 mod train;
 
 pub use firebrick_core as core;
@@ -32,7 +34,9 @@ pub use firebrick_zoo as zoo;
 
 pub use error::Error;
 pub use finish::{BestEpoch, TrainReport, TrainScores};
+pub use lr_find::lr_find;
 pub use model_file::ModelFile;
 pub use prepared::Prepared;
 pub use recipes::{RECIPES, recipe};
+pub use search::{SearchJob, SearchReport};
 pub use train::{Job, Start, train};

@@ -136,7 +136,7 @@ class Golden:
         def closure():
             optimizer.zero_grad()
             loss = function(values)
-            loss.backward()
+            loss.backward(create_graph=getattr(optimizer, "is_second_order", False))
             return loss
 
         after = {}
@@ -159,7 +159,7 @@ class Golden:
                     if view is not None:
                         kept["view"] = flat(view(optimizer, parameter))
                     after[k + 1][name] = kept
-        last = [entry for name in SHAPES for entry in after[STEPS][name]["value"]]
+        last = [entry for name in SHAPES for key in ("value", "view") for entry in after[STEPS][name].get(key, ())]
         assert all(math.isfinite(entry) for entry in last), f"{spec} is not finite"
         key = (spec, schedule.__name__ if schedule else None)
         self.final[key] = last
@@ -185,17 +185,23 @@ class Golden:
         network = Network()
         optimizer = make(network.parameters)
 
+        seen = []
+
         def closure():
             optimizer.zero_grad()
             loss = network.loss()
             loss.backward()
+            seen.append(loss.item())
             return loss
 
         losses = {}
         for k in range(steps):
             if uses_closure:
-                losses[k] = network.loss().item()
-                optimizer.step(closure)
+                # The first loss of a step, wherever it is taken.
+                seen.clear()
+                with torch.enable_grad():
+                    optimizer.step(closure)
+                losses[k] = seen[0]
             else:
                 losses[k] = closure().item()
                 optimizer.step()
@@ -247,3 +253,28 @@ def change_weight_decay(optimizer, k):
 def torch_state(*names):
     """The state of a PyTorch optimizer that is kept under its own names."""
     return lambda optimizer, parameter: {name: optimizer.state[parameter][name] for name in names}
+
+
+def training_mode(make):
+    """Optimizers of `schedulefree` step in training mode only."""
+
+    def train(parameters):
+        optimizer = make(parameters)
+        optimizer.train()
+        return optimizer
+
+    return train
+
+
+def evaluation_mode(optimizer, parameter):
+    """The values that an optimizer of `schedulefree` evaluates."""
+    with torch.no_grad():
+        trained = [one.clone() for group in optimizer.param_groups for one in group["params"]]
+        optimizer.eval()
+        view = parameter.clone()
+        optimizer.train()
+        # Back to the last bit.
+        for group in optimizer.param_groups:
+            for one in group["params"]:
+                one.copy_(trained.pop(0))
+    return view

@@ -92,7 +92,7 @@ impl Train {
                 .as_deref()
                 .map_or_else(|| Ok(Recipe::default()), firebrick::recipe)?;
             self.flags.apply(&mut recipe)?;
-            let out = self.out.clone().map_or_else(|| next_run(&recipe), Ok)?;
+            let out = self.out.clone().map_or_else(|| next_run(&recipe, ""), Ok)?;
             return Ok((recipe, Start::Fresh, out));
         };
         let file = parent.join("recipe.toml");
@@ -140,7 +140,7 @@ impl Train {
 }
 
 /// The first Ctrl-C ends training after the step, the second at once.
-fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
+pub(crate) fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
     let handler = move || {
         if interrupted.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -152,7 +152,7 @@ fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
 }
 
 /// `runs/DATASET-MODEL-N`, the first N that is free; made at once, so that two starts do not meet.
-fn next_run(recipe: &Recipe) -> Result<PathBuf, Failure> {
+pub(crate) fn next_run(recipe: &Recipe, prefix: &str) -> Result<PathBuf, Failure> {
     let dataset: String = recipe
         .dataset
         .split('(')
@@ -171,7 +171,7 @@ fn next_run(recipe: &Recipe) -> Result<PathBuf, Failure> {
     std::fs::create_dir_all(runs).map_err(|error| failed(runs, error))?;
     for number in 1.. {
         let path = runs.join(format!(
-            "{}-{}-{number}",
+            "{prefix}{}-{}-{number}",
             dataset.trim_matches('-'),
             recipe.model.name
         ));

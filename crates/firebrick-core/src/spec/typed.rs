@@ -104,7 +104,7 @@ impl Spec {
 }
 
 impl Value {
-    fn to_toml(&self) -> toml::Value {
+    pub(crate) fn to_toml(&self) -> toml::Value {
         match self {
             Self::Integer(value) => toml::Value::Integer(*value),
             Self::Number(value) => toml::Value::Float(*value),

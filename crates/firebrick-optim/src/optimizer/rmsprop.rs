@@ -135,10 +135,12 @@ pub(super) fn step(
 ) -> Vec<Tensor<1>> {
     let still = |one: &Stepping<'_>| one.now.momentum(momentum) == 0.0;
     match (centered, momentum == 0.0 && tensors.iter().all(still)) {
-        (false, true) => elementwise(tensors, &[SQUARE], root),
-        (false, false) => elementwise(tensors, &[SQUARE, BUFFER], root),
-        (true, true) => elementwise(tensors, &[SQUARE, MEAN], |one| Centered(root(one))),
-        (true, false) => elementwise(tensors, &[SQUARE, MEAN, BUFFER], |one| Centered(root(one))),
+        (false, true) => elementwise::<_, 2>(tensors, &[SQUARE], root),
+        (false, false) => elementwise::<_, 3>(tensors, &[SQUARE, BUFFER], root),
+        (true, true) => elementwise::<_, 3>(tensors, &[SQUARE, MEAN], |one| Centered(root(one))),
+        (true, false) => {
+            elementwise::<_, 4>(tensors, &[SQUARE, MEAN, BUFFER], |one| Centered(root(one)))
+        }
     }
 }
 
