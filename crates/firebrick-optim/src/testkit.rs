@@ -396,7 +396,7 @@ impl Kit<'_> {
             forgetful.parameters = first.parameters.clone();
             forgetful.run(3..7, lr);
             // A rule that takes signs shows it where they change.
-            let changing = |state: Option<UpdateState>| {
+            let changing = |state: Option<firebrick_core::update::UpdateState>| {
                 let mut update = self.build();
                 if let Some(state) = state {
                     update.load_state(state, &paths(), &flex()).unwrap();
