@@ -56,7 +56,7 @@ fn a_table_a_sketch_and_a_picture() {
     for needle in [
         "warmup(steps=10, start_factor=0.01, then=cosine(lr=0.1, steps=30, min_lr=0.0))",
         "0.1 at 10",
-        "1 cycle, its end with update 39",
+        "one cycle, which ends with update 39",
         "█",
     ] {
         assert!(table.stdout.contains(needle), "{needle}: {}", table.stdout);
@@ -74,6 +74,7 @@ fn a_table_a_sketch_and_a_picture() {
     for needle in ["cosine_restarts", "step(lr, step_size, gamma=0.1)"] {
         assert!(list.contains(needle), "{list}");
     }
+    assert_eq!(run(temp.path(), "schedule list").stdout, list);
     let list = run(temp.path(), "schedule --list --json").json();
     assert_eq!(list.as_array().unwrap().len(), 19);
     assert_eq!(keys(&list[0]), ["name", "signature", "summary"]);
@@ -139,11 +140,9 @@ fn wrong_schedules() {
             assert!(ran.stderr.contains(needle), "{arguments}: {}", ran.stderr);
         }
     }
-    assert_eq!(
-        run(temp.path(), "schedule cosine").status,
-        2,
-        "--steps is missing"
-    );
+    let ran = run(temp.path(), "schedule cosine");
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("--steps"), "{}", ran.stderr);
     let ran = run(
         temp.path(),
         "schedule cosine --steps 3 --svg no/such/place.svg",
