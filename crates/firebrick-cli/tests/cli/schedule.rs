@@ -193,3 +193,41 @@ fn a_run_schedules_momentum_and_decay_and_says_what_ends_early() {
             .contains("--momentum-schedule cannot be changed")
     );
 }
+
+#[test]
+fn a_run_with_a_wrong_schedule_does_not_begin() {
+    let temp = tempfile::tempdir().unwrap();
+    for (flags, needle) in [
+        (
+            "--schedule one_cycle(steps=99999)",
+            "one_cycle: steps = 99999",
+        ),
+        ("--schedule warmup(99999)", "warmup: steps = 99999"),
+        (
+            "--schedule sequence([cosine,linear],[99999])",
+            "sequence: milestones = 99999",
+        ),
+        (
+            "--schedule exponential(gamma=0.9,k=0.1)",
+            "leave one of them out",
+        ),
+        (
+            "--momentum-schedule cosine",
+            "momentum_schedule: cosine names no value",
+        ),
+        (
+            "--momentum-schedule constant(1)",
+            "momentum_schedule: momentum = 1",
+        ),
+        ("--weight-decay-schedule constant(-1)", "constant: lr = -1"),
+        (
+            "--schedule one_cycle --momentum-schedule constant(0.9)",
+            "the momentum is given twice",
+        ),
+    ] {
+        let ran = run(temp.path(), &format!("train {flags} --out run"));
+        assert_eq!(ran.status, 2, "{flags}: {}", ran.stderr);
+        assert!(ran.stderr.contains(needle), "{flags}: {}", ran.stderr);
+        assert!(!temp.path().join("run").exists(), "{flags}");
+    }
+}
