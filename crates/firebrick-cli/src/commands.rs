@@ -3,10 +3,14 @@
 pub(crate) mod datasets;
 pub(crate) mod devices;
 pub(crate) mod eval;
+pub(crate) mod groups;
+pub(crate) mod lr_find;
 pub(crate) mod models;
+pub(crate) mod optim;
 pub(crate) mod predict;
 pub(crate) mod recipes;
 pub(crate) mod report;
+pub(crate) mod schedule;
 pub(crate) mod search;
 pub(crate) mod train;
 

@@ -54,9 +54,17 @@ pub(crate) struct TrainFlags {
     /// Optimizer, such as 'sgd(lr=0.1, momentum=0.9)'; sgd, adam, adamw
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     optimizer: Option<Spec>,
-    /// Learning rate over the run: constant, cosine, one_cycle, 'warmup(1ep, then=cosine)'
+    /// Learning rate over the run, such as cosine, one_cycle, 'step(step_size=30ep)' or
+    /// 'warmup(1ep, then=cosine)'; `firebrick schedule --list` shows all
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     schedule: Option<Spec>,
+    /// Momentum (beta1 of Adam) over the run, such as 'linear(from=0.5, to=0.99)'; in place of the
+    /// optimizer's own
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    momentum_schedule: Option<Spec>,
+    /// Weight decay over the run, such as 'cosine(5e-4)'; in place of the optimizer's own
+    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    weight_decay_schedule: Option<Spec>,
     /// Base learning rate; wins over the schedule's and the optimizer's
     #[arg(
         long,
@@ -80,13 +88,26 @@ pub(crate) struct TrainFlags {
     /// Batches averaged into one update
     #[arg(long, value_name = "N", help_heading = "How to train")]
     accumulate: Option<u64>,
-    /// Limit of the joint norm of all gradients
+    /// Limit of the joint norm of all gradients, after the other limits
     #[arg(long, value_name = "NORM", help_heading = "How to train")]
     clip_norm: Option<f64>,
-    /// Limit of every gradient entry
+    /// Limit of every gradient entry, before the other limits
     #[arg(long, value_name = "LIMIT", help_heading = "How to train")]
     clip_value: Option<f64>,
-    /// Rates by parameter path, 'PATH:lr=0.1,weight_decay=0' with * in PATH; may be repeated
+    /// Limit of the norm of each gradient tensor
+    #[arg(long, value_name = "NORM", help_heading = "How to train")]
+    clip_tensor_norm: Option<f64>,
+    /// Adaptive clipping: limit of each unit's gradient norm as a share of its weights', such as 0.01
+    #[arg(long, value_name = "SHARE", help_heading = "How to train")]
+    clip_agc: Option<f64>,
+    /// No weight decay for biases and norm parameters
+    #[arg(long, help_heading = "How to train")]
+    no_decay_bias_norm: bool,
+    /// Factor of the rate for each layer between a parameter and the output, such as 0.75
+    #[arg(long, value_name = "FACTOR", help_heading = "How to train")]
+    layer_decay: Option<f64>,
+    /// Factors and optimizer by parameter path, 'PATH:lr=0.1,weight_decay=0', 'PATH:frozen' or
+    /// 'PATH:optimizer=adamw(lr=1e-3)', with * in PATH; may be repeated
     #[arg(long, value_name = "GROUP", help_heading = "How to train", value_parser = group)]
     group: Vec<GroupRule>,
     /// Loss or gradient that is not finite: stop, or 'skip(limit=10)'
@@ -133,31 +154,50 @@ fn fit(text: &str) -> Result<Fit, String> {
     }
 }
 
-fn group(text: &str) -> Result<GroupRule, String> {
-    let (path, factors) = text
+pub(crate) fn group(text: &str) -> Result<GroupRule, String> {
+    let (path, settings) = text
         .split_once(':')
-        .ok_or("expected PATH:lr=…,weight_decay=…")?;
-    let mut rule = GroupRule {
-        path: path.into(),
-        lr: 1.0,
-        weight_decay: 1.0,
-    };
-    for factor in factors.split(',') {
+        .ok_or("expected PATH:lr=…,weight_decay=…,optimizer=…")?;
+    let mut rule = GroupRule::new(path);
+    for setting in settings_of(settings) {
         let number = |text: &str| {
             text.trim()
                 .parse::<f64>()
                 .map_err(|_| format!("`{text}` is no number"))
         };
-        match factor
+        match setting
             .split_once('=')
             .map(|(key, value)| (key.trim(), value))
         {
             Some(("lr", value)) => rule.lr = number(value)?,
             Some(("weight_decay", value)) => rule.weight_decay = number(value)?,
-            _ => return Err(format!("`{factor}` is neither lr=… nor weight_decay=…")),
+            Some(("optimizer", value)) => {
+                let spec: Result<Spec, ConfigError> = value.trim().parse();
+                rule.optimizer = Some(spec.map_err(|error| error.to_string())?);
+            }
+            None if setting.trim() == "frozen" => rule.lr = 0.0,
+            _ => {
+                return Err(format!(
+                    "`{setting}` is neither lr=…, weight_decay=…, optimizer=… nor frozen"
+                ));
+            }
         }
     }
     Ok(rule)
+}
+
+/// Splits at the commas outside parentheses and brackets.
+fn settings_of(text: &str) -> Vec<&str> {
+    let mut depth = 0;
+    text.split(|c| {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .collect()
 }
 
 /// The first given flag of a list, by name.
@@ -173,11 +213,14 @@ impl TrainFlags {
     /// A flag that would make a resumed run another run.
     pub(crate) fn changes_the_run(&self) -> Option<&'static str> {
         let group = (!self.group.is_empty()).then_some("group");
+        let no_decay = self.no_decay_bias_norm.then_some("no_decay_bias_norm");
         self.changes_more_than_a_branch()
             .or(first_given!(
                 self,
                 optimizer,
                 schedule,
+                momentum_schedule,
+                weight_decay_schedule,
                 lr,
                 augment,
                 loss,
@@ -185,11 +228,15 @@ impl TrainFlags {
                 accumulate,
                 clip_norm,
                 clip_value,
+                clip_tensor_norm,
+                clip_agc,
+                layer_decay,
                 on_non_finite,
                 early_stop,
                 monitor
             ))
             .or(group)
+            .or(no_decay)
     }
 
     /// A flag that even a branched run cannot change.
@@ -238,6 +285,8 @@ impl TrainFlags {
         );
         set!(on_non_finite, monitor, seed, device, workers, keep);
         set_some!(
+            momentum_schedule,
+            weight_decay_schedule,
             data_dir,
             limit_train,
             image_size,
@@ -245,11 +294,15 @@ impl TrainFlags {
             weights,
             clip_norm,
             clip_value,
+            clip_tensor_norm,
+            clip_agc,
+            layer_decay,
             early_stop,
             max_updates,
             max_seconds
         );
         set_some!(overfit_batches, checkpoint_every);
+        recipe.no_decay_bias_norm |= self.no_decay_bias_norm;
         recipe.groups.extend(self.group.iter().cloned());
         Ok(())
     }

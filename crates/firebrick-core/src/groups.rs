@@ -1,25 +1,32 @@
-//! Learning rate and weight decay by parameter path.
+//! Learning rate, weight decay and optimizer by parameter path.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 use crate::error::check_not_negative;
+use crate::parameters::module;
+use crate::spec::Spec;
 use crate::update::GroupFactors;
 
-/// Multiplies the rates of every parameter whose path matches.
+/// Multiplies the rates of every parameter whose path matches, and may give it another optimizer.
 ///
-/// Where several rules match, the last one counts.
+/// Where several rules match, the factors of the last one count, and the optimizer of the last one
+/// that names one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRule {
     /// A path with `*` for any run of characters: `*.bias`, `layer1.*`, `*bn*`.
     pub path: String,
-    /// Multiplies the learning rate; 0 leaves the parameters alone.
+    /// Multiplies the learning rate; 0 freezes the parameters: they are left alone with their state.
     #[serde(default = "one")]
     pub lr: f64,
     /// Multiplies the weight decay.
     #[serde(default = "one")]
     pub weight_decay: f64,
+    /// The optimizer of these parameters. A rate of its own is relative to the main base rate, whose
+    /// schedule it follows; without one it has the main rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<Spec>,
 }
 
 fn one() -> f64 {
@@ -27,6 +34,17 @@ fn one() -> f64 {
 }
 
 impl GroupRule {
+    /// A rule that changes nothing yet.
+    #[must_use]
+    pub fn new(path: &str) -> Self {
+        Self {
+            path: path.into(),
+            lr: 1.0,
+            weight_decay: 1.0,
+            optimizer: None,
+        }
+    }
+
     /// Checks the factors.
     ///
     /// # Errors
@@ -36,41 +54,110 @@ impl GroupRule {
         check_not_negative(&unit, "lr", self.lr)?;
         check_not_negative(&unit, "weight_decay", self.weight_decay)
     }
+
+    /// Whether the rule is for the parameter of this path.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        matches(&self.path, path)
+    }
 }
 
-/// The factors of each path, in order; empty without rules.
-///
-/// # Errors
-/// [`ConfigError::Conflict`] for a rule that matches no path.
-pub fn factors(rules: &[GroupRule], paths: &[String]) -> Result<Vec<GroupFactors>, ConfigError> {
-    if rules.is_empty() {
-        return Ok(Vec::new());
+/// What makes parameters differ in rate and decay. The factors of all parts multiply.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Groups {
+    /// Rules by path.
+    pub rules: Vec<GroupRule>,
+    /// Takes the weight decay from biases and the parameters of norms: those of rank 1 or less, and
+    /// those whose name ends in `bias` (timm's rule).
+    pub no_decay_bias_norm: bool,
+    /// Multiplies the rate by this for each layer between a parameter and the output, see
+    /// [`layers`]; in (0, 1].
+    pub layer_decay: Option<f64>,
+}
+
+impl Groups {
+    /// Checks every part.
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`] naming the field.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if let Some(decay) = self.layer_decay
+            && !(decay > 0.0 && decay <= 1.0)
+        {
+            return Err(ConfigError::out_of_range(
+                "train",
+                "layer_decay",
+                decay,
+                "in (0, 1]",
+            ));
+        }
+        self.rules.iter().try_for_each(GroupRule::check)
     }
-    if let Some(rule) = rules
-        .iter()
-        .find(|rule| !paths.iter().any(|path| matches(&rule.path, path)))
-    {
-        let shown = paths
+
+    /// The factors of each parameter, by path and shape in the model's order; empty where there are
+    /// no groups.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`] for a rule that matches no path.
+    pub fn factors(
+        &self,
+        parameters: &[(&str, &[usize])],
+    ) -> Result<Vec<GroupFactors>, ConfigError> {
+        if *self == Self::default() {
+            return Ok(Vec::new());
+        }
+        let idle = |rule: &&GroupRule| !parameters.iter().any(|(path, _)| rule.matches(path));
+        if let Some(rule) = self.rules.iter().find(idle) {
+            let shown = parameters.iter().take(4).map(|(path, _)| *path);
+            return Err(ConfigError::Conflict(format!(
+                "group `{}` matches no parameter; paths look like {}, …",
+                rule.path,
+                shown.collect::<Vec<_>>().join(", ")
+            )));
+        }
+        let layers = layers(parameters);
+        let last = layers.iter().max().copied().unwrap_or(0);
+        let factors = parameters
             .iter()
-            .take(4)
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
-        return Err(ConfigError::Conflict(format!(
-            "group `{}` matches no parameter; paths look like {shown}, …",
-            rule.path
-        )));
+            .zip(&layers)
+            .map(|((path, shape), layer)| {
+                let rule = self.rules.iter().rev().find(|rule| rule.matches(path));
+                let mut factors = rule.map_or_else(GroupFactors::default, |rule| GroupFactors {
+                    lr: rule.lr,
+                    weight_decay: rule.weight_decay,
+                });
+                if let Some(decay) = self.layer_decay {
+                    factors.lr *= decay.powf((last - layer) as f64);
+                }
+                if self.no_decay_bias_norm && (shape.len() <= 1 || path.ends_with("bias")) {
+                    factors.weight_decay = 0.0;
+                }
+                factors
+            });
+        Ok(factors.collect())
     }
-    let last = |path: &String| rules.iter().rev().find(|rule| matches(&rule.path, path));
-    Ok(paths
-        .iter()
-        .map(|path| {
-            last(path).map_or_else(GroupFactors::default, |rule| GroupFactors {
-                lr: rule.lr,
-                weight_decay: rule.weight_decay,
-            })
-        })
-        .collect())
+}
+
+/// The layer of each parameter, from 0 at the input.
+///
+/// Modules that hold a tensor of rank 2 or more are the layers, in the model's order; a projection in
+/// a shortcut is one of them. A module of vectors, such as a norm, belongs to the layer before it, and
+/// one before all layers to the first.
+#[must_use]
+pub fn layers(parameters: &[(&str, &[usize])]) -> Vec<usize> {
+    let mut modules: Vec<&str> = Vec::new();
+    for (path, _) in parameters.iter().filter(|(_, shape)| shape.len() > 1) {
+        if !modules.contains(&module(path)) {
+            modules.push(module(path));
+        }
+    }
+    let mut layer = 0;
+    let of = parameters.iter().map(|(path, _)| {
+        let own = modules.iter().position(|known| *known == module(path));
+        layer = own.unwrap_or(layer);
+        layer
+    });
+    of.collect()
 }
 
 /// Whether `path` matches `pattern`, where `*` stands for any run of characters.
@@ -106,28 +193,81 @@ mod tests {
         }
     }
 
+    const SHAPES: [(&str, &[usize]); 7] = [
+        ("conv.weight", &[4, 1, 3, 3]),
+        ("conv.bias", &[4]),
+        ("bn.gamma", &[4]),
+        ("bn.beta", &[4]),
+        ("block.conv.weight", &[4, 4, 3, 3]),
+        ("fc.weight", &[4, 3]),
+        ("fc.bias", &[3]),
+    ];
+
+    fn rule(path: &str, lr: f64) -> GroupRule {
+        GroupRule {
+            lr,
+            ..GroupRule::new(path)
+        }
+    }
+
     #[test]
     fn the_last_matching_rule_counts_and_idle_rules_are_refused() {
-        let rule = |path: &str, lr: f64| GroupRule {
-            path: path.into(),
-            lr,
-            weight_decay: 1.0,
+        let groups = |rules: &[GroupRule]| Groups {
+            rules: rules.into(),
+            ..Groups::default()
         };
-        let paths = [
-            "conv.weight".to_string(),
-            "fc.weight".to_string(),
-            "fc.bias".to_string(),
-        ];
-        let factors = factors(&[rule("*", 0.5), rule("fc.*", 2.0)], &paths).unwrap();
-        assert_eq!(
-            factors.iter().map(|f| f.lr).collect::<Vec<_>>(),
-            [0.5, 2.0, 2.0]
-        );
-        let error = super::factors(&[rule("head.*", 1.0)], &paths).unwrap_err();
+        let found = groups(&[rule("*", 0.5), rule("fc.*", 2.0)]).factors(&SHAPES);
+        let rates: Vec<_> = found.unwrap().iter().map(|factors| factors.lr).collect();
+        assert_eq!(rates, [0.5, 0.5, 0.5, 0.5, 0.5, 2.0, 2.0]);
+        let error = groups(&[rule("head.*", 1.0)]).factors(&SHAPES).unwrap_err();
         assert!(
             error.to_string().contains("`head.*` matches no parameter"),
             "{error}"
         );
         assert!(rule("*", f64::NAN).check().is_err());
+        assert!(Groups::default().factors(&SHAPES).unwrap().is_empty());
+    }
+
+    #[test]
+    fn layers_are_modules_with_weights_and_norms_go_with_the_one_before() {
+        assert_eq!(layers(&SHAPES), [0, 0, 0, 0, 1, 2, 2]);
+        let first: [(&str, &[usize]); 3] = [
+            ("norm.gamma", &[1]),
+            ("a.bias", &[2]),
+            ("a.weight", &[1, 2]),
+        ];
+        assert_eq!(layers(&first), [0, 0, 0]);
+    }
+
+    #[test]
+    fn factors_of_all_parts_multiply() {
+        let groups = Groups {
+            rules: vec![GroupRule {
+                weight_decay: 3.0,
+                ..rule("*conv*", 0.1)
+            }],
+            no_decay_bias_norm: true,
+            layer_decay: Some(0.5),
+        };
+        let found = groups.factors(&SHAPES).unwrap();
+        let rates: Vec<_> = found.iter().map(|factors| factors.lr).collect();
+        assert_eq!(rates, [0.1 * 0.25, 0.1 * 0.25, 0.25, 0.25, 0.05, 1.0, 1.0]);
+        let decays: Vec<_> = found.iter().map(|factors| factors.weight_decay).collect();
+        assert_eq!(decays, [3.0, 0.0, 0.0, 0.0, 3.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn layer_decay_has_a_range() {
+        for bad in [0.0, 1.5, f64::NAN] {
+            let groups = Groups {
+                layer_decay: Some(bad),
+                ..Groups::default()
+            };
+            let error = groups.check().unwrap_err().to_string();
+            assert!(
+                error.contains("layer_decay") && error.contains("(0, 1]"),
+                "{error}"
+            );
+        }
     }
 }

@@ -5,6 +5,8 @@
 //! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`].
 
 pub mod classifier;
+pub mod clip;
+pub mod contour;
 pub mod data;
 pub mod device;
 pub mod error;
@@ -27,8 +29,9 @@ pub mod state_dict;
 pub mod update;
 
 pub use classifier::Classifier;
+pub use clip::Clipping;
 pub use device::{DeviceError, DeviceInfo, device, devices};
 pub use error::ConfigError;
-pub use groups::GroupRule;
+pub use groups::{GroupRule, Groups};
 pub use recipe::Recipe;
 pub use schedule::Schedule;

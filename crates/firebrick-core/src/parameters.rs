@@ -17,6 +17,39 @@ pub struct Parameter {
     pub value: Tensor<1>,
 }
 
+impl Parameter {
+    /// The path of the module that holds it: all of its own but the last name.
+    #[must_use]
+    pub fn module(&self) -> &str {
+        module(&self.path)
+    }
+
+    /// The matrix `[rows, columns]` in which it lies by units, and the axis along which a unit's
+    /// entries lie. A unit is what makes one output: a column of a linear layer's `[in, out]`, a
+    /// kernel of a convolution's `[out, in, height, width]`; a tensor of rank 1 is one unit.
+    #[must_use]
+    pub fn units(&self) -> ([usize; 2], usize) {
+        units(&self.shape)
+    }
+}
+
+/// See [`Parameter::module`].
+#[must_use]
+pub fn module(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(module, _)| module)
+}
+
+/// See [`Parameter::units`].
+#[must_use]
+pub fn units(shape: &[usize]) -> ([usize; 2], usize) {
+    match *shape {
+        [] => ([1, 1], 1),
+        [count] => ([1, count], 1),
+        [inputs, outputs] => ([inputs, outputs], 0),
+        [outputs, ref rest @ ..] => ([outputs, rest.iter().product()], 1),
+    }
+}
+
 /// The trainable parameters of a module, in the module's order.
 ///
 /// Parameters without `require_grad`, and running statistics, stay in the module.
@@ -210,9 +243,20 @@ impl Gradients {
     }
 
     fn each(self, formula: impl Formula<1, 0>) -> Self {
+        let count = self.0.iter().flatten().count();
+        self.by_formulas(vec![formula; count])
+    }
+
+    /// Multiplies each gradient that is there by a factor of its own; a factor of 1 changes no bit.
+    pub(crate) fn scale_each(self, factors: Vec<f64>) -> Self {
+        self.by_formulas(factors.into_iter().map(Scale).collect())
+    }
+
+    /// A formula for each gradient that is there.
+    fn by_formulas(self, formulas: Vec<impl Formula<1, 0>>) -> Self {
         let there: Vec<_> = self.0.iter().map(Option::is_some).collect();
-        let gradients = self.0.into_iter().flatten();
-        let tensors = gradients.map(|gradient| Tensors {
+        let gradients = self.0.into_iter().flatten().zip(formulas);
+        let tensors = gradients.map(|(gradient, formula)| Tensors {
             formula,
             written: [gradient],
             read: [],
@@ -246,22 +290,24 @@ impl Gradients {
     /// operations squares beyond the gradients' type overflow.
     #[must_use]
     pub fn norm(&self) -> f64 {
+        self.squares().into_iter().sum::<f64>().sqrt()
+    }
+
+    /// The sum of squares of each gradient that is there, in order.
+    pub(crate) fn squares(&self) -> Vec<f64> {
         let gradients: Vec<_> = self.0.iter().flatten().collect();
         if gradients.is_empty() {
-            return 0.0;
+            return Vec::new();
         }
         if let Some(sums) = step::sums_of_squares(&gradients) {
-            return sums.iter().sum::<f64>().sqrt();
+            return sums;
         }
         let squares = gradients
             .into_iter()
             .map(|gradient| gradient.clone().powi_scalar(2).sum());
         // One transfer for all: on a GPU each one waits for the queue.
-        Tensor::cat(squares.collect(), 0)
-            .into_data()
-            .iter::<f64>()
-            .sum::<f64>()
-            .sqrt()
+        let squares = Tensor::cat(squares.collect(), 0).into_data();
+        squares.iter::<f64>().collect()
     }
 
     /// The position of the first gradient with an entry that is not finite.

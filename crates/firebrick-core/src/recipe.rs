@@ -44,6 +44,10 @@ pub struct Recipe {
     pub optimizer: Spec,
     /// The learning rate over the run.
     pub schedule: Spec,
+    /// The momentum over the run, in place of the optimizer's own.
+    pub momentum_schedule: Option<Spec>,
+    /// The weight decay over the run, in place of the optimizer's own.
+    pub weight_decay_schedule: Option<Spec>,
     /// The update at which the schedule begins: where a branched run left its parent.
     pub schedule_start: u64,
     /// The run and update this one branched from.
@@ -60,10 +64,15 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Batches that are averaged into one update.
     pub accumulate: u64,
-    /// Limit of the joint norm of all gradients.
+    /// Limit of the joint norm of all gradients, after the other limits.
     pub clip_norm: Option<f64>,
-    /// Limit of every gradient entry.
+    /// Limit of every gradient entry, before the other limits.
     pub clip_value: Option<f64>,
+    /// Limit of the norm of each gradient tensor, after `clip_value`.
+    pub clip_tensor_norm: Option<f64>,
+    /// Adaptive gradient clipping: limit of the norm of each unit's gradient as a share of its
+    /// weights' norm, such as 0.01; the head is left alone. After `clip_tensor_norm`.
+    pub clip_agc: Option<f64>,
     /// `stop`, or `skip(limit)`: leave out updates whose loss or gradient is not finite.
     pub on_non_finite: Spec,
     /// Stop after this many epochs without improvement.
@@ -86,7 +95,13 @@ pub struct Recipe {
     pub checkpoint_every: Option<u64>,
     /// Best checkpoints to keep.
     pub keep: usize,
-    /// Rates by parameter path.
+    /// No weight decay for biases and norm parameters: those of rank 1, and those named `bias`.
+    pub no_decay_bias_norm: bool,
+    /// Multiplies the rate by this, in (0, 1], for each layer between a parameter and the output; a
+    /// norm belongs to the layer before it. Multiplies with the rates of `groups`.
+    pub layer_decay: Option<f64>,
+    /// Rates and optimizers by parameter path: `path`, `lr` (a factor; 0 freezes), `weight_decay` (a
+    /// factor), `optimizer` (a spec, whose own `lr` is relative to the main one).
     pub groups: Vec<GroupRule>,
 }
 
@@ -107,6 +122,8 @@ impl Default for Recipe {
             weights: None,
             optimizer: Spec::new("adam"),
             schedule: Spec::new("constant"),
+            momentum_schedule: None,
+            weight_decay_schedule: None,
             schedule_start: 0,
             branched_from: None,
             lr: None,
@@ -117,6 +134,8 @@ impl Default for Recipe {
             accumulate: 1,
             clip_norm: None,
             clip_value: None,
+            clip_tensor_norm: None,
+            clip_agc: None,
             on_non_finite: Spec::new("stop"),
             early_stop: None,
             monitor: "valid_top1".into(),
@@ -128,6 +147,8 @@ impl Default for Recipe {
             workers: 2,
             checkpoint_every: None,
             keep: 1,
+            no_decay_bias_norm: false,
+            layer_decay: None,
             groups: Vec::new(),
         }
     }

@@ -62,6 +62,11 @@ impl Step<'_> {
 /// Runs the batch of this update again at other parameters and gives the loss and its gradients, for
 /// rules that perturb the parameters or search along a line. Random layers draw what they drew
 /// before, and batch-norm statistics are counted once, so the loss is a function of the parameters.
+///
+/// The parameters are those of the step at other values: same order, same shapes. The gradients are
+/// clipped as those of the step were. Where one of them is not finite, the loss is not finite either:
+/// a line search can turn back there; a rule that cannot go on without them fails with
+/// [`UpdateError::NotFinite`].
 pub type Reevaluate<'a> = dyn FnMut(&Parameters) -> Result<(f64, Gradients), UpdateError> + 'a;
 
 /// An optimizer over ordered parameters.
@@ -85,6 +90,8 @@ pub trait Update: Send {
     ///
     /// # Errors
     /// [`UpdateError`] when the update cannot be made; the parameters are then lost and training stops.
+    /// [`UpdateError::NotFinite`] may be left out like any batch whose loss is not finite: the state
+    /// is then as it was before.
     fn step(
         &mut self,
         step: &Step<'_>,
@@ -160,6 +167,14 @@ pub enum UpdateError {
     /// The state does not belong to this optimizer or these parameters.
     #[error("the optimizer state does not fit: {0}")]
     State(String),
+    /// The batch, evaluated again at other parameters, has a loss or gradient that is not finite.
+    #[error(
+        "the {name} update evaluated the batch a second time, and its loss or gradient is not finite"
+    )]
+    NotFinite {
+        /// The optimizer.
+        name: String,
+    },
     /// The rule cannot go on.
     #[error("the {name} update failed: {reason}")]
     Failed {

@@ -1,15 +1,16 @@
-//! Layers, loss and clipping against PyTorch's float64 values, from `python3 xtask/golden/nn.py`,
-//! in f32 on every device of this machine.
+//! Layers, loss and clipping against PyTorch's and timm's float64 values, from
+//! `python3 xtask/golden/{nn,clipping}.py`, in f32 on every device of this machine.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
+use firebrick_core::Clipping;
 use firebrick_core::data::Targets;
 use firebrick_core::loss::{CrossEntropy, Loss};
 use firebrick_core::nn::{BatchNormConfig, Conv2dConfig};
-use firebrick_core::parameters::Gradients;
+use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use serde::Deserialize;
 
 /// Of the largest entry expected; f32 rounds at 6e-8 and sums have some dozens of terms.
@@ -247,6 +248,76 @@ fn clipping_by_the_norm_is_pytorchs() {
             let clipped = gradients.clip_norm(norm, case.limit);
             for (found, expected) in clipped.0.iter().zip(&case.clipped) {
                 expected.assert_near(found.as_ref().unwrap(), name);
+            }
+        }
+    });
+}
+
+#[derive(Deserialize)]
+struct Clippings {
+    parameters: Vec<Clipped>,
+    cases: Vec<Limited>,
+}
+
+#[derive(Deserialize)]
+struct Clipped {
+    path: String,
+    shape: Vec<usize>,
+    value: Vec<f64>,
+    gradient: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Limited {
+    limits: Limits,
+    clipped: std::collections::BTreeMap<String, Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    value: Option<f64>,
+    tensor_norm: Option<f64>,
+    agc: Option<f64>,
+    norm: Option<f64>,
+}
+
+#[test]
+fn limits_are_pytorchs_and_timms_in_order() {
+    let golden: Clippings = serde_json::from_str(include_str!("golden/clipping.json")).unwrap();
+    on_devices(|name, device| {
+        let array = |values: &[f64]| Array {
+            shape: vec![values.len()],
+            values: values.to_vec(),
+        };
+        let tensor = |values: &[f64]| array(values).tensor::<1>(device);
+        let parameter = |one: &Clipped| Parameter {
+            path: one.path.clone(),
+            shape: one.shape.clone(),
+            value: tensor(&one.value),
+        };
+        let parameters = Parameters(golden.parameters.iter().map(parameter).collect());
+        for case in &golden.cases {
+            let Limits {
+                value,
+                tensor_norm,
+                agc,
+                norm,
+            } = case.limits;
+            let clipping = Clipping {
+                value,
+                tensor_norm,
+                agc,
+                norm,
+            };
+            let gradients = golden.parameters.iter();
+            let gradients = gradients.map(|one| Some(tensor(&one.gradient)));
+            let gradients = Gradients(gradients.collect());
+            let norm = gradients.norm();
+            let found = clipping.apply(gradients, &parameters, norm);
+            for (found, one) in found.0.iter().flatten().zip(&golden.parameters) {
+                let expected = array(&case.clipped[&one.path]);
+                expected.assert_near(found, &format!("{clipping:?}, {} on {name}", one.path));
             }
         }
     });

@@ -208,10 +208,17 @@ impl Entry {
             fields: fields::<C>,
             build: |spec| {
                 let config: C = spec.resolve()?;
-                Ok(Optimizer {
-                    update: config.build()?,
-                    spec: Spec::canonical(C::ABOUT.name, &config),
-                })
+                let update = config.build()?;
+                let mut spec = Spec::canonical(C::ABOUT.name, &config);
+                for field in C::ABOUT.fields {
+                    if let (Range::Optimizer, Some(Value::Spec(inside))) =
+                        (field.range, spec.get(field.name))
+                    {
+                        let inside = crate::optimizer::build(inside)?.spec;
+                        spec.set(field.name, inside.into());
+                    }
+                }
+                Ok(Optimizer { update, spec })
             },
             memory: |spec, shape| Ok(spec.resolve::<C>()?.memory(shape)),
         }

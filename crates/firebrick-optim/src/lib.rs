@@ -1,18 +1,27 @@
 //! Optimizers and learning-rate schedules of Firebrick, by name.
 //!
-//! [`plan()`] is the door for trainers: an optimizer, a schedule and the run in, an
+//! [`Request::plan`] and, in short, [`plan()`] are the door for trainers: an optimizer, a schedule and the run in, an
 //! [`Update`](firebrick_core::update::Update) and a [`Schedule`](firebrick_core::Schedule) out.
 //!
 //! A new optimizer is one file in `optimizer/` that implements [`Rule`], the change of one tensor;
 //! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.
 
 pub mod about;
+pub mod grouped;
+mod joint;
+mod linear_system;
 pub mod optimizer;
 pub mod plan;
+pub mod race;
 pub mod rates;
 pub mod rule;
 pub mod schedule;
+pub mod surface;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+mod values;
 
 pub use about::{About, Configure, Entry, Field, Range};
-pub use plan::{Listing, Plan, optimizers, plan, schedules};
+pub use grouped::grouped;
+pub use plan::{Listing, Plan, Request, optimizers, plan, schedules};
 pub use rule::{Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise};

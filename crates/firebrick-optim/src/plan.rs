@@ -1,4 +1,4 @@
-//! From an optimizer, a schedule and a run to something that trains: [`plan`].
+//! From an optimizer, a schedule and a run to something that trains: [`Request::plan`], [`plan`].
 
 use firebrick_core::error::check_not_negative;
 use firebrick_core::length::RunLength;
@@ -6,30 +6,165 @@ use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Update;
 use firebrick_core::{ConfigError, Schedule};
 
-use crate::{optimizer, schedule};
+use crate::optimizer;
+use crate::schedule::joined::Joined;
+use crate::schedule::{self, Outlook, Planned};
+use crate::values::{self, Kind};
 
 /// An optimizer and a schedule that fit together, with everything resolved.
 pub struct Plan {
     /// The optimizer, without state.
     pub update: Box<dyn Update>,
-    /// The rate of each update.
+    /// The rate of each update, and its momentum and weight decay where those are scheduled.
     pub schedule: Box<dyn Schedule>,
     /// The optimizer in canonical form, with the resolved rate.
     pub optimizer: Spec,
     /// The schedule in canonical form: lengths in updates, the rate filled in.
     pub schedule_spec: Spec,
+    /// The schedule of the momentum in canonical form, where there is one.
+    pub momentum_schedule: Option<Spec>,
+    /// The schedule of the weight decay in canonical form, where there is one.
+    pub weight_decay_schedule: Option<Spec>,
     /// The base rate: the schedule's highest, or its first.
     pub lr: f64,
+    /// What a person should know before the run, a sentence each: a schedule that ends before the run,
+    /// one that has no effect.
+    pub notes: Vec<String>,
 }
 
-/// Builds an optimizer and its schedule for a run.
+/// What is to be planned.
 ///
-/// The schedule gives the absolute rate of each update. Its base comes from `lr`, else from the
-/// schedule's own `lr` or `max_lr` (also that of the schedule inside `warmup`), else from the
-/// optimizer's `lr`, else it is the optimizer's default. Rates that are given more than once must
-/// be equal.
-///
-/// Planning the specs of a plan again gives the same plan.
+/// ```
+/// use firebrick_core::length::RunLength;
+/// use firebrick_optim::Request;
+/// let run = RunLength::new(10, 50_000, 128, 1);
+/// let plan = Request {
+///     batch: Some(128),
+///     momentum_schedule: Some("linear(from=0.5, to=0.99)".parse()?),
+///     ..Request::new("sgd(0.1)".parse()?, "batch_scaled(256, then=cosine)".parse()?, run)
+/// }
+/// .plan()?;
+/// assert_eq!((plan.schedule.lr(0), plan.schedule.momentum(0)), (0.05, Some(0.5)));
+/// # Ok::<(), firebrick_core::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The optimizer.
+    pub optimizer: Spec,
+    /// The schedule of the rate.
+    pub schedule: Spec,
+    /// The base rate; the schedule's or the optimizer's where it is left out.
+    pub lr: Option<f64>,
+    /// The length of the run.
+    pub run: RunLength,
+    /// Images in one update, over all batches that are accumulated; `batch_scaled` needs it.
+    pub batch: Option<u64>,
+    /// A schedule whose value is the momentum (`beta1` of Adam), in [0, 1) at every update. It takes the
+    /// place of the optimizer's own and must name a value.
+    pub momentum_schedule: Option<Spec>,
+    /// A schedule whose value is the weight decay, ≥ 0. It takes the place of the optimizer's own and
+    /// must name a value.
+    pub weight_decay_schedule: Option<Spec>,
+}
+
+impl Request {
+    /// An optimizer and a schedule for a run, with nothing else said.
+    #[must_use]
+    pub fn new(optimizer: Spec, schedule: Spec, run: RunLength) -> Self {
+        Self {
+            optimizer,
+            schedule,
+            lr: None,
+            run,
+            batch: None,
+            momentum_schedule: None,
+            weight_decay_schedule: None,
+        }
+    }
+
+    /// Builds the optimizer and its schedules.
+    ///
+    /// The schedule gives the absolute rate of each update. Its base comes from `lr`, else from the
+    /// schedule's own `lr`, `max_lr` or `from` (also those of the schedules inside `warmup` and
+    /// `batch_scaled`; in a `sequence` the highest), else from the optimizer's `lr`, else it is the
+    /// optimizer's default. Rates that are given more than once must be equal.
+    ///
+    /// Planning the specs of a plan again gives the same plan.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the unit and the field, or the two rates that differ.
+    pub fn plan(&self) -> Result<Plan, ConfigError> {
+        let mut canonical = optimizer::build(&self.optimizer)?.spec;
+        let default = optimizer_rate(&canonical)?.map_or(0.0, |(lr, _)| lr);
+        if let Some(lr) = self.lr {
+            check_not_negative("learning rate", "lr", lr)?;
+        }
+        let given = [
+            self.lr.map(|lr| (lr, format!("lr = {lr}"))),
+            schedule_rate(&self.schedule)?,
+            optimizer_rate(&self.optimizer)?,
+        ];
+        let lr = agreed(given.into_iter().flatten())?.unwrap_or(default);
+
+        set_rate(&mut canonical, lr)?;
+        let built = optimizer::build(&canonical)?;
+        let rate = schedule::build(&self.schedule, &self.outlook(lr))?;
+        let value = |kind: Kind, spec: &Option<Spec>| {
+            spec.as_ref()
+                .map(|spec| kind.plan(spec, &self.outlook(lr)))
+                .transpose()
+        };
+        let momentum = value(Kind::Momentum, &self.momentum_schedule)?;
+        let decay = value(Kind::WeightDecay, &self.weight_decay_schedule)?;
+        if momentum.is_some() {
+            values::check_one_momentum(&self.schedule, &*rate.schedule, self.run)?;
+        }
+        let mut notes: Vec<String> = Vec::new();
+        notes.extend(values::ends_early("schedule", &rate, self.run));
+        for (kind, planned) in [(Kind::Momentum, &momentum), (Kind::WeightDecay, &decay)] {
+            if let Some(planned) = planned {
+                notes.extend(values::ends_early(kind.unit(), planned, self.run));
+                notes.extend(kind.without_effect(&built.spec)?);
+            }
+        }
+        let (momentum, momentum_schedule) = split(momentum);
+        let (weight_decay, weight_decay_schedule) = split(decay);
+        let schedule = if momentum.is_some() || weight_decay.is_some() {
+            Box::new(Joined {
+                lr: rate.schedule,
+                momentum,
+                weight_decay,
+            })
+        } else {
+            rate.schedule
+        };
+        Ok(Plan {
+            update: built.update,
+            schedule,
+            optimizer: built.spec,
+            schedule_spec: rate.spec,
+            momentum_schedule,
+            weight_decay_schedule,
+            lr,
+            notes,
+        })
+    }
+
+    fn outlook(&self, lr: f64) -> Outlook {
+        Outlook {
+            batch: self.batch,
+            ..Outlook::new(self.run, lr)
+        }
+    }
+}
+
+fn split(planned: Option<Planned>) -> (Option<Box<dyn Schedule>>, Option<Spec>) {
+    planned.map_or((None, None), |planned| {
+        (Some(planned.schedule), Some(planned.spec))
+    })
+}
+
+/// Builds an optimizer and its schedule for a run: [`Request::plan`] for the common case.
 ///
 /// ```
 /// use firebrick_core::length::RunLength;
@@ -45,36 +180,18 @@ pub struct Plan {
 /// ```
 ///
 /// # Errors
-/// [`ConfigError`] naming the unit and the field, or the two rates that differ.
+/// As [`Request::plan`].
 pub fn plan(
     optimizer: &Spec,
     schedule: &Spec,
     lr: Option<f64>,
     run: RunLength,
 ) -> Result<Plan, ConfigError> {
-    let mut canonical = optimizer::build(optimizer)?.spec;
-    let default = optimizer_rate(&canonical)?.map_or(0.0, |(lr, _)| lr);
-    if let Some(lr) = lr {
-        check_not_negative("learning rate", "lr", lr)?;
-    }
-    let given = [
-        lr.map(|lr| (lr, format!("lr = {lr}"))),
-        schedule_rate(schedule)?,
-        optimizer_rate(optimizer)?,
-    ];
-    let lr = agreed(given.into_iter().flatten())?.unwrap_or(default);
-
-    set_rate(&mut canonical, lr)?;
-    let built = optimizer::build(&canonical)?;
-    let outlook = schedule::Outlook::new(run, lr);
-    let planned = (schedule::REGISTRY.find(schedule)?.build)(schedule, &outlook)?;
-    Ok(Plan {
-        update: built.update,
-        schedule: planned.schedule,
-        optimizer: built.spec,
-        schedule_spec: planned.spec,
+    Request {
         lr,
-    })
+        ..Request::new(optimizer.clone(), schedule.clone(), run)
+    }
+    .plan()
 }
 
 /// A rate and where it was written.
@@ -93,20 +210,30 @@ fn agreed(mut rates: impl Iterator<Item = Rate>) -> Result<Option<f64>, ConfigEr
     }
 }
 
-/// The rate that a schedule is given, its own or that of the schedule it wraps.
+/// The fields of schedules that hold their rate.
+pub(crate) const RATE_FIELDS: [&str; 3] = ["lr", "max_lr", "from"];
+
+/// The rate that a schedule is given: its own, that of the schedule it wraps, or the highest of those it
+/// puts in a row.
 pub(crate) fn schedule_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
-    let entry = schedule::REGISTRY.find(spec)?;
-    let fields = (entry.fields)();
-    if let Some((field, _)) = fields
-        .iter()
-        .find(|(field, _)| matches!(&**field, "lr" | "max_lr"))
-    {
-        return given_rate(&fields, spec, field);
+    let fields = (schedule::REGISTRY.find(spec)?.fields)();
+    for field in RATE_FIELDS {
+        if let Some(rate) = given_rate(&fields, spec, field)? {
+            return Ok(Some(rate));
+        }
     }
-    match inner(&fields, spec, "then")? {
-        Some(then) => schedule_rate(&then),
-        None => Ok(None),
+    if let Some(then) = inner(&fields, spec, "then")? {
+        return schedule_rate(&then);
     }
+    let mut highest: Option<Rate> = None;
+    for part in parts(&fields, spec)? {
+        let rate = schedule_rate(&part)?;
+        highest = match (highest, rate) {
+            (Some(highest), Some(rate)) if rate.0 <= highest.0 => Some(highest),
+            (highest, rate) => rate.or(highest),
+        };
+    }
+    Ok(highest)
 }
 
 /// The rate that an optimizer is given, its own or that of the optimizer it wraps.
@@ -144,6 +271,23 @@ pub(crate) fn inner(
         Some(Value::Text(text)) => text.parse().map(Some),
         _ => Ok(None),
     }
+}
+
+/// The schedules that a schedule puts in a row. A recipe table holds them as text.
+pub(crate) fn parts(
+    fields: &[(String, impl Sized)],
+    spec: &Spec,
+) -> Result<Vec<Spec>, ConfigError> {
+    let Some(Value::List(parts)) = argument(fields, spec, "schedules") else {
+        return Ok(Vec::new());
+    };
+    let parts = parts.iter().filter_map(|part| match part {
+        Value::Spec(part) => Some(Ok(part.clone())),
+        Value::Text(text) => Some(text.parse()),
+        // What is no schedule is left for the unit itself to refuse.
+        _ => None,
+    });
+    parts.collect()
 }
 
 /// The rate that `spec` is given in `field`, checked.
@@ -196,12 +340,20 @@ pub fn optimizers() -> Vec<Listing> {
     rows.collect()
 }
 
-/// All schedules.
+/// All schedules. Their signatures name the fields without a default too: what those are where they are
+/// left out depends on the plan.
 #[must_use]
 pub fn schedules() -> Vec<Listing> {
+    let signature = |name: &str, fields: Vec<(String, serde_json::Value)>| {
+        let shown = fields.into_iter().map(|(field, default)| match default {
+            serde_json::Value::Null => field,
+            default => format!("{field}={}", default.to_string().replace('"', "")),
+        });
+        format!("{name}({})", shown.collect::<Vec<_>>().join(", "))
+    };
     let rows = schedule::REGISTRY.entries.iter().map(|entry| Listing {
         name: entry.name,
-        signature: entry.signature(),
+        signature: signature(entry.name, (entry.fields)()),
         summary: entry.summary,
     });
     rows.collect()
@@ -234,6 +386,18 @@ mod tests {
         assert_eq!(rate("adam", "warmup(1ep, then=cosine(lr=0.4))", None), 0.4);
         assert_eq!(rate("adam", "warmup(1ep, 0.1, constant(1))", None), 1.0);
         assert_eq!(rate("adam", "warmup(then=\"constant(2)\")", None), 2.0);
+        assert_eq!(rate("adam", "linear(from=0.6, to=1)", None), 0.6);
+        assert_eq!(rate("adam", "cyclic(base_lr=0.1, max_lr=0.7)", None), 0.7);
+        assert_eq!(rate("sgd(0.1)", "cyclic(base_lr=0.05)", None), 0.1);
+        let row = "sequence([linear(from=0.1, to=0.8), constant, constant(0.8)], [10, 20])";
+        assert_eq!(rate("sgd(0.8)", row, None), 0.8);
+        let row = "warmup(then=batch_scaled(then=sequence(schedules=[\"cosine(0.3)\"])))";
+        let plan = Request {
+            batch: Some(64),
+            ..Request::new(Spec::new("adam"), row.parse().unwrap(), RUN)
+        }
+        .plan();
+        assert_eq!(plan.unwrap().lr, 0.3);
         assert_eq!(rate("adam", "cosine", Some(0.5)), 0.5);
         assert_eq!(rate("adam", "cosine", Some(0.0)), 0.0);
         assert_eq!(rate("sgd(0.1)", "cosine(0.1)", Some(0.1)), 0.1);
@@ -263,6 +427,22 @@ mod tests {
                 "warmup",
                 "warmup(steps=3ep, start_factor=0.1, then=cosine)",
                 "warmup(then=one_cycle(steps=33%, cycle_momentum=false))",
+                "step(step_size=2ep)",
+                "multistep(milestones=[50%, 8ep, 900])",
+                "exponential(k=0.1, every=1ep)",
+                "exponential(gamma=0.9, every=1ep, staircase=true)",
+                "inverse_time(k=0.1, every=1ep)",
+                "polynomial(power=2)",
+                "linear",
+                "linear(from=0.1, to=0.2)",
+                "cosine_restarts(cycle=1ep, mult=2, decay=0.5, limit=3)",
+                "cyclic(step_size_up=1ep, step_size_down=10%, mode=exp_range, gamma=0.99)",
+                "snapshot_cosine(cycles=7)",
+                "noam(warmup=10%)",
+                "wsd(warmup=5%, decay=20%, anneal=sqrt)",
+                "flat_cosine",
+                "plateau(mode=max, threshold_mode=abs)",
+                "sequence([linear(from=0.01, to=0.2), constant, cosine(0.1)], [1ep, 50%])",
             ] {
                 let first = make(optimizer, schedule, None).unwrap();
                 let texts = (first.optimizer.to_string(), first.schedule_spec.to_string());
@@ -454,6 +634,69 @@ mod tests {
                 ["base_momentum = NaN", "[0, 1)"],
             ),
             ("adam", "one_cycle(anneal=exp)", None, ["anneal", "exp"]),
+            (
+                "adam",
+                "warmup(200, then=cosine(steps=100))",
+                None,
+                [
+                    "warmup: steps = 200",
+                    "at most 100, the updates of the cosine",
+                ],
+            ),
+            (
+                "sgd(0.2)",
+                "sequence([constant(0.1), constant(0.05)], [10])",
+                None,
+                ["sgd(lr = 0.2)", "constant(lr = 0.1)"],
+            ),
+            (
+                "adam",
+                "sequence([warmup(600, then=linear), constant], [50%])",
+                None,
+                ["warmup: steps = 600", "at most 500"],
+            ),
+            (
+                "adam",
+                "exponential(gamma=0.9, k=0.1)",
+                None,
+                ["gamma = 0.9 and k = 0.1", "leave one of them out"],
+            ),
+            (
+                "adam",
+                "exponential",
+                None,
+                ["gamma is left out", "gamma=0.95"],
+            ),
+            (
+                "adam",
+                "step",
+                None,
+                ["step: step_size is left out", "30ep"],
+            ),
+            (
+                "adam",
+                "step(step_size=0.001ep)",
+                None,
+                ["step: step_size = 0", "`0.001ep`"],
+            ),
+            (
+                "adam",
+                "batch_scaled(then=cosine)",
+                None,
+                ["batch_scaled needs the size of a batch", "--batch-size"],
+            ),
+            (
+                "adam",
+                "cyclic(base_lr=0.2, max_lr=0.1)",
+                None,
+                ["cyclic: base_lr = 0.2", "[0, 0.1]"],
+            ),
+            (
+                "adam",
+                "snapshot_cosine(cycles=0)",
+                None,
+                ["snapshot_cosine: cycles = 0", "[1"],
+            ),
         ] {
             let error = make(optimizer, schedule, lr).err().unwrap().to_string();
             for needle in needles {
@@ -474,12 +717,15 @@ mod tests {
 
     #[test]
     fn listings_name_every_field_with_its_default() {
-        let sgd = &optimizers()[0];
+        let listed = optimizers();
+        let sgd = listed.iter().find(|row| row.name == "sgd").unwrap();
         assert_eq!(
             sgd.signature,
             "sgd(lr=0.001, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=false)"
         );
         let names: Vec<_> = schedules().iter().map(|row| row.name).collect();
-        assert_eq!(names, ["constant", "cosine", "one_cycle", "warmup"]);
+        assert_eq!(names.len(), 19);
+        let step = schedules().into_iter().find(|row| row.name == "step");
+        assert_eq!(step.unwrap().signature, "step(lr, step_size, gamma=0.1)");
     }
 }

@@ -1,9 +1,9 @@
 //! Taking the learning rate out of a spec, so that one given elsewhere wins.
 
 use firebrick_core::ConfigError;
-use firebrick_core::spec::Spec;
+use firebrick_core::spec::{Spec, Value};
 
-use crate::plan::{inner, optimizer_rate, schedule_rate};
+use crate::plan::{RATE_FIELDS, inner, optimizer_rate, parts, schedule_rate};
 use crate::{optimizer, schedule};
 
 /// Whether an optimizer is given a rate, also inside a wrapper.
@@ -28,23 +28,35 @@ pub fn optimizer_without_rate(spec: &Spec) -> Result<Spec, ConfigError> {
     Ok(without)
 }
 
-/// The schedule with its arguments by name and without its rate, also inside `warmup`.
+/// The schedule with its arguments by name and without its rate, also inside `warmup`, `batch_scaled`
+/// and `sequence`. A sequence of schedules with different rates keeps them: which of them another rate
+/// would replace is not for us to say, and the plan refuses it.
 ///
 /// # Errors
-/// [`ConfigError::UnknownName`] when there is no such schedule.
+/// As [`schedule_has_rate`].
 pub fn schedule_without_rate(spec: &Spec) -> Result<Spec, ConfigError> {
     let fields = (schedule::REGISTRY.find(spec)?.fields)();
     let mut without = by_name(&fields, spec);
     without
         .named
-        .retain(|(key, _)| key != "lr" && key != "max_lr");
+        .retain(|(key, _)| !RATE_FIELDS.contains(&&**key));
     if let Some(then) = inner(&fields, spec, "then")? {
         without.set("then", schedule_without_rate(&then)?.into());
+    }
+    let parts = parts(&fields, spec)?;
+    let mut rates = Vec::new();
+    for part in &parts {
+        rates.extend(schedule_rate(part)?.map(|(rate, _)| rate));
+    }
+    if !parts.is_empty() && rates.windows(2).all(|pair| pair[0] == pair[1]) {
+        let parts = parts.iter().map(schedule_without_rate);
+        let parts = parts.map(|part| part.map(Value::Spec));
+        without.set("schedules", Value::List(parts.collect::<Result<_, _>>()?));
     }
     Ok(without)
 }
 
-/// Whether a schedule is given a rate, also inside `warmup`.
+/// Whether a schedule is given a rate, also inside `warmup`, `batch_scaled` and `sequence`.
 ///
 /// # Errors
 /// [`ConfigError::UnknownName`] when there is no such schedule; [`ConfigError::OutOfRange`] for a
@@ -88,6 +100,25 @@ mod tests {
             "warmup(then=cosine(steps=90))"
         );
         assert!(schedule_has_rate(&table).unwrap());
+        for (schedule, without) in [
+            ("linear(from=0.1, to=0.2)", "linear(to=0.2)"),
+            ("cyclic(0.1, 0.4)", "cyclic(base_lr=0.1)"),
+            (
+                "batch_scaled(64, then=step(0.1, 10))",
+                "batch_scaled(base_batch=64, then=step(step_size=10))",
+            ),
+            (
+                "sequence([constant(0.1), cosine, cosine(0.1, 5)], [10, 20])",
+                "sequence(schedules=[constant, cosine, cosine(steps=5)], milestones=[10, 20])",
+            ),
+            (
+                "sequence([constant(0.1), constant(0.2)], [10])",
+                "sequence(schedules=[constant(0.1), constant(0.2)], milestones=[10])",
+            ),
+        ] {
+            let found = schedule_without_rate(&read(schedule)).unwrap();
+            assert_eq!(found.to_string(), without);
+        }
         let surplus = read("constant(1, 2)");
         assert_eq!(schedule_without_rate(&surplus).unwrap(), surplus);
         assert!(!schedule_has_rate(&read("warmup(10, then=cosine)")).unwrap());

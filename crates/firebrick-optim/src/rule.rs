@@ -28,6 +28,18 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// That of the next step of a parameter with this state.
+    fn new(step: &Step<'_>, group: GroupFactors, state: &ParameterState) -> Self {
+        let steps = state.numbers.get(STEP).copied().unwrap_or(0.0);
+        Self {
+            lr: step.lr * group.lr,
+            step: steps as u64 + 1,
+            scheduled_momentum: step.momentum,
+            scheduled_decay: step.weight_decay,
+            decay_factor: group.weight_decay,
+        }
+    }
+
     /// The rule's own momentum (Adam's `beta1`), or the schedule's where that changes it.
     #[must_use]
     pub fn momentum(&self, own: f64) -> f64 {
@@ -106,6 +118,18 @@ pub trait Rule: Send {
     /// A rule over whole tensors maps them one by one; one over elements is [`elementwise()`].
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>>;
 
+    /// Where the gradient of the next step is to be taken, unless it is at the values themselves;
+    /// `state` is that of a tensor stepped at least once, `now` is the moment of that step.
+    fn gradient_point(
+        &self,
+        value: &Tensor<1>,
+        state: &ParameterState,
+        now: Moment,
+    ) -> Option<Tensor<1>> {
+        let _ = (value, state, now);
+        None
+    }
+
     /// The values to evaluate and save where they are not those being trained; `state` is that of a
     /// tensor stepped at least once.
     fn evaluation(&self, value: &Tensor<1>, state: &ParameterState) -> Option<Tensor<1>> {
@@ -164,6 +188,16 @@ where
         .collect()
 }
 
+/// Begins a state tensor that is missing with `number` in place of zeros.
+pub(crate) fn begin_with(tensors: &mut [Stepping<'_>], name: &str, number: f64) {
+    for one in tensors {
+        if !one.state.tensors.contains_key(name) {
+            let begun = one.value.ones_like() * number;
+            one.state.tensors.insert(name.into(), begun);
+        }
+    }
+}
+
 /// The gradient with the L2 penalty of `decay`. Without decay the value does not matter, not even
 /// where it is infinite.
 #[inline(always)]
@@ -173,6 +207,19 @@ pub(crate) fn penalized<R: Real>(gradient: R, value: &R, decay: f64) -> R {
     } else {
         gradient + value.clone() * decay
     }
+}
+
+/// The state tensor that is not as long as its parameter, and its length.
+fn misfit<'a>(
+    names: StateNames,
+    parameter: &Parameter,
+    state: &'a ParameterState,
+) -> Option<(&'a str, usize)> {
+    let [elements] = parameter.value.dims();
+    let lengths = state.tensors.iter();
+    lengths
+        .map(|(what, tensor)| (what.as_str(), tensor.dims()[0]))
+        .find(|(what, found)| *found != elements && !names.other.contains(what))
 }
 
 /// An [`Update`] that applies a [`Rule`] to each parameter.
@@ -207,6 +254,28 @@ impl<R: Rule> PerTensor<R> {
         }
     }
 
+    /// The parameters with other values of those that were stepped; `None` where none has any.
+    fn elsewhere(
+        &self,
+        parameters: &Parameters,
+        other: impl Fn(usize, &Parameter, &ParameterState) -> Option<Tensor<1>>,
+    ) -> Option<Parameters> {
+        let others = parameters.0.iter().enumerate().map(|(index, parameter)| {
+            let state = self.parameters.get(&parameter.path);
+            let stepped = state.filter(|state| state.numbers.contains_key(STEP));
+            stepped.and_then(|state| other(index, parameter, state))
+        });
+        let others: Vec<_> = others.collect();
+        others.iter().any(Option::is_some).then(|| {
+            let moved = parameters.0.iter().zip(others);
+            let moved = moved.map(|(parameter, other)| Parameter {
+                value: other.unwrap_or_else(|| parameter.value.clone()),
+                ..parameter.clone()
+            });
+            Parameters(moved.collect())
+        })
+    }
+
     /// The moment of a parameter, unless it is left alone. Only its entry is made, if need be.
     fn moment(
         &mut self,
@@ -226,25 +295,14 @@ impl<R: Rule> PerTensor<R> {
         if gradient.is_none() || group.lr == 0.0 {
             return Ok(None);
         }
-        let [elements] = parameter.value.dims();
         let names = self.rule.state();
-        let other = |(what, tensor): &(&String, &Tensor<1>)| {
-            tensor.dims() != [elements] && !names.other.contains(&what.as_str())
-        };
-        if let Some((what, tensor)) = state.tensors.iter().find(other) {
-            let [found] = tensor.dims();
+        if let Some((what, found)) = misfit(names, parameter, state) {
+            let [elements] = parameter.value.dims();
             return Err(UpdateError::State(format!(
                 "`{path}` has {elements} elements, but its {what} has {found}"
             )));
         }
-        let steps = state.numbers.get(STEP).copied().unwrap_or(0.0);
-        Ok(Some(Moment {
-            lr,
-            step: steps as u64 + 1,
-            scheduled_momentum: step.momentum,
-            scheduled_decay: step.weight_decay,
-            decay_factor: group.weight_decay,
-        }))
+        Ok(Some(Moment::new(step, group, state)))
     }
 
     /// Whether the state of one parameter is empty or just what the rule keeps.
@@ -395,20 +453,22 @@ impl<R: Rule> Update for PerTensor<R> {
             .ok_or_else(|| self.failed("it gave fewer values than it was handed".into()))
     }
 
-    fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
-        let mut differs = false;
-        let views = parameters.0.iter().map(|parameter| {
-            let state = self.parameters.get(&parameter.path);
-            let stepped = state.filter(|state| state.numbers.contains_key(STEP));
-            let view = stepped.and_then(|state| self.rule.evaluation(&parameter.value, state));
-            differs |= view.is_some();
-            Parameter {
-                value: view.unwrap_or_else(|| parameter.value.clone()),
-                ..parameter.clone()
+    fn gradient_point(&self, step: &Step<'_>, parameters: &Parameters) -> Option<Parameters> {
+        self.elsewhere(parameters, |index, parameter, state| {
+            let group = step.group(index);
+            // A parameter that is left alone, or that the step will refuse, stays where it is.
+            if group.lr == 0.0 || misfit(self.rule.state(), parameter, state).is_some() {
+                return None;
             }
-        });
-        let views = views.collect();
-        differs.then_some(Parameters(views))
+            let now = Moment::new(step, group, state);
+            self.rule.gradient_point(&parameter.value, state, now)
+        })
+    }
+
+    fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
+        self.elsewhere(parameters, |_, parameter, state| {
+            self.rule.evaluation(&parameter.value, state)
+        })
     }
 
     fn state(&self) -> UpdateState {
@@ -454,8 +514,17 @@ pub(crate) mod tests {
 
     /// Steps one parameter of one f64 value on flex, and gives its values and its last state.
     pub(crate) fn descend(
-        mut update: Box<dyn Update>,
+        update: Box<dyn Update>,
         lr: f64,
+        gradients: &[f64],
+    ) -> (Vec<f64>, ParameterState) {
+        descend_at(update, &vec![lr; gradients.len()], gradients)
+    }
+
+    /// The same with a rate for each step.
+    pub(crate) fn descend_at(
+        mut update: Box<dyn Update>,
+        rates: &[f64],
         gradients: &[f64],
     ) -> (Vec<f64>, ParameterState) {
         let device = firebrick_core::device("flex").unwrap();
@@ -463,7 +532,7 @@ pub(crate) mod tests {
             |value: f64| Tensor::<1>::from_data(TensorData::from([value]), (&device, DType::F64));
         let mut value = tensor(1.0);
         let mut values = Vec::new();
-        for (index, gradient) in gradients.iter().enumerate() {
+        for (index, (gradient, &lr)) in gradients.iter().zip(rates).enumerate() {
             let parameter = Parameter {
                 path: "p".into(),
                 shape: vec![1],

@@ -32,7 +32,7 @@ pub struct Series {
 pub struct Mark {
     /// Where.
     pub x: f64,
-    /// What is there.
+    /// What is there; nothing is written where it is empty.
     pub label: String,
 }
 
@@ -74,6 +74,8 @@ const TOP: f64 = 34.0;
 const PLOT_HEIGHT: f64 = 196.0;
 const BELOW: f64 = 40.0;
 const LABEL_GAP: f64 = 13.5;
+/// Width and height of a chart without names at the ends of its curves.
+pub(crate) const PICTURE: [f64; 2] = [WIDTH, TOP + PLOT_HEIGHT + BELOW];
 /// Curves with at most this many points get a dot with a tooltip at each.
 const DOTTED: usize = 40;
 
@@ -238,8 +240,11 @@ impl Plot {
         } else {
             (x - 5.0, "end")
         };
-        line("mark", [x, TOP - 14.0], [x, self.bottom])
-            + &label("unit", at, TOP - 5.0, anchor, &mark.label)
+        let line = line("mark", [x, TOP - 14.0], [x, self.bottom]);
+        if mark.label.is_empty() {
+            return line;
+        }
+        line + &label("unit", at, TOP - 5.0, anchor, &mark.label)
     }
 
     /// Unbroken stretches as lines, points without neighbours as dots.

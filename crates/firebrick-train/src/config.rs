@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use firebrick_core::error::{check, check_positive};
 use firebrick_core::run::EpochRow;
-use firebrick_core::{ConfigError, GroupRule};
+use firebrick_core::{Clipping, ConfigError, Groups};
 
 /// How to train. Everything here is plain data; [`TrainConfig::check`] is the one door.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,10 +13,8 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// Micro-batches whose gradients are averaged into one update.
     pub accumulate: u64,
-    /// Limit of the joint 2-norm of all gradients.
-    pub clip_norm: Option<f64>,
-    /// Limit of every gradient entry.
-    pub clip_value: Option<f64>,
+    /// Limits of the gradients.
+    pub clipping: Clipping,
     /// Seed of everything random during training.
     pub seed: u64,
     /// What to do about a loss or gradient that is not finite.
@@ -33,8 +31,8 @@ pub struct TrainConfig {
     pub checkpoint_every: Option<u64>,
     /// Best checkpoints to keep, beside the last two.
     pub keep: usize,
-    /// Rates by parameter path.
-    pub groups: Vec<GroupRule>,
+    /// Rates by parameter. Their optimizers are the update's matter, not the loop's.
+    pub groups: Groups,
 }
 
 impl Default for TrainConfig {
@@ -42,8 +40,7 @@ impl Default for TrainConfig {
         Self {
             epochs: 10,
             accumulate: 1,
-            clip_norm: None,
-            clip_value: None,
+            clipping: Clipping::default(),
             seed: 0,
             on_non_finite: OnNonFinite::Stop,
             early_stop: None,
@@ -52,7 +49,7 @@ impl Default for TrainConfig {
             max_seconds: None,
             checkpoint_every: None,
             keep: 1,
-            groups: Vec::new(),
+            groups: Groups::default(),
         }
     }
 }
@@ -162,13 +159,10 @@ impl TrainConfig {
         check("train", "epochs", self.epochs, 1..)?;
         check("train", "accumulate", self.accumulate, 1..)?;
         check("train", "keep", self.keep, 1..)?;
-        for (field, value) in [
-            ("clip_norm", self.clip_norm),
-            ("clip_value", self.clip_value),
-            ("max_seconds", self.max_seconds),
-        ] {
-            value.map_or(Ok(()), |value| check_positive("train", field, value))?;
-        }
+        self.clipping.check()?;
+        self.max_seconds.map_or(Ok(()), |seconds| {
+            check_positive("train", "max_seconds", seconds)
+        })?;
         for (field, value) in [
             ("early_stop", self.early_stop),
             ("max_updates", self.max_updates),
@@ -176,6 +170,6 @@ impl TrainConfig {
         ] {
             value.map_or(Ok(()), |value| check("train", field, value, 1..))?;
         }
-        self.groups.iter().try_for_each(GroupRule::check)
+        self.groups.check()
     }
 }

@@ -14,6 +14,7 @@ use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::random::StepScope;
 use firebrick_core::run::{EpochRow, Scores};
+use firebrick_core::schedule::Observation;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::Update;
 use firebrick_core::{Classifier, Schedule, probe};
@@ -23,9 +24,10 @@ use crate::config::{OnNonFinite, TrainConfig};
 use crate::error::TrainError;
 use crate::evaluate::{evaluate, images_on};
 use crate::hook::{Flow, Hook, Moment};
-use crate::non_finite::Buffers;
+use crate::non_finite::{self, Buffers};
 use crate::progress::{Best, EpochSums, Progress};
 use crate::run_dir::RunDir;
+use update::Evaluated;
 
 /// Everything that takes part in a training run.
 pub struct Training<'a, M> {
@@ -120,12 +122,30 @@ pub fn fit<'a, M: Classifier>(
     training: Training<'a, M>,
     config: &'a TrainConfig,
 ) -> Result<Outcome<M>, TrainError> {
+    ready(training, config)?.run()
+}
+
+/// As [`fit()`], without checkpoints and without a model in the end: gives the optimizer back and why
+/// training ended.
+pub(crate) fn updates<'a, M: Classifier>(
+    training: Training<'a, M>,
+    config: &'a TrainConfig,
+) -> Result<(Box<dyn Update>, Result<Ended, TrainError>), TrainError> {
+    let mut trainer = ready(training, config)?;
+    let ended = trainer.epochs();
+    Ok((trainer.update, ended))
+}
+
+fn ready<'a, M: Classifier>(
+    training: Training<'a, M>,
+    config: &'a TrainConfig,
+) -> Result<Trainer<'a, M>, TrainError> {
     config.check()?;
     check("train", "samples", training.train.samples(), 1..)?;
     training
         .loss
         .check_classes(training.train.classes().len())?;
-    Trainer::new(training, config)?.run()
+    Trainer::new(training, config)
 }
 
 struct Trainer<'a, M> {
@@ -204,14 +224,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         if self.run.is_some_and(|run| run.checkpoints().is_empty()) {
             self.save()?;
         }
-        let ended = loop {
-            if self.progress.epoch >= self.config.epochs {
-                break Ended::Finished;
-            }
-            if let Some(ended) = self.epoch()? {
-                break ended;
-            }
-        };
+        let ended = self.epochs()?;
         match ended {
             Ended::UpdateLimit | Ended::TimeLimit | Ended::Hook => self.finish_part()?,
             Ended::Interrupted => self.save()?,
@@ -224,6 +237,16 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             progress: self.progress,
             ended,
         })
+    }
+
+    /// All epochs, from wherever it stands.
+    fn epochs(&mut self) -> Result<Ended, TrainError> {
+        while self.progress.epoch < self.config.epochs {
+            if let Some(ended) = self.epoch()? {
+                return Ok(ended);
+            }
+        }
+        Ok(Ended::Finished)
     }
 
     /// One epoch, from wherever it stands; `Some` when training ends with it or within it.
@@ -283,16 +306,25 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         // Only skipping needs a way back.
         let buffers = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. })
             .then(|| Buffers::of(self.model()));
-        let Some(group) = self.gradients()? else {
+        let Some(Evaluated { group, again, next }) = self.gradients()? else {
             return Ok(None);
         };
-        let norm = group.gradients.norm();
         let loss = group.loss;
-        if loss.is_finite() && norm.is_finite() {
-            self.progress.sums.add(&group.sums);
-            self.apply(group.gradients, norm)?;
+        let norm = group.gradients.norm();
+        let refused = if loss.is_finite() && norm.is_finite() {
+            self.apply(group.gradients, norm, &again, &next)?
         } else {
-            self.leave_out(&group, buffers)?;
+            let step = self.progress.step;
+            Some(non_finite::error(
+                self.model(),
+                &group.gradients,
+                step,
+                loss,
+            ))
+        };
+        match refused {
+            None => self.progress.sums.add(&group.sums),
+            Some(error) => self.leave_out(error, loss, buffers)?,
         }
         let step = self.progress.step;
         self.progress.curve.push(step, self.schedule.lr(step), loss);
@@ -402,11 +434,22 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             }
         }
         self.event("epoch", &serde_json::to_value(&row).unwrap_or_default())?;
+        self.show_schedule(&row);
         self.progress.rows.push(row);
         if let Some(run) = self.run {
             run.metrics(&self.progress.rows)?;
         }
         Ok(flow)
+    }
+
+    /// Shows the schedule the monitored metric of an epoch.
+    fn show_schedule(&mut self, row: &EpochRow) {
+        let monitor = self.config.monitor;
+        self.schedule.observe(Observation {
+            step: row.step,
+            value: monitor.value(row),
+            higher_is_better: monitor.improves(1.0, 0.0),
+        });
     }
 
     /// The run ended inside an epoch: a checkpoint there, so that it can go on exactly, then scores

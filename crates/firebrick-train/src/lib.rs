@@ -3,7 +3,7 @@
 //! [`fit()`] trains any [`Classifier`](firebrick_core::Classifier) from any
 //! [`BatchSource`](firebrick_core::data::BatchSource). [`Hook`]s see every step, epoch, cycle end,
 //! evaluation and save, and may change the model, so averaging, snapshots and unfreezing need no
-//! change to the loop. A [`RunDir`] holds its checkpoints; a run that was killed at any moment
+//! change to the loop. [`lr_find()`] looks for a learning rate. A [`RunDir`] holds its checkpoints; a run that was killed at any moment
 //! resumes bit for bit.
 
 pub mod checkpoint;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fit;
 pub mod hook;
+pub mod lr_find;
 pub mod metrics;
 pub mod non_finite;
 pub mod progress;
@@ -24,5 +25,6 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use fit::{Ended, Outcome, Training, fit};
 pub use hook::{Flow, Hook, HookState, Moment};
+pub use lr_find::lr_find;
 pub use progress::Progress;
 pub use run_dir::RunDir;

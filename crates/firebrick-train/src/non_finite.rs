@@ -25,6 +25,20 @@ pub(crate) fn error<M: Module>(
     TrainError::NonFinite { step, what, layer }
 }
 
+/// The same, for the batch of an update evaluated again at other parameters.
+pub(crate) fn again<M: Module>(
+    model: &M,
+    gradients: &Gradients,
+    step: u64,
+    loss: f64,
+) -> TrainError {
+    let mut error = error(model, gradients, step, loss);
+    if let TrainError::NonFinite { what, .. } = &mut error {
+        *what += ", where the optimizer evaluates the batch again,";
+    }
+    error
+}
+
 /// The tensors that a forward pass changes without gradients: running statistics.
 ///
 /// A batch that is left out must leave no trace in them either.

@@ -4,6 +4,7 @@ use firebrick_core::data::DataError;
 use firebrick_core::state_dict::WeightsError;
 use firebrick_core::{ConfigError, DeviceError};
 use firebrick_datasets::registry::DatasetError;
+use firebrick_optim::race::RaceError;
 use firebrick_train::TrainError;
 
 /// Why a job failed. The message is one paragraph for a person.
@@ -28,6 +29,9 @@ pub enum Error {
     /// Training stopped, could not start, or could not resume.
     #[error(transparent)]
     Train(TrainError),
+    /// An optimizer gave up in a race.
+    #[error(transparent)]
+    Race(RaceError),
     /// A model file without what evaluation and prediction need.
     #[error("{path}: {problem}")]
     ModelFile {
@@ -45,6 +49,15 @@ impl From<TrainError> for Error {
             TrainError::Data(error) => Self::Data(error),
             TrainError::Weights(error) => Self::Weights(error),
             error => Self::Train(error),
+        }
+    }
+}
+
+impl From<RaceError> for Error {
+    fn from(error: RaceError) -> Self {
+        match error {
+            RaceError::Config(error) => Self::Config(error),
+            error => Self::Race(error),
         }
     }
 }

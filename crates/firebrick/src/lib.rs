@@ -14,6 +14,7 @@
 mod error;
 pub mod eval;
 mod finish;
+mod lr_find;
 mod mistakes;
 mod model_file;
 pub mod predict;
@@ -33,6 +34,7 @@ pub use firebrick_zoo as zoo;
 
 pub use error::Error;
 pub use finish::{BestEpoch, TrainReport, TrainScores};
+pub use lr_find::lr_find;
 pub use model_file::ModelFile;
 pub use prepared::Prepared;
 pub use recipes::{RECIPES, recipe};

@@ -12,7 +12,7 @@ pub use firebrick_core::nn;
 pub use firebrick_core::spec::{Pipeline, Spec};
 pub use firebrick_core::{Classifier, ConfigError, Recipe, Schedule, device, devices};
 pub use firebrick_datasets::{Loader, LoaderConfig, OpenOptions, Splits};
-pub use firebrick_optim::{Plan, plan};
+pub use firebrick_optim::{Plan, Request, plan};
 pub use firebrick_regularize::{Dropout, DropoutConfig};
 pub use firebrick_train::{
     Checkpoint, Flow, Hook, Identity, Moment, RunDir, TrainConfig, TrainError, Training, evaluate,

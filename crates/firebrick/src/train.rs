@@ -10,9 +10,9 @@ use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::schedule::Delayed;
 use firebrick_core::spec::Spec;
-use firebrick_core::{ConfigError, Recipe, Schedule};
+use firebrick_core::{Clipping, ConfigError, Groups, Recipe, Schedule};
 use firebrick_datasets::Loader;
-use firebrick_optim::{Plan, plan};
+use firebrick_optim::{Plan, Request, grouped};
 use firebrick_train::{
     Checkpoint, Hook, Identity, Monitor, OnNonFinite, RunDir, TrainConfig, Training, fit,
 };
@@ -117,15 +117,28 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         schedule,
         optimizer,
         schedule_spec,
-        ..
-    } = plan(
-        &recipe.optimizer,
-        &recipe.schedule,
-        recipe.lr,
-        run_length(&recipe, &train_loader),
-    )?;
+        momentum_schedule,
+        weight_decay_schedule,
+        lr,
+        notes,
+    } = Request {
+        lr: recipe.lr,
+        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
+        momentum_schedule: recipe.momentum_schedule.clone(),
+        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
+        ..Request::new(
+            recipe.optimizer.clone(),
+            recipe.schedule.clone(),
+            run_length(&recipe, &train_loader),
+        )
+    }
+    .plan()?;
+    let update = grouped(update, lr, &recipe.groups)?;
+    notes.iter().for_each(|note| notice(note));
     recipe.optimizer = optimizer;
     recipe.schedule = schedule_spec;
+    recipe.momentum_schedule = momentum_schedule;
+    recipe.weight_decay_schedule = weight_decay_schedule;
     recipe.lr = None;
     recipe.loss = loss.spec();
     recipe.normalize = firebrick_zoo::Normalization {
@@ -236,7 +249,7 @@ fn tell_skipped(
 }
 
 /// The length of the part of the run that the schedule covers.
-fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
+pub(crate) fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
     let updates_per_epoch = (train.batches() as u64).div_ceil(recipe.accumulate.max(1));
     let updates = recipe
         .epochs
@@ -287,11 +300,15 @@ fn branch_point(
     Ok(checkpoint)
 }
 
-fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
+pub(crate) fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
     (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
 }
 
-fn initial_model(recipe: &Recipe, prepared: &Prepared, device: &Device) -> Result<Model, Error> {
+pub(crate) fn initial_model(
+    recipe: &Recipe,
+    prepared: &Prepared,
+    device: &Device,
+) -> Result<Model, Error> {
     let model = firebrick_zoo::build(&recipe.model, &prepared.input(), recipe.seed, device)?;
     match &recipe.weights {
         Some(path) => Ok(firebrick_zoo::load(model, Path::new(path))?),
@@ -299,12 +316,16 @@ fn initial_model(recipe: &Recipe, prepared: &Prepared, device: &Device) -> Resul
     }
 }
 
-fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
+pub(crate) fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
     Ok(TrainConfig {
         epochs: recipe.epochs,
         accumulate: recipe.accumulate,
-        clip_norm: recipe.clip_norm,
-        clip_value: recipe.clip_value,
+        clipping: Clipping {
+            value: recipe.clip_value,
+            tensor_norm: recipe.clip_tensor_norm,
+            agc: recipe.clip_agc,
+            norm: recipe.clip_norm,
+        },
         seed: recipe.seed,
         on_non_finite: on_non_finite(&recipe.on_non_finite)?,
         early_stop: recipe.early_stop,
@@ -313,8 +334,17 @@ fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
         max_seconds: recipe.max_seconds,
         checkpoint_every: recipe.checkpoint_every,
         keep: recipe.keep,
-        groups: recipe.groups.clone(),
+        groups: groups(recipe),
     })
+}
+
+/// What makes parameters differ in rate and decay.
+fn groups(recipe: &Recipe) -> Groups {
+    Groups {
+        rules: recipe.groups.clone(),
+        no_decay_bias_norm: recipe.no_decay_bias_norm,
+        layer_decay: recipe.layer_decay,
+    }
 }
 
 /// `stop`, `skip` or `skip(limit)`.

@@ -92,6 +92,8 @@ fn arrows_between_crates_point_down() {
             .unwrap()
             .iter()
             .any(|target| target["kind"][0] == "lib")
+            // The command line is a library for command lines.
+            && *name != "firebrick-cli"
             && !name.ends_with("-examples")
             && !name.ends_with("-tests");
         if library {

@@ -1,8 +1,9 @@
-//! Tests across crates: the house itself, parity between devices, real data and real weights.
+//! Tests across crates: the house itself, parity between devices, an optimizer from outside, real data and real weights.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod house;
+mod outside;
 mod parity;
 mod real_data;

@@ -1,6 +1,7 @@
-"""Golden values of `adamw` from `torch.optim.AdamW`."""
+"""Golden values of `adamw` from `torch.optim.AdamW`; `cautious` from timm's `AdamWLegacy(caution=True)`."""
 
 import torch
+from timm.optim import AdamWLegacy
 
 from harness import Golden, change_weight_decay, torch_state
 
@@ -9,7 +10,11 @@ def adamw(lr, **options):
     return lambda parameters: torch.optim.AdamW(parameters, lr=lr, foreach=False, **options)
 
 
-golden = Golden("adamw", "torch.optim.AdamW")
+def cautious(lr, **options):
+    return lambda parameters: AdamWLegacy(parameters, lr=lr, caution=True, foreach=False, **options)
+
+
+golden = Golden("adamw", "torch.optim.AdamW; cautious: timm.optim.AdamWLegacy", packages=("torch", "timm"))
 moments = torch_state("exp_avg", "exp_avg_sq")
 largest = torch_state("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 golden.case("adamw(0.02)", adamw(0.02), 0.02, state=moments)
@@ -24,5 +29,11 @@ golden.case(
     "adamw(0.02, beta2=0.8, amsgrad=true)", adamw(0.02, betas=(0.9, 0.8), amsgrad=True), 0.02,
     base="adamw(0.02, beta2=0.8)", state=largest,
 )
+golden.case("adamw(0.02, cautious=true)", cautious(0.02), 0.02, base="adamw(0.02)", state=moments)
+golden.case(
+    "adamw(0.02, beta2=0.8, amsgrad=true, cautious=true)", cautious(0.02, betas=(0.9, 0.8), amsgrad=True), 0.02,
+    base="adamw(0.02, cautious=true)",
+)
 golden.cnn("adamw(0.01)", adamw(0.01), 0.01)
+golden.cnn("adamw(0.01, cautious=true)", cautious(0.01), 0.01)
 golden.write()

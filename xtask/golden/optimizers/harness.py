@@ -55,15 +55,17 @@ def gradient(name, k):
     ]
 
 
-def function(parameters):
-    """A bowl with coupled neighbours, over all entries z in order.
-
-    f = Σ (1 + i/10)/2 · (z_i - sin i)² + Σ (z_{i+1} - z_i²)²/10
-    """
+def bowl(parameters):
+    """Over all entries z in order: Σ (1 + i/10)/2 · (z_i - sin i)². Its Hessian is diagonal."""
     z = torch.cat([parameter.reshape(-1) for parameter in parameters])
     index = torch.arange(len(z), dtype=torch.float64)
-    bowl = ((1 + index / 10) / 2 * (z - torch.sin(index)) ** 2).sum()
-    return bowl + ((z[1:] - z[:-1] ** 2) ** 2).sum() / 10
+    return ((1 + index / 10) / 2 * (z - torch.sin(index)) ** 2).sum()
+
+
+def coupled(parameters):
+    """The bowl with coupled neighbours: + Σ (z_{i+1} - z_i²)²/10."""
+    z = torch.cat([parameter.reshape(-1) for parameter in parameters])
+    return bowl(parameters) + ((z[1:] - z[:-1] ** 2) ** 2).sum() / 10
 
 
 class Network:
@@ -110,7 +112,7 @@ class Golden:
         base=None,
         state=None,
         view=None,
-        uses_function=False,
+        function=None,
         schedule=None,
         why=None,
         f32_tolerance=None,
@@ -120,7 +122,7 @@ class Golden:
 
         `state(optimizer, parameter)` gives the tensors of the state by our names, where they are
         compared; `view(optimizer, parameter)` the values to evaluate. `base` is the spec it has to
-        differ from. `schedule(optimizer, k)` changes hyper-parameters before step `k`:
+        differ from. With a `function`, `bowl` or `coupled`, gradients are its own. `schedule(optimizer, k)` changes hyper-parameters before step `k`:
         `cycle_momentum` or `change_weight_decay`. `f32_tolerance` other than 1e-5 needs a `why`.
         """
         assert (f32_tolerance is None) or why, "a tolerance of its own needs a reason"
@@ -134,14 +136,14 @@ class Golden:
         def closure():
             optimizer.zero_grad()
             loss = function(values)
-            loss.backward()
+            loss.backward(create_graph=getattr(optimizer, "is_second_order", False))
             return loss
 
         after = {}
         for k in range(STEPS):
             if schedule is not None:
                 schedule(optimizer, k)
-            if uses_function:
+            if function is not None:
                 with torch.enable_grad():
                     optimizer.step(closure)
             else:
@@ -157,7 +159,7 @@ class Golden:
                     if view is not None:
                         kept["view"] = flat(view(optimizer, parameter))
                     after[k + 1][name] = kept
-        last = [entry for name in SHAPES for entry in after[STEPS][name]["value"]]
+        last = [entry for name in SHAPES for key in ("value", "view") for entry in after[STEPS][name].get(key, ())]
         assert all(math.isfinite(entry) for entry in last), f"{spec} is not finite"
         key = (spec, schedule.__name__ if schedule else None)
         self.final[key] = last
@@ -171,7 +173,7 @@ class Golden:
                 "lr": lr,
                 "momentum": MOMENTUM if schedule is cycle_momentum else None,
                 "weight_decay": WEIGHT_DECAY if schedule is change_weight_decay else None,
-                "function": uses_function,
+                "function": function.__name__ if function else None,
                 "f32_tolerance": f32_tolerance,
                 "why": why,
                 "after": after,
@@ -183,17 +185,23 @@ class Golden:
         network = Network()
         optimizer = make(network.parameters)
 
+        seen = []
+
         def closure():
             optimizer.zero_grad()
             loss = network.loss()
             loss.backward()
+            seen.append(loss.item())
             return loss
 
         losses = {}
         for k in range(steps):
             if uses_closure:
-                losses[k] = network.loss().item()
-                optimizer.step(closure)
+                # The first loss of a step, wherever it is taken.
+                seen.clear()
+                with torch.enable_grad():
+                    optimizer.step(closure)
+                losses[k] = seen[0]
             else:
                 losses[k] = closure().item()
                 optimizer.step()
@@ -245,3 +253,28 @@ def change_weight_decay(optimizer, k):
 def torch_state(*names):
     """The state of a PyTorch optimizer that is kept under its own names."""
     return lambda optimizer, parameter: {name: optimizer.state[parameter][name] for name in names}
+
+
+def training_mode(make):
+    """Optimizers of `schedulefree` step in training mode only."""
+
+    def train(parameters):
+        optimizer = make(parameters)
+        optimizer.train()
+        return optimizer
+
+    return train
+
+
+def evaluation_mode(optimizer, parameter):
+    """The values that an optimizer of `schedulefree` evaluates."""
+    with torch.no_grad():
+        trained = [one.clone() for group in optimizer.param_groups for one in group["params"]]
+        optimizer.eval()
+        view = parameter.clone()
+        optimizer.train()
+        # Back to the last bit.
+        for group in optimizer.param_groups:
+            for one in group["params"]:
+                one.copy_(trained.pop(0))
+    return view

@@ -7,7 +7,10 @@ mod bad_input;
 #[cfg(unix)]
 mod interruption;
 mod json;
+mod lr_find;
+mod optim;
 mod predict;
 mod runs;
+mod schedule;
 mod search;
 mod support;

@@ -7,7 +7,12 @@
 //! v ← beta2 · v + (1 - beta2) · g²
 //! v̂ ← max(v̂, v)   if amsgrad,   else v
 //! θ ← θ - lr / (1 - beta1ᵗ) · m / (√v̂ / √(1 - beta2ᵗ) + eps)
+//! θ ← θ - lr · m / (√v̂ + eps)   if bias_correction = false
 //! ```
+//!
+//! Without the bias correction (the lecture's "almost Adam") the first step is not small: it is
+//! `lr · (1 - beta1) / √(1 - beta2)` in the direction of the gradient's sign, 3.16 · lr at the
+//! defaults, 1 · lr at beta2 = 0.99 and 0.32 · lr at beta2 = 0.9. With it the first step is `lr`.
 //!
 //! Sources: Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1;
 //! `amsgrad` from Reddi et al., "On the Convergence of Adam and Beyond", ICLR 2018, algorithm 2.
@@ -27,9 +32,9 @@ use crate::rule::{
     Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
 };
 
-const MEAN: &str = "exp_avg";
-const SQUARE: &str = "exp_avg_sq";
-const MAX_SQUARE: &str = "max_exp_avg_sq";
+pub(super) const MEAN: &str = "exp_avg";
+pub(super) const SQUARE: &str = "exp_avg_sq";
+pub(super) const MAX_SQUARE: &str = "max_exp_avg_sq";
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +53,8 @@ pub struct Adam {
     pub weight_decay: f64,
     /// Divides by the largest mean square so far.
     pub amsgrad: bool,
+    /// Makes up for moments that begin with 0.
+    pub bias_correction: bool,
 }
 
 impl Default for Adam {
@@ -59,6 +66,7 @@ impl Default for Adam {
             eps: 1e-8,
             weight_decay: 0.0,
             amsgrad: false,
+            bias_correction: true,
         }
     }
 }
@@ -76,6 +84,8 @@ impl Configure for Adam {
             Field::EPS.lecture("1e-7"),
             Field::WEIGHT_DECAY,
             Field::new("amsgrad", Range::Flag),
+            Field::new("bias_correction", Range::Flag)
+                .lecture("true; false is the \"almost Adam\" before it"),
         ],
         cost: "one pass",
     };
@@ -90,28 +100,34 @@ impl Configure for Adam {
 }
 
 impl Adam {
-    /// A step with these shares of weight decay: what joins the gradient, and what the value
-    /// loses at once.
-    pub(super) fn moments(
-        &self,
-        tensors: Vec<Stepping<'_>>,
-        decay: impl Fn(Moment) -> (f64, f64),
-    ) -> Vec<Tensor<1>> {
-        let moments = |one: &Stepping<'_>| {
-            let now = one.now;
-            let (beta1, beta2) = (now.momentum(self.beta1), self.beta2);
-            let correction = |beta: f64| 1.0 - beta.powf(now.step as f64);
-            let (coupled, decoupled) = decay(now);
-            Moments {
-                coupled,
-                decoupled,
-                beta1,
-                beta2,
-                root: 1.0 / correction(beta2).sqrt(),
-                eps: self.eps,
-                rate: now.lr / correction(beta1),
+    /// What happens to an element with these shares of weight decay: what joins the gradient, and
+    /// what the value loses at once.
+    pub(super) fn moments(&self, now: Moment, (coupled, decoupled): (f64, f64)) -> Moments {
+        let (beta1, beta2) = (now.momentum(self.beta1), self.beta2);
+        let correction = |beta: f64| {
+            if self.bias_correction {
+                1.0 - beta.powf(now.step as f64)
+            } else {
+                1.0
             }
         };
+        Moments {
+            coupled,
+            decoupled,
+            beta1,
+            beta2,
+            root: 1.0 / correction(beta2).sqrt(),
+            eps: self.eps,
+            rate: now.lr / correction(beta1),
+        }
+    }
+
+    /// A step with the `moments` of each tensor.
+    pub(super) fn step_by(
+        &self,
+        tensors: Vec<Stepping<'_>>,
+        moments: impl Fn(&Stepping<'_>) -> Moments,
+    ) -> Vec<Tensor<1>> {
         if self.amsgrad {
             let names = [MEAN, SQUARE, MAX_SQUARE];
             elementwise(tensors, &names, |one| Largest(moments(one)))
@@ -123,7 +139,7 @@ impl Adam {
 
 /// One step of one element.
 #[derive(Debug, Clone, Copy)]
-struct Moments {
+pub(super) struct Moments {
     /// Share of the value that joins the gradient.
     coupled: f64,
     /// Share of the value that goes.
@@ -140,7 +156,7 @@ struct Moments {
 impl Moments {
     /// The decayed value and the new moments.
     #[inline(always)]
-    fn moments<R: Real>(&self, [value, mean, square]: [R; 3], gradient: R) -> [R; 3] {
+    pub(super) fn moments<R: Real>(&self, [value, mean, square]: [R; 3], gradient: R) -> [R; 3] {
         let gradient = penalized(gradient, &value, self.coupled);
         let mean = mean * self.beta1 + gradient.clone() * (1.0 - self.beta1);
         let square = square * self.beta2 + gradient.clone() * gradient * (1.0 - self.beta2);
@@ -152,10 +168,11 @@ impl Moments {
         [value, mean, square]
     }
 
+    /// The way to go.
     #[inline(always)]
-    fn along<R: Real>(&self, value: R, mean: &R, square: &R) -> R {
+    pub(super) fn along<R: Real>(&self, mean: &R, square: &R) -> R {
         let divisor = square.clone().sqrt() * self.root + self.eps;
-        value - mean.clone() / divisor * self.rate
+        mean.clone() / divisor * self.rate
     }
 }
 
@@ -163,7 +180,7 @@ impl Formula<3, 1> for Moments {
     #[inline(always)]
     fn apply<R: Real>(&self, written: [R; 3], [gradient]: [R; 1]) -> [R; 3] {
         let [value, mean, square] = self.moments(written, gradient);
-        [self.along(value, &mean, &square), mean, square]
+        [value - self.along(&mean, &square), mean, square]
     }
 }
 
@@ -176,7 +193,7 @@ impl Formula<4, 1> for Largest {
     fn apply<R: Real>(&self, [value, mean, square, largest]: [R; 4], [gradient]: [R; 1]) -> [R; 4] {
         let [value, mean, square] = self.0.moments([value, mean, square], gradient);
         let largest = largest.max(square.clone());
-        [self.0.along(value, &mean, &largest), mean, square, largest]
+        [value - self.0.along(&mean, &largest), mean, square, largest]
     }
 }
 
@@ -194,7 +211,9 @@ impl Rule for Adam {
     }
 
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
-        self.moments(tensors, |now| (now.weight_decay(self.weight_decay), 0.0))
+        self.step_by(tensors, |one| {
+            self.moments(one.now, (one.now.weight_decay(self.weight_decay), 0.0))
+        })
     }
 }
 
@@ -210,6 +229,7 @@ mod tests {
         eps: 0.5,
         weight_decay: 0.0,
         amsgrad: false,
+        bias_correction: true,
     };
 
     /// The second step where m and the mean square are 1: corrections 3/4 and 7/16.
@@ -251,5 +271,41 @@ mod tests {
             &[kept(&state, SQUARE), kept(&state, MAX_SQUARE)],
             &[0.75, 1.0],
         );
+    }
+
+    #[test]
+    fn the_first_step_without_bias_correction() {
+        for (beta2, first) in [(0.999, 10.0_f64.sqrt()), (0.99, 1.0), (0.9, 0.1_f64.sqrt())] {
+            for gradient in [1e-3, -20.0] {
+                let step = |bias_correction| {
+                    let adam = Adam {
+                        beta2,
+                        eps: 1e-300,
+                        bias_correction,
+                        ..Adam::default()
+                    };
+                    let (values, _) = descend(adam.build().unwrap(), 0.1, &[gradient]);
+                    (1.0 - values[0]) * gradient.signum() / 0.1
+                };
+                // 3.16, 1 and 0.32 times the learning rate, and 1 times with the correction.
+                assert!(
+                    (step(false) - first).abs() < 1e-9,
+                    "{beta2}: {}",
+                    step(false)
+                );
+                assert!((step(true) - 1.0).abs() < 1e-9, "{beta2}: {}", step(true));
+            }
+        }
+    }
+
+    #[test]
+    fn two_steps_by_hand_without_bias_correction() {
+        let almost = Adam {
+            bias_correction: false,
+            ..PLAIN
+        };
+        // m = 1, v = 1 at both: 0.1 / 1.5.
+        let (values, _) = descend(almost.build().unwrap(), 0.1, &[2.0, 1.0]);
+        assert_near(&values, &[1.0 - 0.1 / 1.5, 1.0 - 0.2 / 1.5]);
     }
 }

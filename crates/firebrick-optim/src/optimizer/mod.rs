@@ -1,21 +1,74 @@
 //! Optimizers by name. Fields, defaults and results are PyTorch's, unless a file says otherwise.
 
+pub mod adabelief;
+pub mod adadelta;
+pub mod adagrad;
+pub mod adahessian;
 pub mod adam;
+pub mod adamax;
 pub mod adamw;
+pub mod adan;
+pub mod asgd;
+pub mod centralize;
+pub mod hessian_free;
+pub mod lbfgs;
+pub mod lion;
+pub mod lookahead;
+pub mod madgrad;
+pub mod momentum;
+pub mod nadam;
+pub mod nesterov;
+pub mod newton;
+pub mod prodigy;
+pub mod radam;
+pub mod rmsprop;
+pub mod rmsprop_tf;
+pub mod rprop;
+pub mod sam;
+pub mod schedule_free;
 pub mod sgd;
+pub mod yogi;
 
 use std::sync::{PoisonError, RwLock};
 
 use firebrick_core::ConfigError;
 use firebrick_core::spec::Spec;
+use firebrick_core::update::{Update, UpdateError, UpdateState};
 
 pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
-    Entry::of::<sgd::Sgd>(),
+    Entry::of::<adabelief::AdaBelief>(),
+    Entry::of::<adadelta::Adadelta>(),
+    Entry::of::<adagrad::Adagrad>(),
+    Entry::of::<adahessian::AdaHessian>(),
     Entry::of::<adam::Adam>(),
+    Entry::of::<adamax::Adamax>(),
     Entry::of::<adamw::AdamW>(),
+    Entry::of::<adan::Adan>(),
+    Entry::of::<asgd::Asgd>(),
+    Entry::of::<centralize::Centralize>(),
+    Entry::of::<hessian_free::HessianFree>(),
+    Entry::of::<lbfgs::Lbfgs>(),
+    Entry::of::<lion::Lion>(),
+    Entry::of::<lookahead::Lookahead>(),
+    Entry::of::<madgrad::Madgrad>(),
+    Entry::of::<momentum::Momentum>(),
+    Entry::of::<nadam::NAdam>(),
+    Entry::of::<nesterov::Nesterov>(),
+    Entry::of::<newton::Newton>(),
+    Entry::of::<prodigy::Prodigy>(),
+    Entry::of::<radam::RAdam>(),
+    Entry::of::<rmsprop::RmsProp>(),
+    Entry::of::<rmsprop_tf::RmsPropTf>(),
+    Entry::of::<rprop::Rprop>(),
+    Entry::of::<sam::Asam>(),
+    Entry::of::<sam::Sam>(),
+    Entry::of::<schedule_free::ScheduleFreeAdamW>(),
+    Entry::of::<schedule_free::ScheduleFreeSgd>(),
+    Entry::of::<sgd::Sgd>(),
+    Entry::of::<yogi::Yogi>(),
 ];
 
 /// Those of other crates.
@@ -68,4 +121,23 @@ pub fn find(spec: &Spec) -> Result<Entry, ConfigError> {
 /// [`ConfigError`] naming the optimizer, the field and the value.
 pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
     (find(spec)?.build)(spec)
+}
+
+/// Elements of state that the optimizer of a spec keeps for a parameter of this shape; 0 for a spec
+/// that cannot be built.
+fn memory(spec: &Spec, shape: &[usize]) -> usize {
+    let memory = find(spec).and_then(|entry| (entry.memory)(spec, shape));
+    memory.unwrap_or(0)
+}
+
+/// Makes the state of a wrapper without state of its own that of the optimizer inside.
+fn unwrap_state(state: &mut UpdateState, name: &str, base: &dyn Update) -> Result<(), UpdateError> {
+    if state.name != name {
+        return Err(UpdateError::State(format!(
+            "{} wrote it, but the optimizer is {name}",
+            state.name
+        )));
+    }
+    state.name = base.name().into();
+    Ok(())
 }

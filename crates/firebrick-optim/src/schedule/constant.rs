@@ -4,7 +4,7 @@ use firebrick_core::error::check_not_negative;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Outlook, Planned};
+use super::{Configure, Outlook, Planned};
 
 /// The name in spec strings.
 pub const NAME: &str = "constant";
@@ -27,13 +27,18 @@ impl ConstantConfig {
         check_not_negative(NAME, "lr", lr)?;
         Ok(Constant { lr })
     }
+}
 
-    pub(super) fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+impl Configure for ConstantConfig {
+    const NAME: &'static str = NAME;
+    const SUMMARY: &'static str = "one rate throughout";
+
+    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             lr: Some(schedule.lr),
         };
-        Ok(Planned::new(NAME, schedule, &resolved))
+        Ok(Planned::new(schedule, &resolved))
     }
 }
 
@@ -46,6 +51,10 @@ pub struct Constant {
 impl Schedule for Constant {
     fn lr(&self, _step: u64) -> f64 {
         self.lr
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(0)
     }
 }
 

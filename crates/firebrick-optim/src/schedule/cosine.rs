@@ -16,7 +16,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Outlook, Planned};
+use super::{Configure, Outlook, Planned};
 
 /// The name in spec strings.
 pub const NAME: &str = "cosine";
@@ -49,15 +49,21 @@ impl CosineConfig {
             min_lr: self.min_lr,
         })
     }
+}
 
-    pub(super) fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+impl Configure for CosineConfig {
+    const NAME: &'static str = NAME;
+    const SUMMARY: &'static str = "half a cosine from lr down to min_lr";
+
+    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             lr: Some(schedule.lr),
             steps: Some(Length::Updates(schedule.steps)),
             min_lr: schedule.min_lr,
         };
-        Ok(Planned::new(NAME, schedule, &resolved))
+        let steps = schedule.steps;
+        Ok(Planned::new(schedule, &resolved).lasting(steps))
     }
 }
 
@@ -80,6 +86,10 @@ impl Schedule for Cosine {
 
     fn ends_cycle(&self, step: u64) -> bool {
         step == self.steps - 1
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(self.steps)
     }
 }
 

@@ -26,7 +26,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Outlook, Planned};
+use super::{Configure, Outlook, Planned};
 
 /// The name in spec strings.
 pub const NAME: &str = "one_cycle";
@@ -129,15 +129,21 @@ impl OneCycleConfig {
         knots.push(knot(steps - 1.0, last_lr, self.max_momentum));
         knots
     }
+}
 
-    pub(super) fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+impl Configure for OneCycleConfig {
+    const NAME: &'static str = NAME;
+    const SUMMARY: &'static str = "up to max_lr, then far down; momentum the other way";
+
+    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             max_lr: Some(schedule.max_lr),
             steps: Some(Length::Updates(schedule.steps)),
             ..self.clone()
         };
-        Ok(Planned::new(NAME, schedule, &resolved))
+        let steps = schedule.steps;
+        Ok(Planned::new(schedule, &resolved).lasting(steps))
     }
 }
 
@@ -203,6 +209,10 @@ impl Schedule for OneCycle {
     fn momentum(&self, step: u64) -> Option<f64> {
         self.cycle_momentum
             .then(|| self.value(step, |knot| knot.momentum))
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(self.steps)
     }
 }
 

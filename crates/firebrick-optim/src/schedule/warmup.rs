@@ -12,11 +12,12 @@
 
 use firebrick_core::error::check;
 use firebrick_core::length::Length;
+use firebrick_core::schedule::Observation;
 use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Outlook, Planned, REGISTRY};
+use super::{Configure, Outlook, Planned};
 
 /// The name in spec strings.
 pub const NAME: &str = "warmup";
@@ -25,7 +26,8 @@ pub const NAME: &str = "warmup";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmupConfig {
-    /// The length of the rise, at least one update and at most the run.
+    /// The length of the rise: at least one update, at most the run, and at most what follows where
+    /// that ends before the run.
     pub steps: Length,
     /// The first rate is this share of the first rate of `then`; in [0, 1].
     pub start_factor: f64,
@@ -49,11 +51,11 @@ impl WarmupConfig {
     /// # Errors
     /// [`ConfigError`] naming the field, here or in what follows.
     pub fn build(&self, outlook: &Outlook) -> Result<Warmup, ConfigError> {
-        self.parts(outlook).map(|(warmup, _)| warmup)
+        self.parts(outlook).map(|(warmup, ..)| warmup)
     }
 
-    /// The schedule, and the spec of what follows with everything filled in.
-    fn parts(&self, outlook: &Outlook) -> Result<(Warmup, Spec), ConfigError> {
+    /// The schedule; the spec of what follows with everything filled in; the length of both.
+    fn parts(&self, outlook: &Outlook) -> Result<(Warmup, Spec, Option<u64>), ConfigError> {
         check(NAME, "start_factor", self.start_factor, 0.0..=1.0)?;
         if self.then.name == NAME {
             return Err(ConfigError::Conflict(
@@ -62,27 +64,41 @@ impl WarmupConfig {
             ));
         }
         let steps = outlook.updates_within_run(NAME, Some(self.steps))?;
-        let after = Outlook {
-            before: outlook.before.saturating_add(steps),
-            ..*outlook
-        };
-        let then = (REGISTRY.find(&self.then)?.build)(&self.then, &after)?;
+        let after = outlook.after(steps);
+        let then = super::build(&self.then, &after)?;
+        // What takes the rest of a short run may well be shorter than its warmup.
+        if let Some(lasts) = then.lasts.filter(|lasts| *lasts < after.rest().min(steps)) {
+            let range = format!(
+                "at most {lasts}, the updates of the {} that follows",
+                self.then.name
+            );
+            return Err(ConfigError::out_of_range(NAME, "steps", self.steps, range));
+        }
         let warmup = Warmup {
             steps,
             start_factor: self.start_factor,
             then: then.schedule,
         };
-        Ok((warmup, then.spec))
+        let lasts = then.lasts.map(|lasts| lasts.saturating_add(steps));
+        Ok((warmup, then.spec, lasts))
     }
+}
 
-    pub(super) fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
-        let (warmup, then) = self.parts(outlook)?;
+impl Configure for WarmupConfig {
+    const NAME: &'static str = NAME;
+    const SUMMARY: &'static str = "a linear rise, then another schedule";
+
+    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+        let (warmup, then, lasts) = self.parts(outlook)?;
         let resolved = Self {
             steps: Length::Updates(warmup.steps),
             start_factor: self.start_factor,
             then,
         };
-        Ok(Planned::new(NAME, warmup, &resolved))
+        Ok(Planned {
+            lasts,
+            ..Planned::new(warmup, &resolved)
+        })
     }
 }
 
@@ -109,6 +125,23 @@ impl Schedule for Warmup {
 
     fn momentum(&self, step: u64) -> Option<f64> {
         self.then.momentum(step.saturating_sub(self.steps))
+    }
+
+    fn weight_decay(&self, step: u64) -> Option<f64> {
+        self.then.weight_decay(step.saturating_sub(self.steps))
+    }
+
+    fn length(&self) -> Option<u64> {
+        let length = self.then.length();
+        length.map(|length| length.saturating_add(self.steps))
+    }
+
+    fn observe(&mut self, epoch: Observation) {
+        // An epoch of the rise says nothing about the schedule that follows.
+        if epoch.step > self.steps {
+            let step = epoch.step - self.steps;
+            self.then.observe(Observation { step, ..epoch });
+        }
     }
 }
 

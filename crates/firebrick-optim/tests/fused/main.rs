@@ -11,6 +11,7 @@ use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::spec::Spec;
 use firebrick_core::update::{GroupFactors, Step, Update};
 
+/// Options of the first ones, whose places in memory are looked at too.
 const OPTIMIZERS: [&str; 8] = [
     "sgd(weight_decay=0.1)",
     "sgd(momentum=0.9, dampening=0.1, weight_decay=0.1)",
@@ -21,6 +22,18 @@ const OPTIMIZERS: [&str; 8] = [
     "adamw(amsgrad=true)",
     "adamw(beta1=0)",
 ];
+
+/// Every optimizer that takes one gradient for a step, and the options above.
+fn optimizers() -> Vec<String> {
+    let entries = firebrick_optim::optimizer::entries();
+    let names = entries.iter().map(|entry| entry.about.name.to_string());
+    let once = names.filter(|name| !build(name).reevaluates());
+    OPTIMIZERS
+        .map(String::from)
+        .into_iter()
+        .chain(once)
+        .collect()
+}
 
 /// Of the parameters: empty vectors at the end, one piece, several pieces.
 const LENGTHS: [usize; 4] = [3, 16, 1000, 40_000];
@@ -131,10 +144,10 @@ fn everything(update: &dyn Update, parameters: &Parameters) -> Vec<(String, Vec<
 fn fifty_steps_are_those_of_burns_operations() {
     let _exclusive = Exclusive::new();
     for (name, device) in cpus() {
-        for spec in OPTIMIZERS {
+        for spec in optimizers() {
             let run = |on| {
                 kernels::enable(on);
-                let mut update = build(spec);
+                let mut update = build(&spec);
                 let end = train(&mut *update, start(&device), 0..50, &device);
                 everything(&*update, &end)
             };
@@ -158,14 +171,14 @@ fn fifty_steps_are_those_of_burns_operations() {
 fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
     let _exclusive = Exclusive::new();
     for (name, device) in cpus() {
-        for spec in OPTIMIZERS {
-            let mut whole = build(spec);
+        for spec in optimizers() {
+            let mut whole = build(&spec);
             let end = train(&mut *whole, start(&device), 0..9, &device);
             let expected = everything(&*whole, &end);
 
-            let mut first = build(spec);
+            let mut first = build(&spec);
             let middle = train(&mut *first, start(&device), 0..4, &device);
-            let mut second = build(spec);
+            let mut second = build(&spec);
             let paths: Vec<_> = middle.0.iter().map(|one| one.path.clone()).collect();
             // Through the host, as a checkpoint goes, and shared with the first one.
             second.load_state(first.state(), &paths, &device).unwrap();
@@ -191,13 +204,13 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
 fn what_others_hold_does_not_change() {
     let _exclusive = Exclusive::new();
     for (name, device) in cpus() {
-        for spec in OPTIMIZERS {
-            let mut update = build(spec);
+        for spec in optimizers() {
+            let mut update = build(&spec);
             let parameters = train(&mut *update, start(&device), 0..3, &device);
             let (held, state) = (parameters.clone(), update.state());
             let snapshot = everything(&*update, &held);
             let after = train(&mut *update, parameters, 3..6, &device);
-            let mut unchanged = build(spec);
+            let mut unchanged = build(&spec);
             let paths: Vec<_> = held.0.iter().map(|one| one.path.clone()).collect();
             unchanged.load_state(state, &paths, &device).unwrap();
             assert!(

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod contracts;
-mod golden;
+mod optimizers;
+mod race;
+mod schedules;
+mod surfaces;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};

@@ -71,6 +71,7 @@ impl<M: Classifier> Trainer<'_, M> {
                 hook.load(state)?;
             }
         }
+        progress.rows.iter().for_each(|row| self.show_schedule(row));
         self.progress = progress;
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! One optimizer update: gradients of a group of micro-batches, clipped and applied, or left out.
 
-use firebrick_core::data::Batch;
+use burn::tensor::{Device, Tensor};
+use firebrick_core::Classifier;
+use firebrick_core::data::Targets;
+use firebrick_core::loss::Loss;
 use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
-use firebrick_core::{Classifier, groups};
 
 use super::Trainer;
 use crate::config::OnNonFinite;
@@ -14,42 +16,239 @@ use crate::metrics::ranked;
 use crate::non_finite::{self, Buffers};
 use crate::progress::EpochSums;
 
+/// The next group of micro-batches, evaluated.
+pub(super) struct Evaluated {
+    pub(super) group: Group,
+    /// Its batches, where the update may evaluate them again.
+    pub(super) again: Vec<MicroBatch>,
+    pub(super) next: NextStep,
+}
+
 impl<M: Classifier> Trainer<'_, M> {
     /// Forward and backward over the next group of micro-batches, averaged by their weight in the
     /// loss, so that the result is that of one large batch; `None` at the end of the epoch.
-    pub(super) fn gradients(&mut self) -> Result<Option<Group>, TrainError> {
+    ///
+    /// The gradient is taken where the update wants it; the model keeps its parameters.
+    pub(super) fn gradients(&mut self) -> Result<Option<Evaluated>, TrainError> {
+        let (shell, parameters) = Parameters::take(self.take_model());
+        let next = self.next_step(&parameters)?;
+        let point = self.update.gradient_point(&next.step(), &parameters);
+        let evaluated = match point {
+            Some(point) => {
+                let model = point.put(shell);
+                let evaluated = self.gradients_of(&model);
+                let (shell, _) = Parameters::take(model);
+                self.model = Some(parameters.put(shell));
+                evaluated
+            }
+            None => {
+                let model = parameters.put(shell);
+                let evaluated = self.gradients_of(&model);
+                self.model = Some(model);
+                evaluated
+            }
+        };
+        let evaluated = evaluated?;
+        Ok(evaluated.map(|(group, again)| Evaluated { group, again, next }))
+    }
+
+    fn gradients_of(&mut self, model: &M) -> Result<Option<(Group, Vec<MicroBatch>)>, TrainError> {
+        let keep = self.update.reevaluates();
         let mut group: Option<Group> = None;
-        let mut micro_batch = 0;
+        let mut kept = Vec::new();
+        let mut number = 0;
         // A group whose images were all left out as unreadable is no update: take the next one.
-        while micro_batch < self.config.accumulate || group.is_none() {
+        while number < self.config.accumulate || group.is_none() {
             let Some(batch) = self.train.next_batch() else {
                 break;
             };
             self.progress.batch += 1;
-            micro_batch += 1;
-            let batch = batch?;
+            number += 1;
+            let mut batch = batch?;
             if !batch.is_empty() {
-                let next = self.backward(batch, micro_batch - 1);
-                group = Some(match group {
-                    None => next,
-                    Some(group) => group.merge(next),
-                });
+                let batch = MicroBatch {
+                    images: images_on(&mut batch, &self.device),
+                    targets: batch.targets,
+                    number: number - 1,
+                };
+                let next = self.pass().run(model, &batch);
+                group = Some(Group::join(group, next));
+                if keep {
+                    kept.push(batch);
+                }
             }
         }
-        Ok(group)
+        Ok(group.map(|group| (group, kept)))
     }
 
-    pub(super) fn backward(&self, mut batch: Batch, micro_batch: u64) -> Group {
-        let model = self.model();
-        let scope = StepScope {
+    fn pass(&self) -> Pass<'_> {
+        Pass {
+            loss: self.loss,
+            device: &self.device,
             seed: self.config.seed,
             step: self.progress.step,
-            micro_batch,
+        }
+    }
+
+    /// What the coming update is told.
+    fn next_step(&self, parameters: &Parameters) -> Result<NextStep, TrainError> {
+        let index = self.progress.step;
+        let paths = parameters.0.iter();
+        let paths = paths.map(|one| (one.path.as_str(), one.shape.as_slice()));
+        let groups = self.config.groups.factors(&paths.collect::<Vec<_>>())?;
+        Ok(NextStep {
+            index,
+            lr: self.schedule.lr(index),
+            momentum: self.schedule.momentum(index),
+            weight_decay: self.schedule.weight_decay(index),
+            groups,
+        })
+    }
+
+    /// Clips and updates. Something comes back where the update evaluated the batch again and that
+    /// was not finite: the model is then as before.
+    pub(super) fn apply(
+        &mut self,
+        gradients: Gradients,
+        norm: f64,
+        again: &[MicroBatch],
+        next: &NextStep,
+    ) -> Result<Option<TrainError>, TrainError> {
+        let (shell, parameters) = Parameters::take(self.take_model());
+        let clip = self.config.clipping;
+        let name = self.update.name().to_string();
+        let gradients = clip.apply(gradients, &parameters, norm);
+        let index = self.progress.step;
+        // What evaluating again moves, and what leaving the update out needs.
+        let buffers = (!again.is_empty()).then(|| Buffers::of(&shell));
+        let skips = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. });
+        let before = (skips && !again.is_empty()).then(|| parameters.clone());
+        let pass = Pass {
+            loss: self.loss,
+            device: &self.device,
+            seed: self.config.seed,
+            step: index,
+        };
+        let mut model = Some(shell);
+        let mut not_finite = None;
+        let mut reevaluate = |point: &Parameters| -> Result<(f64, Gradients), UpdateError> {
+            let at = model.take().map(|shell| point.clone().put(shell));
+            let group = at.as_ref().and_then(|at| pass.run_all(at, again));
+            let (Some(at), Some(group)) = (at, group) else {
+                return Err(UpdateError::Failed {
+                    name: name.clone(),
+                    reason: "it evaluates the batch again, but does not say so beforehand".into(),
+                });
+            };
+            let mut loss = group.loss;
+            let norm = group.gradients.norm();
+            if !(loss.is_finite() && norm.is_finite()) {
+                not_finite = Some(non_finite::again(&at, &group.gradients, index, loss));
+                loss = f64::NAN;
+            }
+            model = Some(Parameters::take(at).0);
+            Ok((loss, clip.apply(group.gradients, point, norm)))
+        };
+        let stepped = self
+            .update
+            .step(&next.step(), parameters, gradients, &mut reevaluate);
+        let restored = model.map(|shell| match buffers {
+            Some(buffers) => buffers.restore(shell),
+            None => shell,
+        });
+        let shell = restored.expect("it comes back from every evaluation");
+        match (stepped, not_finite, before) {
+            (Ok(parameters), ..) => {
+                self.model = Some(parameters.put(shell));
+                Ok(None)
+            }
+            (Err(UpdateError::NotFinite { .. }), Some(error), Some(before)) => {
+                self.model = Some(before.put(shell));
+                Ok(Some(error))
+            }
+            (Err(UpdateError::NotFinite { .. }), Some(error), None) => Err(error),
+            (Err(error), ..) => Err(error.into()),
+        }
+    }
+
+    /// Leaves an update out that is not finite, or stops with the error.
+    pub(super) fn leave_out(
+        &mut self,
+        error: TrainError,
+        loss: f64,
+        buffers: Option<Buffers>,
+    ) -> Result<(), TrainError> {
+        let step = self.progress.step;
+        let OnNonFinite::Skip { limit } = self.config.on_non_finite else {
+            return Err(error);
+        };
+        self.progress.skipped_updates += 1;
+        let skipped = self.progress.skipped_updates;
+        if skipped > limit {
+            return Err(TrainError::TooManySkipped {
+                step,
+                skipped,
+                limit,
+            });
+        }
+        if let Some(buffers) = buffers {
+            self.model = Some(buffers.restore(self.take_model()));
+        }
+        self.event(
+            "skipped",
+            &serde_json::json!({ "step": step, "loss": loss.to_string() }),
+        )
+    }
+}
+
+/// A [`Step`] with its groups.
+pub(super) struct NextStep {
+    index: u64,
+    lr: f64,
+    momentum: Option<f64>,
+    weight_decay: Option<f64>,
+    groups: Vec<GroupFactors>,
+}
+
+impl NextStep {
+    fn step(&self) -> Step<'_> {
+        Step {
+            index: self.index,
+            lr: self.lr,
+            momentum: self.momentum,
+            weight_decay: self.weight_decay,
+            groups: &self.groups,
+        }
+    }
+}
+
+/// A part of an update's images, on the device.
+pub(super) struct MicroBatch {
+    images: Tensor<4>,
+    targets: Targets,
+    /// Which one of the update, from 0.
+    number: u64,
+}
+
+/// Forward and backward passes of one update: with equal parameters, equal to the bit.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    loss: &'a dyn Loss,
+    device: &'a Device,
+    seed: u64,
+    step: u64,
+}
+
+impl Pass<'_> {
+    fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Group {
+        let scope = StepScope {
+            seed: self.seed,
+            step: self.step,
+            micro_batch: batch.number,
         };
         // Burn's own random layers draw from the device's one generator.
         self.device.seed(scope.device_seed());
-        let images = images_on(&mut batch, &self.device);
-        let logits = scope.enter(|| model.forward(images));
+        let logits = scope.enter(|| model.forward(batch.images.clone()));
         let value = self.loss.loss(logits.clone(), &batch.targets);
         let loss = value.sum / value.weight;
         let mut gradients = loss.backward();
@@ -77,91 +276,10 @@ impl<M: Classifier> Trainer<'_, M> {
         }
     }
 
-    /// Clips and updates.
-    pub(super) fn apply(&mut self, gradients: Gradients, norm: f64) -> Result<(), TrainError> {
-        let gradients = match self.config.clip_value {
-            Some(limit) => gradients.clip_value(limit),
-            None => gradients,
-        };
-        let gradients = match self.config.clip_norm {
-            // Clipping by value has changed the norm.
-            Some(limit) if self.config.clip_value.is_some() => {
-                let norm = gradients.norm();
-                gradients.clip_norm(norm, limit)
-            }
-            Some(limit) => gradients.clip_norm(norm, limit),
-            None => gradients,
-        };
-        let (model, parameters) = Parameters::take(self.take_model());
-        let groups = self.group_factors(&parameters)?;
-        let index = self.progress.step;
-        let step = Step {
-            index,
-            lr: self.schedule.lr(index),
-            momentum: self.schedule.momentum(index),
-            weight_decay: self.schedule.weight_decay(index),
-            groups: &groups,
-        };
-        let mut reevaluate = |_: &Parameters| -> Result<(f64, Gradients), UpdateError> {
-            Err(UpdateError::Failed {
-                name: "this".into(),
-                reason:
-                    "it needs a second evaluation of the batch, which this loop does not offer yet"
-                        .into(),
-            })
-        };
-        let parameters = self
-            .update
-            .step(&step, parameters, gradients, &mut reevaluate)?;
-        self.model = Some(parameters.put(model));
-        Ok(())
-    }
-
-    pub(super) fn group_factors(
-        &self,
-        parameters: &Parameters,
-    ) -> Result<Vec<GroupFactors>, TrainError> {
-        if self.config.groups.is_empty() {
-            return Ok(Vec::new());
-        }
-        let paths: Vec<_> = parameters
-            .0
-            .iter()
-            .map(|parameter| parameter.path.clone())
-            .collect();
-        Ok(groups::factors(&self.config.groups, &paths)?)
-    }
-
-    pub(super) fn leave_out(
-        &mut self,
-        group: &Group,
-        buffers: Option<Buffers>,
-    ) -> Result<(), TrainError> {
-        let step = self.progress.step;
-        let OnNonFinite::Skip { limit } = self.config.on_non_finite else {
-            return Err(non_finite::error(
-                self.model(),
-                &group.gradients,
-                step,
-                group.loss,
-            ));
-        };
-        self.progress.skipped_updates += 1;
-        let skipped = self.progress.skipped_updates;
-        if skipped > limit {
-            return Err(TrainError::TooManySkipped {
-                step,
-                skipped,
-                limit,
-            });
-        }
-        if let Some(buffers) = buffers {
-            self.model = Some(buffers.restore(self.take_model()));
-        }
-        self.event(
-            "skipped",
-            &serde_json::json!({ "step": step, "loss": group.loss.to_string() }),
-        )
+    /// All micro-batches of the update, averaged as the first time; `None` without any.
+    fn run_all<M: Classifier>(self, model: &M, batches: &[MicroBatch]) -> Option<Group> {
+        let groups = batches.iter().map(|batch| self.run(model, batch));
+        groups.fold(None, |all, next| Some(Group::join(all, next)))
     }
 }
 
@@ -174,15 +292,16 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The mean over both, by weight.
-    fn merge(self, next: Self) -> Self {
-        let weight = self.weight + next.weight;
-        let (old, new) = (self.weight / weight, next.weight / weight);
-        let mut sums = self.sums;
+    /// The mean over all, by weight.
+    fn join(all: Option<Self>, next: Self) -> Self {
+        let Some(all) = all else { return next };
+        let weight = all.weight + next.weight;
+        let (old, new) = (all.weight / weight, next.weight / weight);
+        let mut sums = all.sums;
         sums.add(&next.sums);
         Self {
-            gradients: self.gradients.scale(old).add_scaled(next.gradients, new),
-            loss: self.loss * old + next.loss * new,
+            gradients: all.gradients.scale(old).add_scaled(next.gradients, new),
+            loss: all.loss * old + next.loss * new,
             weight,
             sums,
         }

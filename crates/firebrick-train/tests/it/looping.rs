@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use firebrick_core::GroupRule;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::run::{EpochRow, Scores};
+use firebrick_core::{Clipping, GroupRule, Groups};
 use firebrick_train::{Ended, Flow, Hook, Moment, Monitor, OnNonFinite, TrainConfig, TrainError};
 
 use crate::support::{Net, Run, Source, bytes};
@@ -201,13 +201,20 @@ fn accumulation_equals_the_big_batch_even_when_ragged() {
     }
 }
 
+fn frozen(path: &str) -> Groups {
+    let rule = GroupRule {
+        lr: 0.0,
+        ..GroupRule::new(path)
+    };
+    Groups {
+        rules: vec![rule],
+        ..Groups::default()
+    }
+}
+
 #[test]
 fn groups_leave_parameters_alone() {
-    let groups = vec![GroupRule {
-        path: "conv.*".into(),
-        lr: 0.0,
-        weight_decay: 1.0,
-    }];
+    let groups = frozen("conv.*");
     let outcome = Run {
         config: TrainConfig {
             groups,
@@ -225,11 +232,7 @@ fn groups_leave_parameters_alone() {
         // A convolution's bias before batch norm has no gradient worth the name, but it is in the group.
         assert_eq!(same, a.path.starts_with("conv."), "{}", a.path);
     }
-    let groups = vec![GroupRule {
-        path: "head.*".into(),
-        lr: 0.0,
-        weight_decay: 1.0,
-    }];
+    let groups = frozen("head.*");
     let error = Run {
         config: TrainConfig {
             groups,
@@ -321,7 +324,10 @@ fn settings_are_checked() {
         ),
         (
             TrainConfig {
-                clip_norm: Some(f64::NAN),
+                clipping: Clipping {
+                    norm: Some(f64::NAN),
+                    ..Clipping::default()
+                },
                 ..TrainConfig::default()
             },
             "clip_norm = NaN",
@@ -344,4 +350,74 @@ fn settings_are_checked() {
         .to_string();
         assert!(error.contains(needle), "{error}");
     }
+}
+
+#[test]
+fn limits_and_groups_reach_the_update() {
+    let train = |config: TrainConfig| {
+        let config = TrainConfig {
+            epochs: 1,
+            max_updates: Some(1),
+            ..config
+        };
+        let run = Run {
+            config,
+            optimizer: "sgd(lr=1.0, weight_decay=0.5)",
+            ..Run::new("flex")
+        };
+        let (_, parameters) = Parameters::take(run.go().unwrap().model);
+        parameters
+    };
+    let clipped = |clipping: Clipping| {
+        train(TrainConfig {
+            clipping,
+            ..Run::new("flex").config
+        })
+    };
+    let norm = |from: &Parameters, to: &Parameters| -> Vec<f32> {
+        let pairs = from.0.iter().zip(&to.0);
+        let apart = pairs.map(|(a, b)| (a.value.clone() - b.value.clone()).powi_scalar(2).sum());
+        apart.map(|sum| sum.into_scalar::<f32>().sqrt()).collect()
+    };
+    let plain = train(Run::new("flex").config);
+    let limits = [
+        Clipping {
+            value: Some(1e-3),
+            ..Clipping::default()
+        },
+        Clipping {
+            tensor_norm: Some(1e-3),
+            ..Clipping::default()
+        },
+        Clipping {
+            agc: Some(1e-3),
+            ..Clipping::default()
+        },
+        Clipping {
+            norm: Some(1e-3),
+            ..Clipping::default()
+        },
+    ];
+    let moved = limits.map(|limit| norm(&plain, &clipped(limit)));
+    for (index, one) in moved.iter().enumerate() {
+        assert!(one[0] > 1e-4, "limit {index} does nothing: {one:?}");
+        assert!(moved[..index].iter().all(|other| other != one));
+    }
+    let groups = Groups {
+        no_decay_bias_norm: true,
+        layer_decay: Some(0.5),
+        ..Groups::default()
+    };
+    let grouped = norm(
+        &plain,
+        &train(TrainConfig {
+            groups,
+            ..Run::new("flex").config
+        }),
+    );
+    let paths: Vec<_> = plain.0.iter().map(|one| one.path.as_str()).collect();
+    // The head's weight has the whole rate and decay; its bias loses the decay.
+    let at = |path: &str| grouped[paths.iter().position(|one| *one == path).unwrap()];
+    assert_eq!(at("fc.weight"), 0.0);
+    assert!(at("fc.bias") > 0.0 && at("conv.weight") > 0.0 && at("bn.gamma") > 0.0);
 }

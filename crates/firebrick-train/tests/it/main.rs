@@ -5,5 +5,8 @@
 
 mod checkpoints;
 mod looping;
+mod lr_find;
+mod plateau;
+mod reevaluation;
 mod resume;
 mod support;

@@ -1,5 +1,6 @@
 //! A run that is cut anywhere and resumed equals the uninterrupted one, bit for bit.
 
+use firebrick_core::Clipping;
 use firebrick_core::random::StepScope;
 use firebrick_train::{Checkpoint, Ended, RunDir, TrainConfig};
 
@@ -15,7 +16,10 @@ fn newest(run: &RunDir, device: &str) -> Option<Checkpoint> {
 fn config(accumulate: u64) -> TrainConfig {
     TrainConfig {
         accumulate,
-        clip_norm: Some(1.0),
+        clipping: Clipping {
+            norm: Some(1.0),
+            ..Clipping::default()
+        },
         checkpoint_every: Some(1),
         ..Run::new("flex").config
     }

@@ -1,6 +1,6 @@
 //! A small net with everything that makes a resume hard, and a source of batches for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
@@ -15,6 +15,7 @@ use firebrick_core::nn::{
     LinearConfig,
 };
 use firebrick_core::random::{layer_rng, rng};
+use firebrick_core::update::Update;
 use firebrick_optim::plan;
 use firebrick_train::{
     Checkpoint, Hook, Identity, Outcome, RunDir, TrainConfig, TrainError, Training, fit,
@@ -43,6 +44,12 @@ impl Net {
             fc: LinearConfig::new(4, CLASSES).init(device),
         };
         Init::PYTORCH.apply(net, 7)
+    }
+
+    /// With a convolution that is not trained.
+    pub(crate) fn freeze_conv(mut self) -> Self {
+        self.conv = self.conv.set_require_grad(false);
+        self
     }
 }
 
@@ -143,12 +150,15 @@ impl BatchSource for Source {
 pub(crate) struct Run<'a> {
     pub(crate) device: &'a str,
     pub(crate) optimizer: &'a str,
+    pub(crate) schedule: &'a str,
     pub(crate) config: TrainConfig,
     pub(crate) dir: Option<&'a RunDir>,
     pub(crate) resume: Option<Checkpoint>,
     pub(crate) hooks: Vec<Box<dyn Hook<Net> + 'a>>,
     pub(crate) source: Source,
     pub(crate) model: Option<Net>,
+    /// In place of the optimizer of that name.
+    pub(crate) update: Option<Box<dyn Update>>,
 }
 
 impl<'a> Run<'a> {
@@ -156,6 +166,7 @@ impl<'a> Run<'a> {
         Self {
             device,
             optimizer: "adam(lr=0.01)",
+            schedule: "one_cycle",
             config: TrainConfig {
                 epochs: 3,
                 seed: 5,
@@ -166,6 +177,7 @@ impl<'a> Run<'a> {
             hooks: Vec::new(),
             source: Source::new(40, 8),
             model: None,
+            update: None,
         }
     }
 
@@ -178,10 +190,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn go(mut self) -> Result<Outcome<Net>, TrainError> {
-        // burn's random layers draw from one generator for the whole process, and these tests are
-        // threads of one process.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = alone();
         let device = firebrick_core::device(self.device).unwrap().autodiff();
         let run = RunLength::new(
             self.config.epochs.max(1),
@@ -191,7 +200,7 @@ impl<'a> Run<'a> {
         );
         let plan = plan(
             &self.optimizer.parse().unwrap(),
-            &"one_cycle".parse().unwrap(),
+            &self.schedule.parse().unwrap(),
             None,
             run,
         )
@@ -201,7 +210,7 @@ impl<'a> Run<'a> {
         fit(
             Training {
                 model: self.model.unwrap_or_else(|| Net::new(&device)),
-                update: plan.update,
+                update: self.update.unwrap_or(plan.update),
                 schedule: plan.schedule,
                 loss: &CrossEntropy::default(),
                 train: &mut self.source,
@@ -215,6 +224,13 @@ impl<'a> Run<'a> {
             &config,
         )
     }
+}
+
+/// Burn's random layers draw from one generator for the whole process, and these tests are threads of
+/// one process: one trains at a time.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The parameters and running statistics, as bytes.

@@ -1,0 +1,248 @@
+//! `firebrick lr-find`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use firebrick::core::Recipe;
+use firebrick::core::spec::Spec;
+use firebrick::optim::rates::{optimizer_without_rate, schedule_without_rate};
+use firebrick::report::{Axis, Chart, Mark, Scale, Series, Tone, Unit, curves_svg};
+use firebrick::training::lr_find::{LrCurve, Rise, Stopped, Sweep};
+
+use crate::failure::Failure;
+use crate::output;
+use crate::train_flags::TrainFlags;
+
+/// Find a learning rate: a short run whose rate rises until the loss does
+///
+/// Takes the data, model and optimizer flags of `train`. Nothing is saved but the picture.
+#[derive(Args)]
+#[command(args_override_self = true)]
+pub(crate) struct LrFind {
+    #[command(flatten)]
+    flags: TrainFlags,
+    /// Start from a recipe by name (see `firebrick recipes`) or file; flags win over it
+    #[arg(long, value_name = "NAME|FILE")]
+    recipe: Option<String>,
+    /// Rate of the first update
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = 1e-7,
+        allow_negative_numbers = true,
+        help_heading = "The sweep"
+    )]
+    start_lr: f64,
+    /// Rate of the last update
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = 10.0,
+        allow_negative_numbers = true,
+        help_heading = "The sweep"
+    )]
+    end_lr: f64,
+    /// Updates at most; it stops when the loss diverges
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100,
+        help_heading = "The sweep"
+    )]
+    num_iter: u64,
+    /// How the rate rises: exp (by a factor) or linear (by an amount)
+    #[arg(long, value_name = "exp|linear", default_value = "exp", value_parser = rise, help_heading = "The sweep")]
+    mode: Rise,
+    /// Draw the curve into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print one JSON document: lr, loss, smoothed, suggestions, stopped
+    #[arg(long)]
+    json: bool,
+}
+
+fn rise(name: &str) -> Result<Rise, String> {
+    match name {
+        "exp" => Ok(Rise::Exponential),
+        "linear" => Ok(Rise::Linear),
+        other => Err(format!("`{other}` is neither exp nor linear")),
+    }
+}
+
+/// Flags of this command that `train` does not have, or that a rate found takes the place of.
+const OWN: [&str; 7] = [
+    "--start-lr",
+    "--end-lr",
+    "--num-iter",
+    "--mode",
+    "--svg",
+    "--json",
+    "--lr",
+];
+
+impl LrFind {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let mut recipe = self
+            .recipe
+            .as_deref()
+            .map_or_else(|| Ok(Recipe::default()), firebrick::recipe)?;
+        self.flags.apply(&mut recipe)?;
+        let sweep = Sweep {
+            start_lr: self.start_lr,
+            end_lr: self.end_lr,
+            num_iter: self.num_iter,
+            rise: self.mode,
+        };
+        let curve = firebrick::lr_find(&recipe, &super::data_cache(), sweep)?;
+        if let Some(path) = &self.svg {
+            let title = format!("Loss of {} by learning rate", recipe.model.name);
+            let svg = curves_svg(&chart(&curve, title));
+            std::fs::write(path, svg).map_err(|error| {
+                Failure::Work(format!("cannot write {}: {error}", path.display()))
+            })?;
+        }
+        if self.json {
+            return output::json(&curve);
+        }
+        say(&curve, sweep);
+        Ok(())
+    }
+}
+
+fn say(curve: &LrCurve, sweep: Sweep) {
+    let last = curve.lr.last().copied().unwrap_or(sweep.start_lr);
+    let end = match curve.stopped {
+        Stopped::End => "the end of the sweep".to_string(),
+        Stopped::Diverged => format!("the loss diverged at {last:.2e}"),
+        Stopped::NotFinite => format!("the loss was not finite after {last:.2e}"),
+    };
+    output::say(&format!(
+        "{} updates from {:.2e}: {end}",
+        curve.lr.len(),
+        sweep.start_lr
+    ));
+    let found = curve.suggestions;
+    for (name, rate) in [
+        ("steepest", found.steepest),
+        ("valley", found.valley),
+        ("minimum / 10", found.minimum_over_10),
+    ] {
+        let rate = rate.map_or_else(
+            || "the curve does not tell".into(),
+            |lr| format!("{lr:.2e}"),
+        );
+        output::say(&format!("{name:<14}{rate}"));
+    }
+    match found.best() {
+        Some(lr) => output::say(&format!("next: {} --lr {lr:.2e}", train_command())),
+        None => output::say(
+            "the loss never fell; try more updates (--num-iter), a lower --start-lr or a higher --end-lr",
+        ),
+    }
+}
+
+/// The command to train with what was given here, without rates.
+fn train_command() -> String {
+    let mut given = std::env::args().skip(1);
+    let mut words = vec!["firebrick".to_string(), "train".into()];
+    // Up to the name of this command.
+    given.by_ref().find(|word| word == "lr-find");
+    while let Some(word) = given.next() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag.into(), Some(value.into())),
+            _ if word == "--json" => continue,
+            _ => (word, None),
+        };
+        let takes_value = flag.starts_with("--") && flag != "--no-decay-bias-norm";
+        let value = value.or_else(|| takes_value.then(|| given.next()).flatten());
+        if OWN.contains(&flag.as_str()) {
+            continue;
+        }
+        let value = value.map(|value| without_rate(&flag, value));
+        words.push(flag);
+        words.extend(value.map(|value| quoted(&value)));
+    }
+    words.join(" ")
+}
+
+fn without_rate(flag: &str, value: String) -> String {
+    let strip = match flag {
+        "--optimizer" => optimizer_without_rate,
+        "--schedule" => schedule_without_rate,
+        _ => return value,
+    };
+    let spec = value.parse::<Spec>().and_then(|spec| strip(&spec));
+    spec.map_or(value, |spec| spec.to_string())
+}
+
+/// As a shell reads it.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,%+".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        value.into()
+    } else {
+        format!("'{}'", value.replace('\'', "'\\''"))
+    }
+}
+
+fn chart(curve: &LrCurve, title: String) -> Chart {
+    let points = |losses: &[f64]| {
+        curve
+            .lr
+            .iter()
+            .copied()
+            .zip(losses.iter().copied())
+            .collect()
+    };
+    // Single batches after the divergence would flatten the rest.
+    let most = curve.smoothed.iter().copied().fold(0.0, f64::max);
+    let raw: Vec<_> = curve.loss.iter().map(|loss| loss.min(most)).collect();
+    let found = curve.suggestions;
+    let marks = [
+        ("steepest", found.steepest),
+        ("valley", found.valley),
+        ("minimum / 10", found.minimum_over_10),
+    ];
+    Chart {
+        title,
+        x: Axis::new("learning rate", Unit::Number).scale(Scale::LogWhenWide),
+        y: Axis::new("loss", Unit::Number),
+        series: vec![
+            Series {
+                points: points(&raw),
+                tone: Tone::Faint,
+                ..Series::default()
+            },
+            Series {
+                label: "smoothed".into(),
+                points: points(&curve.smoothed),
+                ..Series::default()
+            },
+        ],
+        marks: marks
+            .into_iter()
+            .filter_map(|(label, lr)| {
+                Some(Mark {
+                    x: lr?,
+                    label: label.into(),
+                })
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_read_them_otherwise() {
+        assert_eq!(quoted("cifar10"), "cifar10");
+        assert_eq!(quoted("sgd(momentum=0.9)"), "'sgd(momentum=0.9)'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
+        let kept = without_rate("--optimizer", "sgd(0.1, momentum=0.9)".into());
+        assert_eq!(kept, "sgd(momentum=0.9)");
+        assert_eq!(without_rate("--model", "lenet5".into()), "lenet5");
+    }
+}

@@ -1,0 +1,345 @@
+//! `firebrick optim`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use firebrick::core::spec::Spec;
+use firebrick::optim::optimizer::{self, Entry};
+use firebrick::optim::race::{Race, RaceConfig, Trajectory};
+use firebrick::optim::surface::{self, Facts};
+use firebrick::report::{PATH_COLOURS, contour_gif, contour_svg};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::output;
+
+/// List the optimizers, describe one, or race them on a test surface
+#[derive(Args)]
+pub(crate) struct Optim {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the optimizers with their hyper-parameters
+    List {
+        /// Print one JSON document: an array of what `describe --json` prints
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print names, hyper-parameters with defaults and ranges, paper, memory and cost of one
+    Describe {
+        /// A name, or a spec such as 'sgd(momentum=0.9)' for its memory
+        #[arg(value_name = "NAME|SPEC")]
+        optimizer: Spec,
+        /// Print one JSON document: {name, aliases, summary, paper, cost, signature, spec, fields, memory}
+        #[arg(long)]
+        json: bool,
+    },
+    Race(RaceFlags),
+}
+
+/// Let optimizers walk down a surface from one start, and draw their paths
+#[derive(Args)]
+#[command(after_help = surfaces())]
+struct RaceFlags {
+    /// The surface, such as 'quadratic(condition=50)'
+    #[arg(long, value_name = "NAME|SPEC", default_value = "beale")]
+    surface: Spec,
+    /// Where they start; by default the surface's own start
+    #[arg(long, value_name = "X,Y", value_parser = point, allow_hyphen_values = true)]
+    start: Option<[f64; 2]>,
+    /// Updates
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    steps: usize,
+    /// An optimizer with its rate, such as 'adam(lr=0.1)'; repeat it for more. Without it: sgd,
+    /// momentum, nesterov, adagrad, adadelta, rmsprop and adam at rates that suit the surface
+    #[arg(long = "optim", visible_alias = "optimizer", value_name = "SPEC")]
+    optimizers: Vec<Spec>,
+    /// Standard deviation of the noise on every gradient entry, as that of a mini-batch
+    #[arg(
+        long,
+        value_name = "SIGMA",
+        default_value_t = 0.0,
+        allow_hyphen_values = true
+    )]
+    noise: f64,
+    /// Seed of the noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// The device to compute on; see `firebrick devices`
+    #[arg(long, value_name = "NAME", default_value = "flex")]
+    device: String,
+    /// Print one JSON document: {surface, start, dtype, trajectories: [{optimizer, points, step_length,
+    /// effective_rate}]}
+    #[arg(long)]
+    json: bool,
+    /// Draw the paths on a contour map
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Draw the paths on a contour map as they grow
+    #[arg(long, value_name = "FILE")]
+    gif: Option<PathBuf>,
+}
+
+fn point(text: &str) -> Result<[f64; 2], String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    numbers
+        .ok()
+        .and_then(|numbers| numbers.try_into().ok())
+        .ok_or_else(|| format!("`{text}` is no point such as -1.5,2"))
+}
+
+/// The surfaces with formulas and minima, for the help.
+fn surfaces() -> String {
+    let mut text = String::from("Surfaces:\n");
+    for entry in surface::REGISTRY.entries {
+        let Ok(surface) = (entry.build)(&Spec::new(entry.name)) else {
+            continue;
+        };
+        let Facts {
+            formula,
+            minima,
+            start,
+            ..
+        } = surface.facts();
+        let minima = match minima.as_slice() {
+            [] => "no minimum".into(),
+            [[x, y]] => format!("minimum at ({x}, {y})"),
+            several => format!("{} minima", several.len()),
+        };
+        text += &format!(
+            "  {:<12} {formula}; {minima}, start {},{}\n",
+            entry.name, start[0], start[1]
+        );
+    }
+    text
+}
+
+impl Optim {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        match &self.action {
+            Action::List { json } => list(*json),
+            Action::Describe { optimizer, json } => describe(optimizer, *json),
+            Action::Race(race) => race.run(),
+        }
+    }
+}
+
+/// The shapes whose state `describe` counts: a convolution's kernel, and its bias.
+const SHAPES: [&[usize]; 2] = [&[64, 64, 3, 3], &[64]];
+
+/// Everything the registry says of an optimizer, with the memory that a spec of it takes.
+fn sheet(entry: &Entry, spec: &Spec) -> Result<Value, Failure> {
+    let (about, canonical) = (entry.about, (entry.build)(spec)?.spec);
+    let fields = (entry.fields)().into_iter().map(|(name, default)| {
+        let field = about.fields.iter().find(|field| field.name == name);
+        json!({
+            "name": name,
+            "default": default,
+            "range": field.map(|field| field.range.to_string()),
+            "lecture": field.and_then(|field| field.lecture),
+        })
+    });
+    let mut memory = Vec::new();
+    for shape in SHAPES {
+        let elements = (entry.memory)(spec, shape)?;
+        let multiple = elements as f64 / shape.iter().product::<usize>() as f64;
+        memory.push(json!({ "shape": shape, "elements": elements, "multiple": multiple }));
+    }
+    Ok(json!({
+        "name": about.name,
+        "aliases": about.aliases,
+        "summary": about.summary,
+        "paper": about.source,
+        "cost": about.cost,
+        "signature": entry.signature(),
+        "spec": canonical.to_string(),
+        "fields": fields.collect::<Vec<_>>(),
+        "memory": memory,
+    }))
+}
+
+/// State as a multiple of the parameters: `2`, `0.06`.
+fn multiple(memory: &Value) -> String {
+    let text = format!("{:.2}", memory["multiple"].as_f64().unwrap_or(f64::NAN));
+    text.trim_end_matches('0').trim_end_matches('.').into()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "–".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn list(json: bool) -> Result<(), Failure> {
+    let entries = optimizer::entries();
+    let sheets: Result<Vec<_>, _> = entries
+        .iter()
+        .map(|entry| sheet(entry, &Spec::new(entry.about.name)))
+        .collect();
+    let sheets = sheets?;
+    if json {
+        return output::json(&sheets);
+    }
+    let head = ["name", "aliases", "memory", "cost of a step", "what it is"];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    for (entry, sheet) in entries.iter().zip(&sheets) {
+        rows.push(vec![
+            entry.about.name.into(),
+            entry.about.aliases.join(", "),
+            multiple(&sheet["memory"][0]),
+            entry.about.cost.into(),
+            entry.about.summary.into(),
+        ]);
+    }
+    output::table(&rows);
+    output::say(
+        "\nMemory: state for a 64×64×3×3 kernel at the defaults, in multiples of the kernel.\n",
+    );
+    output::say("Hyper-parameters with defaults:");
+    let signature = |entry: &Entry| output::say(&format!("  {}", entry.signature()));
+    entries.iter().for_each(signature);
+    Ok(())
+}
+
+fn describe(spec: &Spec, json: bool) -> Result<(), Failure> {
+    let entry = optimizer::find(spec)?;
+    let sheet = sheet(&entry, spec)?;
+    if json {
+        return output::json(&sheet);
+    }
+    let about = entry.about;
+    output::say(&format!("{}: {}", about.name, about.summary));
+    if !about.aliases.is_empty() {
+        output::say(&format!("also called {}", about.aliases.join(", ")));
+    }
+    output::say(&format!("paper: {}", about.source));
+    output::say(&format!("cost of a step: {}", about.cost));
+    output::say(&format!(
+        "memory: {} times the parameters for a 64×64×3×3 kernel, {} times for a vector of 64",
+        multiple(&sheet["memory"][0]),
+        multiple(&sheet["memory"][1]),
+    ));
+    output::say(&format!("spec: {}\n", text(&sheet["spec"])));
+    let head = ["hyper-parameter", "default", "lecture", "range"];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    for field in sheet["fields"].as_array().into_iter().flatten() {
+        rows.push(
+            ["name", "default", "lecture", "range"]
+                .map(|key| text(&field[key]))
+                .to_vec(),
+        );
+    }
+    output::table(&rows);
+    Ok(())
+}
+
+/// How near to a minimum counts as there.
+const NEAR: f64 = 1e-3;
+
+impl RaceFlags {
+    fn run(&self) -> Result<(), Failure> {
+        let device = firebrick::core::device(&self.device)?;
+        let config = RaceConfig {
+            surface: self.surface.clone(),
+            start: self.start,
+            steps: self.steps,
+            optimizers: self.optimizers.clone(),
+            noise: self.noise,
+            seed: self.seed,
+        };
+        let race = config.run(&device)?;
+        if self.svg.is_some() || self.gif.is_some() {
+            let map = race.map(121, 91, &device)?;
+            if let Some(path) = &self.svg {
+                write(path, contour_svg(&map).as_bytes())?;
+            }
+            if let Some(path) = &self.gif {
+                let gif = contour_gif(&map)
+                    .map_err(|error| Failure::Work(format!("{}: {error}", path.display())))?;
+                write(path, &gif)?;
+            }
+        }
+        if self.json {
+            return output::json(&race);
+        }
+        self.table(&race)
+    }
+
+    fn table(&self, race: &Race) -> Result<(), Failure> {
+        let facts = surface::build(&self.surface)?.facts();
+        let [x, y] = race.start;
+        output::say(&format!(
+            "{}: {}, from ({x}, {y}), {} updates, {}\n",
+            race.surface, facts.formula, self.steps, race.dtype
+        ));
+        let mut head = vec![
+            "optimizer",
+            "last f",
+            "last point",
+            "distance",
+            "within 1e-3",
+        ];
+        if self.gif.is_some() {
+            head.push("colour");
+        }
+        let mut rows = vec![head.into_iter().map(String::from).collect::<Vec<_>>()];
+        for (way, (colour, _)) in race.trajectories.iter().zip(PATH_COLOURS.iter().cycle()) {
+            let mut row = row(way, &facts);
+            if self.gif.is_some() {
+                row.push((*colour).into());
+            }
+            rows.push(row);
+        }
+        output::table(&rows);
+        if facts.minima.is_empty() {
+            output::say("\nThe surface has no minimum: lower is farther.");
+        } else {
+            output::say(
+                "\ndistance: to the nearest minimum; within 1e-3: the first update that ends so near to it",
+            );
+        }
+        for path in [&self.svg, &self.gif].into_iter().flatten() {
+            output::say(&path.display().to_string());
+        }
+        Ok(())
+    }
+}
+
+fn row(way: &Trajectory, facts: &Facts) -> Vec<String> {
+    let [x, y, height] = way.last();
+    let distance = |[x, y, _]: [f64; 3]| facts.distance([x, y]);
+    let near = |point: &[f64; 3]| distance(*point).is_some_and(|distance| distance <= NEAR);
+    let end = match way.diverged_at {
+        Some(at) => format!("diverged at update {at}"),
+        None => format!("{height:.3e}"),
+    };
+    vec![
+        way.optimizer.to_string(),
+        end,
+        format!("({}, {})", coordinate(x), coordinate(y)),
+        distance([x, y, height]).map_or("–".into(), |distance| format!("{distance:.2e}")),
+        way.points
+            .iter()
+            .position(near)
+            .map_or("–".into(), |update| update.to_string()),
+    ]
+}
+
+/// Four decimals, without a sign at zero; large ones short.
+fn coordinate(value: f64) -> String {
+    if value.abs() >= 1e4 {
+        return format!("{value:.3e}");
+    }
+    // Adding zero turns -0 into 0.
+    format!("{:.4}", (value * 1e4).round() / 1e4 + 0.0)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes)
+        .map_err(|error| Failure::Work(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,123 @@
+//! The `firebrick` command line as a function, so that a program with optimizers of its own can be it.
+//!
+//! ```no_run
+//! # use firebrick::optim::optimizer::{self, sgd::Sgd as Mine};
+//! use std::process::ExitCode;
+//!
+//! fn main() -> ExitCode {
+//!     if let Err(error) = optimizer::register(optimizer::Entry::of::<Mine>()) {
+//!         eprintln!("error: {error}");
+//!         return ExitCode::FAILURE;
+//!     }
+//!     firebrick_cli::main()
+//! }
+//! ```
+//!
+//! The optimizer then has its name on this program's command line: `optim list`, `optim race`,
+//! `train --optimizer`. `examples/outside` is such a program.
+
+mod commands;
+mod failure;
+mod output;
+mod progress;
+mod train_flags;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Composable bricks for training convolutional networks.
+///
+/// `firebrick train` needs nothing: it trains on drawn glyphs and says what to try next.
+#[derive(Parser)]
+#[command(name = "firebrick", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(Box<commands::train::Train>),
+    Eval(commands::eval::Eval),
+    LrFind(Box<commands::lr_find::LrFind>),
+    Search(Box<commands::search::Search>),
+    Predict(commands::predict::Predict),
+    Datasets(commands::datasets::Datasets),
+    Models(commands::models::Models),
+    Optim(commands::optim::Optim),
+    Devices(commands::devices::Devices),
+    Recipes(commands::recipes::Recipes),
+    Report(commands::report::Report),
+    Schedule(commands::schedule::Schedule),
+}
+
+/// The whole program: reads the arguments of the process, works, prints, and gives the exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    // A fault of ours is one paragraph too, and never a backtrace.
+    std::panic::set_hook(Box::new(|info| {
+        let what = info
+            .payload_as_str()
+            .unwrap_or("no message")
+            .lines()
+            .next()
+            .unwrap_or_default();
+        let place = info.location().map_or(String::new(), |at| {
+            format!(
+                " ({}:{})",
+                at.file().rsplit('/').next().unwrap_or_default(),
+                at.line()
+            )
+        });
+        output::log(&format!(
+            "error: this should not have happened: {what}{place}. Please report it with the command that led here; checkpoints written so far are sound."
+        ));
+    }));
+    run(std::env::args_os())
+}
+
+/// The program with these arguments, the first of which is its name; gives the exit status.
+#[must_use]
+pub fn run<A>(arguments: impl IntoIterator<Item = A>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and the version come this way too. What nobody reads need not be written.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    firebrick::core::kernels::keep_freed_pages();
+    if let Err(failure) = commands::switch_kernels() {
+        return failure.report();
+    }
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(cli.command))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure.report(),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn work(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Train(train) => train.run(),
+        Command::Eval(eval) => eval.run(),
+        Command::LrFind(lr_find) => lr_find.run(),
+        Command::Search(search) => search.run(),
+        Command::Predict(predict) => predict.run(),
+        Command::Datasets(datasets) => datasets.run(),
+        Command::Models(models) => models.run(),
+        Command::Optim(optim) => optim.run(),
+        Command::Devices(devices) => devices.run(),
+        Command::Recipes(recipes) => recipes.run(),
+        Command::Report(report) => report.run(),
+        Command::Schedule(schedule) => schedule.run(),
+    }
+}

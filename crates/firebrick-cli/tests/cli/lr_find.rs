@@ -1,0 +1,131 @@
+//! `firebrick lr-find`, and flags of `train` for groups and limits.
+
+use std::fs;
+
+use crate::support::{run, run_with};
+
+const SWEEP: &str = "lr-find --dataset glyphs(train=240,test=60) --model lenet5 --batch-size 32 \
+                     --optimizer sgd(lr=0.5,momentum=0.9) --start-lr 1e-5 --end-lr 100 --num-iter 40";
+
+#[test]
+fn a_sweep_gives_a_curve_suggestions_and_a_picture_and_writes_nothing_else() {
+    let temp = tempfile::tempdir().unwrap();
+    let json = run(temp.path(), &format!("{SWEEP} --json --svg lr.svg")).json();
+    let length = |key: &str| json[key].as_array().unwrap().len();
+    assert!(length("lr") >= 20, "{json}");
+    assert_eq!(length("lr"), length("loss"));
+    assert_eq!(length("lr"), length("smoothed"));
+    assert_eq!(json["lr"][0], 1e-5);
+    let stopped = json["stopped"].as_str().unwrap();
+    assert!(["end", "diverged", "not_finite"].contains(&stopped));
+    let valley = json["suggestions"]["valley"].as_f64().unwrap();
+    assert!((1e-5..10.0).contains(&valley), "{json}");
+    for key in ["steepest", "minimum_over_10"] {
+        assert!(json["suggestions"].get(key).is_some(), "{json}");
+    }
+    let svg = fs::read_to_string(temp.path().join("lr.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("valley") && svg.contains("learning rate"));
+    let files = fs::read_dir(temp.path()).unwrap().count();
+    assert_eq!(files, 1, "only the picture");
+    let again = run(temp.path(), &format!("{SWEEP} --json")).json();
+    assert_eq!(again, json, "the same sweep twice");
+}
+
+#[test]
+fn the_text_says_the_command_to_train_with() {
+    let temp = tempfile::tempdir().unwrap();
+    let ran = run(temp.path(), &format!("{SWEEP} --mode=exp"));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let next = ran.stdout.lines().last().unwrap();
+    let command = "next: firebrick train --dataset 'glyphs(train=240,test=60)' --model lenet5 \
+                   --batch-size 32 --optimizer 'sgd(momentum=0.9)' --lr ";
+    assert!(next.starts_with(command), "{next}");
+    let words: Vec<_> = next.split_whitespace().skip(2).collect();
+    let words: Vec<_> = words.iter().map(|word| word.trim_matches('\'')).collect();
+    let mut words = words.clone();
+    words.extend([
+        "--epochs",
+        "1",
+        "--max-updates",
+        "1",
+        "--out",
+        "run",
+        "--quiet",
+    ]);
+    let trained = run_with(temp.path(), &words);
+    assert_eq!(trained.status, 0, "{}", trained.stderr);
+}
+
+#[test]
+fn sweeps_that_make_no_sense_are_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    for (arguments, needle) in [
+        ("lr-find --start-lr -1", "start_lr = -1"),
+        ("lr-find --start-lr 1 --end-lr 0.1", "above start_lr = 1"),
+        ("lr-find --end-lr nan", "end_lr = NaN"),
+        ("lr-find --num-iter 1", "num_iter = 1"),
+        ("lr-find --mode cubic", "neither exp nor linear"),
+        ("lr-find --optimizer adm", "`adam`"),
+        (
+            "lr-find --group nothing*:lr=2",
+            "`nothing*` matches no parameter",
+        ),
+        (
+            "lr-find --svg no/such/place.svg --num-iter 2 --dataset glyphs(train=240,test=60)",
+            "no/such/place.svg",
+        ),
+    ] {
+        let ran = run(temp.path(), arguments);
+        assert_ne!(ran.status, 0, "{arguments}");
+        assert!(ran.stderr.contains(needle), "{arguments}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn groups_limits_and_optimizers_by_path_are_in_the_recipe_and_resume() {
+    let temp = tempfile::tempdir().unwrap();
+    let flags = "train --dataset glyphs(train=240,test=60) --model lenet5 --batch-size 32 --epochs 2 \
+                 --optimizer sgd(lr=0.1) --no-decay-bias-norm --layer-decay 0.75 --clip-agc 0.01 \
+                 --clip-tensor-norm 1 --group fc*:optimizer=adamw(lr=1e-3,beta1=0.8),lr=0.5 --group conv1*:frozen";
+    let whole = run(temp.path(), &format!("{flags} --out whole --quiet"));
+    assert_eq!(whole.status, 0, "{}", whole.stderr);
+    let recipe = fs::read_to_string(temp.path().join("whole/recipe.toml")).unwrap();
+    for line in [
+        "no_decay_bias_norm = true",
+        "layer_decay = 0.75",
+        "clip_agc = 0.01",
+        "clip_tensor_norm = 1.0",
+        "optimizer = \"adamw(lr=0.001, beta1=0.8)\"",
+        "lr = 0.0",
+    ] {
+        assert!(recipe.contains(line), "{line} is not in {recipe}");
+    }
+    let part = run(
+        temp.path(),
+        &format!("{flags} --out part --quiet --max-updates 5"),
+    );
+    assert_eq!(part.status, 0, "{}", part.stderr);
+    let rest = run(temp.path(), "train --resume part --quiet");
+    assert_eq!(rest.status, 0, "{}", rest.stderr);
+    let model = |run: &str| crate::support::model(temp.path(), run);
+    assert!(
+        model("part") == model("whole"),
+        "the resumed run is another one"
+    );
+    let changed = run(temp.path(), "train --resume part --no-decay-bias-norm");
+    assert!(
+        changed
+            .stderr
+            .contains("--no-decay-bias-norm cannot be changed")
+    );
+    for (group, needle) in [
+        ("fc*:optimizer=adm", "`adam`"),
+        ("fc*:rate=1", "`rate=1` is neither"),
+        ("fc*:optimizer=adam(beta1=2)", "beta1 = 2"),
+    ] {
+        let ran = run(temp.path(), &format!("train --epochs 1 --group {group}"));
+        assert_ne!(ran.status, 0);
+        assert!(ran.stderr.contains(needle), "{group}: {}", ran.stderr);
+    }
+}

@@ -1,0 +1,519 @@
+//! What rules over all parameters together share: the parameters that a step changes as one vector,
+//! and a state by path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::tensor::{DType, Device, Tensor};
+use firebrick_core::parameters::{Gradients, Parameter, Parameters};
+use firebrick_core::update::{ParameterState, Reevaluate, Step, UpdateError, UpdateState};
+
+/// The number that every stepped parameter keeps: how often it was stepped.
+const STEP: &str = "step";
+
+/// An update that cannot be made.
+pub(crate) fn failed(name: &str, reason: String) -> UpdateError {
+    UpdateError::Failed {
+        name: name.into(),
+        reason,
+    }
+}
+
+/// The inner product.
+pub(crate) fn dot(a: &Tensor<1>, b: &Tensor<1>) -> f64 {
+    (a.clone() * b.clone()).sum().into_scalar::<f64>()
+}
+
+/// The largest magnitude.
+pub(crate) fn largest(a: &Tensor<1>) -> f64 {
+    a.clone().abs().max().into_scalar::<f64>()
+}
+
+/// The parameters that a step changes: those with a gradient in groups whose rate is not 0. Values
+/// and gradients are one vector over them, in order.
+pub(crate) struct Joint {
+    name: &'static str,
+    /// Their positions, paths and lengths.
+    pub(crate) which: Vec<usize>,
+    pub(crate) paths: Vec<String>,
+    pub(crate) lens: Vec<usize>,
+}
+
+impl Joint {
+    /// Fails unless there is a gradient entry for each parameter, no two parameters share a path,
+    /// and those that are stepped share device and dtype.
+    pub(crate) fn new(
+        name: &'static str,
+        step: &Step<'_>,
+        parameters: &Parameters,
+        gradients: &Gradients,
+    ) -> Result<Self, UpdateError> {
+        let (Parameters(parameters), Gradients(gradients)) = (parameters, gradients);
+        if parameters.len() != gradients.len() {
+            return Err(failed(
+                name,
+                format!(
+                    "there are {} parameters, but {} gradients",
+                    parameters.len(),
+                    gradients.len()
+                ),
+            ));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = parameters.iter().find(|one| !seen.insert(&one.path)) {
+            let path = &twice.path;
+            return Err(failed(name, format!("two parameters are called `{path}`")));
+        }
+        let stepped = |index: &usize| gradients[*index].is_some() && step.group(*index).lr != 0.0;
+        let which: Vec<_> = (0..parameters.len()).filter(stepped).collect();
+        let kind = |one: &Parameter| (one.value.dtype(), one.value.device());
+        if let Some((first, rest)) = which.split_first()
+            && let Some(other) = rest
+                .iter()
+                .find(|other| kind(&parameters[**other]) != kind(&parameters[*first]))
+        {
+            return Err(failed(
+                name,
+                format!(
+                    "`{}` and `{}` differ in dtype or device; it takes all parameters as one vector",
+                    parameters[*first].path, parameters[*other].path
+                ),
+            ));
+        }
+        Ok(Self {
+            name,
+            paths: which
+                .iter()
+                .map(|at| parameters[*at].path.clone())
+                .collect(),
+            lens: which
+                .iter()
+                .map(|at| parameters[*at].value.dims()[0])
+                .collect(),
+            which,
+        })
+    }
+
+    /// The learning rate that all of them share. Groups with other rates are refused: there is one
+    /// step for all.
+    pub(crate) fn rate(&self, step: &Step<'_>) -> Result<f64, UpdateError> {
+        let mut factors = self.which.iter().map(|index| step.group(*index).lr);
+        let first = factors.next().unwrap_or(1.0);
+        if let Some((factor, path)) = factors
+            .zip(&self.paths[1..])
+            .find(|(factor, _)| *factor != first)
+        {
+            return Err(failed(
+                self.name,
+                format!(
+                    "`{}` has the learning rate times {first} and `{path}` times {factor}, but it \
+                     makes one step for all parameters; give their groups one factor, or 0 to leave \
+                     parameters alone",
+                    self.paths[0]
+                ),
+            ));
+        }
+        let lr = step.lr * first;
+        if lr.is_finite() {
+            Ok(lr)
+        } else {
+            Err(failed(self.name, format!("the learning rate is {lr}")))
+        }
+    }
+
+    /// The number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.lens.iter().sum()
+    }
+
+    /// The values.
+    pub(crate) fn values(&self, parameters: &Parameters) -> Tensor<1> {
+        join(self.which.iter().map(|at| parameters.0[*at].value.clone()))
+    }
+
+    /// The gradient, zero where there is none.
+    pub(crate) fn gradient(&self, parameters: &Parameters, gradients: Gradients) -> Tensor<1> {
+        let mut gradients = gradients.0;
+        join(self.which.iter().map(|at| {
+            let gradient = gradients.get_mut(*at).and_then(Option::take);
+            gradient.unwrap_or_else(|| parameters.0[*at].value.zeros_like())
+        }))
+    }
+
+    /// The parameters with other values.
+    pub(crate) fn with(&self, parameters: &Parameters, values: &Tensor<1>) -> Parameters {
+        let mut changed = parameters.clone();
+        for (at, value) in self.which.iter().zip(self.split(values)) {
+            changed.0[*at].value = value;
+        }
+        changed
+    }
+
+    /// A vector, parameter by parameter.
+    pub(crate) fn split(&self, vector: &Tensor<1>) -> Vec<Tensor<1>> {
+        split(vector, &self.lens)
+    }
+
+    /// The loss and its gradient at other values.
+    pub(crate) fn evaluate(
+        &self,
+        parameters: &Parameters,
+        values: &Tensor<1>,
+        reevaluate: &mut Reevaluate<'_>,
+    ) -> Result<(f64, Tensor<1>), UpdateError> {
+        let there = self.with(parameters, values);
+        let (loss, gradients) = reevaluate(&there)?;
+        Ok((loss, self.gradient(parameters, gradients)))
+    }
+
+    /// H · v, where H is the Hessian at `values`, as the central difference of two gradients:
+    /// `(g(θ + h·v) - g(θ - h·v)) / 2h` with `h = ∛ε · (1 + ‖θ‖) / ‖v‖`, ε that of the dtype.
+    pub(crate) fn hessian_product(
+        &self,
+        parameters: &Parameters,
+        values: &Tensor<1>,
+        v: &Tensor<1>,
+        reevaluate: &mut Reevaluate<'_>,
+    ) -> Result<Tensor<1>, UpdateError> {
+        let long = dot(v, v).sqrt();
+        if long == 0.0 {
+            return Ok(v.zeros_like());
+        }
+        let h = difference_width(values.dtype()) * (1.0 + dot(values, values).sqrt()) / long;
+        let along = v.clone() * h;
+        let (_, ahead) =
+            self.evaluate(parameters, &(values.clone() + along.clone()), reevaluate)?;
+        let (_, behind) = self.evaluate(parameters, &(values.clone() - along), reevaluate)?;
+        Ok((ahead - behind) * (0.5 / h))
+    }
+}
+
+/// ∛ε: the relative width of a central difference whose rounding and truncation are of one size,
+/// about ε^⅔ (4e-11 in f64, 2e-5 in f32).
+pub(crate) fn difference_width(dtype: DType) -> f64 {
+    let epsilon: f64 = match dtype {
+        DType::F64 => f64::EPSILON,
+        DType::F16 => 1.0 / 1024.0,
+        DType::BF16 => 1.0 / 128.0,
+        _ => f64::from(f32::EPSILON),
+    };
+    epsilon.cbrt()
+}
+
+/// Several vectors as one.
+pub(crate) fn join(vectors: impl Iterator<Item = Tensor<1>>) -> Tensor<1> {
+    Tensor::cat(vectors.collect(), 0)
+}
+
+/// One vector as several.
+pub(crate) fn split(vector: &Tensor<1>, lens: &[usize]) -> Vec<Tensor<1>> {
+    let mut start = 0;
+    let part = |len: &usize| {
+        let range = start..start + len;
+        start += len;
+        vector.clone().slice([range])
+    };
+    lens.iter().map(part).collect()
+}
+
+/// What such a rule keeps, by path: an entry for every parameter seen, empty until it is stepped,
+/// and numbers of the whole.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    pub(crate) parameters: BTreeMap<String, ParameterState>,
+    pub(crate) numbers: BTreeMap<String, f64>,
+}
+
+impl Kept {
+    /// Makes the entries.
+    pub(crate) fn see(&mut self, parameters: &Parameters) {
+        for one in &parameters.0 {
+            if !self.parameters.contains_key(&one.path) {
+                self.parameters
+                    .insert(one.path.clone(), ParameterState::default());
+            }
+        }
+    }
+
+    /// Counts a step of these parameters.
+    pub(crate) fn count(&mut self, joint: &Joint) {
+        for path in &joint.paths {
+            let numbers = &mut self.parameters.entry(path.clone()).or_default().numbers;
+            *numbers.entry(STEP.into()).or_insert(0.0) += 1.0;
+        }
+    }
+
+    /// How often a parameter was stepped.
+    pub(crate) fn steps(&self, path: &str) -> u64 {
+        let state = self.parameters.get(path);
+        let steps = state.and_then(|state| state.numbers.get(STEP));
+        steps.copied().unwrap_or(0.0) as u64
+    }
+
+    /// Fails when a tensor kept for a stepped parameter is not of its length.
+    pub(crate) fn check_lengths(&self, joint: &Joint) -> Result<(), UpdateError> {
+        for (path, len) in joint.paths.iter().zip(&joint.lens) {
+            let state = self.parameters.get(path);
+            let tensors = state.into_iter().flat_map(|state| &state.tensors);
+            for (what, tensor) in tensors {
+                let [found] = tensor.dims();
+                if found != *len {
+                    return Err(UpdateError::State(format!(
+                        "`{path}` has {len} elements, but its {what} has {found}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn state(&self, name: &str) -> UpdateState {
+        UpdateState {
+            name: name.into(),
+            parameters: self.parameters.clone(),
+            numbers: self.numbers.clone(),
+        }
+    }
+
+    /// A state on `device`, when it is one of the rule `name` for these paths: a stepped parameter
+    /// keeps the tensors `tensors` and no others but those that are `optional`, each of one length,
+    /// and the whole keeps the numbers `numbers` once it has stepped, and perhaps `optional` ones.
+    pub(crate) fn load(
+        name: &str,
+        state: UpdateState,
+        paths: &[String],
+        device: &Device,
+        names: &Names<'_>,
+    ) -> Result<Self, UpdateError> {
+        names
+            .check(name, &state, paths)
+            .map_err(UpdateError::State)?;
+        let device = device.clone().without_autodiff();
+        let moved = |state: ParameterState| ParameterState {
+            tensors: state
+                .tensors
+                .into_iter()
+                .map(|(what, tensor)| (what, tensor.without_autodiff().to_device(&device)))
+                .collect(),
+            numbers: state.numbers,
+        };
+        let parameters = state.parameters.into_iter();
+        Ok(Self {
+            parameters: parameters.map(|(path, one)| (path, moved(one))).collect(),
+            numbers: state.numbers,
+        })
+    }
+}
+
+/// What may be in the state of such a rule.
+pub(crate) struct Names<'a> {
+    /// Tensors of every stepped parameter.
+    pub(crate) tensors: &'a [&'a str],
+    /// Whether a stepped parameter may keep this tensor too.
+    pub(crate) optional: fn(&str) -> bool,
+    /// Numbers of the whole once it has stepped.
+    pub(crate) numbers: &'a [&'a str],
+    /// Whether the whole may keep this number too.
+    pub(crate) optional_numbers: fn(&str) -> bool,
+}
+
+impl Names<'_> {
+    fn check(&self, name: &str, state: &UpdateState, paths: &[String]) -> Result<(), String> {
+        if state.name != name {
+            let other = &state.name;
+            return Err(format!("{other} wrote it, but the optimizer is {name}"));
+        }
+        let all = state.parameters.values();
+        let stepped = all.clone().any(|one| one.numbers.contains_key(STEP));
+        // Before the first update there is no entry at all.
+        if state.parameters.is_empty() && state.numbers.is_empty() {
+            return Ok(());
+        }
+        let wanted: BTreeSet<_> = paths.iter().collect();
+        if let Some(path) = wanted
+            .iter()
+            .find(|path| !state.parameters.contains_key(**path))
+        {
+            return Err(format!("it has nothing for the parameter `{path}`"));
+        }
+        if let Some(path) = state.parameters.keys().find(|path| !wanted.contains(path)) {
+            return Err(format!(
+                "it has the parameter `{path}`, which the model does not train"
+            ));
+        }
+        let lacks = |what: &&&str| stepped && !state.numbers.contains_key(**what);
+        if let Some(what) = self.numbers.iter().find(lacks) {
+            return Err(format!("it lacks the number {what} that {name} keeps"));
+        }
+        for (what, number) in &state.numbers {
+            if !self.numbers.contains(&what.as_str()) && !(self.optional_numbers)(what) {
+                return Err(format!("it has {what}, which {name} does not keep"));
+            }
+            if !number.is_finite() {
+                return Err(format!("it has {what} = {number}"));
+            }
+        }
+        let mut parameters = state.parameters.iter();
+        parameters.try_for_each(|(path, one)| self.check_one(name, path, one))
+    }
+
+    fn check_one(&self, name: &str, path: &str, one: &ParameterState) -> Result<(), String> {
+        if one.tensors.is_empty() && one.numbers.is_empty() {
+            return Ok(());
+        }
+        if let Some(what) = self
+            .tensors
+            .iter()
+            .find(|what| !one.tensors.contains_key(**what))
+        {
+            return Err(format!("`{path}` lacks the {what} that {name} keeps"));
+        }
+        let unknown =
+            |what: &&String| !self.tensors.contains(&what.as_str()) && !(self.optional)(what);
+        let surplus = one.tensors.keys().find(unknown);
+        if let Some(what) = surplus.or(one.numbers.keys().find(|what| *what != STEP)) {
+            return Err(format!("`{path}` has {what}, which {name} does not keep"));
+        }
+        match one.numbers.get(STEP) {
+            None => return Err(format!("`{path}` lacks the {STEP} that {name} keeps")),
+            Some(step) if !step.is_finite() => return Err(format!("`{path}` has {STEP} = {step}")),
+            Some(_) => {}
+        }
+        let mut lens = one
+            .tensors
+            .iter()
+            .map(|(what, tensor)| (what, tensor.dims()[0]));
+        if let Some((first, len)) = lens.next()
+            && let Some((other, found)) = lens.find(|(_, found)| *found != len)
+        {
+            return Err(format!(
+                "`{path}` has {len} elements in {first}, but {found} in {other}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use burn::tensor::TensorData;
+    use firebrick_core::update::Update;
+
+    use super::*;
+
+    /// A value and its gradient.
+    pub(crate) type Slope = (f64, Vec<f64>);
+
+    /// One parameter in f64 on flex on its way down a function.
+    pub(crate) struct Walk {
+        pub(crate) update: Box<dyn Update>,
+        /// How often the function was evaluated, the loop's own gradients included.
+        pub(crate) evaluations: usize,
+    }
+
+    fn tensor(values: &[f64]) -> Tensor<1> {
+        let device = firebrick_core::device("flex").unwrap();
+        Tensor::from_data(
+            TensorData::new(values.to_vec(), [values.len()]),
+            (&device, DType::F64),
+        )
+    }
+
+    impl Walk {
+        pub(crate) fn new(update: Box<dyn Update>) -> Self {
+            Self {
+                update,
+                evaluations: 0,
+            }
+        }
+
+        fn step(
+            &mut self,
+            index: u64,
+            lr: f64,
+            at: &[f64],
+            gradient: &[f64],
+            function: &dyn Fn(&[f64]) -> Slope,
+        ) -> Result<Vec<f64>, String> {
+            let numbers = |from: &Parameters| -> Vec<f64> {
+                from.0[0].value.to_data().iter::<f64>().collect()
+            };
+            let one = Parameter {
+                path: "p".into(),
+                shape: vec![at.len()],
+                value: tensor(at),
+            };
+            let evaluations = &mut self.evaluations;
+            let mut again = |there: &Parameters| {
+                *evaluations += 1;
+                let (loss, gradient) = function(&numbers(there));
+                Ok((loss, Gradients(vec![Some(tensor(&gradient))])))
+            };
+            let gradients = Gradients(vec![Some(tensor(gradient))]);
+            let step = Step::new(index, lr);
+            let stepped = self
+                .update
+                .step(&step, Parameters(vec![one]), gradients, &mut again);
+            stepped
+                .map(|there| numbers(&there))
+                .map_err(|error| error.to_string())
+        }
+
+        /// One step with a gradient that is given.
+        pub(crate) fn first_step(
+            &mut self,
+            at: &[f64],
+            gradient: &[f64],
+            function: impl Fn(&[f64]) -> Slope,
+        ) -> Result<Vec<f64>, String> {
+            self.step(0, 1.0, at, gradient, &function)
+        }
+
+        /// Some steps from `start`.
+        pub(crate) fn walk(
+            &mut self,
+            start: &[f64],
+            steps: u64,
+            lr: f64,
+            function: impl Fn(&[f64]) -> Slope,
+        ) -> Result<Vec<f64>, String> {
+            let mut at = start.to_vec();
+            for index in 0..steps {
+                self.evaluations += 1;
+                let (_, gradient) = function(&at);
+                at = self.step(index, lr, &at, &gradient, &function)?;
+            }
+            Ok(at)
+        }
+    }
+
+    #[test]
+    fn rules_over_all_parameters_take_one_rate() {
+        let device = firebrick_core::device("flex").unwrap();
+        let one = |path: &str| Parameter {
+            path: path.into(),
+            shape: vec![1],
+            value: Tensor::ones([1], &device),
+        };
+        let parameters = Parameters(vec![one("a"), one("b"), one("c")]);
+        let gradient = || Some(Tensor::<1>::ones([1], &device));
+        let gradients = Gradients(vec![gradient(), gradient(), gradient()]);
+        let rate = |factors: [f64; 3]| {
+            let groups = factors.map(|lr| firebrick_core::update::GroupFactors {
+                lr,
+                weight_decay: 1.0,
+            });
+            let step = Step {
+                groups: &groups,
+                ..Step::new(0, 0.5)
+            };
+            let joint = Joint::new("rule", &step, &parameters, &gradients).unwrap();
+            joint.rate(&step).map_err(|error| error.to_string())
+        };
+        assert_eq!(rate([0.5, 0.0, 0.5]), Ok(0.25));
+        let error = rate([0.5, 0.0, 1.0]).unwrap_err();
+        assert!(
+            error.contains("`a`") && error.contains("`c`") && error.contains("0.5"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,38 @@
+//! The learning-rate range test of a recipe.
+
+use std::path::Path;
+
+use firebrick_core::spec::Spec;
+use firebrick_core::{Recipe, error};
+use firebrick_optim::{grouped, plan};
+use firebrick_train::lr_find::{LrCurve, Sweep};
+
+use crate::Error;
+use crate::prepared::Prepared;
+use crate::train::{initial_model, loss, run_length, train_config};
+
+/// Runs the test with the model, data, optimizer and groups of a recipe; its schedule does not count.
+/// `cache` is where data sets lie when the recipe does not say. Nothing is written.
+///
+/// # Errors
+/// [`Error`] naming the setting or file.
+pub fn lr_find(recipe: &Recipe, cache: &Path, sweep: Sweep) -> Result<LrCurve, Error> {
+    sweep.check()?;
+    let device = firebrick_core::device(&recipe.device)?.autodiff();
+    let mut recipe = recipe.clone();
+    recipe.model = firebrick_zoo::canonical(&recipe.model)?;
+    // However short the recipe's own run, the sweep has its updates.
+    error::check("recipe", "accumulate", recipe.accumulate, 1..)?;
+    let config = train_config(&recipe)?;
+    config.check()?;
+    let loss = loss(&recipe)?;
+    let prepared = Prepared::open(&recipe, cache)?;
+    loss.check_classes(prepared.splits.train.classes().len())?;
+    let mut loader = prepared.train_loader(&recipe)?;
+    let run = run_length(&recipe, &loader);
+    let planned = plan(&recipe.optimizer, &Spec::new("constant"), recipe.lr, run)?;
+    let update = grouped(planned.update, planned.lr, &recipe.groups)?;
+    let model = initial_model(&recipe, &prepared, &device)?;
+    let (curve, _) = firebrick_train::lr_find(&model, update, &*loss, &mut loader, &config, sweep)?;
+    Ok(curve)
+}
