@@ -243,8 +243,12 @@ impl Rule for Muon {
                 Some(self.orthogonal(one))
             });
         }
-        let decay = |now: crate::Moment| (0.0, now.lr * now.weight_decay(self.adam_weight_decay));
-        let mut stepped = self.adam().moments(vectors, decay).into_iter();
+        let adam = self.adam();
+        let moments = |one: &Stepping<'_>| {
+            let decay = one.now.lr * one.now.weight_decay(self.adam_weight_decay);
+            adam.moments(one.now, (0.0, decay))
+        };
+        let mut stepped = adam.step_by(vectors, moments).into_iter();
         let all = values.into_iter().map(|one| one.or_else(|| stepped.next()));
         all.flatten().collect()
     }
