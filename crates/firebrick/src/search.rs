@@ -19,6 +19,9 @@ use serde::Serialize;
 use crate::train::{check, run};
 use crate::{Error, Job, Start};
 
+/// What runs beside the loop of one trial.
+pub type Hooks = Vec<Box<dyn Hook<Model>>>;
+
 /// Everything about a search that is not on its paper.
 pub struct SearchJob<'a> {
     /// What the trials vary.
@@ -30,7 +33,7 @@ pub struct SearchJob<'a> {
     /// Where data sets lie when the recipe does not say.
     pub cache: PathBuf,
     /// Makes the hooks that run beside the loop of a trial.
-    pub hooks: Box<dyn FnMut(&Planned) -> Vec<Box<dyn Hook<Model>>> + 'a>,
+    pub hooks: Box<dyn FnMut(&Planned) -> Hooks + 'a>,
     /// Told of every trial that is done.
     pub finished: Box<dyn FnMut(&Trial) + 'a>,
     /// Set from outside to end after the current step.

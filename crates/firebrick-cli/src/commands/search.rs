@@ -7,9 +7,8 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 use firebrick::core::Recipe;
 use firebrick::report::scatter_svg;
-use firebrick::training::Hook;
+use firebrick::search::Hooks;
 use firebrick::training::search::{Planned, Search as Paper, Space, Trial};
-use firebrick::zoo::Model;
 use firebrick::{SearchJob, SearchReport};
 
 use super::train::{next_run, on_interrupt};
@@ -140,7 +139,7 @@ impl Search {
                 out.display()
             ));
         }
-        let hooks = |planned: &Planned| -> Vec<Box<dyn Hook<Model>>> {
+        let hooks = |planned: &Planned| -> Hooks {
             if !quiet {
                 let Planned {
                     round,
