@@ -6,7 +6,8 @@ use std::fmt::Debug;
 ///
 /// `lr(k)` is the rate of the (k+1)-th update. It is total: defined, finite and not negative for
 /// every `u64`; past its length a schedule holds its last value. The only state is the trainer's
-/// update counter, so a resumed run needs nothing from the schedule.
+/// update counter, and the history of epochs for schedules that [observe](Self::observe) it; so a
+/// resumed run needs nothing from the schedule.
 pub trait Schedule: Send + Sync + Debug {
     /// The rate of update `step` (from 0), absolute; parameter groups multiply it.
     fn lr(&self, step: u64) -> f64;
@@ -17,7 +18,7 @@ pub trait Schedule: Send + Sync + Debug {
         false
     }
 
-    /// The momentum of update `step`, for schedules that cycle it (`one_cycle`).
+    /// The momentum of update `step`, where it is scheduled, or cycled with the rate (`one_cycle`).
     fn momentum(&self, step: u64) -> Option<f64> {
         let _ = step;
         None

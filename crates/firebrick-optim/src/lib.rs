@@ -9,6 +9,7 @@
 pub mod about;
 pub mod grouped;
 mod joint;
+mod linear_algebra;
 mod linear_system;
 pub mod optimizer;
 pub mod plan;

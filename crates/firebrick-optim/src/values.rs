@@ -261,6 +261,15 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_the_optimizer_does_not_have_is_noticed() {
+        let has = |optimizer: &str, names: &[&str]| {
+            has_field(&optimizer.parse().unwrap(), names).unwrap()
+        };
+        assert!(has("sgd", &["momentum", "beta1"]) && has("adam", &["momentum", "beta1"]));
+        assert!(!has("sgd", &["beta1"]) && !has("adam", &["momentum"]));
+    }
+
+    #[test]
     fn what_a_person_should_know_is_said_once() {
         let notes = |optimizer, schedule, momentum, decay| {
             plan(optimizer, schedule, momentum, decay).unwrap().notes

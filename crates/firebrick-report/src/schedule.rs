@@ -2,8 +2,9 @@
 //! are scheduled too.
 
 use crate::axis::{Axis, Scale, Unit};
-use crate::chart::{Chart, Mark, PICTURE, Series, curves_svg};
+use crate::chart::{Chart, Mark, PICTURE, Series};
 use crate::svg;
+use crate::text::number;
 
 /// What a schedule gives at each update; entry `k` is that of update `k`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -67,14 +68,22 @@ pub fn schedule_svg(curves: &ScheduleCurves) -> String {
     if let Some(decay) = &curves.weight_decay {
         charts.push(chart("Weight decay", "weight decay", decay, 2));
     }
-    if let [chart] = charts.as_slice() {
-        return curves_svg(chart);
-    }
     let pictures: Vec<String> = charts.iter().map(Chart::svg).collect();
-    svg::document(
-        &svg::stack(PICTURE, &curves.title, &pictures),
-        &curves.title,
-    )
+    let sentences: Vec<String> = charts.iter().filter_map(ends).collect();
+    let picture = svg::stack(PICTURE, &curves.title, &sentences.join(" "), &pictures);
+    svg::document(&picture, &curves.title)
+}
+
+/// Where the curve of a chart begins and ends, in words.
+fn ends(chart: &Chart) -> Option<String> {
+    let points = &chart.series.first()?.points;
+    let ((_, first), (last, value)) = (points.first()?, points.last()?);
+    Some(format!(
+        "{}: {} at update 0, {} at update {last}.",
+        chart.title,
+        number(*first),
+        number(*value)
+    ))
 }
 
 /// The points of a curve; of each stretch of a long one, the lowest and the highest, in their order.
@@ -124,7 +133,11 @@ mod tests {
             ..ScheduleCurves::default()
         };
         let one = schedule_svg(&curves);
-        assert_eq!(one.matches("<svg").count(), 1);
+        assert_eq!(one.matches("<svg").count(), 2);
+        assert!(
+            one.contains("<desc>Learning rate: 0.1000 at update 0, 0.2000 at update 3.</desc>"),
+            "{one}"
+        );
         assert_eq!(one.matches("class=\"mark\"").count(), 2);
         assert_eq!(one.matches("cycle ends").count(), 1);
         curves.momentum = Some(vec![0.9; 4]);

@@ -43,14 +43,19 @@ pub(crate) fn picture(
 }
 
 /// Pictures of one size below each other.
-pub(crate) fn stack([width, height]: [f64; 2], title: &str, pictures: &[String]) -> String {
+pub(crate) fn stack(
+    [width, height]: [f64; 2],
+    title: &str,
+    description: &str,
+    pictures: &[String],
+) -> String {
     let placed = pictures.iter().enumerate().map(|(index, picture)| {
         let down = px(index as f64 * height);
         format!("<g transform=\"translate(0 {down})\">\n{picture}</g>\n")
     });
     let body: String = placed.collect();
     let size = [width, height * pictures.len() as f64];
-    self::picture("charts", size, title, "", &body)
+    self::picture("charts", size, title, description, &body)
 }
 
 /// A picture as a document of its own: with its title for the reader, and its style.

@@ -12,7 +12,7 @@ def adagrad(lr, **options):
 golden = Golden("adagrad", "torch.optim.Adagrad")
 total = torch_state("sum")
 golden.case("adagrad(0.1)", adagrad(0.1), 0.1, state=total)
-golden.case("adagrad(0.1, lr_decay=0.1)", adagrad(0.1, lr_decay=0.1), 0.1, base="adagrad(0.1)", state=total)
+golden.case("adagrad(0.1, lr_decay=0.01)", adagrad(0.1, lr_decay=0.01), 0.1, base="adagrad(0.1)", state=total)
 golden.case("adagrad(0.1, weight_decay=0.1)", adagrad(0.1, weight_decay=0.1), 0.1, base="adagrad(0.1)", state=total)
 golden.case(
     "adagrad(0.1, weight_decay=0.1)", adagrad(0.1, weight_decay=0.1), 0.1,

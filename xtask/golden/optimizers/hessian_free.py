@@ -76,5 +76,8 @@ case("hessian_free(0.03, damping=10.0)", 0.03, base=plain, damping=10.0)
 case("hessian_free(0.03, cg_iterations=1)", 0.03, base=plain, cg_iterations=1)
 case("hessian_free(0.03, cg_tolerance=0.5)", 0.03, base=plain, cg_tolerance=0.5)
 case("hessian_free(0.03, adapt=false)", 0.03, base=plain, adapt=False)
-golden.cnn("hessian_free(1.0)", free(1.0, differences=True), 1.0, uses_closure=True, steps=10)
+golden.cnn(
+    "hessian_free(1.0, damping=10.0, cg_iterations=5)", free(1.0, damping=10.0, cg_iterations=5, differences=True), 1.0,
+    uses_closure=True, steps=10,
+)
 golden.write()

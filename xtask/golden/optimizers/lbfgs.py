@@ -27,13 +27,13 @@ case(one, 0.05, max_iter=1)
 case(four, 0.05, base=one, max_iter=4)
 case("lbfgs(0.05, max_iter=4, max_eval=3)", 0.05, base=four, max_iter=4, max_eval=3)
 case("lbfgs(0.05, max_iter=1, history_size=2)", 0.05, base=one, max_iter=1, history_size=2)
-case("lbfgs(0.05, max_iter=1, tolerance_grad=3.0)", 0.05, base=one, max_iter=1, tolerance_grad=3.0)
+case("lbfgs(0.3, max_iter=1)", 0.3, base=one, max_iter=1)
+case("lbfgs(0.3, max_iter=1, tolerance_grad=0.1)", 0.3, base="lbfgs(0.3, max_iter=1)", max_iter=1, tolerance_grad=0.1)
 case("lbfgs(0.05, max_iter=4, tolerance_change=0.5)", 0.05, base=four, max_iter=4, tolerance_change=0.5)
-case("lbfgs(0.05, max_iter=1, line_search=strong_wolfe)", 0.05, base=one, max_iter=1, line_search_fn="strong_wolfe")
 case("lbfgs(1.0)", 1.0, base=one)
 case("lbfgs(1.0, line_search=strong_wolfe)", 1.0, base=one, line_search_fn="strong_wolfe")
 golden.cnn(
-    "lbfgs(0.1, max_iter=2, history_size=10)", lbfgs(0.1, max_iter=2, history_size=10), 0.1,
+    "lbfgs(0.02, max_iter=2, history_size=10)", lbfgs(0.02, max_iter=2, history_size=10), 0.02,
     uses_closure=True,
 )
 golden.cnn(

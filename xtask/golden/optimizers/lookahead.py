@@ -22,7 +22,7 @@ sgd, adam = torch.optim.SGD, torch.optim.Adam
 golden = Golden("lookahead", "pytorch_optimizer's Lookahead, pullback_momentum='none'", ("torch", "pytorch_optimizer"))
 golden.case("lookahead(base=sgd(0.05))", lookahead(sgd, lr=0.05), 0.05, state=state())
 golden.case(
-    "lookahead(k=3, base=sgd(0.05))", lookahead(sgd, k=3, lr=0.05), 0.05,
+    "lookahead(k=4, base=sgd(0.05))", lookahead(sgd, k=4, lr=0.05), 0.05,
     base="lookahead(base=sgd(0.05))", state=state(),
 )
 golden.case(

@@ -55,30 +55,30 @@ def form(kind, **options):
 
 golden = Golden("nesterov", "Sutskever et al. 2013, equations 3 and 4; Bengio et al. 2012, equations 6 and 7")
 velocity = torch_state("velocity")
-ahead, ordinary = "nesterov(0.02)", "nesterov(0.02, form=reformulated)"
+ahead, ordinary = "nesterov(0.005)", "nesterov(0.005, form=reformulated)"
 for spec, kind in ((ahead, Lookahead), (ordinary, Reformulated)):
     start = spec[:-1]
-    golden.case(spec, form(kind, lr=0.02), 0.02, state=velocity, function=coupled)
+    golden.case(spec, form(kind, lr=0.005), 0.005, state=velocity, function=coupled)
     golden.case(
-        f"{start}, momentum=0.5)", form(kind, lr=0.02, momentum=0.5), 0.02,
+        f"{start}, momentum=0.5)", form(kind, lr=0.005, momentum=0.5), 0.005,
         base=spec, state=velocity, function=coupled,
     )
     golden.case(
-        f"{start}, weight_decay=0.1)", form(kind, lr=0.02, weight_decay=0.1), 0.02,
+        f"{start}, weight_decay=0.1)", form(kind, lr=0.005, weight_decay=0.1), 0.005,
         base=spec, state=velocity, function=coupled,
     )
     golden.case(
-        f"{start}, weight_decay=0.1)", form(kind, lr=0.02, weight_decay=0.1), 0.02,
+        f"{start}, weight_decay=0.1)", form(kind, lr=0.005, weight_decay=0.1), 0.005,
         base=f"{start}, weight_decay=0.1)", state=velocity, schedule=change_weight_decay, function=coupled,
     )
     golden.case(
-        spec, form(kind, lr=0.02), 0.02, base=spec, state=velocity, schedule=cycle_momentum, function=coupled
+        spec, form(kind, lr=0.005), 0.005, base=spec, state=velocity, schedule=cycle_momentum, function=coupled
     )
-    golden.cnn(spec, form(kind, lr=0.02), 0.02, uses_closure=True)
-golden.case("nesterov(0.05, form=reformulated)", form(Reformulated, lr=0.05), 0.05, base=ordinary, state=velocity)
+    golden.cnn(spec, form(kind, lr=0.005), 0.005, uses_closure=True)
+golden.case("nesterov(0.02, form=reformulated)", form(Reformulated, lr=0.02), 0.02, base=ordinary, state=velocity)
 pytorch = Golden("unused", "")
 pytorch.case(
-    "sgd", lambda parameters: torch.optim.SGD(parameters, lr=0.02, momentum=0.9, nesterov=True), 0.02, function=coupled
+    "sgd", lambda parameters: torch.optim.SGD(parameters, lr=0.005, momentum=0.9, nesterov=True), 0.005, function=coupled
 )
 same = zip(pytorch.final["sgd", None], golden.final[ordinary, None])
 assert max(abs(a - b) for a, b in same) < 1e-12

@@ -18,10 +18,10 @@ def state(*names):
 
 
 golden = Golden("sam", "davda54's SAM, written out in twice.py", ("torch", "pytorch_optimizer"))
-plain = "sam(base=sgd(0.05))"
-golden.case(plain, sam(sgd, lr=0.05), 0.05, function=coupled)
-check(golden, plain, lambda parameters: pytorch_optimizer.SAM(parameters, sgd, rho=0.05, lr=0.05))
-golden.case("sam(rho=0.2, base=sgd(0.05))", sam(sgd, 0.2, lr=0.05), 0.05, function=coupled, base=plain)
+plain = "sam(base=sgd(0.02))"
+golden.case(plain, sam(sgd, lr=0.02), 0.02, function=coupled)
+check(golden, plain, lambda parameters: pytorch_optimizer.SAM(parameters, sgd, rho=0.05, lr=0.02))
+golden.case("sam(rho=0.2, base=sgd(0.02))", sam(sgd, 0.2, lr=0.02), 0.02, function=coupled, base=plain)
 golden.case(
     "sam(base=sgd(0.02, momentum=0.9))", sam(sgd, lr=0.02, momentum=0.9), 0.02,
     function=coupled, base=plain, state=state("momentum_buffer"),

@@ -1,5 +1,8 @@
 //! Which parameter of a model has which optimizer, rate and decay: a part of `optim describe`.
 
+// `optim describe` flattens the flags and prints the table.
+#![allow(dead_code)]
+
 use clap::Args;
 use firebrick::core::spec::Spec;
 use firebrick::core::{GroupRule, Groups};

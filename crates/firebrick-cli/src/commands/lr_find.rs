@@ -113,11 +113,11 @@ fn say(curve: &LrCurve, sweep: Sweep) {
     let last = curve.lr.last().copied().unwrap_or(sweep.start_lr);
     let end = match curve.stopped {
         Stopped::End => "the end of the sweep".to_string(),
-        Stopped::Diverged => format!("the loss diverged at {last:.2e}"),
-        Stopped::NotFinite => format!("the loss was not finite after {last:.2e}"),
+        Stopped::Diverged => "there the loss diverged".to_string(),
+        Stopped::NotFinite => "after that the loss was not finite".to_string(),
     };
     output::say(&format!(
-        "{} updates from {:.2e}: {end}",
+        "{} updates from {:.2e} to {last:.2e}: {end}",
         curve.lr.len(),
         sweep.start_lr
     ));
@@ -198,14 +198,16 @@ fn chart(curve: &LrCurve, title: String) -> Chart {
     let most = curve.smoothed.iter().copied().fold(0.0, f64::max);
     let raw: Vec<_> = curve.loss.iter().map(|loss| loss.min(most)).collect();
     let found = curve.suggestions;
+    // Letters: the three often lie closer than their names are long.
     let marks = [
-        ("steepest", found.steepest),
-        ("valley", found.valley),
-        ("minimum / 10", found.minimum_over_10),
+        ("s", found.steepest),
+        ("v", found.valley),
+        ("m", found.minimum_over_10),
     ];
+    let legend = "learning rate (s steepest, v valley, m minimum / 10)";
     Chart {
         title,
-        x: Axis::new("learning rate", Unit::Number).scale(Scale::LogWhenWide),
+        x: Axis::new(legend, Unit::Number).scale(Scale::LogWhenWide),
         y: Axis::new("loss", Unit::Number),
         series: vec![
             Series {

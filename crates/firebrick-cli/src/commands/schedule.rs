@@ -20,11 +20,11 @@ const MOST: u64 = 10_000_000;
 /// Show the rate of every update under a schedule, or list the schedules
 #[derive(Args)]
 pub(crate) struct Schedule {
-    /// The schedule, such as 'warmup(1ep, then=cosine(0.1))'
+    /// The schedule, such as 'warmup(1ep, then=cosine(0.1))'; `list` lists them
     #[arg(value_name = "SPEC", required_unless_present = "list")]
     spec: Option<Spec>,
     /// Updates of the run
-    #[arg(long, value_name = "N", required_unless_present = "list")]
+    #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Updates of an epoch, for lengths such as 10ep
     #[arg(long, value_name = "K")]
@@ -76,8 +76,13 @@ struct Values {
 
 impl Schedule {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let (Some(spec), Some(steps)) = (&self.spec, self.steps) else {
-            return list(self.json);
+        let spec = match &self.spec {
+            Some(spec) if *spec != Spec::new("list") => spec,
+            _ => return list(self.json),
+        };
+        let Some(steps) = self.steps else {
+            let message = "say how many updates the run has with --steps";
+            return Err(Failure::Usage(message.into()));
         };
         if !(1..=MOST).contains(&steps) {
             let range = format!("in [1, {MOST}]");
@@ -257,18 +262,12 @@ fn show(plan: &Plan, values: &Values) {
     }
     output::table(&rows);
     let ends = &values.cycle_ends;
-    if !ends.is_empty() {
-        let shown: Vec<_> = ends.iter().take(8).map(ToString::to_string).collect();
-        let more = if ends.len() > 8 { ", …" } else { "" };
-        output::say(&format!(
-            "{} end with update {}{more}",
-            if ends.len() == 1 {
-                "1 cycle, its"
-            } else {
-                "cycles"
-            },
-            shown.join(", ")
-        ));
+    let shown: Vec<_> = ends.iter().take(8).map(ToString::to_string).collect();
+    let shown = shown.join(", ") + if ends.len() > 8 { ", …" } else { "" };
+    match ends.len() {
+        0 => {}
+        1 => output::say(&format!("one cycle, which ends with update {shown}")),
+        count => output::say(&format!("{count} cycles, which end with updates {shown}")),
     }
     output::say("");
     sketch(&values.lr).iter().for_each(|line| output::say(line));

@@ -56,7 +56,7 @@ fn a_table_a_sketch_and_a_picture() {
     for needle in [
         "warmup(steps=10, start_factor=0.01, then=cosine(lr=0.1, steps=30, min_lr=0.0))",
         "0.1 at 10",
-        "1 cycle, its end with update 39",
+        "one cycle, which ends with update 39",
         "█",
     ] {
         assert!(table.stdout.contains(needle), "{needle}: {}", table.stdout);
@@ -74,6 +74,7 @@ fn a_table_a_sketch_and_a_picture() {
     for needle in ["cosine_restarts", "step(lr, step_size, gamma=0.1)"] {
         assert!(list.contains(needle), "{list}");
     }
+    assert_eq!(run(temp.path(), "schedule list").stdout, list);
     let list = run(temp.path(), "schedule --list --json").json();
     assert_eq!(list.as_array().unwrap().len(), 19);
     assert_eq!(keys(&list[0]), ["name", "signature", "summary"]);
@@ -139,11 +140,9 @@ fn wrong_schedules() {
             assert!(ran.stderr.contains(needle), "{arguments}: {}", ran.stderr);
         }
     }
-    assert_eq!(
-        run(temp.path(), "schedule cosine").status,
-        2,
-        "--steps is missing"
-    );
+    let ran = run(temp.path(), "schedule cosine");
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("--steps"), "{}", ran.stderr);
     let ran = run(
         temp.path(),
         "schedule cosine --steps 3 --svg no/such/place.svg",
@@ -193,4 +192,42 @@ fn a_run_schedules_momentum_and_decay_and_says_what_ends_early() {
             .stderr
             .contains("--momentum-schedule cannot be changed")
     );
+}
+
+#[test]
+fn a_run_with_a_wrong_schedule_does_not_begin() {
+    let temp = tempfile::tempdir().unwrap();
+    for (flags, needle) in [
+        (
+            "--schedule one_cycle(steps=99999)",
+            "one_cycle: steps = 99999",
+        ),
+        ("--schedule warmup(99999)", "warmup: steps = 99999"),
+        (
+            "--schedule sequence([cosine,linear],[99999])",
+            "sequence: milestones = 99999",
+        ),
+        (
+            "--schedule exponential(gamma=0.9,k=0.1)",
+            "leave one of them out",
+        ),
+        (
+            "--momentum-schedule cosine",
+            "momentum_schedule: cosine names no value",
+        ),
+        (
+            "--momentum-schedule constant(1)",
+            "momentum_schedule: momentum = 1",
+        ),
+        ("--weight-decay-schedule constant(-1)", "constant: lr = -1"),
+        (
+            "--schedule one_cycle --momentum-schedule constant(0.9)",
+            "the momentum is given twice",
+        ),
+    ] {
+        let ran = run(temp.path(), &format!("train {flags} --out run"));
+        assert_eq!(ran.status, 2, "{flags}: {}", ran.stderr);
+        assert!(ran.stderr.contains(needle), "{flags}: {}", ran.stderr);
+        assert!(!temp.path().join("run").exists(), "{flags}");
+    }
 }

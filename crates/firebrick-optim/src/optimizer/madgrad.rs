@@ -36,7 +36,7 @@ const START: &str = "x0";
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Madgrad {
+pub struct MadGrad {
     /// Base learning rate; [`crate::plan()`] hands it to the schedule.
     pub lr: f64,
     /// Share of the value that is kept at each step.
@@ -49,7 +49,7 @@ pub struct Madgrad {
     pub decoupled_decay: bool,
 }
 
-impl Default for Madgrad {
+impl Default for MadGrad {
     fn default() -> Self {
         Self {
             lr: 1e-2,
@@ -61,7 +61,7 @@ impl Default for Madgrad {
     }
 }
 
-impl Configure for Madgrad {
+impl Configure for MadGrad {
     const ABOUT: About = About {
         name: "madgrad",
         aliases: &[],
@@ -86,7 +86,7 @@ impl Configure for Madgrad {
     }
 }
 
-impl Rule for Madgrad {
+impl Rule for MadGrad {
     fn name(&self) -> &'static str {
         Self::ABOUT.name
     }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::rule::tests::{assert_near, descend, kept};
 
-    const PLAIN: Madgrad = Madgrad {
+    const PLAIN: MadGrad = MadGrad {
         lr: 0.5,
         momentum: 0.5,
         weight_decay: 0.0,
@@ -183,14 +183,14 @@ mod tests {
 
     #[test]
     fn weight_decay_joins_the_gradient_or_leaves_the_value() {
-        let coupled = Madgrad {
+        let coupled = MadGrad {
             weight_decay: 1.0,
             ..PLAIN
         };
         let (values, _) = descend(coupled.build().unwrap(), 0.5, &[1.0]);
         let first = 1.0 / (4.0_f64.cbrt() + 0.5);
         assert_near(&values, &[1.0 - first]);
-        let decoupled = Madgrad {
+        let decoupled = MadGrad {
             decoupled_decay: true,
             ..coupled
         };

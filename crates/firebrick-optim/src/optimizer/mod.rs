@@ -2,6 +2,7 @@
 
 pub mod adabelief;
 pub mod adadelta;
+pub mod adafactor;
 pub mod adagrad;
 pub mod adahessian;
 pub mod adam;
@@ -11,14 +12,18 @@ pub mod adan;
 pub mod asgd;
 pub mod centralize;
 pub mod hessian_free;
+pub mod lamb;
+pub mod lars;
 pub mod lbfgs;
 pub mod lion;
 pub mod lookahead;
 pub mod madgrad;
 pub mod momentum;
+pub mod muon;
 pub mod nadam;
 pub mod nesterov;
 pub mod newton;
+pub mod novograd;
 pub mod prodigy;
 pub mod radam;
 pub mod rmsprop;
@@ -27,7 +32,10 @@ pub mod rprop;
 pub mod sam;
 pub mod schedule_free;
 pub mod sgd;
+pub mod soap;
 pub mod yogi;
+
+mod trust;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -41,6 +49,7 @@ pub use crate::about::{Entry, Optimizer};
 const BUILT_IN: &[Entry] = &[
     Entry::of::<adabelief::AdaBelief>(),
     Entry::of::<adadelta::Adadelta>(),
+    Entry::of::<adafactor::Adafactor>(),
     Entry::of::<adagrad::Adagrad>(),
     Entry::of::<adahessian::AdaHessian>(),
     Entry::of::<adam::Adam>(),
@@ -50,14 +59,19 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<asgd::Asgd>(),
     Entry::of::<centralize::Centralize>(),
     Entry::of::<hessian_free::HessianFree>(),
+    Entry::of::<lamb::Lamb>(),
+    Entry::of::<lars::Lars>(),
     Entry::of::<lbfgs::Lbfgs>(),
     Entry::of::<lion::Lion>(),
     Entry::of::<lookahead::Lookahead>(),
+    Entry::of::<madgrad::MadGrad>(),
     Entry::of::<madgrad::Madgrad>(),
     Entry::of::<momentum::Momentum>(),
+    Entry::of::<muon::Muon>(),
     Entry::of::<nadam::NAdam>(),
     Entry::of::<nesterov::Nesterov>(),
     Entry::of::<newton::Newton>(),
+    Entry::of::<novograd::NovoGrad>(),
     Entry::of::<prodigy::Prodigy>(),
     Entry::of::<radam::RAdam>(),
     Entry::of::<rmsprop::RmsProp>(),
@@ -68,6 +82,7 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<schedule_free::ScheduleFreeAdamW>(),
     Entry::of::<schedule_free::ScheduleFreeSgd>(),
     Entry::of::<sgd::Sgd>(),
+    Entry::of::<soap::Soap>(),
     Entry::of::<yogi::Yogi>(),
 ];
 

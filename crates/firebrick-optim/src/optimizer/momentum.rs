@@ -80,8 +80,7 @@ impl Configure for Momentum {
         fields: &[
             Field::LR,
             Field::new("momentum", Range::Share).lecture("0.9 or 0.99"),
-            Field::new("form", Range::Choice(&["lr_outside", "lr_inside"]))
-                .lecture("lr_outside on the slides, lr_inside in the notes"),
+            Field::new("form", Range::Choice(&["lr_outside", "lr_inside"])).lecture("both"),
             Field::WEIGHT_DECAY,
         ],
         cost: "one pass",

@@ -80,7 +80,7 @@ impl Configure for Nesterov {
         source: "Nesterov 1983; Sutskever et al. 2013, ICML, equations 3 and 4",
         fields: &[
             Field::LR,
-            Field::new("momentum", Range::Share).lecture("0.9"),
+            Field::new("momentum", Range::Share).lecture("0.9 or 0.99"),
             Field::new("form", Range::Choice(&["lookahead", "reformulated"])).lecture("both"),
             Field::WEIGHT_DECAY,
         ],

@@ -69,7 +69,7 @@ impl Configure for RmsProp {
         source: "Tieleman & Hinton 2012, lecture 6.5; Graves 2013, arXiv:1308.0850, equations 38 to 45",
         fields: &[
             Field::LR,
-            Field::new("alpha", Range::Share).lecture("0.9 or 0.99"),
+            Field::new("alpha", Range::Share),
             Field::EPS.lecture("1e-7"),
             Field::WEIGHT_DECAY,
             Field::new("momentum", Range::Share),

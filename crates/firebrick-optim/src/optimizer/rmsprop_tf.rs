@@ -73,7 +73,7 @@ impl Configure for RmsPropTf {
         source: "Tieleman & Hinton 2012, lecture 6.5; timm's RMSpropTF",
         fields: &[
             Field::LR,
-            Field::new("alpha", Range::Share).lecture("0.9 or 0.99"),
+            Field::new("alpha", Range::Share),
             Field::EPS,
             Field::WEIGHT_DECAY,
             Field::new("momentum", Range::Share),

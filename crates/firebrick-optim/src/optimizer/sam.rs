@@ -65,7 +65,7 @@ impl Configure for Sam {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Perturbed::new(Self::ABOUT.name, self.rho, None, &self.base)
+        Perturbed::wrap(Self::ABOUT.name, self.rho, None, &self.base)
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -110,7 +110,7 @@ impl Configure for Asam {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Perturbed::new(Self::ABOUT.name, self.rho, Some(self.eta), &self.base)
+        Perturbed::wrap(Self::ABOUT.name, self.rho, Some(self.eta), &self.base)
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -127,7 +127,7 @@ struct Perturbed {
 }
 
 impl Perturbed {
-    fn new(
+    fn wrap(
         name: &str,
         rho: f64,
         eta: Option<f64>,

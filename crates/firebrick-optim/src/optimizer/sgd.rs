@@ -21,7 +21,9 @@ use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{
+    Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
+};
 
 const BUFFER: &str = "momentum_buffer";
 
@@ -105,12 +107,22 @@ impl Rule for Sgd {
     }
 
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
-        let decay = |one: &Stepping<'_>| one.now.weight_decay(self.weight_decay);
+        self.descend(tensors, |now| now.weight_decay(self.weight_decay))
+    }
+}
+
+impl Sgd {
+    /// A step with this weight decay.
+    pub(super) fn descend(
+        &self,
+        tensors: Vec<Stepping<'_>>,
+        decay: impl Fn(Moment) -> f64,
+    ) -> Vec<Tensor<1>> {
         let momentum = |one: &Stepping<'_>| one.now.momentum(self.momentum);
         if self.momentum == 0.0 && tensors.iter().all(|one| momentum(one) == 0.0) {
             return elementwise(tensors, &[], |one| Plain {
                 lr: one.now.lr,
-                decay: decay(one),
+                decay: decay(one.now),
             });
         }
         elementwise(tensors, &[BUFFER], |one| {
@@ -123,7 +135,7 @@ impl Rule for Sgd {
             };
             Momentum {
                 lr: one.now.lr,
-                decay: decay(one),
+                decay: decay(one.now),
                 keep,
                 take,
                 ahead: self.nesterov.then_some(momentum),

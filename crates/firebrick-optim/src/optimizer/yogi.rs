@@ -24,7 +24,7 @@ use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise};
+use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, begin_with, elementwise};
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
@@ -96,13 +96,11 @@ impl Rule for Yogi {
     }
 
     fn step(&self, mut tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
-        for one in &mut tensors {
-            for name in [MEAN, SQUARE] {
-                let state = one.state.tensors.entry(name.into());
-                state.or_insert_with(|| one.value.full_like(self.initial_accumulator));
-            }
+        let names = [MEAN, SQUARE];
+        for name in names {
+            begin_with(&mut tensors, name, self.initial_accumulator);
         }
-        elementwise(tensors, &[MEAN, SQUARE], |one| {
+        elementwise(tensors, &names, |one| {
             let now = one.now;
             let (beta1, beta2) = (now.momentum(self.beta1), self.beta2);
             let correction = |beta: f64| 1.0 - beta.powf(now.step as f64);
