@@ -69,6 +69,20 @@ pub fn curves_svg(chart: &Chart) -> String {
     svg::document(&chart.svg(), &chart.title)
 }
 
+/// Several charts below one another as one SVG document.
+#[must_use]
+pub fn charts_svg(title: &str, charts: &[Chart]) -> String {
+    let (mut body, mut height) = (String::new(), 0.0);
+    for chart in charts {
+        let place = format!("<svg y=\"{}\" ", svg::px(height));
+        body += &chart.svg().replacen("<svg ", &place, 1);
+        height += chart.height() + 12.0;
+    }
+    let description = format!("{} charts below one another.", charts.len());
+    let picture = svg::picture("charts", [WIDTH, height], title, &description, &body);
+    svg::document(&picture, title)
+}
+
 const WIDTH: f64 = 460.0;
 const TOP: f64 = 34.0;
 const PLOT_HEIGHT: f64 = 196.0;
@@ -82,8 +96,8 @@ const DOTTED: usize = 40;
 impl Chart {
     /// The chart as an `<svg>` element that relies on the page for its style.
     pub(crate) fn svg(&self) -> String {
-        let height = PLOT_HEIGHT.max(LABEL_GAP * self.labels().count() as f64);
-        let size = [WIDTH, TOP + height + BELOW];
+        let height = self.height() - TOP - BELOW;
+        let size = [WIDTH, self.height()];
         let points = || self.series.iter().flat_map(|series| drawn(&series.points));
         let x = Ruler::new(&self.x, points().map(|(x, _)| x), 6, false);
         let y = Ruler::new(&self.y, points().map(|(_, y)| y), 5, true);
@@ -112,6 +126,11 @@ impl Chart {
             );
         }
         svg::picture("chart", size, &self.title, &self.description(), &body)
+    }
+
+    /// Its height in pixels: that of the names beside it, if they are many.
+    fn height(&self) -> f64 {
+        TOP + PLOT_HEIGHT.max(LABEL_GAP * self.labels().count() as f64) + BELOW
     }
 
     /// What had to be left out, in words, if anything was.
@@ -379,6 +398,19 @@ mod tests {
             "2 values are not finite and are left out, the first at epoch 3."
         );
         assert!(chart(vec![(1.0, 2.0)]).left_out().is_none());
+    }
+
+    #[test]
+    fn charts_stand_below_one_another() {
+        let svg = charts_svg("Both", &[chart(vec![(1.0, 2.0)]), chart(vec![(1.0, 3.0)])]);
+        assert_eq!(svg.matches("<svg").count(), 3);
+        assert_eq!(svg.matches("</svg>").count(), 3);
+        assert_eq!(svg.matches("<style>").count(), 1);
+        let lower = format!("<svg y=\"{}\"", TOP + PLOT_HEIGHT + BELOW + 12.0);
+        assert!(
+            svg.contains("<svg y=\"0\"") && svg.contains(&lower),
+            "{svg}"
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod ticks;
 
 pub use animation::{PATH_COLOURS, contour_gif};
 pub use axis::{Axis, Scale, Unit};
-pub use chart::{Chart, Mark, Series, Tone, curves_svg};
+pub use chart::{Chart, Mark, Series, Tone, charts_svg, curves_svg};
 pub use contour::contour_svg;
 pub use heat_map::confusion_svg;
 pub use page::page;

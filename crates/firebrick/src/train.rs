@@ -121,18 +121,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         weight_decay_schedule,
         lr,
         notes,
-    } = Request {
-        lr: recipe.lr,
-        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
-        momentum_schedule: recipe.momentum_schedule.clone(),
-        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
-        ..Request::new(
-            recipe.optimizer.clone(),
-            recipe.schedule.clone(),
-            run_length(&recipe, &train_loader),
-        )
-    }
-    .plan()?;
+    } = planned(&recipe, run_length(&recipe, &train_loader))?;
     let update = grouped(update, lr, &recipe.groups)?;
     notes.iter().for_each(|note| notice(note));
     recipe.optimizer = optimizer;
@@ -217,7 +206,8 @@ pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     let prepared = Prepared::open(recipe, cache)?;
     loss.check_classes(prepared.splits.train.classes().len())?;
     let length = run_length(recipe, &prepared.train_loader(recipe)?);
-    plan(&recipe.optimizer, &recipe.schedule, recipe.lr, length)?;
+    let planned = planned(recipe, length)?;
+    grouped(planned.update, planned.lr, &recipe.groups)?;
     initial_model(recipe, &prepared, &device)?;
     Ok(prepared)
 }
@@ -246,6 +236,18 @@ fn tell_skipped(
         run.write("skipped.txt", (skipped.join("\n") + "\n").as_bytes())?;
     }
     Ok(())
+}
+
+/// The optimizer and the schedules of a recipe for a run of this length.
+fn planned(recipe: &Recipe, run: RunLength) -> Result<Plan, ConfigError> {
+    Request {
+        lr: recipe.lr,
+        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
+        momentum_schedule: recipe.momentum_schedule.clone(),
+        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
+        ..Request::new(recipe.optimizer.clone(), recipe.schedule.clone(), run)
+    }
+    .plan()
 }
 
 /// The length of the part of the run that the schedule covers.
