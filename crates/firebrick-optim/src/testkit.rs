@@ -552,7 +552,7 @@ impl Kit<'_> {
     ) {
         let (first, _) = objective(start);
         let own = self.lr();
-        let rates = [1.0, 10.0, 100.0, 3.0, 0.1, 1000.0, 0.01].map(|factor| own * factor);
+        let rates = [1.0, 10.0, 100.0, 4.0, 0.2, 0.1, 1000.0, 0.01].map(|factor| own * factor);
         let mut best = f64::INFINITY;
         for lr in rates {
             let named = [("point", &[start.len()][..], start.to_vec())];
