@@ -347,14 +347,15 @@ impl<'a> Track<'a> {
                 let (_, loss, gradient) = self.evaluate(&parameters.0[0].value, tilt);
                 Ok((loss, Gradients(vec![Some(gradient)])))
             };
-            parameters = update
-                .step(
-                    &step,
-                    parameters,
-                    Gradients(vec![Some(gradient)]),
-                    &mut again,
-                )
-                .map_err(|error| (index, error))?;
+            let gradients = Gradients(vec![Some(gradient)]);
+            parameters = match update.step(&step, parameters, gradients, &mut again) {
+                Ok(parameters) => parameters,
+                Err(UpdateError::NotFinite { .. }) => {
+                    way.stop(index + 1, steps);
+                    break;
+                }
+                Err(error) => return Err((index, error)),
+            };
             let place = self.place(&parameters.0[0].value);
             if !place.iter().all(|number| number.is_finite()) {
                 way.stop(index + 1, steps);
@@ -454,6 +455,11 @@ mod tests {
                 panic!("one parameter has one gradient");
             };
             let (gradient, here) = (gradient.clone(), here.clone());
+            if step.lr == 0.0 {
+                return Err(UpdateError::NotFinite {
+                    name: "probe".into(),
+                });
+            }
             if step.index == 2 {
                 let reason = format!("{loss}");
                 return Err(UpdateError::Failed {
@@ -488,7 +494,7 @@ mod tests {
         }
     }
 
-    fn run(noise: f64, steps: usize) -> Result<Trajectory, (usize, UpdateError)> {
+    fn run(noise: f64, steps: usize, lr: f64) -> Result<Trajectory, (usize, UpdateError)> {
         let surface = surface::build(&"quadratic(condition=2)".parse().unwrap()).unwrap();
         let device = firebrick_core::device("flex").unwrap();
         let config = RaceConfig {
@@ -496,14 +502,14 @@ mod tests {
             ..RaceConfig::default()
         };
         let track = Track::new(&*surface, &device, &config);
-        track.run(Box::new(Probe), 0.5, [2.0, 1.0], steps)
+        track.run(Box::new(Probe), lr, [2.0, 1.0], steps)
     }
 
     #[test]
     fn the_whole_seam_is_raced() {
         // The gradient one to the right is larger by (1, 0), whatever noise both share.
         for noise in [0.0, 0.7] {
-            let way = run(noise, 2).unwrap();
+            let way = run(noise, 2, 0.5).unwrap();
             let expected = [[2.0, 1.0, 3.0], [1.5, 1.0, 2.125], [1.0, 1.0, 1.5]];
             for (found, expected) in way.points.iter().flatten().zip(expected.iter().flatten()) {
                 assert!((found - expected).abs() < 1e-12, "{:?}", way.points);
@@ -523,8 +529,15 @@ mod tests {
     }
 
     #[test]
+    fn a_second_look_that_is_not_finite_ends_the_path() {
+        let way = run(0.0, 3, 0.0).unwrap();
+        assert_eq!((way.diverged_at, way.points.len()), (Some(1), 4));
+        assert!(way.points[1][2].is_nan() && way.last() == [2.0, 1.0, 3.0]);
+    }
+
+    #[test]
     fn noise_tilts_the_loss_as_it_tilts_the_gradient() {
-        let (update, error) = run(0.0, 3).unwrap_err();
+        let (update, error) = run(0.0, 3, 0.5).unwrap_err();
         assert_eq!(
             (update, error.to_string().as_str()),
             (2, "the probe update failed: 1.5")

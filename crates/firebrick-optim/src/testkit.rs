@@ -16,7 +16,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::spec::{Spec, Value};
-use firebrick_core::update::{GroupFactors, Step, Update, UpdateError, UpdateState};
+use firebrick_core::update::{GroupFactors, Step, Update, UpdateError};
 
 use crate::about::{Configure, Entry, Range};
 

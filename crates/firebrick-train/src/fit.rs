@@ -125,15 +125,23 @@ pub fn fit<'a, M: Classifier>(
     ready(training, config)?.run()
 }
 
-/// As [`fit()`], without checkpoints and without a model in the end: gives the optimizer back and why
-/// training ended.
+/// An optimizer after training, and how that ended.
+pub(crate) struct Stepped {
+    pub(crate) update: Box<dyn Update>,
+    pub(crate) ended: Result<Ended, TrainError>,
+}
+
+/// As [`fit()`], without a model in the end: gives the optimizer back.
 pub(crate) fn updates<'a, M: Classifier>(
     training: Training<'a, M>,
     config: &'a TrainConfig,
-) -> Result<(Box<dyn Update>, Result<Ended, TrainError>), TrainError> {
+) -> Result<Stepped, TrainError> {
     let mut trainer = ready(training, config)?;
     let ended = trainer.epochs();
-    Ok((trainer.update, ended))
+    Ok(Stepped {
+        update: trainer.update,
+        ended,
+    })
 }
 
 fn ready<'a, M: Classifier>(

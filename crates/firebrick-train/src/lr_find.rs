@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::config::{OnNonFinite, TrainConfig};
 use crate::error::TrainError;
-use crate::fit::{Training, updates};
+use crate::fit::{Stepped, Training, updates};
 use crate::hook::{Flow, Hook, Moment};
 
 /// How the rate rises.
@@ -245,7 +245,7 @@ pub fn lr_find<M: Classifier>(
     let copy = model.valid().train();
     let mut training = Training::new(copy, update, Box::new(sweep), loss, train);
     training.hooks.push(Box::new(watch));
-    let (mut update, ended) = updates(training, &config)?;
+    let Stepped { mut update, ended } = updates(training, &config)?;
     update.load_state(before, &paths, &device.inner())?;
     let not_finite = match ended {
         Ok(_) => false,

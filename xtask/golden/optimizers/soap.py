@@ -34,7 +34,7 @@ plain = "soap(0.02)"
 golden.case(plain, soap(0.02), 0.02, state=mean)
 golden.case("soap(0.02, beta1=0.7)", soap(0.02, betas=(0.7, 0.95)), 0.02, base=plain, state=mean)
 golden.case("soap(0.02, beta2=0.8)", soap(0.02, betas=(0.95, 0.8)), 0.02, base=plain, state=mean)
-golden.case("soap(0.02, shampoo_beta=0.8)", soap(0.02, shampoo_beta=0.8), 0.02, base=plain, state=mean)
+golden.case("soap(0.02, shampoo_beta=0.3)", soap(0.02, shampoo_beta=0.3), 0.02, base=plain, state=mean)
 golden.case("soap(0.02, eps=0.1)", soap(0.02, eps=0.1), 0.02, base=plain, state=mean)
 golden.case("soap(0.02, weight_decay=0.3)", soap(0.02, weight_decay=0.3), 0.02, base=plain, state=mean)
 golden.case(

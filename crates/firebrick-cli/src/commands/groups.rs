@@ -1,8 +1,5 @@
 //! Which parameter of a model has which optimizer, rate and decay: a part of `optim describe`.
 
-// `optim describe` flattens the flags and prints the table.
-#![allow(dead_code)]
-
 use clap::Args;
 use firebrick::core::spec::Spec;
 use firebrick::core::{GroupRule, Groups};
@@ -14,7 +11,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::train_flags::group;
 
-/// What makes the parameters of a model differ
+/// What makes the parameters of a model differ.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct GroupFlags {
     /// Show the groups of this model, such as 'resnet20'; see `firebrick models list`

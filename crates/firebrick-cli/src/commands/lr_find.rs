@@ -96,7 +96,7 @@ impl LrFind {
         let curve = firebrick::lr_find(&recipe, &super::data_cache(), sweep)?;
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
-            let svg = curves_svg(&chart(&curve, title));
+            let svg = curves_svg(&chart(&curve, title, self.mode));
             std::fs::write(path, svg).map_err(|error| {
                 Failure::Work(format!("cannot write {}: {error}", path.display()))
             })?;
@@ -185,7 +185,7 @@ fn quoted(value: &str) -> String {
     }
 }
 
-fn chart(curve: &LrCurve, title: String) -> Chart {
+fn chart(curve: &LrCurve, title: String, rise: Rise) -> Chart {
     let points = |losses: &[f64]| {
         curve
             .lr
@@ -207,7 +207,10 @@ fn chart(curve: &LrCurve, title: String) -> Chart {
     let legend = "learning rate (s steepest, v valley, m minimum / 10)";
     Chart {
         title,
-        x: Axis::new(legend, Unit::Number).scale(Scale::LogWhenWide),
+        x: Axis::new(legend, Unit::Number).scale(match rise {
+            Rise::Exponential => Scale::Log,
+            Rise::Linear => Scale::Fit,
+        }),
         y: Axis::new("loss", Unit::Number),
         series: vec![
             Series {

@@ -10,6 +10,7 @@ use firebrick::optim::surface::{self, Facts};
 use firebrick::report::{PATH_COLOURS, contour_gif, contour_svg};
 use serde_json::{Value, json};
 
+use super::groups::{self, GroupFlags};
 use crate::failure::Failure;
 use crate::output;
 
@@ -33,7 +34,10 @@ enum Action {
         /// A name, or a spec such as 'sgd(momentum=0.9)' for its memory
         #[arg(value_name = "NAME|SPEC")]
         optimizer: Spec,
-        /// Print one JSON document: {name, aliases, summary, paper, cost, signature, spec, fields, memory}
+        #[command(flatten)]
+        groups: Box<GroupFlags>,
+        /// Print one JSON document: {name, aliases, summary, paper, cost, signature, spec, fields, memory},
+        /// with --model also groups: [{path, shape, optimizer, lr_factor, weight_decay_factor}]
         #[arg(long)]
         json: bool,
     },
@@ -121,7 +125,11 @@ impl Optim {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match &self.action {
             Action::List { json } => list(*json),
-            Action::Describe { optimizer, json } => describe(optimizer, *json),
+            Action::Describe {
+                optimizer,
+                groups,
+                json,
+            } => describe(optimizer, groups, *json),
             Action::Race(race) => race.run(),
         }
     }
@@ -206,10 +214,16 @@ fn list(json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn describe(spec: &Spec, json: bool) -> Result<(), Failure> {
+fn describe(spec: &Spec, groups: &GroupFlags, json: bool) -> Result<(), Failure> {
     let entry = optimizer::find(spec)?;
-    let sheet = sheet(&entry, spec)?;
+    let mut sheet = sheet(&entry, spec)?;
+    let model = groups.model.as_ref();
+    let parameters = model.map(|model| groups::table(model, spec, groups));
+    let parameters = parameters.transpose()?;
     if json {
+        if let Some(parameters) = parameters {
+            sheet["groups"] = json!(parameters);
+        }
         return output::json(&sheet);
     }
     let about = entry.about;
@@ -235,6 +249,10 @@ fn describe(spec: &Spec, json: bool) -> Result<(), Failure> {
         );
     }
     output::table(&rows);
+    if let Some(parameters) = parameters {
+        output::say("");
+        groups::say(&parameters);
+    }
     Ok(())
 }
 

@@ -129,3 +129,33 @@ fn groups_limits_and_optimizers_by_path_are_in_the_recipe_and_resume() {
         assert!(ran.stderr.contains(needle), "{group}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn describe_shows_which_parameter_is_where() {
+    let temp = tempfile::tempdir().unwrap();
+    let flags = "optim describe sgd(lr=0.1,weight_decay=1e-4) --model lenet5 --layer-decay 0.5 \
+                 --no-decay-bias-norm --group fc3*:optimizer=adamw(lr=0.02)";
+    let json = run(temp.path(), &format!("{flags} --json")).json();
+    let rows = json["groups"].as_array().unwrap();
+    assert_eq!(rows.len(), 10, "{json}");
+    let first = &rows[0];
+    assert_eq!(first["path"], "conv1.weight");
+    assert_eq!(first["lr_factor"], 0.0625);
+    assert_eq!(first["weight_decay_factor"], 1.0);
+    let last = &rows[9];
+    assert_eq!(
+        (&last["path"], &last["weight_decay_factor"]),
+        (&"fc3.bias".into(), &0.0.into())
+    );
+    assert!((last["lr_factor"].as_f64().unwrap() - 0.2).abs() < 1e-12);
+    assert!(last["optimizer"].as_str().unwrap().starts_with("adamw("));
+    let ran = run(temp.path(), flags);
+    assert!(
+        ran.stdout.contains("conv2.bias") && ran.stdout.contains("× 0.125"),
+        "{}",
+        ran.stdout
+    );
+    let alone = run(temp.path(), "optim describe sgd --layer-decay 0.5");
+    assert_eq!(alone.status, 2);
+    assert!(alone.stderr.contains("--model"), "{}", alone.stderr);
+}

@@ -65,7 +65,6 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<lion::Lion>(),
     Entry::of::<lookahead::Lookahead>(),
     Entry::of::<madgrad::MadGrad>(),
-    Entry::of::<madgrad::Madgrad>(),
     Entry::of::<momentum::Momentum>(),
     Entry::of::<muon::Muon>(),
     Entry::of::<nadam::NAdam>(),

@@ -30,7 +30,7 @@ use firebrick_core::ConfigError;
 use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
-use super::adam::Adam;
+use super::adamw::AdamW;
 use crate::about::{About, Configure, Field, Range};
 use crate::rule::{PerTensor, Rule, StateNames, Stepping};
 
@@ -153,7 +153,7 @@ impl Configure for Muon {
     fn memory(&self, shape: &[usize]) -> usize {
         let elements: usize = shape.iter().product();
         if shape.len() < 2 {
-            self.adam().memory(shape)
+            self.adamw().memory(shape)
         } else {
             elements
         }
@@ -178,13 +178,14 @@ fn newton_schulz(matrix: Tensor<2>, coefficients: [f64; 3], steps: u64, eps: f64
 }
 
 impl Muon {
-    fn adam(&self) -> Adam {
-        Adam {
+    fn adamw(&self) -> AdamW {
+        AdamW {
             lr: self.lr,
             beta1: self.adam_beta1,
             beta2: self.adam_beta2,
             eps: self.adam_eps,
-            ..Adam::default()
+            weight_decay: self.adam_weight_decay,
+            ..AdamW::default()
         }
     }
 
@@ -243,8 +244,7 @@ impl Rule for Muon {
                 Some(self.orthogonal(one))
             });
         }
-        let decay = |now: crate::Moment| (0.0, now.lr * now.weight_decay(self.adam_weight_decay));
-        let mut stepped = self.adam().moments(vectors, decay).into_iter();
+        let mut stepped = self.adamw().step(vectors).into_iter();
         let all = values.into_iter().map(|one| one.or_else(|| stepped.next()));
         all.flatten().collect()
     }
