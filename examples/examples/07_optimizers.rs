@@ -357,10 +357,17 @@ fn main() -> anyhow::Result<()> {
     let tasks = if smoke {
         vec![Task::new("glyphs", "glyphs(train=100, test=10)", None, 1)?]
     } else {
-        vec![
-            Task::new("MNIST", "mnist", flag("--mnist"), 3)?,
-            Task::new("CIFAR-10", "cifar10", flag("--cifar10"), 4)?,
-        ]
+        // Both where their files are, or those whose place is given.
+        let (mnist, cifar) = (flag("--mnist"), flag("--cifar10"));
+        let both = mnist.is_none() && cifar.is_none();
+        let mut tasks = Vec::new();
+        if both || mnist.is_some() {
+            tasks.push(Task::new("MNIST", "mnist", mnist, 3)?);
+        }
+        if both || cifar.is_some() {
+            tasks.push(Task::new("CIFAR-10", "cifar10", cifar, 4)?);
+        }
+        tasks
     };
     let sets = tasks
         .iter()

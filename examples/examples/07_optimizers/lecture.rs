@@ -44,7 +44,7 @@ pub const CLAIMS: [Claim; 11] = [
         says: "needs no rate: 1 is right",
         seen: |set| {
             let lr = set.run("adadelta")?.lr;
-            Some(((0.3..=3.0).contains(&lr), format!("tuned rate {lr:.2}")))
+            Some(((0.3..=3.0).contains(&lr), format!("tuned rate {lr:.1e}")))
         },
     },
     Claim {

@@ -121,7 +121,7 @@ impl Data {
             Err(error) => return Err(error.into()),
         };
         let model = outcome.model.valid();
-        let mut scores = |dataset| -> anyhow::Result<_> {
+        let scores = |dataset| -> anyhow::Result<_> {
             Ok(evaluate(
                 &model,
                 &mut self.loader(dataset, 500)?,
