@@ -503,7 +503,7 @@ impl Kit<'_> {
                     // The first gradients leave directions open that rounding turns SOAP's bases in:
                     // there its steps agree in length only.
                     let open = if self.entry.about.name == "soap" {
-                        5.0 * lr
+                        10.0 * lr
                     } else {
                         0.0
                     };
