@@ -65,6 +65,9 @@ pub fn rosenbrock(z: &[f64]) -> (f64, Vec<f64>) {
     (value, gradient)
 }
 
+/// The loss and the gradients of a step at some place.
+pub type Evaluate<'a> = dyn Fn(u64, &Parameters) -> (f64, Gradients) + 'a;
+
 /// Parameters on their way down a function by an optimizer.
 pub struct Descent<'a> {
     /// The optimizer.
@@ -72,7 +75,7 @@ pub struct Descent<'a> {
     /// Where they are.
     pub parameters: Parameters,
     /// The loss and the gradients at some place, in a step.
-    pub evaluate: Box<dyn Fn(u64, &Parameters) -> (f64, Gradients) + 'a>,
+    pub evaluate: Box<Evaluate<'a>>,
 }
 
 impl<'a> Descent<'a> {
