@@ -13,7 +13,7 @@ use firebrick_core::update::{
 };
 
 /// The number that every stepped parameter keeps: how often it was stepped.
-const STEP: &str = "step";
+pub(crate) const STEP: &str = "step";
 
 /// What a rule is told about its moment, for one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +28,17 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// With nothing scheduled but the rate, and no groups.
+    pub(crate) fn new(lr: f64, step: u64) -> Self {
+        Self {
+            lr,
+            step,
+            scheduled_momentum: None,
+            scheduled_decay: None,
+            decay_factor: 1.0,
+        }
+    }
+
     /// The rule's own momentum (Adam's `beta1`), or the schedule's where that changes it.
     #[must_use]
     pub fn momentum(&self, own: f64) -> f64 {
