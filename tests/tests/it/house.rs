@@ -193,17 +193,3 @@ fn licences_and_sources_of_dependencies() {
         );
     }
 }
-
-#[test]
-fn the_readme_names_every_optimizer_and_schedule() {
-    let readme = include_str!("../../../README.md");
-    let optimizers = firebrick::optim::optimizers();
-    let schedules = firebrick::optim::schedules();
-    for row in optimizers.iter().chain(&schedules) {
-        let name = row.name;
-        assert!(
-            readme.contains(&format!("`{name}`")),
-            "the README lacks `{name}`"
-        );
-    }
-}
