@@ -201,6 +201,9 @@ fn the_readme_names_every_optimizer_and_schedule() {
     let schedules = firebrick::optim::schedules();
     for row in optimizers.iter().chain(&schedules) {
         let name = row.name;
-        assert!(readme.contains(&format!("`{name}`")), "the README lacks `{name}`");
+        assert!(
+            readme.contains(&format!("`{name}`")),
+            "the README lacks `{name}`"
+        );
     }
 }
