@@ -7,8 +7,7 @@ use burn::tensor::{DType, Device, Tensor};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::update::{ParameterState, Reevaluate, Step, UpdateError, UpdateState};
 
-/// The number that every stepped parameter keeps: how often it was stepped.
-const STEP: &str = "step";
+use crate::rule::STEP;
 
 /// An update that cannot be made.
 pub(crate) fn failed(name: &str, reason: String) -> UpdateError {

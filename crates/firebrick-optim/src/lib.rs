@@ -7,6 +7,7 @@
 //! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.
 
 pub mod about;
+pub mod burn_optimizer;
 pub mod grouped;
 mod joint;
 mod linear_algebra;

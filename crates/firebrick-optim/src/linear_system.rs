@@ -11,8 +11,8 @@ pub(crate) fn solve(mut a: Vec<f64>, mut b: Vec<f64>) -> Option<Vec<f64>> {
     for column in 0..n {
         let size = |row: &usize| a[row * n + column].abs();
         let pivot = (column..n).max_by(|i, j| size(i).total_cmp(&size(j)))?;
-        // Written so that NaN fails too.
-        if !(size(&pivot) > least) {
+        let found = size(&pivot);
+        if found.is_nan() || found <= least {
             return None;
         }
         if pivot != column {

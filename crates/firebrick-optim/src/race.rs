@@ -290,7 +290,7 @@ impl<'a> Track<'a> {
         let tracked = point.clone().autodiff().require_grad();
         let height = self
             .surface
-            .height(tracked.clone().slice([0..1]), tracked.clone().slice([1..2]));
+            .height(tracked.clone().slice(0..1), tracked.clone().slice(1..2));
         let mut gradients = height.backward();
         let gradient = tracked
             .grad_remove(&mut gradients)
@@ -418,7 +418,7 @@ impl Trajectory {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::update::UpdateState;
+    use firebrick_core::update::{Reevaluate, UpdateState};
 
     use super::*;
 

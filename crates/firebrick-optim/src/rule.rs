@@ -13,7 +13,7 @@ use firebrick_core::update::{
 };
 
 /// The number that every stepped parameter keeps: how often it was stepped.
-const STEP: &str = "step";
+pub(crate) const STEP: &str = "step";
 
 /// What a rule is told about its moment, for one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,17 @@ impl Moment {
             scheduled_momentum: step.momentum,
             scheduled_decay: step.weight_decay,
             decay_factor: group.weight_decay,
+        }
+    }
+
+    /// With nothing scheduled but the rate, and no groups.
+    pub(crate) fn plain(lr: f64, step: u64) -> Self {
+        Self {
+            lr,
+            step,
+            scheduled_momentum: None,
+            scheduled_decay: None,
+            decay_factor: 1.0,
         }
     }
 

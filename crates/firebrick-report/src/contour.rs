@@ -197,7 +197,7 @@ impl Plot<'_> {
                     out += &dot(&format!("dot {class}"), at, 1.6, "");
                 }
             }
-            if let Some((index, point)) = inside().last() {
+            if let Some((index, point)) = inside().next_back() {
                 let [x, y] = *point;
                 let name = &path.label;
                 let tooltip = format!("{name}: ({}, {}), update {index}", number(x), number(y));

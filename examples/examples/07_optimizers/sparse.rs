@@ -155,8 +155,8 @@ pub fn table(smoke: bool) -> anyhow::Result<String> {
         test: Arc::new(test),
         decided,
     };
-    let mut text = format!(
-        "| optimizer | batches | best rate | training loss | accuracy | where a rare feature decides |\n|---|---|---:|---:|---:|---:|\n"
+    let mut text = String::from(
+        "| optimizer | batches | best rate | training loss | accuracy | where a rare feature decides |\n|---|---|---:|---:|---:|---:|\n",
     );
     let mut row = |name: &str, batches: &str, rate: &str, learned: Option<&Learned>| {
         let numbers = learned.map_or(

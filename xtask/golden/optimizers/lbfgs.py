@@ -32,9 +32,10 @@ case("lbfgs(0.3, max_iter=1, tolerance_grad=0.1)", 0.3, base="lbfgs(0.3, max_ite
 case("lbfgs(0.05, max_iter=4, tolerance_change=0.5)", 0.05, base=four, max_iter=4, tolerance_change=0.5)
 case("lbfgs(1.0)", 1.0, base=one)
 case("lbfgs(1.0, line_search=strong_wolfe)", 1.0, base=one, line_search_fn="strong_wolfe")
+# It stops before the loss is so small that rounding decides where the next step goes.
 golden.cnn(
-    "lbfgs(0.02, max_iter=2, history_size=10)", lbfgs(0.02, max_iter=2, history_size=10), 0.02,
-    uses_closure=True,
+    "lbfgs(0.1, max_iter=2, tolerance_grad=1e-4, history_size=10)",
+    lbfgs(0.1, max_iter=2, tolerance_grad=1e-4, history_size=10), 0.1, uses_closure=True,
 )
 golden.cnn(
     "lbfgs(1.0, max_iter=4, line_search=strong_wolfe)", lbfgs(1.0, max_iter=4, line_search_fn="strong_wolfe"),

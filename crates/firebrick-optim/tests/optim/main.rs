@@ -3,6 +3,7 @@
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod burn_optimizer;
 mod contracts;
 mod optimizers;
 mod race;

@@ -180,19 +180,10 @@ fn optimizers_follow_their_references() {
             "no golden values for {name}"
         );
     }
-    let mut bad = 0;
     for case in golden.values().flat_map(|file| &file.cases) {
-        for (d, t) in [
-            (DType::F64, 1e-9),
-            (DType::F32, case.f32_tolerance.unwrap_or(1e-5)),
-        ] {
-            bad += usize::from(
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| follow(case, d, t)))
-                    .is_err(),
-            );
-        }
+        follow(case, DType::F64, 1e-9);
+        follow(case, DType::F32, case.f32_tolerance.unwrap_or(1e-5));
     }
-    assert_eq!(bad, 0);
 }
 
 /// The network of `harness.py`: convolution, rectifier, mean over 2×2, linear, cross-entropy.
@@ -281,9 +272,7 @@ fn train(trained: &Trained) {
 fn two_hundred_steps_of_a_small_network_follow_their_references() {
     for (name, file) in golden() {
         assert!(!file.cnn.is_empty(), "no network for {name}");
-        for t in &file.cnn {
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| train(t)));
-        }
+        file.cnn.iter().for_each(train);
     }
 }
 
@@ -302,12 +291,7 @@ fn every_optimizer_keeps_the_contracts() {
         );
         specs.dedup();
         for spec in specs {
-            if !MINE.contains(&name) {
-                continue;
-            }
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                testkit::every_contract(entry, &spec)
-            }));
+            testkit::every_contract(entry, &spec);
         }
     }
 }
@@ -318,13 +302,3 @@ fn fields_out_of_range_are_named() {
         testkit::fields_out_of_range_are_named(entry);
     }
 }
-
-const MINE: [&str; 7] = [
-    "prodigy",
-    "lbfgs",
-    "newton",
-    "hessian_free",
-    "adahessian",
-    "schedule_free_sgd",
-    "schedule_free_adamw",
-];

@@ -75,7 +75,7 @@ fn gradients_are_those_of_central_differences() {
         for point in somewhere(surface.facts().view, 10) {
             let point = Tensor::<1>::from_data(TensorData::from(point), (&flex(), DType::F64));
             let height =
-                |point: Tensor<1>| surface.height(point.clone().slice([0..1]), point.slice([1..2]));
+                |point: Tensor<1>| surface.height(point.clone().slice(0..1), point.slice(1..2));
             let report = GradCheck::default().tensor(name, &point, height);
             assert_eq!(report.dtype, DType::F64);
             report.assert_within(1e-6);
