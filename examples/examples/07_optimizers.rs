@@ -69,7 +69,7 @@ impl Run {
 
     /// Mean training loss of the first ten updates.
     pub fn early(&self) -> Option<f64> {
-        self.curve.iter().take(10).last().map(|(_, loss)| *loss)
+        self.curve.get(9).map(|(_, loss)| *loss)
     }
 
     /// The share of the way from the first loss to the last that was made in the last half.
