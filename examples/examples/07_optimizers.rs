@@ -48,7 +48,7 @@ pub struct Run {
     pub label: String,
     /// Its rate.
     pub lr: f64,
-    /// Update and training loss, the mean of a window around it.
+    /// Updates made, and the training loss: the mean of the latest [`Run::WINDOW`].
     pub curve: Vec<(f64, f64)>,
     /// Validation accuracy; none when it diverged.
     pub valid_top1: Option<f64>,
@@ -59,14 +59,17 @@ pub struct Run {
 }
 
 impl Run {
+    /// Updates over whose losses is averaged.
+    const WINDOW: usize = 25;
+
     /// Training loss at the end.
     pub fn end(&self) -> Option<f64> {
         self.curve.last().map(|(_, loss)| *loss)
     }
 
-    /// Training loss in the first window.
+    /// Mean training loss of the first ten updates.
     pub fn early(&self) -> Option<f64> {
-        self.curve.first().map(|(_, loss)| *loss)
+        self.curve.get(9).map(|(_, loss)| *loss)
     }
 
     /// The share of the way from the first loss to the last that was made in the last half.
@@ -148,7 +151,8 @@ impl Task {
         Ok(plan(&optimizer.parse()?, &schedule.parse()?, lr, run)?)
     }
 
-    /// The rate that the range test suggests: its valley; the optimizer's own where the curve has none.
+    /// The best of the rates that the range test suggests: that whose training loss is least after one
+    /// epoch. The optimizer's own where the curve has none.
     fn rate(&self, optimizer: &str) -> anyhow::Result<f64> {
         let plan = self.plan(optimizer, "constant", None)?;
         let sweep = Sweep {
@@ -166,7 +170,16 @@ impl Task {
             &config,
             sweep,
         )?;
-        Ok(curve.suggestions.best().unwrap_or(plan.lr))
+        let found = curve.suggestions;
+        let mut best = (plan.lr, f64::INFINITY);
+        for lr in [found.valley, found.steepest, found.minimum_over_10] {
+            let Some(lr) = lr else { continue };
+            let run = self.run(optimizer, optimizer, "constant", Some(lr), 1)?;
+            if let Some(loss) = run.end().filter(|loss| *loss < best.1) {
+                best = (lr, loss);
+            }
+        }
+        Ok(best.0)
     }
 
     fn run(
@@ -175,6 +188,7 @@ impl Task {
         optimizer: &str,
         schedule: &str,
         lr: Option<f64>,
+        epochs: u64,
     ) -> anyhow::Result<Run> {
         let plan = self.plan(optimizer, schedule, lr)?;
         let valid = self.prepared.splits.valid.clone();
@@ -186,7 +200,7 @@ impl Task {
         );
         let loss = CrossEntropy::default();
         let config = TrainConfig {
-            epochs: self.recipe.epochs,
+            epochs,
             ..TrainConfig::default()
         };
         let mut training =
@@ -203,16 +217,12 @@ impl Task {
         match fit(training, &config) {
             Ok(outcome) => {
                 let points = outcome.progress.curve.points;
-                let window = points.len().div_ceil(30);
-                run.curve = points
-                    .chunks(window)
-                    .map(|part| {
-                        let mean = |of: fn(&(u64, f64, f64)) -> f64| {
-                            part.iter().map(of).sum::<f64>() / part.len() as f64
-                        };
-                        (mean(|point| point.0 as f64), mean(|point| point.2))
-                    })
-                    .collect();
+                let mean = |at: usize| {
+                    let window = &points[at.saturating_sub(Run::WINDOW - 1)..=at];
+                    let sum: f64 = window.iter().map(|(_, _, loss)| loss).sum();
+                    (points[at].0 as f64 + 1.0, sum / window.len() as f64)
+                };
+                run.curve = (0..points.len()).map(mean).collect();
                 let last = outcome.progress.rows.last().and_then(|row| row.valid);
                 run.valid_top1 = last.map(|scores| scores.top1);
                 run.valid_loss = last
@@ -249,11 +259,11 @@ impl Task {
             } else {
                 Some(self.rate(spec)?)
             };
-            set.tell(self.run(name, spec, "constant", lr)?);
+            set.tell(self.run(name, spec, "constant", lr, self.recipe.epochs)?);
         }
         for (label, optimizer, schedule, like) in BESIDE {
             let lr = like.and_then(|like| Some(set.run(like)?.lr));
-            set.tell(self.run(label, optimizer, schedule, lr)?);
+            set.tell(self.run(label, optimizer, schedule, lr, self.recipe.epochs)?);
         }
         Ok(set)
     }
