@@ -27,7 +27,8 @@ const OPTIMIZERS: [&str; 8] = [
 fn optimizers() -> Vec<String> {
     let entries = firebrick_optim::optimizer::entries();
     let names = entries.iter().map(|entry| entry.about.name.to_string());
-    let once = names.filter(|name| !build(name).reevaluates());
+    // Prodigy makes one step for all and refuses the groups below.
+    let once = names.filter(|name| !build(name).reevaluates() && name != "prodigy");
     OPTIMIZERS
         .map(String::from)
         .into_iter()
@@ -157,8 +158,10 @@ fn fifty_steps_are_those_of_burns_operations() {
                 assert_eq!((what, fused.len()), (same, composed.len()));
                 for (fused, composed) in fused.iter().zip(composed) {
                     let error = (fused - composed).abs() / composed.abs().max(1e-3);
+                    // Burn's cube root is a power, and rounds its exponent.
+                    let tolerance = if spec == "madgrad" { 1e-5 } else { 1e-6 };
                     assert!(
-                        error <= 1e-6,
+                        error <= tolerance,
                         "{spec}, {what} on {name}: {fused} {composed}"
                     );
                 }
