@@ -109,7 +109,11 @@ pub(crate) fn clipped(from: [f64; 2], to: [f64; 2]) -> Option<[[f64; 2]; 2]> {
         enters = enters.max(a.min(b));
         leaves = leaves.min(a.max(b));
     }
-    let at = |share: f64| [0, 1].map(|axis| from[axis] + share * (to[axis] - from[axis]));
+    // The ends themselves are exact, so that the next stretch goes on where this one ends.
+    let at = |share: f64| match share {
+        1.0 => to,
+        _ => [0, 1].map(|axis| from[axis] + share * (to[axis] - from[axis])),
+    };
     (enters <= leaves).then(|| [at(enters), at(leaves)])
 }
 
