@@ -151,8 +151,9 @@ impl Task {
         Ok(plan(&optimizer.parse()?, &schedule.parse()?, lr, run)?)
     }
 
-    /// The best of the rates that the range test suggests: that whose training loss is least after one
-    /// epoch. The optimizer's own where the curve has none.
+    /// The best of the rates that the range test suggests: that whose validation loss is least after one
+    /// epoch; the training loss favours rates so high that batch norm's running statistics lag behind.
+    /// The optimizer's own where the curve suggests none.
     fn rate(&self, optimizer: &str) -> anyhow::Result<f64> {
         let plan = self.plan(optimizer, "constant", None)?;
         let sweep = Sweep {
@@ -175,7 +176,7 @@ impl Task {
         for lr in [found.valley, found.steepest, found.minimum_over_10] {
             let Some(lr) = lr else { continue };
             let run = self.run(optimizer, optimizer, "constant", Some(lr), 1)?;
-            if let Some(loss) = run.end().filter(|loss| *loss < best.1) {
+            if let Some(loss) = run.valid().filter(|loss| *loss < best.1) {
                 best = (lr, loss);
             }
         }
