@@ -158,8 +158,9 @@ fn fifty_steps_are_those_of_burns_operations() {
                 assert_eq!((what, fused.len()), (same, composed.len()));
                 for (fused, composed) in fused.iter().zip(composed) {
                     let error = (fused - composed).abs() / composed.abs().max(1e-3);
-                    // Burn's cube root is a power, and rounds its exponent.
-                    let tolerance = if spec == "madgrad" { 1e-5 } else { 1e-6 };
+                    // Burn's cube root is a power that rounds its exponent, and what comes of it is a
+                    // difference of larger numbers.
+                    let tolerance = if spec == "madgrad" { 1e-4 } else { 1e-6 };
                     assert!(
                         error <= tolerance,
                         "{spec}, {what} on {name}: {fused} {composed}"
