@@ -25,6 +25,7 @@ pub mod nesterov;
 pub mod newton;
 pub mod novograd;
 pub mod prodigy;
+pub mod qhm;
 pub mod radam;
 pub mod rmsprop;
 pub mod rmsprop_tf;
@@ -72,6 +73,7 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<newton::Newton>(),
     Entry::of::<novograd::NovoGrad>(),
     Entry::of::<prodigy::Prodigy>(),
+    Entry::of::<qhm::Qhm>(),
     Entry::of::<radam::RAdam>(),
     Entry::of::<rmsprop::RmsProp>(),
     Entry::of::<rmsprop_tf::RmsPropTf>(),
