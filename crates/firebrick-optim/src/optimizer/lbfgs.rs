@@ -491,14 +491,16 @@ mod tests {
 
     #[test]
     fn the_search_descends_where_the_fixed_step_does_not() {
+        // PyTorch's tolerance of 1e-9 ends it on the flat floor of the valley, 4e-5 before the minimum.
         let searching = Lbfgs {
             line_search: LineSearch::StrongWolfe,
+            tolerance_change: 1e-15,
             ..Lbfgs::default()
         };
         let mut lbfgs = walk(&searching);
         let found = lbfgs.walk(&[-1.2, 1.0], 6, 1.0, rosenbrock).unwrap();
         assert!(
-            (found[0] - 1.0).abs() < 1e-4 && (found[1] - 1.0).abs() < 1e-4,
+            (found[0] - 1.0).abs() < 1e-5 && (found[1] - 1.0).abs() < 1e-5,
             "{found:?}"
         );
         let fixed = Lbfgs::default();
