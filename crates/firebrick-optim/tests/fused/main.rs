@@ -157,12 +157,12 @@ fn fifty_steps_are_those_of_burns_operations() {
             for ((what, fused), (same, composed)) in fused.iter().zip(&composed) {
                 assert_eq!((what, fused.len()), (same, composed.len()));
                 for (fused, composed) in fused.iter().zip(composed) {
-                    let error = (fused - composed).abs() / composed.abs().max(1e-3);
-                    // Burn's cube root is a power that rounds its exponent, and what comes of it is a
-                    // difference of larger numbers.
-                    let tolerance = if spec == "madgrad" { 1e-4 } else { 1e-6 };
+                    // MadGrad's values are small differences from where they began, and Burn's cube root
+                    // is a power: what rounds is of the size of the beginning.
+                    let least = if spec == "madgrad" { 0.1 } else { 1e-3 };
+                    let error = (fused - composed).abs() / composed.abs().max(least);
                     assert!(
-                        error <= tolerance,
+                        error <= 1e-6,
                         "{spec}, {what} on {name}: {fused} {composed}"
                     );
                 }
