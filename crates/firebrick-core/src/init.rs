@@ -1,6 +1,6 @@
 //! Weight initialization from a seed, drawn on the host: equal on every device.
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -137,7 +137,8 @@ impl ModuleMapper for Apply {
             "Struct:Linear" => self.init.linear,
             _ => return param,
         };
-        let shape = param.val().dims();
+        // Not its value: what a layer would draw itself comes from a generator of the whole process.
+        let shape = param.lazy_shape();
         let mut rng = random::rng(self.seed, "init", self.tensor, 0);
         self.tensor += 1;
         let values = if D == 1 {
@@ -158,10 +159,11 @@ impl ModuleMapper for Apply {
                 &mut rng,
             )
         };
-        let (tracked, device) = (param.is_require_grad(), param.val().device());
-        param.map(|_| {
-            Tensor::from_data(TensorData::new(values, shape), &device).set_require_grad(tracked)
-        })
+        let (id, device) = (param.id, param.lazy_device());
+        param.transform_for_load(
+            Tensor::from_data(TensorData::new(values, shape), &device),
+            id,
+        )
     }
 }
 
@@ -257,18 +259,34 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     lanes.iter().sum()
 }
 
-/// A layer's fresh weight and bias with PyTorch's default distribution, from the device's generator.
+/// A layer's fresh weight and bias with PyTorch's default distribution, from the device's generator;
+/// drawn when first looked at, so that a model that is initialized or loaded next draws nothing here.
 pub(crate) fn layer<const D: usize>(
     shape: [usize; D],
     outputs: usize,
     device: &Device,
 ) -> (Param<Tensor<D>>, Param<Tensor<1>>) {
     let bound = 1.0 / (fans(&shape).0 as f64).sqrt();
-    let distribution = Distribution::Uniform(-bound, bound);
-    let weight = Tensor::random(shape, distribution, device);
     (
-        Param::from_tensor(weight),
-        Param::from_tensor(Tensor::random([outputs], distribution, device)),
+        uniform_param(shape, bound, device),
+        uniform_param([outputs], bound, device),
+    )
+}
+
+fn uniform_param<const D: usize>(
+    shape: [usize; D],
+    bound: f64,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    Param::uninitialized(
+        ParamId::new(),
+        move |device, tracked| {
+            Tensor::random(shape, Distribution::Uniform(-bound, bound), device)
+                .set_require_grad(tracked)
+        },
+        device.clone(),
+        true,
+        shape.into(),
     )
 }
 
@@ -297,6 +315,30 @@ mod tests {
             vec(net.fc.weight.to_data()),
             vec(net.fc.bias.unwrap().to_data()),
         ]
+    }
+
+    /// Two threads that build models leave each other's dropout as it is.
+    #[test]
+    fn what_a_layer_would_have_drawn_is_never_drawn() {
+        #[derive(Module, Debug)]
+        struct Conv2d {
+            weight: Param<Tensor<4>>,
+        }
+        let device = crate::device("flex").unwrap();
+        let lazy = Conv2d {
+            weight: Param::uninitialized(
+                ParamId::new(),
+                |_, _| panic!("drawn"),
+                device.clone(),
+                true,
+                [2, 1, 3, 3].into(),
+            ),
+        };
+        let drawn = Init::PYTORCH.apply(lazy, 1);
+        assert!(drawn.weight.is_initialized());
+        let layer = Conv2dConfig::new([1, 2], 3).init(&device);
+        assert!(!layer.weight.is_initialized());
+        assert_eq!(layer.weight.lazy_shape().dims(), [2, 1, 3, 3]);
     }
 
     fn std(values: &[f32]) -> f64 {
