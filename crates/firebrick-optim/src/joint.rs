@@ -1,13 +1,108 @@
-//! What rules over all parameters together share: the parameters that a step changes as one vector,
-//! and a state by path.
+//! Rules over all parameters together, what [`crate::rule::Rule`] is for one tensor: the parameters
+//! that a step changes as one vector, and a state by path.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt::Debug;
 
 use burn::tensor::{DType, Device, Tensor};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
-use firebrick_core::update::{ParameterState, Reevaluate, Step, UpdateError, UpdateState};
+use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
 
-use crate::rule::STEP;
+mod kept;
+
+pub(crate) use kept::{Kept, Names};
+
+/// A rule that makes one step of all parameters; [`Together`] makes it an [`Update`].
+pub(crate) trait JointRule: Debug + Clone + Send + 'static {
+    const NAME: &'static str;
+    /// Whether it evaluates the batch again.
+    const REEVALUATES: bool = true;
+
+    /// What is in its state.
+    fn names(&self) -> Names<'_>;
+
+    /// Steps the parameters of `joint`, of which there is at least one, and counts that in `kept`.
+    fn step(
+        &mut self,
+        kept: &mut Kept,
+        joint: &Joint,
+        step: &Step<'_>,
+        parameters: Parameters,
+        gradients: Gradients,
+        reevaluate: &mut Reevaluate<'_>,
+    ) -> Result<Parameters, UpdateError>;
+
+    /// Adds what it keeps outside of `kept`.
+    fn save(&self, _state: &mut UpdateState) {}
+
+    /// Takes out of a loaded `kept` what it keeps elsewhere.
+    fn load(&mut self, _kept: &mut Kept, _paths: &[String]) -> Result<(), UpdateError> {
+        Ok(())
+    }
+}
+
+/// A [`JointRule`] and its state.
+#[derive(Debug, Clone)]
+pub(crate) struct Together<R> {
+    rule: R,
+    kept: Kept,
+}
+
+impl<R> Together<R> {
+    pub(crate) fn new(rule: R) -> Self {
+        Self {
+            rule,
+            kept: Kept::default(),
+        }
+    }
+}
+
+impl<R: JointRule> Update for Together<R> {
+    fn name(&self) -> &str {
+        R::NAME
+    }
+
+    fn reevaluates(&self) -> bool {
+        R::REEVALUATES
+    }
+
+    fn step(
+        &mut self,
+        step: &Step<'_>,
+        parameters: Parameters,
+        gradients: Gradients,
+        reevaluate: &mut Reevaluate<'_>,
+    ) -> Result<Parameters, UpdateError> {
+        let joint = Joint::new(R::NAME, step, &parameters, &gradients)?;
+        self.kept.check_lengths(&joint)?;
+        let (rule, kept) = (&mut self.rule, &mut self.kept);
+        let stepped = if joint.which.is_empty() {
+            parameters
+        } else {
+            rule.step(kept, &joint, step, parameters, gradients, reevaluate)?
+        };
+        self.kept.see(&stepped);
+        Ok(stepped)
+    }
+
+    fn state(&self) -> UpdateState {
+        let mut state = self.kept.state(R::NAME);
+        self.rule.save(&mut state);
+        state
+    }
+
+    fn load_state(
+        &mut self,
+        state: UpdateState,
+        paths: &[String],
+        device: &Device,
+    ) -> Result<(), UpdateError> {
+        let mut kept = Kept::load(R::NAME, state, paths, device, &self.rule.names())?;
+        self.rule.load(&mut kept, paths)?;
+        self.kept = kept;
+        Ok(())
+    }
+}
 
 /// An update that cannot be made.
 pub(crate) fn failed(name: &str, reason: String) -> UpdateError {
@@ -212,184 +307,6 @@ pub(crate) fn split(vector: &Tensor<1>, lens: &[usize]) -> Vec<Tensor<1>> {
         vector.clone().slice([range])
     };
     lens.iter().map(part).collect()
-}
-
-/// What such a rule keeps, by path: an entry for every parameter seen, empty until it is stepped,
-/// and numbers of the whole.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Kept {
-    pub(crate) parameters: BTreeMap<String, ParameterState>,
-    pub(crate) numbers: BTreeMap<String, f64>,
-}
-
-impl Kept {
-    /// Makes the entries.
-    pub(crate) fn see(&mut self, parameters: &Parameters) {
-        for one in &parameters.0 {
-            if !self.parameters.contains_key(&one.path) {
-                self.parameters
-                    .insert(one.path.clone(), ParameterState::default());
-            }
-        }
-    }
-
-    /// Counts a step of these parameters.
-    pub(crate) fn count(&mut self, joint: &Joint) {
-        for path in &joint.paths {
-            let numbers = &mut self.parameters.entry(path.clone()).or_default().numbers;
-            *numbers.entry(STEP.into()).or_insert(0.0) += 1.0;
-        }
-    }
-
-    /// How often a parameter was stepped.
-    pub(crate) fn steps(&self, path: &str) -> u64 {
-        let state = self.parameters.get(path);
-        let steps = state.and_then(|state| state.numbers.get(STEP));
-        steps.copied().unwrap_or(0.0) as u64
-    }
-
-    /// Fails when a tensor kept for a stepped parameter is not of its length.
-    pub(crate) fn check_lengths(&self, joint: &Joint) -> Result<(), UpdateError> {
-        for (path, len) in joint.paths.iter().zip(&joint.lens) {
-            let state = self.parameters.get(path);
-            let tensors = state.into_iter().flat_map(|state| &state.tensors);
-            for (what, tensor) in tensors {
-                let [found] = tensor.dims();
-                if found != *len {
-                    return Err(UpdateError::State(format!(
-                        "`{path}` has {len} elements, but its {what} has {found}"
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn state(&self, name: &str) -> UpdateState {
-        UpdateState {
-            name: name.into(),
-            parameters: self.parameters.clone(),
-            numbers: self.numbers.clone(),
-        }
-    }
-
-    /// A state on `device`, when it is one of the rule `name` for these paths: a stepped parameter
-    /// keeps the tensors `tensors` and no others but those that are `optional`, each of one length,
-    /// and the whole keeps the numbers `numbers` once it has stepped, and perhaps `optional` ones.
-    pub(crate) fn load(
-        name: &str,
-        state: UpdateState,
-        paths: &[String],
-        device: &Device,
-        names: &Names<'_>,
-    ) -> Result<Self, UpdateError> {
-        names
-            .check(name, &state, paths)
-            .map_err(UpdateError::State)?;
-        let device = device.clone().without_autodiff();
-        let moved = |state: ParameterState| ParameterState {
-            tensors: state
-                .tensors
-                .into_iter()
-                .map(|(what, tensor)| (what, tensor.without_autodiff().to_device(&device)))
-                .collect(),
-            numbers: state.numbers,
-        };
-        let parameters = state.parameters.into_iter();
-        Ok(Self {
-            parameters: parameters.map(|(path, one)| (path, moved(one))).collect(),
-            numbers: state.numbers,
-        })
-    }
-}
-
-/// What may be in the state of such a rule.
-pub(crate) struct Names<'a> {
-    /// Tensors of every stepped parameter.
-    pub(crate) tensors: &'a [&'a str],
-    /// Whether a stepped parameter may keep this tensor too.
-    pub(crate) optional: fn(&str) -> bool,
-    /// Numbers of the whole once it has stepped.
-    pub(crate) numbers: &'a [&'a str],
-    /// Whether the whole may keep this number too.
-    pub(crate) optional_numbers: fn(&str) -> bool,
-}
-
-impl Names<'_> {
-    fn check(&self, name: &str, state: &UpdateState, paths: &[String]) -> Result<(), String> {
-        if state.name != name {
-            let other = &state.name;
-            return Err(format!("{other} wrote it, but the optimizer is {name}"));
-        }
-        let all = state.parameters.values();
-        let stepped = all.clone().any(|one| one.numbers.contains_key(STEP));
-        // Before the first update there is no entry at all.
-        if state.parameters.is_empty() && state.numbers.is_empty() {
-            return Ok(());
-        }
-        let wanted: BTreeSet<_> = paths.iter().collect();
-        if let Some(path) = wanted
-            .iter()
-            .find(|path| !state.parameters.contains_key(**path))
-        {
-            return Err(format!("it has nothing for the parameter `{path}`"));
-        }
-        if let Some(path) = state.parameters.keys().find(|path| !wanted.contains(path)) {
-            return Err(format!(
-                "it has the parameter `{path}`, which the model does not train"
-            ));
-        }
-        let lacks = |what: &&&str| stepped && !state.numbers.contains_key(**what);
-        if let Some(what) = self.numbers.iter().find(lacks) {
-            return Err(format!("it lacks the number {what} that {name} keeps"));
-        }
-        for (what, number) in &state.numbers {
-            if !self.numbers.contains(&what.as_str()) && !(self.optional_numbers)(what) {
-                return Err(format!("it has {what}, which {name} does not keep"));
-            }
-            if !number.is_finite() {
-                return Err(format!("it has {what} = {number}"));
-            }
-        }
-        let mut parameters = state.parameters.iter();
-        parameters.try_for_each(|(path, one)| self.check_one(name, path, one))
-    }
-
-    fn check_one(&self, name: &str, path: &str, one: &ParameterState) -> Result<(), String> {
-        if one.tensors.is_empty() && one.numbers.is_empty() {
-            return Ok(());
-        }
-        if let Some(what) = self
-            .tensors
-            .iter()
-            .find(|what| !one.tensors.contains_key(**what))
-        {
-            return Err(format!("`{path}` lacks the {what} that {name} keeps"));
-        }
-        let unknown =
-            |what: &&String| !self.tensors.contains(&what.as_str()) && !(self.optional)(what);
-        let surplus = one.tensors.keys().find(unknown);
-        if let Some(what) = surplus.or(one.numbers.keys().find(|what| *what != STEP)) {
-            return Err(format!("`{path}` has {what}, which {name} does not keep"));
-        }
-        match one.numbers.get(STEP) {
-            None => return Err(format!("`{path}` lacks the {STEP} that {name} keeps")),
-            Some(step) if !step.is_finite() => return Err(format!("`{path}` has {STEP} = {step}")),
-            Some(_) => {}
-        }
-        let mut lens = one
-            .tensors
-            .iter()
-            .map(|(what, tensor)| (what, tensor.dims()[0]));
-        if let Some((first, len)) = lens.next()
-            && let Some((other, found)) = lens.find(|(_, found)| *found != len)
-        {
-            return Err(format!(
-                "`{path}` has {len} elements in {first}, but {found} in {other}"
-            ));
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

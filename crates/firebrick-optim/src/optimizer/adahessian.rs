@@ -21,16 +21,16 @@
 //!
 //! Differs from the reference besides: `eps = 0` is refused. Burn has none.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use firebrick_core::ConfigError;
 use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::random;
-use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
+use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, Kept, Names, failed, join};
+use crate::joint::{Joint, JointRule, Kept, Names, Together, failed, join};
 
 const NAME: &str = "adahessian";
 const MEAN: &str = "exp_avg";
@@ -102,22 +102,13 @@ impl Configure for AdaHessian {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(Estimating {
-            rule: self.clone(),
-            kept: Kept::default(),
-        }))
+        Ok(Box::new(Together::new(self.clone())))
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
         let vectors = 2 + usize::from(self.update_each > 1);
         vectors * shape.iter().product::<usize>()
     }
-}
-
-#[derive(Debug, Clone)]
-struct Estimating {
-    rule: AdaHessian,
-    kept: Kept,
 }
 
 /// 1 or -1 for each element: the bits of a stream of its own.
@@ -134,41 +125,44 @@ fn signs(rule: &AdaHessian, draw: u64, place: usize, like: &Tensor<1>) -> Tensor
     Tensor::from_data(data, (&like.device(), like.dtype()))
 }
 
-impl Estimating {
+impl AdaHessian {
     /// The diagonal for each parameter that is stepped, fresh where it is due.
     fn diagonals(
         &self,
+        kept: &Kept,
         joint: &Joint,
         parameters: &Parameters,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Vec<Tensor<1>>, UpdateError> {
-        let rule = &self.rule;
-        let kept = |path: &String| {
-            let state = self.kept.parameters.get(path);
+        let known = |path: &String| {
+            let state = kept.parameters.get(path);
             state.and_then(|state| state.tensors.get(DIAGONAL))
         };
         let due = |path: &String| {
-            self.kept.steps(path).is_multiple_of(rule.update_each) || kept(path).is_none()
+            kept.steps(path).is_multiple_of(self.update_each) || known(path).is_none()
         };
         let shape = |at: usize| &parameters.0[at].shape;
-        let mut diagonals: Vec<Option<Tensor<1>>> =
-            joint.paths.iter().map(|path| kept(path).cloned()).collect();
+        let mut diagonals: Vec<Option<Tensor<1>>> = joint
+            .paths
+            .iter()
+            .map(|path| known(path).cloned())
+            .collect();
         if joint.paths.iter().any(due) {
             let values = joint.values(parameters);
-            for sample in 0..rule.n_samples {
+            for sample in 0..self.n_samples {
                 // A parameter that is not due does not move, as in the reference.
                 let z = joint.which.iter().zip(&joint.paths).map(|(at, path)| {
                     let value = &parameters.0[*at].value;
                     if due(path) {
-                        let draw = self.kept.steps(path) * rule.n_samples + sample;
-                        signs(rule, draw, *at, value)
+                        let draw = kept.steps(path) * self.n_samples + sample;
+                        signs(self, draw, *at, value)
                     } else {
                         value.zeros_like()
                     }
                 });
                 let z = join(z);
                 let product = joint.hessian_product(parameters, &values, &z, reevaluate)?;
-                let parts = joint.split(&(product * z * (1.0 / rule.n_samples as f64)));
+                let parts = joint.split(&(product * z * (1.0 / self.n_samples as f64)));
                 for ((path, known), part) in joint.paths.iter().zip(&mut diagonals).zip(parts) {
                     if due(path) {
                         *known = Some(match known.take() {
@@ -180,7 +174,7 @@ impl Estimating {
             }
             for ((at, path), known) in joint.which.iter().zip(&joint.paths).zip(&mut diagonals) {
                 if let ([outputs, inputs, height, width], true) = (&shape(*at)[..], due(path))
-                    && rule.avg_conv_kernel
+                    && self.avg_conv_kernel
                 {
                     let (kernels, size) = (outputs * inputs, height * width);
                     *known = known.take().map(|diagonal| {
@@ -194,37 +188,39 @@ impl Estimating {
     }
 }
 
-impl Update for Estimating {
-    fn name(&self) -> &str {
-        NAME
-    }
+impl JointRule for AdaHessian {
+    const NAME: &'static str = NAME;
 
-    fn reevaluates(&self) -> bool {
-        true
+    fn names(&self) -> Names<'_> {
+        Names {
+            tensors: if self.update_each > 1 {
+                &[MEAN, SQUARE, DIAGONAL]
+            } else {
+                &[MEAN, SQUARE]
+            },
+            optional: |_| false,
+            numbers: &[],
+            optional_numbers: |_| false,
+        }
     }
 
     fn step(
         &mut self,
+        kept: &mut Kept,
+        joint: &Joint,
         step: &Step<'_>,
         mut parameters: Parameters,
         mut gradients: Gradients,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
-        let joint = Joint::new(NAME, step, &parameters, &gradients)?;
-        self.kept.check_lengths(&joint)?;
-        self.kept.see(&parameters);
-        if joint.which.is_empty() {
-            return Ok(parameters);
-        }
         let rates = joint.which.iter().map(|at| step.lr * step.group(*at).lr);
         let rates: Vec<_> = rates.collect();
         if let Some(lr) = rates.iter().find(|lr| !lr.is_finite()) {
             return Err(failed(NAME, format!("the learning rate is {lr}")));
         }
-        let diagonals = self.diagonals(&joint, &parameters, reevaluate)?;
-        let rule = &self.rule;
-        let (beta1, beta2) = (step.momentum.unwrap_or(rule.beta1), rule.beta2);
-        self.kept.count(&joint);
+        let diagonals = self.diagonals(kept, joint, &parameters, reevaluate)?;
+        let (beta1, beta2) = (step.momentum.unwrap_or(self.beta1), self.beta2);
+        kept.count(joint);
         let stepped = joint
             .which
             .iter()
@@ -235,29 +231,29 @@ impl Update for Estimating {
             let Some(gradient) = gradients.0[*at].take() else {
                 continue;
             };
-            let steps = self.kept.steps(path) as f64;
-            let state = self.kept.parameters.entry(path.clone()).or_default();
+            let steps = kept.steps(path) as f64;
+            let state = kept.parameters.entry(path.clone()).or_default();
             let value = &mut parameters.0[*at].value;
             let mean = state.take_or_zeros(MEAN, value) * beta1 + gradient * (1.0 - beta1);
             let square = state.take_or_zeros(SQUARE, value) * beta2
                 + diagonal.clone() * diagonal.clone() * (1.0 - beta2);
             let corrected = square.clone() / (1.0 - beta2.powf(steps));
-            let divisor = if rule.hessian_power == 1.0 {
+            let divisor = if self.hessian_power == 1.0 {
                 corrected.sqrt()
             } else {
-                corrected.powf_scalar(rule.hessian_power / 2.0)
+                corrected.powf_scalar(self.hessian_power / 2.0)
             };
             let decay =
-                lr * step.weight_decay.unwrap_or(rule.weight_decay) * step.group(*at).weight_decay;
+                lr * step.weight_decay.unwrap_or(self.weight_decay) * step.group(*at).weight_decay;
             let rate = lr / (1.0 - beta1.powf(steps));
-            let way = mean.clone() / (divisor + rule.eps) * rate;
+            let way = mean.clone() / (divisor + self.eps) * rate;
             *value = if decay == 0.0 {
                 value.clone() - way
             } else {
                 value.clone() * (1.0 - decay) - way
             };
             let mut named = vec![(MEAN, mean), (SQUARE, square)];
-            if rule.update_each > 1 {
+            if self.update_each > 1 {
                 named.push((DIAGONAL, diagonal));
             }
             let named = named.into_iter();
@@ -266,30 +262,6 @@ impl Update for Estimating {
                 .extend(named.map(|(name, tensor)| (name.to_string(), tensor)));
         }
         Ok(parameters)
-    }
-
-    fn state(&self) -> UpdateState {
-        self.kept.state(NAME)
-    }
-
-    fn load_state(
-        &mut self,
-        state: UpdateState,
-        paths: &[String],
-        device: &Device,
-    ) -> Result<(), UpdateError> {
-        let names = Names {
-            tensors: if self.rule.update_each > 1 {
-                &[MEAN, SQUARE, DIAGONAL]
-            } else {
-                &[MEAN, SQUARE]
-            },
-            optional: |_| false,
-            numbers: &[],
-            optional_numbers: |_| false,
-        };
-        self.kept = Kept::load(NAME, state, paths, device, &names)?;
-        Ok(())
     }
 }
 

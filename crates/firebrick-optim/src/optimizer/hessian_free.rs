@@ -24,14 +24,14 @@
 //! vectors while it lasts; only λ stays. All parameters take one step together: their groups need
 //! one learning-rate factor, or 0 to be left alone.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
 use firebrick_core::parameters::{Gradients, Parameters};
-use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
+use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, Kept, Names, dot, failed};
+use crate::joint::{Joint, JointRule, Kept, Names, Together, dot, failed};
 
 const NAME: &str = "hessian_free";
 const DAMPING: &str = "damping";
@@ -88,10 +88,7 @@ impl Configure for HessianFree {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(Truncated {
-            rule: self.clone(),
-            kept: Kept::default(),
-        }))
+        Ok(Box::new(Together::new(self.clone())))
     }
 
     fn memory(&self, _shape: &[usize]) -> usize {
@@ -162,37 +159,33 @@ fn conjugate_gradients(
     })
 }
 
-#[derive(Debug, Clone)]
-struct Truncated {
-    rule: HessianFree,
-    kept: Kept,
-}
+impl JointRule for HessianFree {
+    const NAME: &'static str = NAME;
 
-impl Update for Truncated {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn reevaluates(&self) -> bool {
-        true
+    fn names(&self) -> Names<'_> {
+        Names {
+            tensors: &[],
+            optional: |_| false,
+            numbers: &[DAMPING],
+            optional_numbers: |_| false,
+        }
     }
 
     fn step(
         &mut self,
+        kept: &mut Kept,
+        joint: &Joint,
         step: &Step<'_>,
         parameters: Parameters,
-        gradients: Gradients,
+        _gradients: Gradients,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
-        let joint = Joint::new(NAME, step, &parameters, &gradients)?;
         let lr = joint.rate(step)?;
-        self.kept.see(&parameters);
         if lr == 0.0 || joint.len() == 0 {
             return Ok(parameters);
         }
-        let rule = &self.rule;
-        let lambda = self.kept.numbers.get(DAMPING).copied();
-        let mut lambda = lambda.unwrap_or(rule.damping);
+        let lambda = kept.numbers.get(DAMPING).copied();
+        let mut lambda = lambda.unwrap_or(self.damping);
         let values = joint.values(&parameters);
         let (loss, g) = joint.evaluate(&parameters, &values, reevaluate)?;
         // At a stationary point there is nowhere to go.
@@ -200,12 +193,12 @@ impl Update for Truncated {
         if dot(&g, &g) > 0.0 {
             let mut product =
                 |v: &Tensor<1>| joint.hessian_product(&parameters, &values, v, reevaluate);
-            let way = conjugate_gradients(rule, lambda, &g, &mut product)?;
+            let way = conjugate_gradients(self, lambda, &g, &mut product)?;
             let mut t = lr;
             for halving in 0..=HALVINGS {
                 let there = values.clone() + way.p.clone() * t;
                 let (found, _) = joint.evaluate(&parameters, &there, reevaluate)?;
-                if halving == 0 && rule.adapt {
+                if halving == 0 && self.adapt {
                     let predicted = t * way.slope + 0.5 * t * t * way.curvature;
                     let ratio = (found - loss) / predicted;
                     // NaN, and a quadratic that rises, are no good prediction.
@@ -223,29 +216,9 @@ impl Update for Truncated {
                 t *= 0.5;
             }
         }
-        self.kept.numbers.insert(DAMPING.into(), lambda);
-        self.kept.count(&joint);
+        kept.numbers.insert(DAMPING.into(), lambda);
+        kept.count(joint);
         Ok(stepped)
-    }
-
-    fn state(&self) -> UpdateState {
-        self.kept.state(NAME)
-    }
-
-    fn load_state(
-        &mut self,
-        state: UpdateState,
-        paths: &[String],
-        device: &Device,
-    ) -> Result<(), UpdateError> {
-        let names = Names {
-            tensors: &[],
-            optional: |_| false,
-            numbers: &[DAMPING],
-            optional_numbers: |_| false,
-        };
-        self.kept = Kept::load(NAME, state, paths, device, &names)?;
-        Ok(())
     }
 }
 

@@ -30,14 +30,14 @@
 
 mod strong_wolfe;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
 use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, Kept, Names, dot, failed, join, largest, split};
+use crate::joint::{Joint, JointRule, Kept, Names, Together, dot, failed, join, largest, split};
 use strong_wolfe::{Point, strong_wolfe};
 
 const NAME: &str = "lbfgs";
@@ -111,11 +111,10 @@ impl Configure for Lbfgs {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(QuasiNewton {
+        Ok(Box::new(Together::new(QuasiNewton {
             rule: self.clone(),
-            kept: Kept::default(),
             history: None,
-        }))
+        })))
     }
 
     /// With a full history; it fills as the iterations go.
@@ -182,7 +181,6 @@ impl History {
 #[derive(Debug, Clone)]
 struct QuasiNewton {
     rule: Lbfgs,
-    kept: Kept,
     history: Option<History>,
 }
 
@@ -203,26 +201,34 @@ impl QuasiNewton {
     }
 }
 
-impl Update for QuasiNewton {
-    fn name(&self) -> &str {
-        NAME
-    }
+impl JointRule for QuasiNewton {
+    const NAME: &'static str = NAME;
 
-    fn reevaluates(&self) -> bool {
-        true
+    fn names(&self) -> Names<'_> {
+        fn is_pair(name: &str) -> bool {
+            name.len() > 1 && name.starts_with(['y', 's']) && name[1..].parse::<u32>().is_ok()
+        }
+        Names {
+            tensors: &[],
+            optional: |name| name == DIRECTION || name == GRADIENT || is_pair(name),
+            numbers: &[],
+            optional_numbers: |name| {
+                [N_ITER, LENGTH, H_DIAG].contains(&name) || name.starts_with("ro")
+            },
+        }
     }
 
     fn step(
         &mut self,
+        kept: &mut Kept,
+        joint: &Joint,
         step: &Step<'_>,
         parameters: Parameters,
-        gradients: Gradients,
+        _gradients: Gradients,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
-        let joint = Joint::new(NAME, step, &parameters, &gradients)?;
         let lr = joint.rate(step)?;
-        let mut history = self.fitting(&joint)?;
-        self.kept.see(&parameters);
+        let mut history = self.fitting(joint)?;
         if lr == 0.0 || joint.len() == 0 {
             return Ok(parameters);
         }
@@ -334,14 +340,13 @@ impl Update for QuasiNewton {
             }
         }
         self.history = history;
-        self.kept.count(&joint);
+        kept.count(joint);
         Ok(joint.with(&parameters, &values))
     }
 
-    fn state(&self) -> UpdateState {
-        let mut state = self.kept.state(NAME);
+    fn save(&self, state: &mut UpdateState) {
         let Some(history) = &self.history else {
-            return state;
+            return;
         };
         let pairs = history.pairs.iter().enumerate();
         let pairs =
@@ -365,28 +370,9 @@ impl Update for QuasiNewton {
         let ro = history.pairs.iter().enumerate();
         let ro = ro.map(|(at, pair)| (format!("ro{at}"), pair.ro));
         state.numbers.extend(numbers.into_iter().chain(ro));
-        state
     }
 
-    fn load_state(
-        &mut self,
-        state: UpdateState,
-        paths: &[String],
-        device: &Device,
-    ) -> Result<(), UpdateError> {
-        fn is_pair(name: &str) -> bool {
-            name.len() > 1 && name.starts_with(['y', 's']) && name[1..].parse::<u32>().is_ok()
-        }
-        fn is_number(name: &str) -> bool {
-            [N_ITER, LENGTH, H_DIAG].contains(&name) || name.starts_with("ro")
-        }
-        let names = Names {
-            tensors: &[],
-            optional: |name| name == DIRECTION || name == GRADIENT || is_pair(name),
-            numbers: &[],
-            optional_numbers: is_number,
-        };
-        let mut kept = Kept::load(NAME, state, paths, device, &names)?;
+    fn load(&mut self, kept: &mut Kept, paths: &[String]) -> Result<(), UpdateError> {
         let numbers = std::mem::take(&mut kept.numbers);
         // Those of the last step, in the order of the model.
         let last = |path: &&String| kept.parameters[*path].tensors.contains_key(DIRECTION);
@@ -441,7 +427,6 @@ impl Update for QuasiNewton {
         for one in kept.parameters.values_mut() {
             one.tensors.clear();
         }
-        self.kept = kept;
         self.history = history;
         Ok(())
     }

@@ -22,14 +22,14 @@
 //! more than `max_parameters` are refused; `lbfgs` and `hessian_free` are for those. All parameters
 //! take one step together: their groups need one learning-rate factor, or 0 to be left alone.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use firebrick_core::ConfigError;
 use firebrick_core::parameters::{Gradients, Parameters};
-use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
+use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, Kept, Names, difference_width, failed};
+use crate::joint::{Joint, JointRule, Kept, Names, Together, difference_width, failed};
 use crate::linear_system::solve;
 
 const NAME: &str = "newton";
@@ -71,21 +71,12 @@ impl Configure for Newton {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(Solving {
-            rule: self.clone(),
-            kept: Kept::default(),
-        }))
+        Ok(Box::new(Together::new(self.clone())))
     }
 
     fn memory(&self, _shape: &[usize]) -> usize {
         0
     }
-}
-
-#[derive(Debug, Clone)]
-struct Solving {
-    rule: Newton,
-    kept: Kept,
 }
 
 /// A number as the dtype holds it, where that is f64 or f32.
@@ -101,9 +92,9 @@ fn numbers(tensor: &Tensor<1>) -> Vec<f64> {
     tensor.to_data().iter::<f64>().collect()
 }
 
-impl Solving {
+impl Newton {
     fn refuse_too_many(&self, n: usize) -> Result<(), UpdateError> {
-        let most = self.rule.max_parameters;
+        let most = self.max_parameters;
         if n as u64 <= most {
             return Ok(());
         }
@@ -164,27 +155,30 @@ impl Solving {
     }
 }
 
-impl Update for Solving {
-    fn name(&self) -> &str {
-        NAME
-    }
+impl JointRule for Newton {
+    const NAME: &'static str = NAME;
 
-    fn reevaluates(&self) -> bool {
-        true
+    fn names(&self) -> Names<'_> {
+        Names {
+            tensors: &[],
+            optional: |_| false,
+            numbers: &[],
+            optional_numbers: |_| false,
+        }
     }
 
     fn step(
         &mut self,
+        kept: &mut Kept,
+        joint: &Joint,
         step: &Step<'_>,
         parameters: Parameters,
         gradients: Gradients,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
-        let joint = Joint::new(NAME, step, &parameters, &gradients)?;
         let lr = joint.rate(step)?;
         let n = joint.len();
         self.refuse_too_many(n)?;
-        self.kept.see(&parameters);
         if lr == 0.0 || n == 0 {
             return Ok(parameters);
         }
@@ -194,9 +188,9 @@ impl Update for Solving {
         let stepped = if gradient.iter().all(|entry| *entry == 0.0) {
             parameters
         } else {
-            let mut hessian = Self::hessian(&joint, &parameters, &values, reevaluate)?;
+            let mut hessian = Self::hessian(joint, &parameters, &values, reevaluate)?;
             for index in 0..n {
-                hessian[index * (n + 1)] += self.rule.damping;
+                hessian[index * (n + 1)] += self.damping;
             }
             let finite = gradient
                 .iter()
@@ -214,7 +208,7 @@ impl Update for Solving {
                         "the Hessian of the {n} parameters with damping = {} is singular: there is a \
                          direction without curvature; give a damping above 0, such as 1e-3, or \
                          another one",
-                        self.rule.damping
+                        self.damping
                     ),
                 ));
             };
@@ -222,28 +216,8 @@ impl Update for Solving {
             let way = Tensor::<1>::from_data(way, (&values.device(), values.dtype()));
             joint.with(&parameters, &(values - way * lr))
         };
-        self.kept.count(&joint);
+        kept.count(joint);
         Ok(stepped)
-    }
-
-    fn state(&self) -> UpdateState {
-        self.kept.state(NAME)
-    }
-
-    fn load_state(
-        &mut self,
-        state: UpdateState,
-        paths: &[String],
-        device: &Device,
-    ) -> Result<(), UpdateError> {
-        let names = Names {
-            tensors: &[],
-            optional: |_| false,
-            numbers: &[],
-            optional_numbers: |_| false,
-        };
-        self.kept = Kept::load(NAME, state, paths, device, &names)?;
-        Ok(())
     }
 }
 

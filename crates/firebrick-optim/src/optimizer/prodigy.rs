@@ -27,15 +27,15 @@
 //! Differs from the reference: no `slice_p` and no sharding, and the first moment is kept even at
 //! `beta1 = 0`. Burn has none.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
 use firebrick_core::kernels::step::{Tensors, apply};
 use firebrick_core::parameters::{Gradients, Parameters};
-use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
+use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, Kept, Names};
+use crate::joint::{Joint, JointRule, Kept, Names, Together};
 use crate::rule::{Formula, Real};
 
 const MEAN: &str = "exp_avg";
@@ -128,10 +128,7 @@ impl Configure for Prodigy {
                 "at least 1",
             ));
         }
-        Ok(Box::new(ByDistance {
-            rule: self.clone(),
-            kept: Kept::default(),
-        }))
+        Ok(Box::new(Together::new(self.clone())))
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -183,50 +180,46 @@ impl Formula<1, 2> for Move {
     }
 }
 
-#[derive(Debug, Clone)]
-struct ByDistance {
-    rule: Prodigy,
-    kept: Kept,
-}
+impl JointRule for Prodigy {
+    const NAME: &'static str = Prodigy::ABOUT.name;
+    const REEVALUATES: bool = false;
 
-impl ByDistance {
-    fn number(&self, name: &str, first: f64) -> f64 {
-        self.kept.numbers.get(name).copied().unwrap_or(first)
-    }
-}
-
-impl Update for ByDistance {
-    fn name(&self) -> &str {
-        Prodigy::ABOUT.name
+    fn names(&self) -> Names<'_> {
+        Names {
+            tensors: &[MEAN, SQUARE, SUM, START],
+            optional: |_| false,
+            numbers: &[D, D_MAX, D_NUMERATOR, K],
+            optional_numbers: |_| false,
+        }
     }
 
     fn step(
         &mut self,
+        kept: &mut Kept,
+        joint: &Joint,
         step: &Step<'_>,
         mut parameters: Parameters,
         mut gradients: Gradients,
         _reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
-        let joint = Joint::new(Prodigy::ABOUT.name, step, &parameters, &gradients)?;
-        self.kept.check_lengths(&joint)?;
         let lr = joint.rate(step)?;
-        self.kept.see(&parameters);
-        if lr == 0.0 || joint.which.is_empty() {
+        if lr == 0.0 {
             return Ok(parameters);
         }
-        let rule = &self.rule;
-        let (d, d0) = (self.number(D, rule.d0), rule.d0);
-        let k = self.number(K, 0.0) + 1.0;
-        let beta1 = step.momentum.unwrap_or(rule.beta1);
-        let (beta2, beta3) = (rule.beta2, rule.beta3.unwrap_or(rule.beta2.sqrt()));
-        let correction = if rule.use_bias_correction {
+        let number =
+            |kept: &Kept, name: &str, first| kept.numbers.get(name).copied().unwrap_or(first);
+        let (d, d0) = (number(kept, D, self.d0), self.d0);
+        let k = number(kept, K, 0.0) + 1.0;
+        let beta1 = step.momentum.unwrap_or(self.beta1);
+        let (beta2, beta3) = (self.beta2, self.beta3.unwrap_or(self.beta2.sqrt()));
+        let correction = if self.use_bias_correction {
             (1.0 - beta2.powf(k)).sqrt() / (1.0 - beta1.powf(k))
         } else {
             1.0
         };
         let rate = d * lr * correction;
         let decay = |index: usize| {
-            step.weight_decay.unwrap_or(rule.weight_decay) * step.group(index).weight_decay
+            step.weight_decay.unwrap_or(self.weight_decay) * step.group(index).weight_decay
         };
 
         let (mut entries, mut sums) = (Vec::new(), Vec::new());
@@ -235,10 +228,10 @@ impl Update for ByDistance {
             let Some(mut gradient) = gradient else {
                 continue;
             };
-            if !rule.decouple && decay(*at) != 0.0 {
+            if !self.decouple && decay(*at) != 0.0 {
                 gradient = gradient + value.clone() * decay(*at);
             }
-            let state = self.kept.parameters.entry(path.clone()).or_default();
+            let state = kept.parameters.entry(path.clone()).or_default();
             let start = state.tensors.entry(START.into());
             let start = start.or_insert_with(|| value.clone());
             sums.push((gradient.clone() * (start.clone() - value.clone())).sum());
@@ -249,7 +242,7 @@ impl Update for ByDistance {
                     beta3,
                     mean: d * (1.0 - beta1),
                     square: d * d * (1.0 - beta2),
-                    sum: d / d0 * if rule.safeguard_warmup { d } else { rate },
+                    sum: d / d0 * if self.safeguard_warmup { d } else { rate },
                 },
                 written: [MEAN, SQUARE, SUM].map(|name| state.take_or_zeros(name, value)),
                 read: [gradient],
@@ -257,7 +250,7 @@ impl Update for ByDistance {
         }
         for (path, [mean, square, sum]) in joint.paths.iter().zip(apply(entries)) {
             sums.push(sum.clone().abs().sum());
-            let state = self.kept.parameters.entry(path.clone()).or_default();
+            let state = kept.parameters.entry(path.clone()).or_default();
             let named = [(MEAN, mean), (SQUARE, square), (SUM, sum)];
             let named = named.map(|(name, tensor)| (name.to_string(), tensor));
             state.tensors.extend(named);
@@ -268,14 +261,14 @@ impl Update for ByDistance {
         let divisor: f64 = magnitudes.iter().sum();
         let mut next = d;
         if divisor > 0.0 {
-            let numerator = self.number(D_NUMERATOR, 0.0) * beta3
+            let numerator = number(kept, D_NUMERATOR, 0.0) * beta3
                 + d / d0 * rate * products.iter().sum::<f64>();
-            let estimate = rule.d_coef * numerator / divisor;
+            let estimate = self.d_coef * numerator / divisor;
             if d == d0 {
                 next = next.max(estimate);
             }
-            let highest = self.number(D_MAX, d0).max(estimate);
-            next = highest.min(next * rule.growth_rate.unwrap_or(f64::INFINITY));
+            let highest = number(kept, D_MAX, d0).max(estimate);
+            next = highest.min(next * self.growth_rate.unwrap_or(f64::INFINITY));
             let numbers = [
                 (D, next),
                 (D_MAX, highest),
@@ -283,23 +276,23 @@ impl Update for ByDistance {
                 (K, k),
             ];
             for (name, number) in numbers {
-                self.kept.numbers.insert(name.into(), number);
+                kept.numbers.insert(name.into(), number);
             }
             let mut entries = Vec::new();
             for (at, path) in joint.which.iter().zip(&joint.paths) {
                 let value = &mut parameters.0[*at].value;
-                let tensors = &self.kept.parameters[path].tensors;
+                let tensors = &kept.parameters[path].tensors;
                 let empty = Tensor::empty([0], &value.device());
                 entries.push(Tensors {
                     formula: Move {
                         rate,
                         stay: 1.0
-                            - if rule.decouple {
+                            - if self.decouple {
                                 decay(*at) * rate
                             } else {
                                 0.0
                             },
-                        eps: next * rule.eps,
+                        eps: next * self.eps,
                     },
                     written: [std::mem::replace(value, empty)],
                     read: [tensors[MEAN].clone(), tensors[SQUARE].clone()],
@@ -310,31 +303,11 @@ impl Update for ByDistance {
             }
         } else {
             for (name, number) in [(D, d), (D_MAX, d), (D_NUMERATOR, 0.0), (K, 0.0)] {
-                self.kept.numbers.entry(name.into()).or_insert(number);
+                kept.numbers.entry(name.into()).or_insert(number);
             }
         }
-        self.kept.count(&joint);
+        kept.count(joint);
         Ok(parameters)
-    }
-
-    fn state(&self) -> UpdateState {
-        self.kept.state(self.name())
-    }
-
-    fn load_state(
-        &mut self,
-        state: UpdateState,
-        paths: &[String],
-        device: &Device,
-    ) -> Result<(), UpdateError> {
-        let names = Names {
-            tensors: &[MEAN, SQUARE, SUM, START],
-            optional: |_| false,
-            numbers: &[D, D_MAX, D_NUMERATOR, K],
-            optional_numbers: |_| false,
-        };
-        self.kept = Kept::load(self.name(), state, paths, device, &names)?;
-        Ok(())
     }
 }
 

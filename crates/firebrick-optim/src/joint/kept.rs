@@ -1,0 +1,188 @@
+//! The state of a rule over all parameters together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::tensor::Device;
+use firebrick_core::parameters::Parameters;
+use firebrick_core::update::{ParameterState, UpdateError, UpdateState};
+
+use super::Joint;
+use crate::rule::STEP;
+
+/// What such a rule keeps, by path: an entry for every parameter seen, empty until it is stepped,
+/// and numbers of the whole.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    pub(crate) parameters: BTreeMap<String, ParameterState>,
+    pub(crate) numbers: BTreeMap<String, f64>,
+}
+
+impl Kept {
+    /// Makes the entries.
+    pub(crate) fn see(&mut self, parameters: &Parameters) {
+        for one in &parameters.0 {
+            if !self.parameters.contains_key(&one.path) {
+                self.parameters
+                    .insert(one.path.clone(), ParameterState::default());
+            }
+        }
+    }
+
+    /// Counts a step of these parameters.
+    pub(crate) fn count(&mut self, joint: &Joint) {
+        for path in &joint.paths {
+            let numbers = &mut self.parameters.entry(path.clone()).or_default().numbers;
+            *numbers.entry(STEP.into()).or_insert(0.0) += 1.0;
+        }
+    }
+
+    /// How often a parameter was stepped.
+    pub(crate) fn steps(&self, path: &str) -> u64 {
+        let state = self.parameters.get(path);
+        let steps = state.and_then(|state| state.numbers.get(STEP));
+        steps.copied().unwrap_or(0.0) as u64
+    }
+
+    /// Fails when a tensor kept for a stepped parameter is not of its length.
+    pub(crate) fn check_lengths(&self, joint: &Joint) -> Result<(), UpdateError> {
+        for (path, len) in joint.paths.iter().zip(&joint.lens) {
+            let state = self.parameters.get(path);
+            let tensors = state.into_iter().flat_map(|state| &state.tensors);
+            for (what, tensor) in tensors {
+                let [found] = tensor.dims();
+                if found != *len {
+                    return Err(UpdateError::State(format!(
+                        "`{path}` has {len} elements, but its {what} has {found}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn state(&self, name: &str) -> UpdateState {
+        UpdateState {
+            name: name.into(),
+            parameters: self.parameters.clone(),
+            numbers: self.numbers.clone(),
+        }
+    }
+
+    /// A state on `device`, when it is one of the rule `name` for these paths: a stepped parameter
+    /// keeps the tensors `tensors` and no others but those that are `optional`, each of one length,
+    /// and the whole keeps the numbers `numbers` once it has stepped, and perhaps `optional` ones.
+    pub(crate) fn load(
+        name: &str,
+        state: UpdateState,
+        paths: &[String],
+        device: &Device,
+        names: &Names<'_>,
+    ) -> Result<Self, UpdateError> {
+        names
+            .check(name, &state, paths)
+            .map_err(UpdateError::State)?;
+        let device = device.clone().without_autodiff();
+        let moved = |state: ParameterState| ParameterState {
+            tensors: state
+                .tensors
+                .into_iter()
+                .map(|(what, tensor)| (what, tensor.without_autodiff().to_device(&device)))
+                .collect(),
+            numbers: state.numbers,
+        };
+        let parameters = state.parameters.into_iter();
+        Ok(Self {
+            parameters: parameters.map(|(path, one)| (path, moved(one))).collect(),
+            numbers: state.numbers,
+        })
+    }
+}
+
+/// What may be in the state of such a rule.
+pub(crate) struct Names<'a> {
+    /// Tensors of every stepped parameter.
+    pub(crate) tensors: &'a [&'a str],
+    /// Whether a stepped parameter may keep this tensor too.
+    pub(crate) optional: fn(&str) -> bool,
+    /// Numbers of the whole once it has stepped.
+    pub(crate) numbers: &'a [&'a str],
+    /// Whether the whole may keep this number too.
+    pub(crate) optional_numbers: fn(&str) -> bool,
+}
+
+impl Names<'_> {
+    fn check(&self, name: &str, state: &UpdateState, paths: &[String]) -> Result<(), String> {
+        if state.name != name {
+            let other = &state.name;
+            return Err(format!("{other} wrote it, but the optimizer is {name}"));
+        }
+        let all = state.parameters.values();
+        let stepped = all.clone().any(|one| one.numbers.contains_key(STEP));
+        // Before the first update there is no entry at all.
+        if state.parameters.is_empty() && state.numbers.is_empty() {
+            return Ok(());
+        }
+        let wanted: BTreeSet<_> = paths.iter().collect();
+        if let Some(path) = wanted
+            .iter()
+            .find(|path| !state.parameters.contains_key(**path))
+        {
+            return Err(format!("it has nothing for the parameter `{path}`"));
+        }
+        if let Some(path) = state.parameters.keys().find(|path| !wanted.contains(path)) {
+            return Err(format!(
+                "it has the parameter `{path}`, which the model does not train"
+            ));
+        }
+        let lacks = |what: &&&str| stepped && !state.numbers.contains_key(**what);
+        if let Some(what) = self.numbers.iter().find(lacks) {
+            return Err(format!("it lacks the number {what} that {name} keeps"));
+        }
+        for (what, number) in &state.numbers {
+            if !self.numbers.contains(&what.as_str()) && !(self.optional_numbers)(what) {
+                return Err(format!("it has {what}, which {name} does not keep"));
+            }
+            if !number.is_finite() {
+                return Err(format!("it has {what} = {number}"));
+            }
+        }
+        let mut parameters = state.parameters.iter();
+        parameters.try_for_each(|(path, one)| self.check_one(name, path, one))
+    }
+
+    fn check_one(&self, name: &str, path: &str, one: &ParameterState) -> Result<(), String> {
+        if one.tensors.is_empty() && one.numbers.is_empty() {
+            return Ok(());
+        }
+        if let Some(what) = self
+            .tensors
+            .iter()
+            .find(|what| !one.tensors.contains_key(**what))
+        {
+            return Err(format!("`{path}` lacks the {what} that {name} keeps"));
+        }
+        let unknown =
+            |what: &&String| !self.tensors.contains(&what.as_str()) && !(self.optional)(what);
+        let surplus = one.tensors.keys().find(unknown);
+        if let Some(what) = surplus.or(one.numbers.keys().find(|what| *what != STEP)) {
+            return Err(format!("`{path}` has {what}, which {name} does not keep"));
+        }
+        match one.numbers.get(STEP) {
+            None => return Err(format!("`{path}` lacks the {STEP} that {name} keeps")),
+            Some(step) if !step.is_finite() => return Err(format!("`{path}` has {STEP} = {step}")),
+            Some(_) => {}
+        }
+        let mut lens = one
+            .tensors
+            .iter()
+            .map(|(what, tensor)| (what, tensor.dims()[0]));
+        if let Some((first, len)) = lens.next()
+            && let Some((other, found)) = lens.find(|(_, found)| *found != len)
+        {
+            return Err(format!(
+                "`{path}` has {len} elements in {first}, but {found} in {other}"
+            ));
+        }
+        Ok(())
+    }
+}
