@@ -22,6 +22,7 @@ pub mod surface;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod values;
+mod wrapper;
 
 pub use about::{About, Configure, Entry, Field, Range};
 pub use grouped::grouped;

@@ -14,14 +14,15 @@
 //! The gradient alone is centralized; the penalty of weight decay joins it afterwards, in `base`. The
 //! authors' SGD adds the penalty first.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::spec::Spec;
-use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
+use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
+use crate::wrapper::{Wrapped, Wrapper};
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,12 +57,9 @@ impl Configure for Centralize {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        let base = super::build(&self.base)?.update;
-        Ok(Box::new(Centralized {
-            name: format!("{}({})", Self::ABOUT.name, base.name()),
+        Wrapped::build(Self::ABOUT.name, &self.base, |_| Centralized {
             least_rank: if self.conv_only { 3 } else { 2 },
-            base,
-        }))
+        })
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -69,10 +67,9 @@ impl Configure for Centralize {
     }
 }
 
+#[derive(Debug, Clone)]
 struct Centralized {
-    name: String,
     least_rank: usize,
-    base: Box<dyn Update>,
 }
 
 fn centralized(gradients: Gradients, parameters: &Parameters, least_rank: usize) -> Gradients {
@@ -93,54 +90,21 @@ fn centralized(gradients: Gradients, parameters: &Parameters, least_rank: usize)
     )
 }
 
-impl Update for Centralized {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn gradient_point(&self, step: &Step<'_>, parameters: &Parameters) -> Option<Parameters> {
-        self.base.gradient_point(step, parameters)
-    }
-
-    fn reevaluates(&self) -> bool {
-        self.base.reevaluates()
-    }
-
+impl Wrapper for Centralized {
     fn step(
         &mut self,
+        base: &mut dyn Update,
         step: &Step<'_>,
         parameters: Parameters,
         gradients: Gradients,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
-        let least_rank = self.least_rank;
-        let gradients = centralized(gradients, &parameters, least_rank);
+        let gradients = centralized(gradients, &parameters, self.least_rank);
         let mut again = |point: &Parameters| {
             let (loss, gradients) = reevaluate(point)?;
-            Ok((loss, centralized(gradients, point, least_rank)))
+            Ok((loss, centralized(gradients, point, self.least_rank)))
         };
-        self.base.step(step, parameters, gradients, &mut again)
-    }
-
-    fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
-        self.base.evaluation_view(parameters)
-    }
-
-    fn state(&self) -> UpdateState {
-        UpdateState {
-            name: self.name.clone(),
-            ..self.base.state()
-        }
-    }
-
-    fn load_state(
-        &mut self,
-        mut state: UpdateState,
-        paths: &[String],
-        device: &Device,
-    ) -> Result<(), UpdateError> {
-        super::unwrap_state(&mut state, &self.name, &*self.base)?;
-        self.base.load_state(state, paths, device)
+        base.step(step, parameters, gradients, &mut again)
     }
 }
 

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
 use crate::rule::{Formula, Real};
+use crate::wrapper::{Wrapped, Wrapper};
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,8 +65,9 @@ impl Configure for Lookahead {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        let base = super::build(&self.base)?.update;
-        Ok(Box::new(Follow::new(self.k, self.alpha, base)))
+        Wrapped::build(Self::ABOUT.name, &self.base, |base| {
+            Follow::new(self.k, self.alpha, base)
+        })
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -73,11 +75,10 @@ impl Configure for Lookahead {
     }
 }
 
+#[derive(Debug, Clone)]
 struct Follow {
-    name: String,
     k: u64,
     alpha: f64,
-    base: Box<dyn Update>,
     /// Names in the state that no optimizer inside uses, also where that is such a wrapper.
     slow_name: String,
     step_name: String,
@@ -86,7 +87,7 @@ struct Follow {
 }
 
 impl Follow {
-    fn new(k: u64, alpha: f64, base: Box<dyn Update>) -> Self {
+    fn new(k: u64, alpha: f64, base: &dyn Update) -> Self {
         let inside = base.name().matches("lookahead(").count();
         let suffix = if inside == 0 {
             String::new()
@@ -94,10 +95,8 @@ impl Follow {
             format!("_{inside}")
         };
         Self {
-            name: format!("lookahead({})", base.name()),
             k,
             alpha,
-            base,
             slow_name: format!("slow{suffix}"),
             step_name: format!("lookahead_step{suffix}"),
             steps: 0,
@@ -111,14 +110,8 @@ impl Follow {
         state: &mut UpdateState,
         paths: &[String],
     ) -> Result<(u64, BTreeMap<String, Tensor<1>>), String> {
-        if state.name != self.name {
-            return Err(format!(
-                "{} wrote it, but the optimizer is {}",
-                state.name, self.name
-            ));
-        }
         let Some(steps) = state.numbers.remove(&self.step_name) else {
-            return Err(format!("it lacks the {} of {}", self.step_name, self.name));
+            return Err(format!("it lacks the {} of lookahead", self.step_name));
         };
         if !(steps >= 0.0 && steps.fract() == 0.0) {
             return Err(format!("its {} is {steps}", self.step_name));
@@ -137,8 +130,8 @@ impl Follow {
                 None if state.tensors.is_empty() && state.numbers.is_empty() => {}
                 None => {
                     return Err(format!(
-                        "`{path}` lacks the {} that {} keeps",
-                        self.slow_name, self.name
+                        "`{path}` lacks the {} that lookahead keeps",
+                        self.slow_name
                     ));
                 }
             }
@@ -151,21 +144,10 @@ impl Follow {
     }
 }
 
-impl Update for Follow {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn gradient_point(&self, step: &Step<'_>, parameters: &Parameters) -> Option<Parameters> {
-        self.base.gradient_point(step, parameters)
-    }
-
-    fn reevaluates(&self) -> bool {
-        self.base.reevaluates()
-    }
-
+impl Wrapper for Follow {
     fn step(
         &mut self,
+        base: &mut dyn Update,
         step: &Step<'_>,
         parameters: Parameters,
         gradients: Gradients,
@@ -191,7 +173,7 @@ impl Update for Follow {
                 _ => {}
             }
         }
-        let Parameters(mut parameters) = self.base.step(step, parameters, gradients, reevaluate)?;
+        let Parameters(mut parameters) = base.step(step, parameters, gradients, reevaluate)?;
         self.slow.extend(begin);
         self.steps += 1;
         if !self.steps.is_multiple_of(self.k) {
@@ -222,13 +204,7 @@ impl Update for Follow {
         Ok(Parameters(parameters))
     }
 
-    fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
-        self.base.evaluation_view(parameters)
-    }
-
-    fn state(&self) -> UpdateState {
-        let mut state = self.base.state();
-        state.name.clone_from(&self.name);
+    fn save(&self, state: &mut UpdateState) {
         state
             .numbers
             .insert(self.step_name.clone(), self.steps as f64);
@@ -238,26 +214,23 @@ impl Update for Follow {
                 .tensors
                 .insert(self.slow_name.clone(), slow.clone());
         }
-        state
     }
 
-    fn load_state(
-        &mut self,
-        mut state: UpdateState,
+    fn load(
+        self,
+        state: &mut UpdateState,
         paths: &[String],
         device: &Device,
-    ) -> Result<(), UpdateError> {
-        let (steps, slow) = self.own(&mut state, paths).map_err(UpdateError::State)?;
-        state.name = self.base.name().into();
-        self.base.load_state(state, paths, device)?;
+    ) -> Result<Self, UpdateError> {
+        let (steps, slow) = self.own(state, paths).map_err(UpdateError::State)?;
         let device = device.clone().without_autodiff();
         let moved = |tensor: Tensor<1>| tensor.without_autodiff().to_device(&device);
-        self.steps = steps;
-        self.slow = slow
-            .into_iter()
-            .map(|(path, tensor)| (path, moved(tensor)))
-            .collect();
-        Ok(())
+        let slow = slow.into_iter();
+        Ok(Self {
+            steps,
+            slow: slow.map(|(path, tensor)| (path, moved(tensor))).collect(),
+            ..self
+        })
     }
 }
 

@@ -42,7 +42,6 @@ use std::sync::{PoisonError, RwLock};
 
 use firebrick_core::ConfigError;
 use firebrick_core::spec::Spec;
-use firebrick_core::update::{Update, UpdateError, UpdateState};
 
 pub use crate::about::{Entry, Optimizer};
 
@@ -144,16 +143,4 @@ pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
 fn memory(spec: &Spec, shape: &[usize]) -> usize {
     let memory = find(spec).and_then(|entry| (entry.memory)(spec, shape));
     memory.unwrap_or(0)
-}
-
-/// Makes the state of a wrapper without state of its own that of the optimizer inside.
-fn unwrap_state(state: &mut UpdateState, name: &str, base: &dyn Update) -> Result<(), UpdateError> {
-    if state.name != name {
-        return Err(UpdateError::State(format!(
-            "{} wrote it, but the optimizer is {name}",
-            state.name
-        )));
-    }
-    state.name = base.name().into();
-    Ok(())
 }

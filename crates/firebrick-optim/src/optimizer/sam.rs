@@ -18,16 +18,16 @@
 //! `rho` is the paper's. Differs from the authors' code of ASAM, where T = 1 for parameters that are
 //! not called weight. Parameters whose group has learning rate 0 are not moved and not counted.
 
-use burn::tensor::Device;
 use firebrick_core::ConfigError;
 use firebrick_core::kernels::step::{Tensors, apply};
 use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::spec::Spec;
-use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
+use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
 use crate::rule::{Formula, Real};
+use crate::wrapper::{Wrapped, Wrapper};
 
 /// Added to the norm, as the references do.
 const NORM_EPS: f64 = 1e-12;
@@ -65,7 +65,11 @@ impl Configure for Sam {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Perturbed::wrap(Self::ABOUT.name, self.rho, None, &self.base)
+        let rho = self.rho;
+        Wrapped::build(Self::ABOUT.name, &self.base, |_| Perturbed {
+            rho,
+            eta: None,
+        })
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -110,7 +114,8 @@ impl Configure for Asam {
     };
 
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Perturbed::wrap(Self::ABOUT.name, self.rho, Some(self.eta), &self.base)
+        let (rho, eta) = (self.rho, Some(self.eta));
+        Wrapped::build(Self::ABOUT.name, &self.base, |_| Perturbed { rho, eta })
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -118,30 +123,14 @@ impl Configure for Asam {
     }
 }
 
+#[derive(Debug, Clone)]
 struct Perturbed {
-    name: String,
     rho: f64,
     /// Of `asam`.
     eta: Option<f64>,
-    base: Box<dyn Update>,
 }
 
 impl Perturbed {
-    fn wrap(
-        name: &str,
-        rho: f64,
-        eta: Option<f64>,
-        base: &Spec,
-    ) -> Result<Box<dyn Update>, ConfigError> {
-        let base = super::build(base)?.update;
-        Ok(Box::new(Self {
-            name: format!("{name}({})", base.name()),
-            rho,
-            eta,
-            base,
-        }))
-    }
-
     /// The point to evaluate again.
     fn point(&self, step: &Step<'_>, center: &Parameters, gradients: &Gradients) -> Parameters {
         let moves = |index: usize| step.group(index).lr != 0.0;
@@ -183,58 +172,29 @@ impl Perturbed {
     }
 }
 
-impl Update for Perturbed {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn gradient_point(&self, step: &Step<'_>, parameters: &Parameters) -> Option<Parameters> {
-        self.base.gradient_point(step, parameters)
-    }
-
-    fn reevaluates(&self) -> bool {
-        true
-    }
+impl Wrapper for Perturbed {
+    const REEVALUATES: bool = true;
 
     fn step(
         &mut self,
+        base: &mut dyn Update,
         step: &Step<'_>,
         parameters: Parameters,
         gradients: Gradients,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
-        let ahead = self.base.gradient_point(step, &parameters);
+        let ahead = base.gradient_point(step, &parameters);
         let center = ahead.as_ref().unwrap_or(&parameters);
         let point = self.point(step, center, &gradients);
         drop((ahead, gradients));
         let (loss, gradients) = reevaluate(&point)?;
         drop(point);
         if !loss.is_finite() {
-            let name = self.name.clone();
-            return Err(UpdateError::NotFinite { name });
+            return Err(UpdateError::NotFinite {
+                name: base.name().into(),
+            });
         }
-        self.base.step(step, parameters, gradients, reevaluate)
-    }
-
-    fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
-        self.base.evaluation_view(parameters)
-    }
-
-    fn state(&self) -> UpdateState {
-        UpdateState {
-            name: self.name.clone(),
-            ..self.base.state()
-        }
-    }
-
-    fn load_state(
-        &mut self,
-        mut state: UpdateState,
-        paths: &[String],
-        device: &Device,
-    ) -> Result<(), UpdateError> {
-        super::unwrap_state(&mut state, &self.name, &*self.base)?;
-        self.base.load_state(state, paths, device)
+        base.step(step, parameters, gradients, reevaluate)
     }
 }
 
