@@ -35,6 +35,10 @@ pub(crate) fn with<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     }
     // SAFETY: `Line` is 16 initialized f32 without padding, and there are `lines * 16 >= len`.
     let floats = unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast::<f32>(), len) };
+    if cfg!(debug_assertions) {
+        // A kernel that reads what it did not write gives NaN, not what was there by chance.
+        floats.fill(f32::NAN);
+    }
     let result = work(floats);
     FREE.with_borrow_mut(|free| free.push(buffer));
     result

@@ -4,7 +4,7 @@ use firebrick_core::Clipping;
 use firebrick_core::random::StepScope;
 use firebrick_train::{Checkpoint, Ended, RunDir, TrainConfig};
 
-use crate::support::{Run, bytes};
+use crate::support::{Run, alone, bytes};
 
 fn newest(run: &RunDir, device: &str) -> Option<Checkpoint> {
     let device = firebrick_core::device(device).unwrap();
@@ -23,6 +23,20 @@ fn config(accumulate: u64) -> TrainConfig {
         checkpoint_every: Some(1),
         ..Run::new("flex").config
     }
+}
+
+/// Something else draws from the device in between, as another process would; not while another test
+/// trains.
+fn disturb(device: &str, step: u64) {
+    let _turn = alone();
+    let scope = StepScope {
+        seed: 99,
+        step,
+        micro_batch: 0,
+    };
+    firebrick_core::device(device)
+        .unwrap()
+        .seed(scope.device_seed());
 }
 
 fn cut_everywhere(device: &str, optimizer: &str, accumulate: u64) {
@@ -55,15 +69,7 @@ fn cut_everywhere(device: &str, optimizer: &str, accumulate: u64) {
             (outcome.ended, outcome.progress.step),
             (Ended::UpdateLimit, cut)
         );
-        // Something else draws from the device in between, as another process would.
-        firebrick_core::device(device).unwrap().seed(
-            StepScope {
-                seed: 99,
-                step: cut,
-                micro_batch: 0,
-            }
-            .device_seed(),
-        );
+        disturb(device, cut);
         let resumed = Run {
             config: config(accumulate),
             optimizer,
