@@ -11,6 +11,7 @@ mod sparse;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use firebrick::optim::optimizer;
 use firebrick::prelude::*;
 use firebrick::report::{Axis, Chart, Scale, Series, Unit, charts_svg};
@@ -77,11 +78,6 @@ impl Run {
         let middle = self.curve.get(self.curve.len() / 2)?.1;
         let (first, last) = (self.early()?, self.end()?);
         Some((middle - last) / (first - last))
-    }
-
-    /// Validation loss.
-    pub fn valid(&self) -> Option<f64> {
-        self.valid_loss
     }
 }
 
@@ -151,10 +147,10 @@ impl Task {
         Ok(plan(&optimizer.parse()?, &schedule.parse()?, lr, run)?)
     }
 
-    /// The best of the rates that the range test suggests: that whose validation loss is least after one
-    /// epoch; the training loss favours rates so high that batch norm's running statistics lag behind.
-    /// The optimizer's own where the curve suggests none.
-    fn rate(&self, optimizer: &str) -> anyhow::Result<f64> {
+    /// The rates to try: those that the range test suggests and a third of the least, since a momentum
+    /// that is still building up lets the test see too late that a rate is too high. The optimizer's
+    /// own where the curve suggests none.
+    fn rates(&self, optimizer: &str) -> anyhow::Result<Vec<f64>> {
         let plan = self.plan(optimizer, "constant", None)?;
         let sweep = Sweep {
             start_lr: 1e-5,
@@ -172,15 +168,26 @@ impl Task {
             sweep,
         )?;
         let found = curve.suggestions;
-        let mut best = (plan.lr, f64::INFINITY);
-        for lr in [found.valley, found.steepest, found.minimum_over_10] {
-            let Some(lr) = lr else { continue };
-            let run = self.run(optimizer, optimizer, "constant", Some(lr), 1)?;
-            if let Some(loss) = run.valid().filter(|loss| *loss < best.1) {
-                best = (lr, loss);
+        let found = [found.valley, found.steepest, found.minimum_over_10];
+        let mut rates: Vec<f64> = found.into_iter().flatten().collect();
+        rates.sort_by(f64::total_cmp);
+        rates.insert(0, rates.first().map_or(plan.lr, |least| least / 3.0));
+        rates.dedup_by(|next, kept| *next < 1.2 * *kept);
+        Ok(rates)
+    }
+
+    /// The run at the rate whose validation loss is least at the end; the training loss favours rates so
+    /// high that batch norm's running statistics lag behind.
+    fn tuned(&self, label: &str, optimizer: &str) -> anyhow::Result<Run> {
+        let mut best: Option<Run> = None;
+        for lr in self.rates(optimizer)? {
+            let run = self.run(label, optimizer, "constant", Some(lr))?;
+            let loss = |run: &Run| run.valid_loss.unwrap_or(f64::INFINITY);
+            if best.as_ref().is_none_or(|best| loss(&run) < loss(best)) {
+                best = Some(run);
             }
         }
-        Ok(best.0)
+        best.context("the range test gives a rate to try")
     }
 
     fn run(
@@ -189,7 +196,6 @@ impl Task {
         optimizer: &str,
         schedule: &str,
         lr: Option<f64>,
-        epochs: u64,
     ) -> anyhow::Result<Run> {
         let plan = self.plan(optimizer, schedule, lr)?;
         let valid = self.prepared.splits.valid.clone();
@@ -201,7 +207,7 @@ impl Task {
         );
         let loss = CrossEntropy::default();
         let config = TrainConfig {
-            epochs,
+            epochs: self.recipe.epochs,
             ..TrainConfig::default()
         };
         let mut training =
@@ -255,16 +261,15 @@ impl Task {
                 .find(|(short, _)| *short == name)
                 .map_or(name, |(_, spec)| spec);
             // Prodigy finds its rate itself; what it is given is a factor.
-            let lr = if name == "prodigy" {
-                None
+            set.tell(if name == "prodigy" {
+                self.run(name, spec, "constant", None)?
             } else {
-                Some(self.rate(spec)?)
-            };
-            set.tell(self.run(name, spec, "constant", lr, self.recipe.epochs)?);
+                self.tuned(name, spec)?
+            });
         }
         for (label, optimizer, schedule, like) in BESIDE {
             let lr = like.and_then(|like| Some(set.run(like)?.lr));
-            set.tell(self.run(label, optimizer, schedule, lr, self.recipe.epochs)?);
+            set.tell(self.run(label, optimizer, schedule, lr)?);
         }
         Ok(set)
     }

@@ -97,13 +97,9 @@ pub const CLAIMS: [Claim; 11] = [
         run: "momentum, cosine",
         says: "decay of the rate matters with SGD and momentum",
         seen: |set| {
-            lower(
-                set,
-                "valid loss",
-                "momentum, cosine",
-                "momentum",
-                Run::valid,
-            )
+            lower(set, "valid loss", "momentum, cosine", "momentum", |run| {
+                run.valid_loss
+            })
         },
     },
     Claim {
