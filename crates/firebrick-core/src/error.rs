@@ -128,7 +128,8 @@ fn join<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// The candidate nearest to `name`, if one is near enough to be a slip of the hand.
+/// The candidate nearest to `name`, the first of several, if one is near enough to be a slip of the
+/// hand.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let name = name.to_lowercase();
     candidates
@@ -141,7 +142,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             (score, candidate)
         })
         .filter(|(score, _)| *score >= 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .min_by(|a, b| b.0.total_cmp(&a.0))
         .map(|(_, candidate)| candidate.to_string())
 }
 
@@ -235,6 +236,7 @@ mod tests {
         assert_eq!(nearest("adm", names), Some("adam".into()));
         assert_eq!(nearest("adamW", names), Some("adamw".into()));
         assert_eq!(nearest("quux", names), None);
+        assert_eq!(nearest("beta", ["beta1", "beta2"]), Some("beta1".into()));
     }
 
     #[test]
