@@ -61,7 +61,8 @@ impl Step<'_> {
 
 /// Runs the batch of this update again at other parameters and gives the loss and its gradients, for
 /// rules that perturb the parameters or search along a line. Random layers draw what they drew
-/// before, and batch-norm statistics are counted once, so the loss is a function of the parameters.
+/// before, so the loss is a function of the parameters; [`Update::counts_evaluations`] says whether
+/// batch norm's running statistics take it in.
 ///
 /// The parameters are those of the step at other values: same order, same shapes. The gradients are
 /// clipped as those of the step were. Where one of them is not finite, the loss is not finite either:
@@ -83,6 +84,13 @@ pub trait Update: Send {
 
     /// Whether [`Self::step`] calls `reevaluate`; a loop may offer it only then.
     fn reevaluates(&self) -> bool {
+        false
+    }
+
+    /// Whether each of these evaluations counts in batch norm's running statistics, as in PyTorch's
+    /// closures: for rules that go far in one step. Otherwise only the loop's own does, so that two
+    /// evaluations do not count a batch twice.
+    fn counts_evaluations(&self) -> bool {
         false
     }
 

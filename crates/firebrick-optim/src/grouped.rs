@@ -215,6 +215,12 @@ impl Update for Grouped {
             .any(|member| member.update.reevaluates())
     }
 
+    fn counts_evaluations(&self) -> bool {
+        self.members
+            .iter()
+            .any(|member| member.update.counts_evaluations())
+    }
+
     fn step(
         &mut self,
         step: &Step<'_>,

@@ -17,6 +17,8 @@ pub(crate) trait JointRule: Debug + Clone + Send + 'static {
     const NAME: &'static str;
     /// Whether it evaluates the batch again.
     const REEVALUATES: bool = true;
+    /// Whether these evaluations count in running statistics.
+    const COUNTS_EVALUATIONS: bool = false;
 
     /// What is in its state.
     fn names(&self) -> Names<'_>;
@@ -64,6 +66,10 @@ impl<R: JointRule> Update for Together<R> {
 
     fn reevaluates(&self) -> bool {
         R::REEVALUATES
+    }
+
+    fn counts_evaluations(&self) -> bool {
+        R::COUNTS_EVALUATIONS
     }
 
     fn step(

@@ -71,6 +71,10 @@ impl<W: Wrapper> Update for Wrapped<W> {
         W::REEVALUATES || self.base.reevaluates()
     }
 
+    fn counts_evaluations(&self) -> bool {
+        self.base.counts_evaluations()
+    }
+
     fn step(
         &mut self,
         step: &Step<'_>,

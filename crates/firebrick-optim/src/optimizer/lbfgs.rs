@@ -21,7 +21,8 @@
 //! learning-rate factor (0 leaves them alone). Frozen parameters and those without gradient are not
 //! part of the problem; when the set changes, the history begins anew. It has no weight decay:
 //! put the penalty into the loss, where the line search sees it. One evaluation of each step finds
-//! the loss where the loop's own gradient was taken.
+//! the loss where the loop's own gradient was taken. Batch norm's running statistics take in every
+//! evaluation, as with PyTorch's closures: a step goes so far that those of one would be old.
 //!
 //! Differs from PyTorch's: in a line search a loss that is not finite counts as too high, and
 //! without one it is an error; a rate of 0 leaves everything as it is, state included. Differs from
@@ -203,6 +204,7 @@ impl QuasiNewton {
 
 impl JointRule for QuasiNewton {
     const NAME: &'static str = NAME;
+    const COUNTS_EVALUATIONS: bool = true;
 
     fn names(&self) -> Names<'_> {
         fn is_pair(name: &str) -> bool {

@@ -119,8 +119,9 @@ impl<M: Classifier> Trainer<'_, M> {
         let name = self.update.name().to_string();
         let gradients = clip.apply(gradients, &parameters, norm);
         let index = self.progress.step;
-        // What evaluating again moves, and what leaving the update out needs.
-        let buffers = (!again.is_empty()).then(|| Buffers::of(&shell));
+        // What evaluating again moves, unless it counts; and what leaving the update out needs.
+        let once = !again.is_empty() && !self.update.counts_evaluations();
+        let buffers = once.then(|| Buffers::of(&shell));
         let skips = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. });
         let before = (skips && !again.is_empty()).then(|| parameters.clone());
         let pass = Pass {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use burn::tensor::Device;
 use firebrick_core::Clipping;
 use firebrick_core::parameters::{Gradients, Parameters};
+use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
 use firebrick_train::{OnNonFinite, TrainConfig, TrainError};
 
@@ -26,6 +27,8 @@ struct Recorder {
     ahead: Option<f64>,
     /// Evaluates the batch so often again, at the parameters plus this.
     again: Option<(usize, f64)>,
+    /// Whether these evaluations count in running statistics.
+    counts: bool,
     given: Arc<Mutex<Vec<Given>>>,
 }
 
@@ -55,6 +58,10 @@ impl Update for Recorder {
 
     fn reevaluates(&self) -> bool {
         self.again.is_some()
+    }
+
+    fn counts_evaluations(&self) -> bool {
+        self.counts
     }
 
     fn step(
@@ -167,6 +174,36 @@ fn evaluating_again_at_the_same_parameters_gives_the_same_bits_and_counts_statis
             assert!(given.loss.is_finite() && given.loss > 0.0);
         }
     }
+}
+
+#[test]
+fn where_evaluations_count_the_statistics_take_in_each() {
+    let mean = |counts| {
+        let again = Recorder {
+            again: Some((2, 0.0)),
+            counts,
+            ..Recorder::default()
+        };
+        let config = TrainConfig {
+            max_updates: Some(1),
+            accumulate: 1,
+            ..config()
+        };
+        let run = Run {
+            config,
+            model: Some(net()),
+            update: Some(Box::new(again)),
+            ..Run::new("flex")
+        };
+        let state = StateDict::of(&run.go().unwrap().model);
+        state.tensors["bn.running_mean"]
+            .iter::<f32>()
+            .next()
+            .unwrap()
+    };
+    // Tenths of the batch's mean: one, and one with nine and 8.1 tenths of another.
+    let share = mean(true) / mean(false);
+    assert!((share - 2.71).abs() < 1e-5, "{share}");
 }
 
 #[test]
