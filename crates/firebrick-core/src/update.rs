@@ -61,8 +61,7 @@ impl Step<'_> {
 
 /// Runs the batch of this update again at other parameters and gives the loss and its gradients, for
 /// rules that perturb the parameters or search along a line. Random layers draw what they drew
-/// before, so the loss is a function of the parameters; [`Update::counts_evaluations`] says whether
-/// batch norm's running statistics take it in.
+/// before, and batch-norm statistics are counted once, so the loss is a function of the parameters.
 ///
 /// The parameters are those of the step at other values: same order, same shapes. The gradients are
 /// clipped as those of the step were. Where one of them is not finite, the loss is not finite either:
@@ -87,10 +86,10 @@ pub trait Update: Send {
         false
     }
 
-    /// Whether each of these evaluations counts in batch norm's running statistics, as in PyTorch's
-    /// closures: for rules that go far in one step. Otherwise only the loop's own does, so that two
-    /// evaluations do not count a batch twice.
-    fn counts_evaluations(&self) -> bool {
+    /// Whether [`Self::step`] goes so far that batch norm's running statistics are to be those of the
+    /// batch where it ends, in place of taking in a share of those where it began: for rules of the
+    /// full batch, which [`Self::reevaluates`].
+    fn recounts_statistics(&self) -> bool {
         false
     }
 

@@ -215,10 +215,10 @@ impl Update for Grouped {
             .any(|member| member.update.reevaluates())
     }
 
-    fn counts_evaluations(&self) -> bool {
+    fn recounts_statistics(&self) -> bool {
         self.members
             .iter()
-            .any(|member| member.update.counts_evaluations())
+            .any(|member| member.update.recounts_statistics())
     }
 
     fn step(

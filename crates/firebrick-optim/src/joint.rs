@@ -17,8 +17,8 @@ pub(crate) trait JointRule: Debug + Clone + Send + 'static {
     const NAME: &'static str;
     /// Whether it evaluates the batch again.
     const REEVALUATES: bool = true;
-    /// Whether these evaluations count in running statistics.
-    const COUNTS_EVALUATIONS: bool = false;
+    /// Whether running statistics are taken anew where a step ends.
+    const RECOUNTS_STATISTICS: bool = false;
 
     /// What is in its state.
     fn names(&self) -> Names<'_>;
@@ -68,8 +68,8 @@ impl<R: JointRule> Update for Together<R> {
         R::REEVALUATES
     }
 
-    fn counts_evaluations(&self) -> bool {
-        R::COUNTS_EVALUATIONS
+    fn recounts_statistics(&self) -> bool {
+        R::RECOUNTS_STATISTICS
     }
 
     fn step(

@@ -71,8 +71,8 @@ impl<W: Wrapper> Update for Wrapped<W> {
         W::REEVALUATES || self.base.reevaluates()
     }
 
-    fn counts_evaluations(&self) -> bool {
-        self.base.counts_evaluations()
+    fn recounts_statistics(&self) -> bool {
+        self.base.recounts_statistics()
     }
 
     fn step(

@@ -1,11 +1,31 @@
 //! Batch normalization with PyTorch's running statistics.
 
+use std::cell::Cell;
+
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::{Device, Tensor};
 
 use super::Activation;
 use crate::kernels::{batch_norm, batch_norm_train};
 use crate::probe;
+
+thread_local! {
+    static MOMENTUM: Cell<Option<f64>> = const { Cell::new(None) };
+}
+
+/// Runs `forward` with another momentum in every [`BatchNorm`] on this thread: with 1 for a first batch,
+/// 1/2 for a second, 1/3 for a third, … the running statistics become the mean of theirs, as with
+/// PyTorch's `momentum=None`.
+pub fn with_batch_norm_momentum<T>(momentum: f64, forward: impl FnOnce() -> T) -> T {
+    struct Restore(Option<f64>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            MOMENTUM.set(self.0);
+        }
+    }
+    let _restore = Restore(MOMENTUM.replace(Some(momentum)));
+    forward()
+}
 
 /// Configuration of [`BatchNorm`].
 #[derive(Debug, Clone)]
@@ -184,7 +204,8 @@ impl BatchNorm {
     }
 
     fn move_running(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
-        let moved = running.value_sync() * (1.0 - self.momentum) + batch.detach() * self.momentum;
+        let momentum = MOMENTUM.get().unwrap_or(self.momentum);
+        let moved = running.value_sync() * (1.0 - momentum) + batch.detach() * momentum;
         running.update(moved.detach());
         // Without this a checkpoint would read the value of one batch before.
         let _ = running.value_sync();

@@ -161,7 +161,7 @@ fn conjugate_gradients(
 
 impl JointRule for HessianFree {
     const NAME: &'static str = NAME;
-    const COUNTS_EVALUATIONS: bool = true;
+    const RECOUNTS_STATISTICS: bool = true;
 
     fn names(&self) -> Names<'_> {
         Names {

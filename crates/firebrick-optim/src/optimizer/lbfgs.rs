@@ -21,11 +21,12 @@
 //! learning-rate factor (0 leaves them alone). Frozen parameters and those without gradient are not
 //! part of the problem; when the set changes, the history begins anew. It has no weight decay:
 //! put the penalty into the loss, where the line search sees it. One evaluation of each step finds
-//! the loss where the loop's own gradient was taken. Batch norm's running statistics take in every
-//! evaluation, as with PyTorch's closures: a step goes so far that those of one would be old.
+//! the loss where the loop's own gradient was taken. Batch norm's running statistics are
+//! those of the batch where the step ends: it goes so far that those where it began would be old.
 //!
 //! Differs from PyTorch's: in a line search a loss that is not finite counts as too high, and
-//! without one it is an error; a rate of 0 leaves everything as it is, state included. Differs from
+//! without one it is an error; a rate of 0 leaves everything as it is, state included; running
+//! statistics there take in a share of every evaluation. Differs from
 //! burn's: works with batch norm and frozen parameters, the line search has PyTorch's bound, and
 //! the state resumes on the device it is given.
 
@@ -204,7 +205,7 @@ impl QuasiNewton {
 
 impl JointRule for QuasiNewton {
     const NAME: &'static str = NAME;
-    const COUNTS_EVALUATIONS: bool = true;
+    const RECOUNTS_STATISTICS: bool = true;
 
     fn names(&self) -> Names<'_> {
         fn is_pair(name: &str) -> bool {

@@ -157,7 +157,7 @@ impl Newton {
 
 impl JointRule for Newton {
     const NAME: &'static str = NAME;
-    const COUNTS_EVALUATIONS: bool = true;
+    const RECOUNTS_STATISTICS: bool = true;
 
     fn names(&self) -> Names<'_> {
         Names {

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 use firebrick_core::Classifier;
 use firebrick_core::data::Targets;
 use firebrick_core::loss::Loss;
+use firebrick_core::nn::with_batch_norm_momentum;
 use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
@@ -119,9 +120,8 @@ impl<M: Classifier> Trainer<'_, M> {
         let name = self.update.name().to_string();
         let gradients = clip.apply(gradients, &parameters, norm);
         let index = self.progress.step;
-        // What evaluating again moves, unless it counts; and what leaving the update out needs.
-        let once = !again.is_empty() && !self.update.counts_evaluations();
-        let buffers = once.then(|| Buffers::of(&shell));
+        // What evaluating again moves, and what leaving the update out needs.
+        let buffers = (!again.is_empty()).then(|| Buffers::of(&shell));
         let skips = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. });
         let before = (skips && !again.is_empty()).then(|| parameters.clone());
         let pass = Pass {
@@ -160,7 +160,11 @@ impl<M: Classifier> Trainer<'_, M> {
         let shell = restored.expect("it comes back from every evaluation");
         match (stepped, not_finite, before) {
             (Ok(parameters), ..) => {
-                self.model = Some(parameters.put(shell));
+                let model = parameters.put(shell);
+                if self.update.recounts_statistics() {
+                    pass.take_statistics(&model, again);
+                }
+                self.model = Some(model);
                 Ok(None)
             }
             (Err(UpdateError::NotFinite { .. }), Some(error), Some(before)) => {
@@ -241,7 +245,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Group {
+    fn logits<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Tensor<2> {
         let scope = StepScope {
             seed: self.seed,
             step: self.step,
@@ -249,7 +253,19 @@ impl Pass<'_> {
         };
         // Burn's own random layers draw from the device's one generator.
         self.device.seed(scope.device_seed());
-        let logits = scope.enter(|| model.forward(batch.images.clone()));
+        scope.enter(|| model.forward(batch.images.clone()))
+    }
+
+    /// Makes the running statistics of batch norm those of all micro-batches at these parameters.
+    fn take_statistics<M: Classifier>(self, model: &M, batches: &[MicroBatch]) {
+        for (number, batch) in (1_u32..).zip(batches) {
+            let share = 1.0 / f64::from(number);
+            with_batch_norm_momentum(share, || self.logits(model, batch));
+        }
+    }
+
+    fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Group {
+        let logits = self.logits(model, batch);
         let value = self.loss.loss(logits.clone(), &batch.targets);
         let loss = value.sum / value.weight;
         let mut gradients = loss.backward();

@@ -27,8 +27,8 @@ struct Recorder {
     ahead: Option<f64>,
     /// Evaluates the batch so often again, at the parameters plus this.
     again: Option<(usize, f64)>,
-    /// Whether these evaluations count in running statistics.
-    counts: bool,
+    /// Whether running statistics are taken anew where a step ends.
+    recounts: bool,
     given: Arc<Mutex<Vec<Given>>>,
 }
 
@@ -60,8 +60,8 @@ impl Update for Recorder {
         self.again.is_some()
     }
 
-    fn counts_evaluations(&self) -> bool {
-        self.counts
+    fn recounts_statistics(&self) -> bool {
+        self.recounts
     }
 
     fn step(
@@ -177,11 +177,11 @@ fn evaluating_again_at_the_same_parameters_gives_the_same_bits_and_counts_statis
 }
 
 #[test]
-fn where_evaluations_count_the_statistics_take_in_each() {
-    let mean = |counts| {
-        let again = Recorder {
-            again: Some((2, 0.0)),
-            counts,
+fn statistics_are_taken_anew_where_a_far_step_ends() {
+    let update = |recounts, model| {
+        let far = Recorder {
+            again: Some((1, 0.05)),
+            recounts,
             ..Recorder::default()
         };
         let config = TrainConfig {
@@ -191,19 +191,29 @@ fn where_evaluations_count_the_statistics_take_in_each() {
         };
         let run = Run {
             config,
-            model: Some(net()),
-            update: Some(Box::new(again)),
+            model: Some(model),
+            update: Some(Box::new(far)),
             ..Run::new("flex")
         };
-        let state = StateDict::of(&run.go().unwrap().model);
-        state.tensors["bn.running_mean"]
-            .iter::<f32>()
-            .next()
-            .unwrap()
+        run.go().unwrap().model
     };
-    // Tenths of the batch's mean: one, and one with nine and 8.1 tenths of another.
-    let share = mean(true) / mean(false);
-    assert!((share - 2.71).abs() < 1e-5, "{share}");
+    let statistics = |net: &Net| -> Vec<f32> {
+        let state = StateDict::of(net);
+        let names = ["bn.running_mean", "bn.running_var"];
+        let tensors = names.map(|name| state.tensors[name].iter::<f32>().collect::<Vec<_>>());
+        tensors.concat()
+    };
+    // The same batch at the parameters where the first update ended moves nothing, where its
+    // statistics are there already.
+    for recounts in [true, false] {
+        let ended = StateDict::of(&update(recounts, net()));
+        let there = ended.load_into(net()).unwrap();
+        let before = statistics(&there);
+        let after = statistics(&update(false, there));
+        let pairs = before.iter().zip(&after);
+        let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert_eq!(apart < 1e-5, recounts, "{apart}");
+    }
 }
 
 #[test]
