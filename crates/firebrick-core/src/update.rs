@@ -1,6 +1,6 @@
 //! The seam for optimizers: an update of ordered parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -138,6 +138,54 @@ pub struct UpdateState {
     pub parameters: BTreeMap<String, ParameterState>,
     /// Numbers that belong to no parameter, such as an estimated rate.
     pub numbers: BTreeMap<String, f64>,
+}
+
+impl UpdateState {
+    /// Refuses a state that another optimizer wrote.
+    ///
+    /// # Errors
+    /// [`UpdateError::State`] with both names.
+    pub fn check_name(&self, name: &str) -> Result<(), UpdateError> {
+        if self.name == name {
+            return Ok(());
+        }
+        Err(UpdateError::State(format!(
+            "{} wrote it, but the optimizer is {name}",
+            self.name
+        )))
+    }
+
+    /// Refuses a state that lacks one of the parameters, or has another.
+    ///
+    /// # Errors
+    /// [`UpdateError::State`] with the path.
+    pub fn check_paths(&self, paths: &[String]) -> Result<(), UpdateError> {
+        let wanted: BTreeSet<_> = paths.iter().collect();
+        let missing = |path: &&&String| !self.parameters.contains_key(**path);
+        if let Some(path) = wanted.iter().find(missing) {
+            return Err(UpdateError::State(format!(
+                "it has nothing for the parameter `{path}`"
+            )));
+        }
+        match self.parameters.keys().find(|path| !wanted.contains(path)) {
+            None => Ok(()),
+            Some(path) => Err(UpdateError::State(format!(
+                "it has the parameter `{path}`, which the model does not train"
+            ))),
+        }
+    }
+
+    /// Its tensors on `device`, outside of any autodiff graph.
+    #[must_use]
+    pub fn to_device(mut self, device: &Device) -> Self {
+        let device = device.clone().without_autodiff();
+        for one in self.parameters.values_mut() {
+            for tensor in one.tensors.values_mut() {
+                *tensor = tensor.clone().without_autodiff().to_device(&device);
+            }
+        }
+        self
+    }
 }
 
 /// The state of one parameter.

@@ -311,12 +311,7 @@ impl Update for Grouped {
         paths: &[String],
         device: &Device,
     ) -> Result<(), UpdateError> {
-        if state.name != self.name {
-            return Err(UpdateError::State(format!(
-                "{} wrote it, but the optimizer is {}",
-                state.name, self.name
-            )));
-        }
+        state.check_name(&self.name)?;
         let before = self.state();
         let known: Vec<_> = before.parameters.keys().cloned().collect();
         self.load_all(&state, paths, device).inspect_err(|_| {

@@ -2,7 +2,7 @@
 //! makes an [`Update`] of all parameters of it. A rule that treats every element alone is a
 //! [`Formula`], see [`elementwise()`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 pub use firebrick_core::kernels::step::{Formula, Real};
@@ -367,34 +367,17 @@ impl<R: Rule> PerTensor<R> {
         Ok(())
     }
 
-    fn check_all(&self, state: &UpdateState, paths: &[String]) -> Result<(), String> {
-        let name = self.rule.name();
-        if state.name != name {
-            return Err(format!(
-                "{} wrote it, but the optimizer is {name}",
-                state.name
-            ));
-        }
+    fn check_all(&self, state: &UpdateState, paths: &[String]) -> Result<(), UpdateError> {
+        state.check_name(self.rule.name())?;
         // Before the first update there is no entry at all.
         if state.parameters.is_empty() {
             return Ok(());
         }
-        let wanted: BTreeSet<_> = paths.iter().collect();
-        if let Some(path) = wanted
-            .iter()
-            .find(|path| !state.parameters.contains_key(**path))
-        {
-            return Err(format!("it has nothing for the parameter `{path}`"));
-        }
-        if let Some(path) = state.parameters.keys().find(|path| !wanted.contains(path)) {
-            return Err(format!(
-                "it has the parameter `{path}`, which the model does not train"
-            ));
-        }
-        state
-            .parameters
-            .iter()
+        state.check_paths(paths)?;
+        let mut parameters = state.parameters.iter();
+        parameters
             .try_for_each(|(path, state)| self.check(path, state))
+            .map_err(UpdateError::State)
     }
 }
 
@@ -498,21 +481,8 @@ impl<R: Rule> Update for PerTensor<R> {
         paths: &[String],
         device: &Device,
     ) -> Result<(), UpdateError> {
-        self.check_all(&state, paths).map_err(UpdateError::State)?;
-        let device = device.clone().without_autodiff();
-        let moved = |state: ParameterState| ParameterState {
-            tensors: state
-                .tensors
-                .into_iter()
-                .map(|(what, tensor)| (what, tensor.without_autodiff().to_device(&device)))
-                .collect(),
-            numbers: state.numbers,
-        };
-        self.parameters = state
-            .parameters
-            .into_iter()
-            .map(|(path, state)| (path, moved(state)))
-            .collect();
+        self.check_all(&state, paths)?;
+        self.parameters = state.to_device(device).parameters;
         Ok(())
     }
 }

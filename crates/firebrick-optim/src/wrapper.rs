@@ -110,12 +110,7 @@ impl<W: Wrapper> Update for Wrapped<W> {
         paths: &[String],
         device: &Device,
     ) -> Result<(), UpdateError> {
-        if state.name != self.name {
-            return Err(UpdateError::State(format!(
-                "{} wrote it, but the optimizer is {}",
-                state.name, self.name
-            )));
-        }
+        state.check_name(&self.name)?;
         state.name = self.base.name().into();
         let loaded = self.wrapper.clone().load(&mut state, paths, device)?;
         self.base.load_state(state, paths, device)?;

@@ -1,6 +1,6 @@
 //! The state of a rule over all parameters together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use firebrick_core::parameters::Parameters;
@@ -78,21 +78,10 @@ impl Kept {
         device: &Device,
         names: &Names<'_>,
     ) -> Result<Self, UpdateError> {
-        names
-            .check(name, &state, paths)
-            .map_err(UpdateError::State)?;
-        let device = device.clone().without_autodiff();
-        let moved = |state: ParameterState| ParameterState {
-            tensors: state
-                .tensors
-                .into_iter()
-                .map(|(what, tensor)| (what, tensor.without_autodiff().to_device(&device)))
-                .collect(),
-            numbers: state.numbers,
-        };
-        let parameters = state.parameters.into_iter();
+        names.check(name, &state, paths)?;
+        let state = state.to_device(device);
         Ok(Self {
-            parameters: parameters.map(|(path, one)| (path, moved(one))).collect(),
+            parameters: state.parameters,
             numbers: state.numbers,
         })
     }
@@ -111,29 +100,19 @@ pub(crate) struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn check(&self, name: &str, state: &UpdateState, paths: &[String]) -> Result<(), String> {
-        if state.name != name {
-            let other = &state.name;
-            return Err(format!("{other} wrote it, but the optimizer is {name}"));
-        }
-        let all = state.parameters.values();
-        let stepped = all.clone().any(|one| one.numbers.contains_key(STEP));
+    fn check(&self, name: &str, state: &UpdateState, paths: &[String]) -> Result<(), UpdateError> {
+        state.check_name(name)?;
         // Before the first update there is no entry at all.
         if state.parameters.is_empty() && state.numbers.is_empty() {
             return Ok(());
         }
-        let wanted: BTreeSet<_> = paths.iter().collect();
-        if let Some(path) = wanted
-            .iter()
-            .find(|path| !state.parameters.contains_key(**path))
-        {
-            return Err(format!("it has nothing for the parameter `{path}`"));
-        }
-        if let Some(path) = state.parameters.keys().find(|path| !wanted.contains(path)) {
-            return Err(format!(
-                "it has the parameter `{path}`, which the model does not train"
-            ));
-        }
+        state.check_paths(paths)?;
+        self.check_contents(name, state).map_err(UpdateError::State)
+    }
+
+    fn check_contents(&self, name: &str, state: &UpdateState) -> Result<(), String> {
+        let mut all = state.parameters.values();
+        let stepped = all.any(|one| one.numbers.contains_key(STEP));
         let lacks = |what: &&&str| stepped && !state.numbers.contains_key(**what);
         if let Some(what) = self.numbers.iter().find(lacks) {
             return Err(format!("it lacks the number {what} that {name} keeps"));
