@@ -137,8 +137,8 @@ impl ModuleMapper for Apply {
             "Struct:Linear" => self.init.linear,
             _ => return param,
         };
-        // Not its value: what a layer would draw itself comes from a generator of the whole process.
-        let shape = param.lazy_shape();
+        let param = undrawn(param);
+        let shape = param.val().dims();
         let mut rng = random::rng(self.seed, "init", self.tensor, 0);
         self.tensor += 1;
         let values = if D == 1 {
@@ -159,12 +159,23 @@ impl ModuleMapper for Apply {
                 &mut rng,
             )
         };
-        let (id, device) = (param.id, param.lazy_device());
-        param.transform_for_load(
-            Tensor::from_data(TensorData::new(values, shape), &device),
-            id,
-        )
+        let (tracked, device) = (param.is_require_grad(), param.val().device());
+        param.map(|_| {
+            Tensor::from_data(TensorData::new(values, shape), &device).set_require_grad(tracked)
+        })
     }
+}
+
+/// Zeros where the parameter has no values yet: those that its layer would draw come from a generator
+/// of the whole process, and move what others draw.
+fn undrawn<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+    if param.is_initialized() {
+        return param;
+    }
+    let zeros = Tensor::zeros(param.lazy_shape(), &param.lazy_device());
+    let id = param.id;
+    // As loaded: what the layer does to stored values, such as transpose them, is done to these.
+    param.transform_for_load(zeros, id)
 }
 
 /// (fan_in, fan_out, whether the output axis comes first) of a weight: `[out, in, h, w]` or `[in, out]`.
@@ -339,6 +350,24 @@ mod tests {
         let layer = Conv2dConfig::new([1, 2], 3).init(&device);
         assert!(!layer.weight.is_initialized());
         assert_eq!(layer.weight.lazy_shape().dims(), [2, 1, 3, 3]);
+    }
+
+    #[test]
+    fn a_weight_that_is_stored_transposed_is_drawn_by_its_inputs() {
+        use burn::nn::{Linear, LinearConfig, LinearLayout};
+        let device = crate::device("flex").unwrap();
+        let linear = |layout| LinearConfig::new(64, 5).with_layout(layout).init(&device);
+        let drawn = |linear: Linear| {
+            let weight = Init::PYTORCH.apply(linear, 3).weight.val();
+            assert_eq!(weight.dims(), [64, 5]);
+            weight.into_data().iter::<f32>().collect::<Vec<_>>()
+        };
+        let row = drawn(linear(LinearLayout::Row));
+        assert_eq!(drawn(linear(LinearLayout::Col)), row);
+        // Once it has values too.
+        let touched = linear(LinearLayout::Col);
+        let _ = touched.weight.val();
+        assert_eq!(drawn(touched), row);
     }
 
     fn std(values: &[f32]) -> f64 {

@@ -88,7 +88,7 @@ pub trait Update: Send {
 
     /// Whether [`Self::step`] goes so far that batch norm's running statistics are to be those of the
     /// batch where it ends, in place of taking in a share of those where it began: for rules of the
-    /// full batch, which [`Self::reevaluates`].
+    /// full batch, which [`Self::reevaluates`]. Burn's own batch norm takes in another share instead.
     fn recounts_statistics(&self) -> bool {
         false
     }

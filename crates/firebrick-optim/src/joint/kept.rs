@@ -100,6 +100,14 @@ pub(crate) struct Names<'a> {
 }
 
 impl Names<'_> {
+    /// Nothing but how often each parameter was stepped.
+    pub(crate) const NONE: Self = Self {
+        tensors: &[],
+        optional: |_| false,
+        numbers: &[],
+        optional_numbers: |_| false,
+    };
+
     fn check(&self, name: &str, state: &UpdateState, paths: &[String]) -> Result<(), UpdateError> {
         state.check_name(name)?;
         // Before the first update there is no entry at all.

@@ -198,9 +198,7 @@ impl JointRule for AdaHessian {
             } else {
                 &[MEAN, SQUARE]
             },
-            optional: |_| false,
-            numbers: &[],
-            optional_numbers: |_| false,
+            ..Names::NONE
         }
     }
 

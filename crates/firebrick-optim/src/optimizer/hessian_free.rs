@@ -165,10 +165,8 @@ impl JointRule for HessianFree {
 
     fn names(&self) -> Names<'_> {
         Names {
-            tensors: &[],
-            optional: |_| false,
             numbers: &[DAMPING],
-            optional_numbers: |_| false,
+            ..Names::NONE
         }
     }
 

@@ -25,8 +25,8 @@
 //! those of the batch where the step ends: it goes so far that those where it began would be old.
 //!
 //! Differs from PyTorch's: in a line search a loss that is not finite counts as too high, and
-//! without one it is an error; a rate of 0 leaves everything as it is, state included; running
-//! statistics there take in a share of every evaluation. Differs from
+//! without one it is an error; a rate of 0 leaves parameters and state as they are; running
+//! statistics take in a share of every evaluation in PyTorch. Differs from
 //! burn's: works with batch norm and frozen parameters, the line search has PyTorch's bound, and
 //! the state resumes on the device it is given.
 
@@ -212,12 +212,11 @@ impl JointRule for QuasiNewton {
             name.len() > 1 && name.starts_with(['y', 's']) && name[1..].parse::<u32>().is_ok()
         }
         Names {
-            tensors: &[],
             optional: |name| name == DIRECTION || name == GRADIENT || is_pair(name),
-            numbers: &[],
             optional_numbers: |name| {
                 [N_ITER, LENGTH, H_DIAG].contains(&name) || name.starts_with("ro")
             },
+            ..Names::NONE
         }
     }
 

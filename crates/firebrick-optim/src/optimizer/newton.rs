@@ -160,12 +160,7 @@ impl JointRule for Newton {
     const RECOUNTS_STATISTICS: bool = true;
 
     fn names(&self) -> Names<'_> {
-        Names {
-            tensors: &[],
-            optional: |_| false,
-            numbers: &[],
-            optional_numbers: |_| false,
-        }
+        Names::NONE
     }
 
     fn step(

@@ -187,9 +187,8 @@ impl JointRule for Prodigy {
     fn names(&self) -> Names<'_> {
         Names {
             tensors: &[MEAN, SQUARE, SUM, START],
-            optional: |_| false,
             numbers: &[D, D_MAX, D_NUMERATOR, K],
-            optional_numbers: |_| false,
+            ..Names::NONE
         }
     }
 
