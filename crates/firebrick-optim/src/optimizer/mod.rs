@@ -9,6 +9,7 @@ pub mod adam;
 pub mod adamax;
 pub mod adamw;
 pub mod adan;
+pub mod adopt;
 pub mod asgd;
 pub mod centralize;
 pub mod hessian_free;
@@ -56,6 +57,7 @@ const BUILT_IN: &[Entry] = &[
     Entry::of::<adamax::Adamax>(),
     Entry::of::<adamw::AdamW>(),
     Entry::of::<adan::Adan>(),
+    Entry::of::<adopt::Adopt>(),
     Entry::of::<asgd::Asgd>(),
     Entry::of::<centralize::Centralize>(),
     Entry::of::<hessian_free::HessianFree>(),
