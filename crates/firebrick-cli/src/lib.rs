@@ -89,16 +89,24 @@ where
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and the version come this way too. What nobody reads need not be written.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+            // Help and the version come this way too.
+            let printed = error.print();
+            if !error.use_stderr() {
+                output::note(printed);
+            }
+            return match output::delivered() {
+                Ok(()) => u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+                Err(failure) => failure.report(),
+            };
         }
     };
     firebrick::core::kernels::keep_freed_pages();
     if let Err(failure) = commands::switch_kernels() {
         return failure.report();
     }
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(cli.command))) {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        work(cli.command).and_then(|()| output::delivered())
+    })) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => failure.report(),
         Err(_) => ExitCode::FAILURE,

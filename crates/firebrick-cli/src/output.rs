@@ -1,20 +1,49 @@
-//! Writing to the terminal. A reader that went away (`firebrick … | head`) is no error.
+//! Writing to the terminal. A reader that went away (`firebrick … | head`) is no error; results that
+//! cannot be written for another reason, such as a full disk, make the command fail.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// One line of results on stdout.
+/// Why the first lost line of results could not be written.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// One line of results on stdout. Whether it arrived is asked once, by [`delivered`].
 pub(crate) fn say(line: &str) {
-    // What nobody reads need not be written.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    note(writeln!(io::stdout().lock(), "{line}"));
+}
+
+/// Remembers that results were lost.
+pub(crate) fn note(written: io::Result<()>) {
+    match written {
+        // What nobody reads need not be written.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            LOST.get_or_init(|| error.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// Whether all results of the command have reached stdout.
+///
+/// # Errors
+/// [`Failure::Work`] with what the system said.
+pub(crate) fn delivered() -> Result<(), Failure> {
+    note(io::stdout().lock().flush());
+    match LOST.get() {
+        Some(problem) => Err(Failure::Work(format!(
+            "the result could not be written to standard output: {problem}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// One line of progress or trouble on stderr.
 pub(crate) fn log(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// The one JSON document of a command with `--json`.

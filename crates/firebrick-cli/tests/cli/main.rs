@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(unix)]
 mod interruption;
 mod json;
+#[cfg(target_os = "linux")]
+mod lost_output;
 mod lr_find;
 mod optim;
 mod predict;
