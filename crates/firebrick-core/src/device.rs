@@ -128,7 +128,7 @@ fn rows(name: &str, what: &str) -> Vec<DeviceInfo> {
             description: Err(error),
         }],
         Ok(_) if matches!(name, "flex" | "ndarray") => {
-            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            let cores = crate::machine::threads();
             vec![DeviceInfo {
                 name: name.into(),
                 description: Ok(format!("{what} ({cores} here), {}", kernels())),
@@ -146,14 +146,12 @@ fn rows(name: &str, what: &str) -> Vec<DeviceInfo> {
 }
 
 /// What a CPU backend computes with.
-fn kernels() -> &'static str {
-    use crate::kernels::{Level, enabled, level};
-    match level() {
-        _ if !enabled() => "kernels off",
-        Level::Portable => "kernels on, portable",
-        Level::Neon => "kernels on, NEON",
-        Level::Avx2 => "kernels on, AVX2",
-        Level::Avx512 => "kernels on, AVX-512",
+fn kernels() -> String {
+    let set = crate::machine::instruction_set();
+    if crate::kernels::enabled() {
+        format!("kernels on, {set}")
+    } else {
+        set.into()
     }
 }
 

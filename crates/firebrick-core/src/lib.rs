@@ -16,6 +16,7 @@ pub mod init;
 pub mod kernels;
 pub mod length;
 pub mod loss;
+pub mod machine;
 pub mod nn;
 pub mod parameters;
 pub mod probe;

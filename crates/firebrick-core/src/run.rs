@@ -1,8 +1,17 @@
 //! What a run leaves behind, as data: the trainer writes it, the report draws it.
 
+mod answers;
+mod bytes;
+mod picture;
+mod setting;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::probe::Observation;
+
+pub use answers::Answers;
+pub use picture::{FirstBatch, Picture};
+pub use setting::{RunData, Setting};
 
 /// JSON has no NaN and no infinity: they are written as null, and null reads as NaN.
 pub(crate) fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -69,7 +78,20 @@ pub struct Mistake {
     /// A small copy: width, height, channels (1 or 3).
     pub size: [usize; 3],
     /// Its pixels, interleaved.
+    #[serde(with = "bytes")]
     pub pixels: Vec<u8>,
+}
+
+/// The images whose stated confidence lies in one of a number of equal bins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConfidenceBin {
+    /// Images.
+    pub count: usize,
+    /// Their mean confidence: the probability of the class that was said. 0 without images.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub confidence: f64,
+    /// The share of them that was right. 0 without images.
+    pub accuracy: f64,
 }
 
 /// Everything a report needs of one run.
@@ -107,4 +129,38 @@ pub struct RunRecord {
     pub activations: Vec<Observation>,
     /// The run this one branched from, and where.
     pub lineage: Option<String>,
+    /// When and where it took place. Empty in records of earlier versions, as are the fields below.
+    #[serde(default)]
+    pub setting: Setting,
+    /// Its data.
+    #[serde(default)]
+    pub data: RunData,
+    /// Which images were classified right, of the split of [`Self::confusion`].
+    #[serde(default)]
+    pub answers: Option<Answers>,
+    /// Confidence against accuracy on that split: 15 equal bins from 0 to 1.
+    #[serde(default)]
+    pub calibration: Vec<ConfidenceBin>,
+    /// The first training images.
+    #[serde(default)]
+    pub first_batch: Option<FirstBatch>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_earlier_versions_are_read() {
+        let earlier = r#"{"name": "old", "recipe": "", "reproduce": "", "device": "flex", "model": "lenet5",
+            "parameters": 7, "classes": ["a"], "epochs": [], "steps": [], "best": null, "monitor": "valid_top1",
+            "test": null, "confusion": [], "mistakes": [{"name": "x.png", "truth": 0, "said": [[0, 0.5]],
+            "truth_probability": 0.5, "size": [2, 1, 1], "pixels": [3, 250]}], "activations": [], "lineage": null}"#;
+        let record: RunRecord = serde_json::from_str(earlier).unwrap();
+        assert_eq!(record.mistakes[0].pixels, [3, 250]);
+        assert_eq!((record.data.train, record.answers.is_none()), (0, true));
+        let again: RunRecord =
+            serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+        assert_eq!(again, record);
+    }
 }

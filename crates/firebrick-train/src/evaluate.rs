@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_core::Classifier;
 use firebrick_core::data::{Batch, BatchSource, Targets};
 use firebrick_core::loss::Loss;
-use firebrick_core::run::Scores;
+use firebrick_core::run::{ConfidenceBin, Scores};
 
 use crate::error::TrainError;
 use crate::metrics::{Scorer, WrongImage};
@@ -18,6 +18,10 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u64>>,
     /// The most wrong images, worst first.
     pub mistakes: Vec<WrongImage>,
+    /// Confidence against accuracy: the 15 bins of the expected calibration error.
+    pub calibration: Vec<ConfidenceBin>,
+    /// The index of each image and whether it was classified right, in the order of evaluation.
+    pub right: Vec<(usize, bool)>,
 }
 
 /// The batch's images on a device, `[N, C, H, W]`; targets and indices stay on the host.
@@ -83,6 +87,8 @@ pub fn evaluate<M: Classifier>(
     Ok(Evaluation {
         scores,
         confusion: scorer.confusion().to_vec(),
+        calibration: scorer.calibration(),
+        right: scorer.right().to_vec(),
         mistakes: scorer.mistakes(),
     })
 }

@@ -27,4 +27,4 @@ pub use fit::{Ended, Outcome, Training, fit};
 pub use hook::{Flow, Hook, HookState, Moment};
 pub use lr_find::lr_find;
 pub use progress::Progress;
-pub use run_dir::RunDir;
+pub use run_dir::{Clock, RunDir};

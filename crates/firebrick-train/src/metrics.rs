@@ -1,6 +1,6 @@
 //! Scores of a classifier, from logits on the host, in f64.
 
-use firebrick_core::run::Scores;
+use firebrick_core::run::{ConfidenceBin, Scores};
 
 /// Bins of confidence in the expected calibration error.
 const BINS: usize = 15;
@@ -18,6 +18,7 @@ pub struct Scorer {
     bins: [Bin; BINS],
     confusion: Vec<Vec<u64>>,
     mistakes: Vec<WrongImage>,
+    right: Vec<(usize, bool)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,6 +63,7 @@ impl Scorer {
             bins: [Bin::default(); BINS],
             confusion: vec![vec![0; classes]; classes],
             mistakes: Vec::new(),
+            right: Vec::new(),
         }
     }
 
@@ -88,6 +90,7 @@ impl Scorer {
         bin.count += 1;
         bin.confidence += confidence;
         bin.correct += usize::from(correct);
+        self.right.push((index, correct));
         if !correct {
             self.note_mistake(WrongImage {
                 index,
@@ -133,6 +136,26 @@ impl Scorer {
             brier: self.brier / count,
             count: self.count,
         }
+    }
+
+    /// Confidence against accuracy: the bins of the expected calibration error.
+    #[must_use]
+    pub fn calibration(&self) -> Vec<ConfidenceBin> {
+        let bin = |bin: &Bin| {
+            let count = bin.count.max(1) as f64;
+            ConfidenceBin {
+                count: bin.count,
+                confidence: bin.confidence / count,
+                accuracy: bin.correct as f64 / count,
+            }
+        };
+        self.bins.iter().map(bin).collect()
+    }
+
+    /// The index of each image and whether it was classified right, in the order they came.
+    #[must_use]
+    pub fn right(&self) -> &[(usize, bool)] {
+        &self.right
     }
 
     /// `[truth][said]` counts.
@@ -234,6 +257,33 @@ mod tests {
         assert!((scores.brier - (0.08 + 0.72) / 2.0).abs() < 1e-7);
         // |1 - 0.8| and |0 - 0.6| in bins of their own.
         assert!((scores.ece - (0.2 + 0.6) / 2.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn the_bins_hold_what_the_calibration_error_is_made_of() {
+        // 0.79 lies in (11/15, 12/15], 0.58 in (8/15, 9/15].
+        let logits = |p: f64| [(p / (1.0 - p)).ln() as f32, 0.0];
+        let (sure, unsure) = (logits(0.79), logits(0.58));
+        let images: [(&[f32], usize); 4] = [(&sure, 0), (&sure, 1), (&unsure, 0), (&unsure, 0)];
+        let scorer = scorer(&images);
+        let bins = scorer.calibration();
+        assert_eq!(bins.len(), 15);
+        let near = |bin: ConfidenceBin, count, confidence: f64, accuracy: f64| {
+            bin.count == count
+                && (bin.confidence - confidence).abs() < 1e-6
+                && bin.accuracy == accuracy
+        };
+        assert!(near(bins[11], 2, 0.79, 0.5), "{bins:?}");
+        assert!(near(bins[8], 2, 0.58, 1.0), "{bins:?}");
+        assert_eq!(bins.iter().map(|bin| bin.count).sum::<usize>(), 4);
+        let gap =
+            |bin: &ConfidenceBin| bin.count as f64 / 4.0 * (bin.accuracy - bin.confidence).abs();
+        let ece: f64 = bins.iter().map(gap).sum();
+        assert!((ece - scorer.scores(0.0).ece).abs() < 1e-12);
+        assert_eq!(
+            scorer.right(),
+            [(0, true), (1, false), (2, true), (3, true)]
+        );
     }
 
     #[test]

@@ -8,10 +8,15 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use firebrick_core::run::EpochRow;
+use serde_json::Value;
 
 use crate::error::TrainError;
+
+/// Tells the time of day: a program hands [`SystemTime::now`] in, a test what it likes.
+pub type Clock = fn() -> SystemTime;
 
 /// A run directory that this process holds.
 ///
@@ -19,7 +24,17 @@ use crate::error::TrainError;
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    clock: Option<Clock>,
     _lock: File,
+}
+
+/// What `events.jsonl` knows of a run's sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sessions {
+    /// How many there were, the present one included.
+    pub count: usize,
+    /// When the first one began, in UTC as RFC 3339, if the time was known.
+    pub began: Option<String>,
 }
 
 impl RunDir {
@@ -69,8 +84,22 @@ impl RunDir {
     fn lock(path: &Path) -> Result<Self, TrainError> {
         Ok(Self {
             path: path.into(),
+            clock: None,
             _lock: hold(path)?,
         })
+    }
+
+    /// The same directory, with a clock that gives every event its time; without one, events have none.
+    #[must_use]
+    pub fn with_clock(self, clock: Option<Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The time in UTC as RFC 3339, to the second; `None` without a clock.
+    #[must_use]
+    pub fn now(&self) -> Option<String> {
+        let now = self.clock?();
+        Some(humantime::format_rfc3339_seconds(now).to_string())
     }
 
     /// Its path.
@@ -95,15 +124,42 @@ impl RunDir {
             .map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
     }
 
-    /// Appends one line to `events.jsonl`.
+    /// Appends one line to `events.jsonl`, beginning with its time where there is a clock: `time`, in
+    /// UTC as RFC 3339, to the millisecond.
     ///
     /// # Errors
     /// [`TrainError::RunDir`] when it cannot be written.
-    pub fn event(&self, event: &serde_json::Value) -> Result<(), TrainError> {
+    pub fn event(&self, event: &Value) -> Result<(), TrainError> {
+        let mut event = event.clone();
+        if let (Some(clock), Value::Object(fields)) = (self.clock, &mut event) {
+            let time = humantime::format_rfc3339_millis(clock()).to_string();
+            fields.shift_insert(0, "time".into(), time.into());
+        }
         let path = self.path.join("events.jsonl");
         let file = File::options().create(true).append(true).open(&path);
         file.and_then(|mut file| file.write_all(format!("{event}\n").as_bytes()))
             .map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
+    }
+
+    /// The run's sessions, from the `start` events of `events.jsonl`; lines that are damaged are passed over.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        let bytes = fs::read(self.path.join("events.jsonl")).unwrap_or_default();
+        let lines = bytes.split(|byte| *byte == b'\n');
+        let events = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        let mut sessions = Sessions::default();
+        for event in events.filter(|event| event["event"] == "start") {
+            if sessions.count == 0 {
+                // To the second, as the end is told.
+                let time = event["time"]
+                    .as_str()
+                    .and_then(|time| humantime::parse_rfc3339(time).ok());
+                sessions.began =
+                    time.map(|time| humantime::format_rfc3339_seconds(time).to_string());
+            }
+            sessions.count += 1;
+        }
+        sessions
     }
 
     /// Writes `metrics.csv`: one line for each epoch.
@@ -231,6 +287,61 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("--resume")
+        );
+    }
+
+    #[test]
+    fn events_have_the_time_that_the_clock_tells() {
+        use std::time::{Duration, UNIX_EPOCH};
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("run");
+        let at = |clock: Option<Clock>| RunDir::create(&path).unwrap().with_clock(clock);
+        let start = serde_json::json!({ "event": "start", "from": null });
+        // 2000-02-29 12:34:56.789 UTC: a leap day in a year that 100 divides.
+        let leap: Clock = || UNIX_EPOCH + Duration::from_millis(951_827_696_789);
+        let first = at(Some(leap));
+        assert_eq!(first.now().as_deref(), Some("2000-02-29T12:34:56Z"));
+        first.event(&start).unwrap();
+        drop(first);
+        let later: Clock = || UNIX_EPOCH + Duration::from_secs(4_102_444_800);
+        let second = at(Some(later));
+        second
+            .event(&serde_json::json!({ "event": "epoch" }))
+            .unwrap();
+        second.event(&start).unwrap();
+        let events = path.join("events.jsonl");
+        let text = fs::read_to_string(&events).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            r#"{"time":"2000-02-29T12:34:56.789Z","event":"start","from":null}"#
+        );
+        assert!(
+            lines[1].starts_with(r#"{"time":"2100-01-01T00:00:00.000Z""#),
+            "{text}"
+        );
+        let sessions = Sessions {
+            count: 2,
+            began: Some("2000-02-29T12:34:56Z".into()),
+        };
+        assert_eq!(second.sessions(), sessions);
+        // A torn line and one without a time take nothing away.
+        fs::write(&events, text + "{\"event\":\"st").unwrap();
+        assert_eq!(second.sessions(), sessions);
+        drop(second);
+        fs::remove_file(&events).unwrap();
+        let timeless = at(None);
+        timeless.event(&start).unwrap();
+        assert_eq!(fs::read_to_string(&events).unwrap(), format!("{start}\n"));
+        assert_eq!(
+            (timeless.now(), timeless.sessions()),
+            (
+                None,
+                Sessions {
+                    count: 1,
+                    began: None
+                }
+            )
         );
     }
 

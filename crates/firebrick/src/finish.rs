@@ -1,15 +1,18 @@
 //! What is left when the loop is over: the model file, the test, the report.
 
 use burn::tensor::Device;
+use firebrick_core::data::Dataset;
 use firebrick_core::loss::Loss;
-use firebrick_core::run::{EpochRow, RunRecord, Scores};
-use firebrick_core::{ConfigError, Recipe};
+use firebrick_core::run::{
+    Answers, ConfidenceBin, EpochRow, Mistake, RunData, RunRecord, Scores, Setting,
+};
+use firebrick_core::{ConfigError, Recipe, machine};
 use firebrick_train::{Ended, Evaluation, Monitor, Outcome, RunDir, evaluate};
 use firebrick_zoo::Model;
 use serde::Serialize;
 
 use crate::prepared::Prepared;
-use crate::{Error, ModelFile, mistakes};
+use crate::{Error, ModelFile, first_batch, mistakes};
 
 /// What a job did. As JSON it is what `firebrick train --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -154,17 +157,22 @@ impl Finish<'_> {
             resumed_from,
             ended: ended_name(ended),
         };
-        let (confusion, mistakes) = match pictured {
-            Some((
-                Evaluation {
-                    confusion,
-                    mistakes,
-                    ..
-                },
-                dataset,
-            )) => (confusion, mistakes::with_pictures(mistakes, &*dataset)),
-            None => (Vec::new(), Vec::new()),
-        };
+        let pictured = pictured.map(|(evaluation, dataset)| Pictured {
+            answers: answers(&evaluation, &*dataset),
+            mistakes: mistakes::with_pictures(
+                evaluation.mistakes,
+                &*dataset,
+                &self.prepared.preprocessing,
+            ),
+            confusion: evaluation.confusion,
+            calibration: evaluation.calibration,
+        });
+        let Pictured {
+            confusion,
+            mistakes,
+            answers,
+            calibration,
+        } = pictured.unwrap_or_default();
         let record = RunRecord {
             name: self
                 .run
@@ -191,6 +199,11 @@ impl Finish<'_> {
             mistakes,
             activations: progress.activations,
             lineage: self.recipe.branched_from.clone(),
+            setting: self.setting(device),
+            data: self.data(),
+            answers,
+            calibration,
+            first_batch: first_batch::picture(self.recipe, self.prepared)?,
         };
         let json = serde_json::to_vec(&record)
             .map_err(|error| ConfigError::Conflict(format!("run.json: {error}")))?;
@@ -204,6 +217,55 @@ impl Finish<'_> {
         )?;
         Ok(report)
     }
+
+    fn setting(&self, device: &Device) -> Setting {
+        let sessions = self.run.sessions();
+        Setting {
+            started: sessions.began,
+            ended: self.run.now(),
+            sessions: sessions.count,
+            version: env!("CARGO_PKG_VERSION").into(),
+            processor: machine::processor(),
+            threads: machine::threads(),
+            instruction_set: machine::instruction_set().into(),
+            adapter: machine::adapter(device),
+        }
+    }
+
+    fn data(&self) -> RunData {
+        let splits = &self.prepared.splits;
+        let preprocessing = &self.prepared.preprocessing;
+        RunData {
+            name: splits.name.clone(),
+            input: [
+                preprocessing.channels,
+                preprocessing.height,
+                preprocessing.width,
+            ],
+            train: splits.train.len(),
+            valid: splits.valid.as_ref().map(|split| split.len()),
+            test: splits.test.as_ref().map(|split| split.len()),
+        }
+    }
+}
+
+/// What an evaluation adds to the record.
+#[derive(Default)]
+struct Pictured {
+    confusion: Vec<Vec<u64>>,
+    mistakes: Vec<Mistake>,
+    answers: Option<Answers>,
+    calibration: Vec<ConfidenceBin>,
+}
+
+/// Which images were classified right; `None` where some of them could not be read.
+fn answers(evaluation: &Evaluation, dataset: &dyn Dataset) -> Option<Answers> {
+    let mut right = vec![None; dataset.len()];
+    for (index, correct) in &evaluation.right {
+        *right.get_mut(*index)? = Some(*correct);
+    }
+    let right: Vec<bool> = right.into_iter().collect::<Option<_>>()?;
+    Some(Answers::new(dataset.fingerprint(), &right))
 }
 
 fn ended_name(ended: Ended) -> &'static str {

@@ -14,6 +14,7 @@
 mod error;
 pub mod eval;
 mod finish;
+mod first_batch;
 mod lr_find;
 mod mistakes;
 mod model_file;

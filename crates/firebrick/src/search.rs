@@ -12,7 +12,7 @@ use firebrick_optim::rates::{
 };
 use firebrick_report::{Axis, Panel, Scale, Scatter, ScatterPoint, Unit};
 use firebrick_train::search::{Dimension, Planned, Point, Range, Record, Search, SearchDir, Trial};
-use firebrick_train::{Hook, TrainError, search};
+use firebrick_train::{Clock, Hook, TrainError, search};
 use firebrick_zoo::Model;
 use serde::Serialize;
 
@@ -40,6 +40,8 @@ pub struct SearchJob<'a> {
     pub interrupted: Arc<AtomicBool>,
     /// Told what a person should know while it runs.
     pub notice: Box<dyn FnMut(&str) + 'a>,
+    /// Tells the time of day; see [`Job::clock`].
+    pub clock: Option<Clock>,
 }
 
 impl SearchJob<'_> {
@@ -54,6 +56,7 @@ impl SearchJob<'_> {
             finished: Box::new(|_| {}),
             interrupted: Arc::default(),
             notice: Box::new(|_| {}),
+            clock: None,
         }
     }
 }
@@ -212,6 +215,7 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
         mut finished,
         interrupted,
         mut notice,
+        clock,
     } = job;
     search.check()?;
     check_corners(&recipe, &search, &cache)?;
@@ -238,6 +242,7 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
             hooks: hooks(&planned),
             interrupted: interrupted.clone(),
             notice: Box::new(&mut *notice),
+            clock,
             ..Job::new(recipe, out.clone())
         };
         let mut trial = Trial {

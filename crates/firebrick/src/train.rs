@@ -14,7 +14,7 @@ use firebrick_core::{Clipping, ConfigError, Groups, Recipe, Schedule};
 use firebrick_datasets::Loader;
 use firebrick_optim::{Plan, Request, grouped};
 use firebrick_train::{
-    Checkpoint, Hook, Identity, Monitor, OnNonFinite, RunDir, TrainConfig, Training, fit,
+    Checkpoint, Clock, Hook, Identity, Monitor, OnNonFinite, RunDir, TrainConfig, Training, fit,
 };
 use firebrick_zoo::Model;
 use serde::Serialize;
@@ -54,6 +54,8 @@ pub struct Job<'a> {
     pub interrupted: Arc<AtomicBool>,
     /// Told what a person should know while it runs.
     pub notice: Box<dyn FnMut(&str) + 'a>,
+    /// Tells the time of day, such as `SystemTime::now`; without one, events and report do not say when.
+    pub clock: Option<Clock>,
 }
 
 impl Job<'_> {
@@ -67,6 +69,7 @@ impl Job<'_> {
             hooks: Vec::new(),
             interrupted: Arc::default(),
             notice: Box::new(|_| {}),
+            clock: None,
         }
     }
 }
@@ -89,6 +92,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         hooks,
         interrupted,
         mut notice,
+        clock,
     } = job;
     let notice = &mut *notice;
     let device = firebrick_core::device(&recipe.device)?.autodiff();
@@ -142,7 +146,8 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     let run = match start {
         Start::Resume => RunDir::open(&out)?,
         _ => RunDir::create(&out)?,
-    };
+    }
+    .with_clock(clock);
     let identity = Identity {
         model: recipe.model.to_string(),
         data: train_loader.fingerprint(),

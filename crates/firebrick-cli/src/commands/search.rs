@@ -162,6 +162,7 @@ impl Search {
             finished: Box::new(finished),
             interrupted,
             notice: Box::new(|text| output::log(&format!("note: {text}"))),
+            clock: Some(std::time::SystemTime::now),
             ..SearchJob::new(recipe, paper, out)
         })?;
         Ok(report)

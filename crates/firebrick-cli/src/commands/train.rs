@@ -62,6 +62,7 @@ impl Train {
             hooks: vec![progress],
             interrupted,
             notice: Box::new(|text| output::log(&format!("note: {text}"))),
+            clock: Some(std::time::SystemTime::now),
         });
         // A numbered directory that nothing came into is taken back.
         if report.is_err() {

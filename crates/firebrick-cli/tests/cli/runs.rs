@@ -54,11 +54,72 @@ fn a_run_leaves_its_files_and_its_recipe_makes_the_same_model() {
     assert_ne!(model(at, "one"), model(at, "three"));
     let page = run(at, "report one two");
     assert_eq!(page.status, 0, "{}", page.stderr);
-    assert!(
-        fs::read_to_string(at.join("comparison.html"))
-            .unwrap()
-            .contains("<svg")
+    let page = fs::read_to_string(at.join("comparison.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("the same 60 images"));
+}
+
+#[test]
+fn a_run_says_when_where_and_on_what_it_was_made() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    let cut = run(at, &format!("{SMALL} --out one --max-updates 3 --quiet"));
+    assert_eq!(cut.status, 0, "{}", cut.stderr);
+    assert_eq!(run(at, "train --resume one --quiet").status, 0);
+    let read = |name: &str| fs::read_to_string(at.join("one").join(name)).unwrap();
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+
+    // Every event has its time, and no time lies before the one before.
+    let events: Vec<_> = read("events.jsonl").lines().map(json).collect();
+    let times: Vec<&str> = events.iter().map(|e| e["time"].as_str().unwrap()).collect();
+    let shape = |time: &&str| time.len() == 24 && time.ends_with('Z') && time.starts_with("20");
+    assert!(times.iter().all(shape) && times.is_sorted(), "{times:?}");
+
+    let record = json(&read("run.json"));
+    let setting = &record["setting"];
+    assert_eq!(setting["sessions"], 2);
+    let (start, end) = (
+        setting["started"].as_str().unwrap(),
+        setting["ended"].as_str().unwrap(),
     );
+    assert!(
+        start.len() == 20 && times[0].starts_with(&start[..19]) && start <= end,
+        "{setting}"
+    );
+    assert_eq!(setting["version"], env!("CARGO_PKG_VERSION"));
+    assert!(setting["threads"].as_u64().unwrap() > 0 && setting["instruction_set"].is_string());
+    assert_eq!(record["data"]["input"], serde_json::json!([1, 32, 32]));
+    let images = |split: &str| record["data"][split].as_u64().unwrap();
+    assert_eq!(
+        [images("train"), images("valid"), images("test")],
+        [216, 24, 60]
+    );
+
+    // The evaluation is there in all its parts, and they agree.
+    let scores = &record["test"];
+    let bins = record["calibration"].as_array().unwrap();
+    let sum = |of: &dyn Fn(&serde_json::Value) -> f64| bins.iter().map(of).sum::<f64>();
+    let count = |bin: &serde_json::Value| bin["count"].as_f64().unwrap();
+    let accuracy = |bin: &serde_json::Value| bin["accuracy"].as_f64().unwrap();
+    assert_eq!((bins.len(), sum(&count)), (15, 60.0));
+    let right = sum(&|bin| count(bin) * accuracy(bin));
+    assert!(
+        (right / 60.0 - scores["top1"].as_f64().unwrap()).abs() < 1e-9,
+        "{record}"
+    );
+    assert_eq!(record["answers"]["images"], 60);
+    assert_eq!(
+        record["first_batch"]["labels"].as_array().unwrap().len(),
+        32
+    );
+    let page = read("report.html");
+    for section in [
+        "id=\"batch\"",
+        "mean confidence",
+        " UTC, in 2 sessions",
+        "216 training",
+    ] {
+        assert!(page.contains(section), "{section}");
+    }
 }
 
 #[test]
