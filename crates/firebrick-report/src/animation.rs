@@ -27,8 +27,8 @@ pub const PATH_COLOURS: [(&str, [u8; 3]); 8] = [
 ];
 
 /// The map as an animated GIF of 480×360 pixels that repeats for ever: at most 101 frames, so that
-/// paths of more than 100 updates grow by several at a time. It has no names; the paths are
-/// [`PATH_COLOURS`] in order.
+/// paths of more than 100 updates grow by several at a time. It has no names: minima are crosses, the
+/// start is a disc, and the paths are [`PATH_COLOURS`] in order.
 ///
 /// # Errors
 /// What the encoder says.
@@ -39,7 +39,7 @@ pub fn contour_gif(map: &ContourMap) -> ImageResult<Vec<u8>> {
             .for_each(|pair| canvas.line(pair[0], pair[1], 1, LINE));
     }
     for cross in map.crosses.iter().filter(|at| map.window.contains(**at)) {
-        canvas.disc(shares(map, *cross), 3, INK);
+        canvas.cross(shares(map, *cross), 5, INK);
     }
     let first = map.paths.first().and_then(|path| path.points.first());
     if let Some(start) = first.filter(|start| map.window.contains(**start)) {
@@ -114,6 +114,17 @@ impl Canvas {
             let [x, y] = [0, 1].map(|axis| (from[axis] + share * way[axis]).round() as i64);
             for (dx, dy) in (0..thick).flat_map(|dx| (0..thick).map(move |dy| (dx, dy))) {
                 self.set(x + dx, y + dy, colour);
+            }
+        }
+    }
+
+    /// Two diagonal strokes, two pixels thick.
+    fn cross(&mut self, at: [f64; 2], reach: i64, colour: [u8; 3]) {
+        let [x, y] = Self::place(at).map(|value| value.round() as i64);
+        for step in -reach..=reach {
+            for wide in 0..2 {
+                self.set(x + step + wide, y + step, colour);
+                self.set(x + step + wide, y - step, colour);
             }
         }
     }

@@ -5,7 +5,7 @@ use firebrick_core::contour::{ContourMap, Path};
 use crate::axis::{Axis, Ruler, Unit, drawable};
 use crate::levels::Heights;
 use crate::svg::{self, dot, label, line, polyline, px, series_class};
-use crate::text::{number, shorten, width};
+use crate::text::{bold_width, number, shorten, width};
 
 /// The map as an SVG document of its own, light or dark as the reader's system is.
 ///
@@ -13,7 +13,8 @@ use crate::text::{number, shorten, width};
 /// the map has a minimum to show; else it is constant. Parts of paths outside the window are left out.
 #[must_use]
 pub fn contour_svg(map: &ContourMap) -> String {
-    svg::document(&picture(map), &map.title)
+    let size = size(map);
+    svg::document(&picture(map, size), size, &map.title)
 }
 
 const TOP: f64 = 34.0;
@@ -22,30 +23,37 @@ const WIDE: f64 = 480.0;
 const HIGH: f64 = 360.0;
 const BELOW: f64 = 30.0;
 const ROW: f64 = 18.0;
+/// Between the map and the legend.
+const BESIDE: f64 = 12.0;
+/// A piece of line in the legend, with the space behind it.
+const SAMPLE: f64 = 26.0;
 /// Contour lines of a map.
 pub(crate) const LEVELS: usize = 14;
 /// Paths with at most this many points get a dot at each.
 const DOTTED: usize = 60;
-/// Characters of a name.
-const NAME: usize = 36;
+/// Characters of a name; a longer one loses its middle.
+const NAME: usize = 48;
 
-fn picture(map: &ContourMap) -> String {
-    let names = map
-        .paths
-        .iter()
-        .map(|path| width(&shorten(&path.label, NAME), 12.0));
-    let names = names.fold(0.0, f64::max);
-    let size = [
-        (LEFT + WIDE + 12.0 + if names > 0.0 { names + 30.0 } else { 0.0 })
-            .max(width(&map.title, 13.0)),
+/// Width and height: the map, and the names beside it in full width.
+fn size(map: &ContourMap) -> [f64; 2] {
+    let names = map.paths.iter().map(|path| {
+        let name = bold_width(&shorten(&path.label, NAME), 12.0);
+        BESIDE + SAMPLE + name
+    });
+    let beside = names.fold(0.0, f64::max);
+    [
+        (LEFT + WIDE + beside).max(bold_width(&map.title, 13.0)),
         (TOP + HIGH + BELOW).max(TOP + ROW * map.paths.len() as f64),
-    ];
+    ]
+}
+
+fn picture(map: &ContourMap, size: [f64; 2]) -> String {
     let plot = Plot { map };
     let body = label("head", 0.0, 14.0, "start", &map.title)
         + &plot.contours()
         + &plot.axes()
-        + &plot.crosses()
         + &plot.paths()
+        + &plot.minima()
         + &plot.start()
         + &plot.legend();
     svg::picture("contour", size, &map.title, &description(map), &body)
@@ -62,8 +70,23 @@ fn description(map: &ContourMap) -> String {
             number(last[1])
         ))
     };
-    let sentences: Vec<_> = map.paths.iter().filter_map(sentence).collect();
+    let minimum = |at: &[f64; 2]| format!("{}.", minimum(*at));
+    let minima = map.crosses.iter().map(minimum);
+    let sentences: Vec<_> = minima
+        .chain(map.paths.iter().filter_map(sentence))
+        .collect();
     sentences.join(" ")
+}
+
+/// What a cross is.
+fn minimum([x, y]: [f64; 2]) -> String {
+    let short = |value: f64| {
+        let text = format!("{:.3}", value + 0.0);
+        text.trim_end_matches('0')
+            .trim_end_matches('.')
+            .replace('-', "−")
+    };
+    format!("minimum ({}, {})", short(x), short(y))
 }
 
 fn is_drawable(point: &[f64; 2]) -> bool {
@@ -169,18 +192,19 @@ impl Plot<'_> {
         out
     }
 
-    fn crosses(&self) -> String {
-        let cross = |at: &[f64; 2]| {
+    /// The minima inside the window, each a cross with what it is beside it.
+    fn minima(&self) -> String {
+        let mut out = String::new();
+        for at in &self.map.crosses {
+            if !self.map.window.contains(*at) {
+                continue;
+            }
             let [x, y] = place(shares(self.map, *at));
-            line("axis", [x - 4.0, y - 4.0], [x + 4.0, y + 4.0])
-                + &line("axis", [x - 4.0, y + 4.0], [x + 4.0, y - 4.0])
-        };
-        let inside = self
-            .map
-            .crosses
-            .iter()
-            .filter(|at| self.map.window.contains(**at));
-        inside.map(cross).collect()
+            out += &line("cross", [x - 5.0, y - 5.0], [x + 5.0, y + 5.0]);
+            out += &line("cross", [x - 5.0, y + 5.0], [x + 5.0, y - 5.0]);
+            out += &beside([x, y], &minimum(*at));
+        }
+        out
     }
 
     fn paths(&self) -> String {
@@ -217,13 +241,14 @@ impl Plot<'_> {
         let first = self.map.paths.first().and_then(|path| path.points.first());
         let inside = first.filter(|start| self.map.window.contains(**start));
         inside.map_or(String::new(), |start| {
-            dot("start", place(shares(self.map, *start)), 3.0, "start")
+            let at = place(shares(self.map, *start));
+            dot("start", at, 3.0, "start") + &beside(at, "start")
         })
     }
 
     fn legend(&self) -> String {
         let mut out = String::new();
-        let left = LEFT + WIDE + 12.0;
+        let left = LEFT + WIDE + BESIDE;
         for (index, path) in self.map.paths.iter().enumerate() {
             let class = series_class(index);
             let y = TOP + ROW * index as f64 + 8.0;
@@ -231,7 +256,7 @@ impl Plot<'_> {
             let name = shorten(&path.label, NAME);
             out += &label(
                 &format!("name {class}"),
-                left + 26.0,
+                left + SAMPLE,
                 y + 4.0,
                 "start",
                 &name,
@@ -239,6 +264,16 @@ impl Plot<'_> {
         }
         out
     }
+}
+
+/// What lies at a place of the map, written to its right, or to its left where that would leave the map.
+fn beside([x, y]: [f64; 2], text: &str) -> String {
+    let (at, anchor) = if x + 9.0 + width(text, 12.0) <= LEFT + WIDE {
+        (x + 9.0, "start")
+    } else {
+        (x - 9.0, "end")
+    };
+    label("place", at, (y - 6.0).max(TOP + 12.0), anchor, text)
 }
 
 /// The unbroken stretches of a path inside the window, in shares of its sides.

@@ -21,7 +21,8 @@ const DARK: f64 = 0.66;
 #[must_use]
 pub fn confusion_svg(confusion: &[Vec<u64>], classes: &[String]) -> String {
     let confusion = Confusion::new(confusion, classes);
-    svg::document(&heat_map(&confusion), "Confusion matrix")
+    let size = Grid::new(&confusion).size();
+    svg::document(&heat_map(&confusion), size, "Confusion matrix")
 }
 
 /// The picture as an `<svg>` element that relies on the page for its style.

@@ -2,7 +2,7 @@
 
 use crate::axis::{Axis, Ruler, Scale, Unit, drawable};
 use crate::svg::{self, dot, label, line, series_class};
-use crate::text::{number, percent, shorten, width};
+use crate::text::{bold_width, fitted, number, percent, width};
 
 /// One point.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -75,7 +75,9 @@ pub fn scatter_svg(scatter: &Scatter) -> String {
     let columns = scatter.panels.len().clamp(1, ROW);
     let rows = scatter.panels.len().div_ceil(ROW).max(1);
     let size = [
-        (columns as f64 * (left + PANEL + GAP)).max(legend_width),
+        (columns as f64 * (left + PANEL + GAP))
+            .max(legend_width)
+            .max(bold_width(&scatter.title, 13.0)),
         TOP + rows as f64 * (HEIGHT + BELOW) - 10.0,
     ];
     let mut body = label("head", 0.0, 14.0, "start", &scatter.title) + &legend;
@@ -90,7 +92,7 @@ pub fn scatter_svg(scatter: &Scatter) -> String {
     let count = points().count() / scatter.panels.len().max(1);
     let description = format!("{count} points, of which {failed} failed and are crosses below.");
     let picture = svg::picture("chart", size, &scatter.title, &description, &body);
-    svg::document(&picture, &scatter.title)
+    svg::document(&picture, size, &scatter.title)
 }
 
 /// The groups with a dot in their colours, in one line below the title, and its width.
@@ -100,7 +102,7 @@ fn legend(scatter: &Scatter) -> (String, f64) {
         let class = series_class(group);
         out += &dot(&format!("dot {class}"), [x, 28.0], 3.0, "");
         out += &label(&format!("name {class}"), x + 8.0, 32.0, "start", name);
-        x += width(name, 12.0) + 26.0;
+        x += bold_width(name, 12.0) + 26.0;
     }
     (out, x)
 }
@@ -141,9 +143,9 @@ fn panel_svg(
         x.ticks.at.clone()
     } else {
         let names = panel.names.iter().enumerate();
-        let room = ((PANEL / panel.names.len() as f64) / 7.2).max(3.0) as usize;
+        let room = PANEL / panel.names.len() as f64 - 6.0;
         names
-            .map(|(at, name)| (at as f64, shorten(name, room)))
+            .map(|(at, name)| (at as f64, fitted(name, 12.0, room)))
             .collect()
     };
     for (value, text) in ticks {
@@ -248,6 +250,28 @@ mod tests {
             .unwrap()
             + 3.0;
         assert!(middle(x(tooltips[0]), end, x(tooltips[1])), "{svg}");
+    }
+
+    #[test]
+    fn the_title_and_the_names_of_the_groups_have_their_room() {
+        let wide = |svg: &str| -> f64 {
+            let view = svg
+                .split("viewBox=\"")
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap();
+            let numbers: Vec<f64> = view.split(' ').map(|n| n.parse().unwrap()).collect();
+            numbers[0] + numbers[2]
+        };
+        let mut titled = scatter();
+        titled.title = "W".repeat(100);
+        // 13.24 pixels for each W at 12 pixels in DejaVu Sans Bold.
+        assert!(wide(&scatter_svg(&titled)) >= 100.0 * 13.24 * 13.0 / 12.0);
+        let mut grouped = scatter();
+        grouped.groups = vec!["W".repeat(30), "W".repeat(30)];
+        assert!(wide(&scatter_svg(&grouped)) >= 2.0 * 30.0 * 13.24 + 21.0);
     }
 
     #[test]

@@ -70,8 +70,8 @@ pub fn schedule_svg(curves: &ScheduleCurves) -> String {
     }
     let pictures: Vec<String> = charts.iter().map(Chart::svg).collect();
     let sentences: Vec<String> = charts.iter().filter_map(ends).collect();
-    let picture = svg::stack(PICTURE, &curves.title, &sentences.join(" "), &pictures);
-    svg::document(&picture, &curves.title)
+    let (picture, size) = svg::stack(PICTURE, &curves.title, &sentences.join(" "), &pictures);
+    svg::document(&picture, size, &curves.title)
 }
 
 /// Where the curve of a chart begins and ends, in words.

@@ -70,6 +70,84 @@ fn the_svg_names_every_path_and_draws_it_in_its_colour() {
 }
 
 #[test]
+fn minima_and_start_are_marked_and_named_inside_the_picture() {
+    let mut map = map(2, 20);
+    map.crosses = vec![[-0.5, 0.25], [0.95, -0.9], [7.0, 7.0]];
+    let svg = contour_svg(&map);
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let texts: Vec<_> = document
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("place"))
+        .map(|node| (node.text().unwrap(), node.attribute("text-anchor").unwrap()))
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            ("minimum (−0.5, 0.25)", "start"),
+            // Near the right edge, so to its left; one outside the window has no place.
+            ("minimum (0.95, −0.9)", "end"),
+            ("start", "end"),
+        ]
+    );
+    let strokes = document
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("cross"));
+    assert_eq!(strokes.count(), 4);
+    let gif = frames(&contour_gif(&map).unwrap());
+    // The minimum is a cross: its middle is ink, what lies straight above is not.
+    let pixel = |x: f64, y: f64, up: u32| {
+        let at = [(x + 1.0) / 2.0 * 479.0, (1.0 - (y + 1.0) / 2.0) * 359.0];
+        gif[0]
+            .buffer()
+            .get_pixel(at[0].round() as u32, at[1].round() as u32 - up)
+            .0
+    };
+    assert_eq!(pixel(-0.5, 0.25, 0)[..3], [27, 29, 32]);
+    assert_ne!(pixel(-0.5, 0.25, 4)[..3], [27, 29, 32]);
+}
+
+#[test]
+fn names_in_the_legend_have_their_room() {
+    for name in [
+        "momentum(lr=0.005)",
+        "adadelta(lr=50)",
+        "W".repeat(60).as_str(),
+    ] {
+        let mut map = map(1, 5);
+        map.paths[0].label = name.into();
+        let svg = contour_svg(&map);
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        let view: Vec<f64> = document
+            .root_element()
+            .attribute("viewBox")
+            .unwrap()
+            .split(' ')
+            .map(|number| number.parse().unwrap())
+            .collect();
+        assert!(
+            view[0] < 0.0 && view[1] < 0.0,
+            "no paper around it: {view:?}"
+        );
+        let label = document
+            .descendants()
+            .find(|node| node.attribute("class") == Some("name s0 d0"))
+            .unwrap();
+        let left: f64 = label.attribute("x").unwrap().parse().unwrap();
+        // DejaVu Sans Bold, the widest of the faces: 145.73 pixels for the first, 107.21 for the second,
+        // 13.24 for each W and 12 for the ellipsis.
+        let wide = match label.text().unwrap() {
+            "momentum(lr=0.005)" => 145.73,
+            "adadelta(lr=50)" => 107.21,
+            long => 13.24 * (long.chars().count() - 1) as f64 + 12.0,
+        };
+        assert!(
+            left + wide <= view[0] + view[2],
+            "{name}: {left} + {wide} in {view:?}"
+        );
+    }
+}
+
+#[test]
 fn what_leaves_the_window_is_cut_and_what_is_not_finite_left_out() {
     let mut wild = map(1, 3);
     wild.paths[0].points = vec![[0.0, 0.0], [0.5, 0.0], [1e9, 0.0], [f64::NAN; 2]];

@@ -254,3 +254,35 @@ fn bad_input_is_one_message_that_names_the_thing() {
         refused(&all, needles);
     }
 }
+
+#[test]
+fn the_readme_s_race_ends_near_the_minimum() {
+    let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
+    let command = readme
+        .split('`')
+        .find_map(|code| code.strip_prefix("firebrick optim race "))
+        .unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let arguments = command.split(' ').map(|word| word.trim_matches('\''));
+    let arguments: Vec<&str> = ["optim", "race"].into_iter().chain(arguments).collect();
+    let text = run_with(temp.path(), &arguments);
+    assert_eq!(text.status, 0, "{}", text.stderr);
+    let json: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+    let race = run_with(temp.path(), &json).json();
+    assert_eq!(race["surface"], "rosenbrock");
+    for way in race["trajectories"].as_array().unwrap() {
+        let points: Vec<[f64; 3]> = serde_json::from_value(way["points"].clone()).unwrap();
+        let [x, y, _] = points[points.len() - 1];
+        let distance = (x - 1.0).hypot(y - 1.0);
+        assert!(
+            distance < 0.05,
+            "{}: {distance} from (1, 1)",
+            way["optimizer"]
+        );
+    }
+    let svg = std::fs::read_to_string(temp.path().join("race.svg")).unwrap();
+    assert!(
+        svg.contains("minimum (1, 1)") && !svg.contains("var("),
+        "{svg}"
+    );
+}
