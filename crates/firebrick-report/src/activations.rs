@@ -69,15 +69,44 @@ pub(crate) fn section(run: &RunRecord) -> String {
     };
     format!(
         "<section id=\"activations\"><h2>Activations before the first update</h2>\n<p>{}</p>\n{table}\
-         <p class=\"note\">Too small: a standard deviation below {low}, where the signal and its gradients are so weak \
-         that training crawls. Too large: a deviation or a mean beyond {high}, where softmax is certain before it has \
-         learned anything, sigmoid and tanh are flat, and the first updates are wild. Images come in near 1, and a suitable \
-         initialization keeps them there. Nearly all zero: at least {:.0}\u{202f}% zeros.</p></section>\n",
+         <p class=\"note\">Fine is a standard deviation between {} and {}: images come in near 1, and a suitable initialization \
+         keeps them there.{}</p></section>\n",
         verdict(&run.activations),
-        DEAD * 100.0,
-        low = FINE.start(),
-        high = FINE.end(),
+        FINE.start(),
+        FINE.end(),
+        meaning(&run.activations),
     )
+}
+
+/// What the verdicts mean that were given; nothing about others.
+fn meaning(seen: &[Observation]) -> String {
+    let meanings = [
+        (
+            Verdict::TooSmall,
+            format!(
+                "Too small: a standard deviation below {}, where the signal and its gradients are so weak that training crawls.",
+                FINE.start()
+            ),
+        ),
+        (
+            Verdict::TooLarge,
+            format!(
+                "Too large: a deviation or a mean beyond {}, where softmax is certain before it has learned anything, sigmoid \
+                 and tanh are flat, and the first updates are wild.",
+                FINE.end()
+            ),
+        ),
+        (
+            Verdict::Dead,
+            format!(
+                "Nearly all zero: at least {:.0}\u{202f}% zeros.",
+                DEAD * 100.0
+            ),
+        ),
+    ];
+    let given = |verdict: Verdict| seen.iter().any(|layer| Verdict::of(layer) == verdict);
+    let given = meanings.into_iter().filter(|(verdict, _)| given(*verdict));
+    given.map(|(_, meaning)| format!(" {meaning}")).collect()
 }
 
 /// One sentence about all layers.
@@ -227,6 +256,23 @@ mod tests {
             "2 of 3 outputs outside the limits; the first is <code>layer1.0 Conv2d</code> (▼ too small)."
         );
         assert!(verdict(&layers[..1]).contains("neither"));
+    }
+
+    #[test]
+    fn only_verdicts_that_were_given_are_explained() {
+        let fine = seen(0.0, 1.0, 0.0);
+        assert_eq!(meaning(std::slice::from_ref(&fine)), "");
+        let small = meaning(&[fine.clone(), seen(0.0, 1e-5, 0.0)]);
+        assert!(
+            small.contains("Too small") && !small.contains("Too large"),
+            "{small}"
+        );
+        let others = meaning(&[fine, seen(0.0, 50.0, 0.0), seen(0.0, 1.0, 0.99)]);
+        assert!(
+            others.contains("Too large") && others.contains("Nearly all zero"),
+            "{others}"
+        );
+        assert!(!others.contains("Too small"), "{others}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A chart of curves, as data and as SVG.
 
-use crate::axis::{Axis, Ruler, drawable};
+use crate::axis::{Axis, Ruler, Unit, drawable};
 use crate::svg::{self, dot, label, line, polyline, series_class};
-use crate::text::{number, shorten, width};
+use crate::text::{bold_width, fitted, number, percent, shorten, width};
 
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,7 +66,7 @@ pub struct Chart {
 /// ```
 #[must_use]
 pub fn curves_svg(chart: &Chart) -> String {
-    svg::document(&chart.svg(), &chart.title)
+    svg::document(&chart.svg(), [WIDTH, chart.height()], &chart.title)
 }
 
 /// Several charts below one another as one SVG document.
@@ -79,8 +79,9 @@ pub fn charts_svg(title: &str, charts: &[Chart]) -> String {
         height += chart.height() + 12.0;
     }
     let description = format!("{} charts below one another.", charts.len());
-    let picture = svg::picture("charts", [WIDTH, height], title, &description, &body);
-    svg::document(&picture, title)
+    let size = [WIDTH, height];
+    let picture = svg::picture("charts", size, title, &description, &body);
+    svg::document(&picture, size, title)
 }
 
 const WIDTH: f64 = 460.0;
@@ -103,7 +104,7 @@ impl Chart {
         let y = Ruler::new(&self.y, points().map(|(_, y)| y), 5, true);
         let log = y.as_ref().is_some_and(Ruler::is_log);
         let head = format!("{}{}", self.title, if log { " · logarithmic" } else { "" });
-        let mut body = label("head", 0.0, 14.0, "start", &head);
+        let mut body = label("head", 0.0, 14.0, "start", &fitted(&head, 13.0, WIDTH));
         if let (Some(x), Some(y)) = (x, y) {
             let plot = Plot::new(self, x, y, height);
             body += &plot.axes(self);
@@ -151,6 +152,46 @@ impl Chart {
                 others + 1
             ),
         })
+    }
+
+    /// What the chart would show, in words, where it is not worth a picture: no curve has two different
+    /// values.
+    pub(crate) fn told(&self) -> Option<String> {
+        let differ = |a: f64, b: f64| (a - b).abs() > 1e-9 * a.abs().max(b.abs());
+        let moves = |series: &Series| {
+            let mut values = drawn(&series.points).map(|(_, y)| y);
+            let first = values.next();
+            first.is_some_and(|first| values.any(|value| differ(first, value)))
+        };
+        if self.series.iter().any(moves) {
+            return None;
+        }
+        let value = |series: &Series| {
+            let (_, y) = drawn(&series.points).next()?;
+            let y = match self.y.unit {
+                Unit::Fraction => percent(y),
+                Unit::Number | Unit::Whole => number(y),
+            };
+            let name = &series.label;
+            Some(if name.is_empty() {
+                y
+            } else {
+                format!("{name} {y}")
+            })
+        };
+        let shown: Vec<String> = self.series.iter().filter_map(value).collect();
+        if shown.is_empty() {
+            return Some(format!("{}: no finite value.", self.title));
+        }
+        let points = || self.series.iter().flat_map(|series| drawn(&series.points));
+        let first = points().map(|(x, _)| x).fold(f64::INFINITY, f64::min);
+        let last = points().map(|(x, _)| x).fold(f64::NEG_INFINITY, f64::max);
+        let place = if first < last {
+            format!("from {} {} to {}", self.x.label, whole(first), whole(last))
+        } else {
+            format!("at {} {}", self.x.label, whole(first))
+        };
+        Some(format!("{}: {} {place}.", self.title, shown.join(", ")))
     }
 
     fn labels(&self) -> impl Iterator<Item = &Series> {
@@ -206,11 +247,12 @@ struct Plot {
 
 impl Plot {
     fn new(chart: &Chart, x: Ruler, y: Ruler, height: f64) -> Self {
-        let widest = |texts: &mut dyn Iterator<Item = String>| {
-            texts.map(|text| width(&text, 12.0)).fold(0.0, f64::max)
-        };
-        let left = widest(&mut y.ticks.at.iter().map(|(_, text)| text.clone())) + 10.0;
-        let names = widest(&mut chart.labels().map(|series| shorten(&series.label, 20)));
+        let ticks = y.ticks.at.iter().map(|(_, text)| width(text, 12.0));
+        let left = ticks.fold(0.0, f64::max) + 10.0;
+        let names = chart
+            .labels()
+            .map(|series| bold_width(&shorten(&series.label, 20), 12.0));
+        let names = names.fold(0.0, f64::max);
         let right = WIDTH - if names > 0.0 { names + 16.0 } else { 12.0 };
         let bottom = TOP + height;
         Self {
@@ -359,7 +401,6 @@ fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::axis::Unit;
 
     fn chart(points: Vec<(f64, f64)>) -> Chart {
         Chart {
@@ -419,6 +460,51 @@ mod tests {
         assert!(one.contains("class=\"dot") && !one.contains("<polyline class=\"line"));
         let none = chart(vec![(1.0, f64::NAN)]).svg();
         assert!(none.contains("no finite value to draw"));
+    }
+
+    #[test]
+    fn a_constant_and_a_point_are_told_and_not_drawn() {
+        let told = |points: &[(f64, f64)]| chart(points.to_vec()).told();
+        assert_eq!(told(&[(1.0, 0.5), (2.0, 0.25)]), None);
+        assert_eq!(
+            told(&[(1.0, 0.5)]).unwrap(),
+            "Loss: train 0.5000 at epoch 1."
+        );
+        assert_eq!(
+            told(&[(1.0, 0.5), (2.0, f64::NAN), (3.0, 0.5)]).unwrap(),
+            "Loss: train 0.5000 from epoch 1 to 3."
+        );
+        // Rounding is no movement.
+        assert!(told(&[(1.0, 0.1 + 0.2), (2.0, 0.3)]).is_some());
+        assert!(told(&[(1.0, 0.0), (2.0, 1e-12)]).is_none());
+        assert_eq!(told(&[(1.0, f64::NAN)]).unwrap(), "Loss: no finite value.");
+        // One curve that moves is enough, and all of a picture that is not worth it are named.
+        let mut two = chart(vec![(1.0, 0.5), (2.0, 0.5)]);
+        two.y.unit = Unit::Fraction;
+        two.series.push(Series {
+            points: vec![(1.0, 0.25), (2.0, 0.25)],
+            label: "validation".into(),
+            ..Series::default()
+        });
+        assert_eq!(
+            two.told().unwrap(),
+            "Loss: train 50.00\u{202f}%, validation 25.00\u{202f}% from epoch 1 to 2."
+        );
+        two.series[1].points[1].1 = 0.5;
+        assert_eq!(two.told(), None);
+    }
+
+    #[test]
+    fn a_long_title_stays_inside_the_picture() {
+        let mut long = chart(vec![(1.0, 2.0), (2.0, 3.0)]);
+        long.title = "x".repeat(200);
+        let svg = long.svg();
+        let head = svg.split("class=\"head\"").nth(1).unwrap();
+        let text = head.split('>').nth(1).unwrap().split('<').next().unwrap();
+        assert!(
+            bold_width(text, 13.0) <= WIDTH && text.contains('…'),
+            "{text}"
+        );
     }
 
     #[test]

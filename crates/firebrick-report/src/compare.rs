@@ -1,16 +1,19 @@
-//! Several runs side by side: scores, curves over each other, and where the recipes differ.
+//! Several runs side by side: scores, what of them may be chance, curves over each other, and where the
+//! recipes differ.
 
-use firebrick_core::run::{EpochRow, RunRecord, Scores};
+use firebrick_core::run::{EpochRow, RunRecord};
 
 use crate::axis::{Axis, Scale, Unit};
 use crate::chart::{Chart, Series};
-use crate::curves::{by_epoch, figure, learning_rate};
-use crate::recipes::{differences, verbatim};
+use crate::curves::{by_epoch, learning_rate, pictures};
+use crate::pairs::by_data_set;
+use crate::recipes::{dataset, differences, verbatim};
 use crate::scores::{chosen_epoch, images_per_second, seconds, valid};
 use crate::svg::series_class;
 use crate::table::Column::{Number, Words};
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::text::{count, duration, escape, number, percent, plural};
+use crate::{pairs, setting};
 
 /// The body of a page about several runs.
 pub(crate) fn body(runs: &[RunRecord]) -> String {
@@ -21,7 +24,7 @@ pub(crate) fn body(runs: &[RunRecord]) -> String {
          <section id=\"scores\"><h2>Scores</h2>\n{}{}{}</section>\n{}{}{}",
         plural(runs.len(), "run"),
         score_table(&runs),
-        chance(&runs),
+        pairs::section(&runs),
         origin_table(&runs),
         curves(&runs),
         recipes(&runs),
@@ -113,29 +116,44 @@ fn score_table(runs: &[(&str, &RunRecord)]) -> String {
         .filter(|measure| runs.iter().any(|(_, run)| (measure.of)(run).is_some()))
         .collect();
     let heads = measures.iter().map(|measure| (measure.head, Number));
-    let columns: Vec<_> = [("Run", Words)].into_iter().chain(heads).collect();
-    let mut table = Table::new("Scores side by side, the best in bold", &columns);
+    let columns: Vec<_> = [("Run", Words), ("Data set", Words)]
+        .into_iter()
+        .chain(heads)
+        .collect();
+    let groups = by_data_set(runs);
+    let caption = if groups.iter().any(|group| group.len() > 1) {
+        "Scores side by side, the best on each data set in bold"
+    } else {
+        "Scores side by side"
+    };
+    let mut table = Table::new(caption, &columns);
     // Compared as shown: digits that nobody sees make no run better.
-    let best: Vec<Option<String>> = measures
+    let best = |group: &[usize], measure: &Measure| {
+        let values: Vec<f64> = group
+            .iter()
+            .filter_map(|index| (measure.of)(runs[*index].1))
+            .collect();
+        let best = (measure.show)(best(&values, measure.more)?);
+        let differ = |value: &f64| (measure.show)(*value) != best;
+        values.iter().any(differ).then_some(best)
+    };
+    let bests: Vec<Vec<Option<String>>> = groups
         .iter()
-        .map(|measure| {
-            let values: Vec<f64> = runs
-                .iter()
-                .filter_map(|(_, run)| (measure.of)(run))
-                .collect();
-            let best = (measure.show)(best(&values, measure.more)?);
-            let differ = |value: &f64| (measure.show)(*value) != best;
-            values.iter().any(differ).then_some(best)
+        .map(|group| {
+            let bests = measures.iter().map(|measure| best(group, measure));
+            bests.collect()
         })
         .collect();
     for (index, (name, run)) in runs.iter().enumerate() {
-        let mut cells = vec![keyed(index, name)];
-        cells.extend(measures.iter().zip(&best).map(|(measure, best)| {
+        let group = groups.iter().position(|group| group.contains(&index));
+        let mut cells = vec![keyed(index, name), code(&dataset(run))];
+        cells.extend(measures.iter().enumerate().map(|(at, measure)| {
             let Some(value) = (measure.of)(run) else {
                 return "–".into();
             };
             let text = (measure.show)(value);
-            if best.as_ref() == Some(&text) {
+            let best = group.and_then(|group| bests[group][at].as_ref());
+            if best == Some(&text) {
                 format!("<b>{text}</b>")
             } else {
                 text
@@ -144,6 +162,15 @@ fn score_table(runs: &[(&str, &RunRecord)]) -> String {
         table.row(&cells);
     }
     table.html()
+        + "<p class=\"note\">Validation and training scores are those of the best epoch of each run, the last where \
+           none was judged.</p>\n"
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() {
+        return "–".into();
+    }
+    format!("<code>{}</code>", escape(text))
 }
 
 /// A run's name with a dot in the colour of its curves.
@@ -155,27 +182,37 @@ fn keyed(index: usize, name: &str) -> String {
     )
 }
 
-/// Model, size, device and origin of each run.
+/// Model, data, machine, time and origin of each run.
 fn origin_table(runs: &[(&str, &RunRecord)]) -> String {
-    let mut table = Table::new(
-        "What ran",
-        &[
-            ("Run", Words),
-            ("Model", Words),
-            ("Parameters", Number),
-            ("Device", Words),
-            ("Branched from", Words),
-        ],
-    );
-    let code = |text: &str| format!("<code>{}</code>", escape(text));
+    type Cell = fn(&RunRecord) -> Option<String>;
+    let cells: [(&str, Column, Cell); 8] = [
+        ("Model", Words, |run| Some(code(&run.model))),
+        ("Parameters", Number, |run| {
+            Some(count(run.parameters as u64))
+        }),
+        ("Images", Words, setting::images),
+        ("Input", Words, setting::input),
+        ("Device", Words, |run| Some(setting::device(run))),
+        ("When", Words, setting::when),
+        ("Version", Words, setting::version),
+        ("Branched from", Words, |run| {
+            run.lineage.as_deref().map(code)
+        }),
+    ];
+    // What no run knows has no column.
+    let cells = cells
+        .into_iter()
+        .filter(|(.., cell)| runs.iter().any(|(_, run)| cell(run).is_some()));
+    let cells: Vec<_> = cells.collect();
+    let columns = cells.iter().map(|(head, column, _)| (*head, *column));
+    let columns: Vec<_> = [("Run", Words)].into_iter().chain(columns).collect();
+    let mut table = Table::new("What ran", &columns);
     for (index, (name, run)) in runs.iter().enumerate() {
-        table.row(&[
-            keyed(index, name),
-            code(&run.model),
-            count(run.parameters as u64),
-            code(&run.device),
-            run.lineage.as_deref().map_or("–".into(), code),
-        ]);
+        let row = cells
+            .iter()
+            .map(|(.., cell)| cell(run).unwrap_or_else(|| "–".into()));
+        let row: Vec<String> = [keyed(index, name)].into_iter().chain(row).collect();
+        table.row(&row);
     }
     table.html()
 }
@@ -187,39 +224,30 @@ fn best(values: &[f64], more: Option<bool>) -> Option<f64> {
     finite.reduce(if more { f64::max } else { f64::min })
 }
 
-/// How large a difference in accuracy must be before it means something.
-fn chance(runs: &[(&str, &RunRecord)]) -> String {
-    let scores: Option<Vec<&Scores>> = runs
-        .iter()
-        .map(|(_, run)| run.test.as_ref().or(valid(run)))
-        .collect();
-    let Some(scores) = scores else {
-        return String::new();
-    };
-    let best = scores
-        .iter()
-        .map(|scores| scores.top1)
-        .fold(f64::NAN, f64::max);
-    let images = scores.iter().map(|scores| scores.count).min().unwrap_or(0);
-    if images == 0 || !(0.0..=1.0).contains(&best) {
-        return String::new();
+/// The curves, those of each data set in pictures of their own.
+fn curves(runs: &[(&str, &RunRecord)]) -> String {
+    let groups = by_data_set(runs);
+    let mut body = String::new();
+    for group in &groups {
+        let pictures = overlays(runs, group);
+        if groups.len() > 1 && !pictures.is_empty() {
+            body += &format!("<h3>On {}</h3>\n", code(&dataset(runs[group[0]].1)));
+        }
+        body += &pictures;
     }
-    // Two proportions of independent samples; runs on the same images differ by less, so this is the careful side.
-    let margin = 1.96 * (2.0 * best * (1.0 - best) / images as f64).sqrt() * 100.0;
-    format!(
-        "<p class=\"note\">With {}, accuracies less than about {} points apart may differ by chance. Scores are those of the \
-         best epoch of each run, the last where none was judged.</p>\n",
-        plural(images, "image"),
-        format_args!("{:.2}", (margin * 100.0).ceil() / 100.0),
-    )
+    if body.is_empty() {
+        return body;
+    }
+    format!("<section id=\"curves\"><h2>Curves</h2>\n{body}</section>\n")
 }
 
-fn curves(runs: &[(&str, &RunRecord)]) -> String {
+/// The curves of some of the runs over each other; a run has one colour everywhere.
+fn overlays(runs: &[(&str, &RunRecord)], group: &[usize]) -> String {
     let overlay = |title: &str, y: Axis, value: fn(&EpochRow) -> Option<f64>| {
-        let series = runs.iter().enumerate().map(|(colour, (name, run))| Series {
-            label: (*name).to_string(),
-            points: by_epoch(run, value),
-            colour,
+        let series = group.iter().map(|index| Series {
+            label: runs[*index].0.to_string(),
+            points: by_epoch(runs[*index].1, value),
+            colour: *index,
             ..Series::default()
         });
         Chart {
@@ -232,6 +260,12 @@ fn curves(runs: &[(&str, &RunRecord)]) -> String {
     };
     let loss = || Axis::new("loss", Unit::Number).scale(Scale::LogWhenWide);
     let top1 = || Axis::new("top-1", Unit::Fraction);
+    let mut rates = learning_rate(runs);
+    let mut index = 0;
+    rates.series.retain(|_| {
+        index += 1;
+        group.contains(&(index - 1))
+    });
     let charts = [
         overlay("Validation accuracy", top1(), |row| {
             Some(row.valid.as_ref()?.top1)
@@ -241,19 +275,10 @@ fn curves(runs: &[(&str, &RunRecord)]) -> String {
         }),
         overlay("Training accuracy", top1(), |row| Some(row.train_top1)),
         overlay("Training loss", loss(), |row| Some(row.train_loss)),
-        learning_rate(runs),
+        rates,
     ];
-    let figures: String = charts
-        .iter()
-        .filter(|chart| chart.series.iter().any(|series| !series.points.is_empty()))
-        .map(|chart| figure(chart, ""))
-        .collect();
-    if figures.is_empty() {
-        return String::new();
-    }
-    format!(
-        "<section id=\"curves\"><h2>Curves</h2>\n<div class=\"charts\">\n{figures}</div></section>\n"
-    )
+    let some = |chart: &&Chart| chart.series.iter().any(|series| !series.points.is_empty());
+    pictures(charts.iter().filter(some).map(|chart| (chart, "")))
 }
 
 fn recipes(runs: &[(&str, &RunRecord)]) -> String {

@@ -4,33 +4,48 @@ use firebrick_core::run::{EpochRow, RunRecord, Scores};
 
 use crate::axis::{Axis, Scale, Unit, drawable};
 use crate::chart::{Chart, Mark, Series, Tone};
+use crate::scores::chosen_epoch;
 use crate::table::Column::{Number, Words};
 use crate::table::Table;
 use crate::text::{count, duration, escape, number, percent, plural};
 
 /// The section with every curve of a run, and its epochs as a table.
 pub(crate) fn section(run: &RunRecord) -> String {
-    let figures: String = charts(run)
-        .iter()
-        .map(|(chart, note)| figure(chart, note))
-        .collect();
-    if figures.is_empty() {
+    let charts = charts(run);
+    let body = pictures(charts.iter().map(|(chart, note)| (chart, note.as_str())));
+    if body.is_empty() {
         return "<section id=\"curves\"><h2>Curves</h2>\n<p>There are none: no update was recorded.</p></section>\n"
             .into();
     }
-    let table = if run.epochs.is_empty() {
-        String::new()
-    } else {
-        let epochs = plural(run.epochs.len(), "epoch");
-        epoch_table(run).folded(&format!("The numbers: {epochs}"))
+    let table = match run.epochs.len() {
+        0 => String::new(),
+        1 => epoch_table(run).html(),
+        many => epoch_table(run).folded(&format!("The numbers: {}", plural(many, "epoch"))),
     };
-    format!(
-        "<section id=\"curves\"><h2>Curves</h2>\n<div class=\"charts\">\n{figures}</div>\n{table}</section>\n"
-    )
+    format!("<section id=\"curves\"><h2>Curves</h2>\n{body}{table}</section>\n")
+}
+
+/// Charts with their notes, those that would be one point or a constant in words below the others.
+pub(crate) fn pictures<'a>(charts: impl Iterator<Item = (&'a Chart, &'a str)>) -> String {
+    let (mut figures, mut told) = (String::new(), String::new());
+    for (chart, note) in charts {
+        match chart.told() {
+            Some(text) => told += &format!("<li>{}</li>\n", escape(&text)),
+            None => figures += &figure(chart, note),
+        }
+    }
+    let mut out = String::new();
+    if !figures.is_empty() {
+        out += &format!("<div class=\"charts\">\n{figures}</div>\n");
+    }
+    if !told.is_empty() {
+        out += &format!("<ul class=\"told\">\n{told}</ul>\n");
+    }
+    out
 }
 
 /// A chart with its note, and what it had to leave out.
-pub(crate) fn figure(chart: &Chart, note: &str) -> String {
+fn figure(chart: &Chart, note: &str) -> String {
     let left_out = chart.left_out().unwrap_or_default();
     let note = [note, &left_out]
         .into_iter()
@@ -85,14 +100,20 @@ fn charts(run: &RunRecord) -> Vec<(Chart, String)> {
             };
             charts.push((chart, note.to_string()));
         };
-        let note = "Training values are taken while the model changes, and on augmented images if there is \
-                    augmentation, so they may be worse than validation.";
+        let worse = chosen_epoch(run)
+            .is_some_and(|row| row.valid.is_some_and(|valid| row.train_top1 < valid.top1));
+        let note = if worse {
+            "Training is below validation here: its values are taken while the model changes, on augmented \
+             images if there is augmentation."
+        } else {
+            ""
+        };
         pair(
             "Accuracy",
             Axis::new("top-1", Unit::Fraction),
             |row| row.train_top1,
             |scores| scores.top1,
-            if validated { note } else { "" },
+            note,
         );
         let loss = Axis::new("loss", Unit::Number).scale(Scale::LogWhenWide);
         pair("Loss", loss, |row| row.train_loss, |scores| scores.loss, "");

@@ -11,21 +11,28 @@
 //! [`RunRecord`]: firebrick_core::run::RunRecord
 
 mod activations;
+mod advice;
 mod animation;
 mod axis;
+mod batch;
 mod chart;
 mod compare;
 mod confusion;
 mod contour;
 mod curves;
 mod heat_map;
+mod interval;
 mod levels;
 mod mistakes;
 mod page;
+mod pairs;
+mod pixels;
 mod recipes;
+mod reliability;
 mod scatter;
 mod schedule;
 mod scores;
+mod setting;
 mod svg;
 mod table;
 mod text;
@@ -39,3 +46,12 @@ pub use heat_map::confusion_svg;
 pub use page::page;
 pub use scatter::{Panel, Scatter, ScatterPoint, scatter_svg};
 pub use schedule::{ScheduleCurves, schedule_svg};
+
+/// A record that knows next to nothing.
+#[cfg(test)]
+fn empty_record() -> firebrick_core::run::RunRecord {
+    let json = r#"{"name": "x", "recipe": "", "reproduce": "", "device": "flex", "model": "m", "parameters": 1,
+        "classes": [], "epochs": [], "steps": [], "best": null, "monitor": "valid_top1", "test": null,
+        "confusion": [], "mistakes": [], "activations": [], "lineage": null}"#;
+    serde_json::from_str(json).expect("a record")
+}

@@ -1,15 +1,17 @@
 //! The most wrong images, with what was said of them.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use firebrick_core::run::{Mistake, RunRecord};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 
+use crate::pixels::data_uri;
+use crate::scores::valid;
 use crate::text::{escape, percent, shorten};
 
 /// What the model said of an image, at most this many classes.
 const SAID: usize = 3;
+/// A model that is right this often is worth believing when it contradicts a label.
+const GOOD: f64 = 0.9;
+/// A contradiction is clear where another class is given at least this probability.
+const SURE: f64 = 0.9;
 
 /// The section with the most wrong images; empty when there are none.
 pub(crate) fn section(run: &RunRecord) -> String {
@@ -21,11 +23,37 @@ pub(crate) fn section(run: &RunRecord) -> String {
         .iter()
         .map(|mistake| figure(mistake, &run.classes))
         .collect();
+    let advice = if contradicts_labels(run) {
+        " This model is right so often, and so sure here, that some of these labels may be wrong, or the images damaged: \
+         look at them first."
+    } else {
+        ""
+    };
     format!(
         "<section id=\"mistakes\"><h2>The most wrong</h2>\n\
-         <p class=\"note\">The images whose right class was given the least probability. Look at them first: they are \
-         often mislabelled or damaged.</p>\n<div class=\"mistakes\">\n{figures}</div></section>\n"
+         <p class=\"note\">The images whose right class was given the least probability, as the model saw them: scaled and \
+         cropped.{advice}</p>\n<div class=\"mistakes\">\n{figures}</div></section>\n"
     )
+}
+
+/// Whether the mistakes of a model say something about the labels: it is right on at least [`GOOD`] of
+/// all images and at least [`SURE`] of the most wrong one. A model that is often wrong says nothing by
+/// being wrong once more.
+fn contradicts_labels(run: &RunRecord) -> bool {
+    let scores = run.test.as_ref().or(valid(run));
+    let sure = run.mistakes.first().and_then(|worst| worst.said.first());
+    scores.is_some_and(|scores| scores.top1 >= GOOD) && sure.is_some_and(|(_, p)| *p >= SURE)
+}
+
+/// The end of a path: its last folder, which most often is the class, and its name.
+fn short(name: &str) -> String {
+    let mut parts = name.rsplit(['/', '\\']).filter(|part| !part.is_empty());
+    let end = parts.next().unwrap_or(name);
+    let end = match parts.next() {
+        Some(folder) => format!("{folder}/{end}"),
+        None => end.into(),
+    };
+    shorten(&end, 28)
 }
 
 fn figure(mistake: &Mistake, classes: &[String]) -> String {
@@ -39,13 +67,11 @@ fn figure(mistake: &Mistake, classes: &[String]) -> String {
         .clone()
         .next()
         .map_or("nothing".into(), |(class, _)| name(*class));
-    let picture = data_uri(mistake).map_or_else(
+    let short_name = short(&mistake.name);
+    let picture = data_uri(mistake.size, &mistake.pixels).map_or_else(
         || "<div class=\"missing\">no picture kept</div>".into(),
         |uri| {
-            let alt = escape(&format!(
-                "{}: is {truth}, was taken for {first}",
-                mistake.name
-            ));
+            let alt = escape(&format!("{short_name}: is {truth}, was taken for {first}"));
             let [width, height, _] = mistake.size;
             format!("<img src=\"{uri}\" alt=\"{alt}\" width=\"{width}\" height=\"{height}\"/>")
         },
@@ -53,11 +79,11 @@ fn figure(mistake: &Mistake, classes: &[String]) -> String {
     let said: String = said
         .map(|(class, probability)| line(&name(*class), *probability))
         .collect();
-    let (title, short) = (escape(&mistake.name), escape(&shorten(&mistake.name, 28)));
+    let (title, short_name) = (escape(&mistake.name), escape(&short_name));
     let truth = line(&truth, mistake.truth_probability);
     format!(
         "<figure>{picture}<figcaption><dl><dt>is</dt>{truth}<dt>said</dt>{said}</dl>\
-         <small title=\"{title}\">{short}</small></figcaption></figure>\n"
+         <small title=\"{title}\">{short_name}</small></figcaption></figure>\n"
     )
 }
 
@@ -67,69 +93,74 @@ fn line(class: &str, probability: f64) -> String {
     format!("<dd><b>{class}</b> {}</dd>", percent(probability))
 }
 
-/// The picture as a PNG within the page; `None` when its pixels do not match its size.
-fn data_uri(mistake: &Mistake) -> Option<String> {
-    let [width, height, channels] = mistake.size;
-    let color = match channels {
-        1 => ExtendedColorType::L8,
-        3 => ExtendedColorType::Rgb8,
-        _ => return None,
-    };
-    let expected = width.checked_mul(height)?.checked_mul(channels)?;
-    if expected == 0 || expected != mistake.pixels.len() {
-        return None;
-    }
-    let (width, height) = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
-    let mut png = Vec::new();
-    PngEncoder::new(&mut png)
-        .write_image(&mistake.pixels, width, height, color)
-        .ok()?;
-    Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
-}
-
 #[cfg(test)]
 mod tests {
+    use firebrick_core::run::Scores;
+
     use super::*;
 
-    fn mistake(size: [usize; 3], pixels: Vec<u8>) -> Mistake {
+    fn mistake() -> Mistake {
         Mistake {
             name: "7.png".into(),
             truth: 0,
             said: vec![(1, 0.9), (5, 0.05)],
             truth_probability: 0.001,
-            size,
-            pixels,
+            size: [1, 1, 1],
+            pixels: vec![7],
         }
     }
 
     #[test]
-    fn pictures_read_back_as_they_were() {
-        for (size, pixels) in [
-            ([2, 1, 3], vec![1, 2, 3, 250, 251, 252]),
-            ([1, 3, 1], vec![0, 128, 255]),
-        ] {
-            let uri = data_uri(&mistake(size, pixels.clone())).unwrap();
-            let png = STANDARD.decode(uri.split_once(',').unwrap().1).unwrap();
-            let image = image::load_from_memory(&png).unwrap();
-            assert_eq!(
-                (image.width() as usize, image.height() as usize),
-                (size[0], size[1])
-            );
-            assert_eq!(image.into_bytes(), pixels);
-        }
+    fn a_mistake_without_a_picture_has_its_words() {
+        let odd = Mistake {
+            pixels: vec![],
+            ..mistake()
+        };
+        let html = figure(&odd, &["cat".into(), "dog".into()]);
+        assert!(html.contains("no picture kept") && html.contains("<b>class 5</b>"));
     }
 
     #[test]
-    fn pixels_that_do_not_match_their_size_are_a_blank() {
-        for odd in [
-            mistake([2, 2, 3], vec![0; 11]),
-            mistake([0, 2, 3], vec![]),
-            mistake([1, 1, 2], vec![0; 2]),
-            mistake([usize::MAX, 2, 3], vec![]),
-        ] {
-            assert_eq!(data_uri(&odd), None);
-            let html = figure(&odd, &["cat".into(), "dog".into()]);
-            assert!(html.contains("no picture kept") && html.contains("<b>class 5</b>"));
-        }
+    fn names_are_short_and_whole_where_they_are_pointed_at() {
+        let long = "/home/someone/photos/train/golden_retriever/image_0000000123.jpg";
+        assert_eq!(short("/data/cats/0001.jpg"), "cats/0001.jpg");
+        assert_eq!(short(r"C:\data\cats\0001.jpg"), "cats/0001.jpg");
+        assert_eq!(short("glyphs/test[17]"), "glyphs/test[17]");
+        assert_eq!(short("mnist[17]"), "mnist[17]");
+        assert!(short(long).chars().count() <= 28 && short(long).ends_with("0123.jpg"));
+        let html = figure(
+            &Mistake {
+                name: long.into(),
+                ..mistake()
+            },
+            &[],
+        );
+        assert_eq!(html.matches("/home/someone").count(), 1, "{html}");
+        assert!(html.contains(&format!("title=\"{long}\"")));
+    }
+
+    #[test]
+    fn labels_are_doubted_only_by_a_good_model_that_is_sure() {
+        let doubts = |top1: f64, sure: f64| {
+            let mut run = crate::empty_record();
+            run.test = Some(Scores {
+                loss: 0.1,
+                top1,
+                top5: 1.0,
+                nll: 0.1,
+                ece: 0.0,
+                brier: 0.0,
+                count: 100,
+            });
+            run.mistakes = vec![mistake()];
+            run.mistakes[0].said[0].1 = sure;
+            section(&run).contains("labels may be wrong")
+        };
+        assert!(doubts(0.90, 0.90));
+        assert!(!doubts(0.89, 0.99) && !doubts(0.99, 0.89));
+        assert!(!doubts(f64::NAN, 0.99) && !doubts(0.99, f64::NAN));
+        let mut unscored = crate::empty_record();
+        unscored.mistakes = vec![mistake()];
+        assert!(!section(&unscored).contains("labels may be wrong"));
     }
 }

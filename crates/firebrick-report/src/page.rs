@@ -3,7 +3,9 @@
 use firebrick_core::run::RunRecord;
 
 use crate::text::escape;
-use crate::{activations, compare, confusion, curves, mistakes, recipes, scores, svg};
+use crate::{
+    activations, advice, batch, compare, confusion, curves, mistakes, recipes, scores, svg,
+};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -35,16 +37,18 @@ pub fn page(runs: &[RunRecord]) -> String {
 fn one(run: &RunRecord) -> String {
     scores::heading(run)
         + &scores::section(run)
+        + &advice::section(run)
         + &curves::section(run)
         + &confusion::section(run)
         + &mistakes::section(run)
+        + &batch::section(run)
         + &activations::section(run)
         + &recipes::section(run)
 }
 
 fn shell(title: &str, body: &str) -> String {
     let title = escape(title);
-    let palette = svg::STYLE;
+    let palette = svg::page_style();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\

@@ -7,6 +7,20 @@ use firebrick_core::run::RunRecord;
 use crate::table::{Column::Words, Table};
 use crate::text::escape;
 
+/// The data set of a run, from its recipe where its record does not name it.
+pub(crate) fn dataset(run: &RunRecord) -> String {
+    if run.data.name.is_empty() {
+        setting(run, "dataset").unwrap_or_default()
+    } else {
+        run.data.name.clone()
+    }
+}
+
+/// One setting of a run's recipe, if the recipe says it.
+pub(crate) fn setting(run: &RunRecord, key: &str) -> Option<String> {
+    settings(&run.recipe).remove(key)
+}
+
 /// The command and the whole recipe of a run.
 pub(crate) fn section(run: &RunRecord) -> String {
     format!(

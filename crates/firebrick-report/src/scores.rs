@@ -2,9 +2,11 @@
 
 use firebrick_core::run::{EpochRow, RunRecord, Scores};
 
+use crate::interval::wilson;
 use crate::table::Column::{Number, Words};
 use crate::table::Table;
 use crate::text::{count, duration, escape, number, percent, plural};
+use crate::{reliability, setting};
 
 /// The epoch that the scores of a run are taken from: the best, else the last.
 pub(crate) fn chosen_epoch(run: &RunRecord) -> Option<&EpochRow> {
@@ -81,11 +83,12 @@ pub(crate) fn heading(run: &RunRecord) -> String {
     });
     format!(
         "<header><h1>{name}</h1>\n<p class=\"lede\"><code>{model}</code> on <code>{device}</code>. {sentence}</p>\n\
-         {lineage}<dl class=\"facts\">\n{facts}</dl></header>\n",
+         {lineage}<dl class=\"facts\">\n{facts}</dl>\n{setting}</header>\n",
         name = escape(&run.name),
         model = escape(&run.model),
         device = escape(&run.device),
         sentence = sentence(run),
+        setting = setting::section(run),
     )
 }
 
@@ -123,6 +126,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
             ("Split", Words),
             ("Images", Number),
             ("Top-1", Number),
+            ("95 % interval", Number),
             ("Top-5", Number),
             ("Loss", Number),
             ("NLL", Number),
@@ -136,6 +140,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
             split,
             count(scores.count as u64),
             percent(scores.top1),
+            accuracy_interval(scores),
             if few {
                 "–".into()
             } else {
@@ -157,13 +162,25 @@ pub(crate) fn section(run: &RunRecord) -> String {
         return String::new();
     };
     format!(
-        "<section id=\"scores\"><h2>Scores</h2>\n{}<p class=\"note\">{}</p></section>\n",
+        "<section id=\"scores\"><h2>Scores</h2>\n{}<p class=\"note\">{}</p>\n{}</section>\n",
         table.html(),
-        calibration(scores, run.classes.len())
+        calibration(scores, run),
+        reliability::figure(run),
     )
 }
 
-fn calibration(scores: &Scores, classes: usize) -> String {
+/// Where the accuracy lies on images like these, 95 % of the time (Wilson 1927).
+fn accuracy_interval(scores: &Scores) -> String {
+    if scores.count == 0 || !(0.0..=1.0).contains(&scores.top1) {
+        return "–".into();
+    }
+    let images = scores.count as f64;
+    let [low, high] = wilson((scores.top1 * images).round(), images);
+    format!("{} to {}", percent(low), percent(high))
+}
+
+fn calibration(scores: &Scores, run: &RunRecord) -> String {
+    let classes = run.classes.len();
     let even = if classes > 1 {
         let k = classes as f64;
         format!(
@@ -174,9 +191,16 @@ fn calibration(scores: &Scores, classes: usize) -> String {
     } else {
         String::new()
     };
+    let chance = reliability::chance(&run.calibration).map_or(String::new(), |chance| {
+        format!(
+            "; chance alone makes about {} of it with so many images",
+            percent(chance)
+        )
+    });
     format!(
-        "How far the probabilities can be trusted: the stated confidence and the share of right answers differ by \
-         {} on average over 15 bins of confidence (ECE; 0 is best). NLL is the mean negative log-likelihood of the right \
+        "The interval says where the accuracy on other images of this kind is likely to lie. \
+         How far the probabilities can be trusted: the stated confidence and the share of right answers differ by \
+         {} on average over 15 bins of confidence (ECE; 0 is best{chance}). NLL is the mean negative log-likelihood of the right \
          class in nats, Brier the mean squared distance to the truth; for both, less is better.{even} \
          Loss is the training loss, with label smoothing and class weights if there were any.",
         percent(scores.ece)
@@ -201,7 +225,24 @@ mod tests {
         assert_eq!(wrong(&scores), "79 of 10\u{202f}000 wrong");
         scores.top1 = f64::NAN;
         assert_eq!(wrong(&scores), "10\u{202f}000 images");
-        assert!(calibration(&scores, 10).contains("NLL 2.303 and Brier 0.9000"));
-        assert!(!calibration(&scores, 1).contains("Guessing"));
+        let mut run = crate::empty_record();
+        run.classes = vec!["a".into()];
+        assert!(!calibration(&scores, &run).contains("Guessing"));
+        run.classes = vec!["a".into(); 10];
+        assert!(calibration(&scores, &run).contains("NLL 2.303 and Brier 0.9000"));
+        assert!(!calibration(&scores, &run).contains("chance alone"));
+        run.calibration = vec![firebrick_core::run::ConfidenceBin {
+            count: 50,
+            confidence: 0.5,
+            accuracy: 0.4,
+        }];
+        assert!(calibration(&scores, &run).contains("chance alone makes about 5.64\u{202f}%"));
+        assert_eq!(accuracy_interval(&scores), "–");
+        scores.top1 = 0.25;
+        scores.count = 200;
+        assert_eq!(
+            accuracy_interval(&scores),
+            "19.51\u{202f}% to 31.43\u{202f}%"
+        );
     }
 }

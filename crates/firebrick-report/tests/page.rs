@@ -63,7 +63,7 @@ fn every_page_is_well_formed_and_runs_and_loads_nothing() {
                 if ["src", "href"].contains(&key) {
                     assert!(value.starts_with("data:"), "{name}: {key}={value}");
                 }
-                if !["aria-label", "alt", "title"].contains(&key) {
+                if !["aria-label", "alt", "title"].contains(&key) && !value.starts_with("data:") {
                     for odd in ["NaN", "inf", "http:", "https:"] {
                         assert!(!value.contains(odd), "{name}: {key}={value}");
                     }
@@ -148,6 +148,11 @@ fn a_page_tells_what_its_run_was() {
         "4\u{202f}300 updates",
         "was taken for",
         "pad_crop(4) | hflip",
+        "2026-03-01 09:12:44 to 09:31:02 UTC, in 2 sessions",
+        "Some Processor 3000, 8 threads, AVX2",
+        "45\u{202f}000 training, 5\u{202f}000 validation, 10\u{202f}000 test",
+        "32\u{202f}×\u{202f}32 pixels, RGB",
+        "Firebrick 0.1.0",
         "lenet5(activation=relu)",
         "too small",
         "too large",
@@ -166,7 +171,12 @@ fn a_page_tells_what_its_run_was() {
             .filter(|node| node.has_tag_name(tag))
             .count()
     };
-    assert_eq!(count("img"), run.mistakes.len());
+    // The mistakes, and the sheet of the first batch.
+    assert_eq!(count("img"), run.mistakes.len() + 1);
+    let diagrams = document
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("reliability"));
+    assert_eq!(diagrams.count(), 1);
     let charts = document
         .descendants()
         .filter(|node| node.attribute("class") == Some("chart"));
@@ -178,6 +188,71 @@ fn a_branched_run_names_its_origin() {
     let mut run = record::empty("branch");
     run.lineage = Some("base at update 1200".into());
     assert!(page(&[run]).contains("Branched from <code>base at update 1200</code>"));
+}
+
+#[test]
+fn one_epoch_and_a_constant_are_words_and_not_pictures() {
+    let mut run = record::run("short", 10, 1);
+    for step in &mut run.steps {
+        step.1 = 0.05;
+    }
+    let html = page(&[run]);
+    let document = parse("short", &html);
+    let charts = document
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("chart"));
+    let titles: Vec<&str> = charts
+        .filter_map(|chart| chart.attribute("aria-label"))
+        .collect();
+    assert_eq!(titles, ["Training loss at each update"]);
+    let shown = text(&document);
+    assert!(
+        shown.contains("Learning rate: 0.05000 from update 0 to"),
+        "{shown}"
+    );
+    assert!(shown.contains("at epoch 1."));
+    // The numbers of the epoch are in view.
+    assert!(html.contains("Every epoch") && !html.contains("The numbers: 1 epoch"));
+}
+
+#[test]
+fn only_runs_of_one_data_set_are_ranked_and_drawn_together() {
+    let one = record::with_rate("one", 0.3);
+    let mut other = record::with_rate("other", 0.1);
+    other.data.name = "mnist".into();
+    other.answers = None;
+    let html = page(&[one.clone(), other]);
+    let document = parse("two sets", &html);
+    let table = |caption: &str| {
+        document
+            .descendants()
+            .filter(|node| node.has_tag_name("table"))
+            .find(|node| text_of(node).starts_with(caption))
+    };
+    let scores = table("Scores side by side").unwrap();
+    assert!(text_of(&scores).contains("cifar10") && text_of(&scores).contains("mnist"));
+    assert!(
+        scores.descendants().all(|node| !node.has_tag_name("b")),
+        "nothing to rank"
+    );
+    assert!(table("Differences in accuracy").is_none());
+    assert!(html.contains("are not compared"));
+    let names = |chart: roxmltree::Node<'_, '_>| {
+        let names = chart.descendants().filter(|node| {
+            node.attribute("class")
+                .is_some_and(|class| class.starts_with("name "))
+        });
+        names.map(|node| text_of(&node)).collect::<Vec<_>>()
+    };
+    for chart in document.descendants() {
+        if chart.attribute("class") == Some("chart") {
+            assert_eq!(names(chart).len(), 1, "{:?}", chart.attribute("aria-label"));
+        }
+    }
+    // On one data set, the same images make a pair.
+    let html = page(&[one.clone(), record::with_rate("better", 0.1)]);
+    assert!(html.contains("the same 10\u{202f}000 images"), "{html}");
+    assert!(html.contains("<b>better</b> is better"));
 }
 
 #[test]

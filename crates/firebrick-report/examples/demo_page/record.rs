@@ -1,7 +1,10 @@
 //! Made-up runs that look like real ones, and one that is as unlike them as can be.
 
 use firebrick_core::probe::Observation;
-use firebrick_core::run::{EpochRow, Mistake, RunRecord, Scores};
+use firebrick_core::run::{
+    Answers, ConfidenceBin, EpochRow, FirstBatch, Mistake, Picture, RunData, RunRecord, Scores,
+    Setting,
+};
 
 /// Noise in `-1..1` that is the same every time.
 fn noise(index: u64) -> f64 {
@@ -41,6 +44,11 @@ pub(crate) fn empty(name: &str) -> RunRecord {
         mistakes: vec![],
         activations: vec![],
         lineage: None,
+        setting: Setting::default(),
+        data: RunData::default(),
+        answers: None,
+        calibration: vec![],
+        first_batch: None,
     }
 }
 
@@ -106,7 +114,86 @@ pub(crate) fn run(name: &str, classes: usize, epochs: u64) -> RunRecord {
         confusion: confusion(classes, top),
         mistakes: (0..12).map(|index| mistake(index, classes)).collect(),
         activations: activations(),
+        setting: Setting {
+            started: Some("2026-03-01T09:12:44Z".into()),
+            ended: Some("2026-03-01T09:31:02Z".into()),
+            sessions: 2,
+            version: "0.1.0".into(),
+            processor: Some("Some Processor 3000".into()),
+            threads: 8,
+            instruction_set: "AVX2".into(),
+            adapter: None,
+        },
+        data: RunData {
+            name: "cifar10".into(),
+            input: [3, 32, 32],
+            train: 45_000,
+            valid: Some(5000),
+            test: Some(10_000),
+        },
+        answers: Some(answers(10_000, top, 0)),
+        calibration: calibration(top),
+        first_batch: Some(first_batch(classes)),
         ..empty(name)
+    }
+}
+
+/// Right answers on a share of the images, the last ones wrong and some at random in another way.
+fn answers(images: usize, share: f64, seed: u64) -> Answers {
+    let right = |image: usize| {
+        let odd = noise(image as u64 + 7919 * seed).abs() < 0.002;
+        (image as f64) < share * images as f64 && !odd
+    };
+    Answers::new(
+        "test-images".into(),
+        &(0..images).map(right).collect::<Vec<_>>(),
+    )
+}
+
+/// More sure than right where it is sure.
+fn calibration(top: f64) -> Vec<ConfidenceBin> {
+    let bin = |index: usize| {
+        let confidence = (index as f64 + 0.5) / 15.0;
+        let count = if index < 2 { 0 } else { 20 + 5 * index * index };
+        let count = if index == 14 { 8000 } else { count };
+        let accuracy = if index == 14 { top } else { confidence * 0.9 };
+        match count {
+            0 => ConfidenceBin::default(),
+            _ => ConfidenceBin {
+                count,
+                confidence,
+                accuracy,
+            },
+        }
+    };
+    (0..15).map(bin).collect()
+}
+
+fn first_batch(classes: usize) -> FirstBatch {
+    let [columns, rows, side] = [8, 4, 34];
+    let images: Vec<Mistake> = (0..columns * rows)
+        .map(|at| mistake(4 * at + 1, classes))
+        .collect();
+    let [wide, high] = [columns * side - 2, rows * side - 2];
+    let value = |at: usize| {
+        let (x, y, c) = (at / 3 % wide, at / 3 / wide, at % 3);
+        let image = &images[y / side * columns + x / side];
+        let (x, y) = (x % side, y % side);
+        let inside = x < 32 && y < 32;
+        if inside {
+            image.pixels[(y * 32 + x) * 3 + c]
+        } else {
+            255
+        }
+    };
+    FirstBatch {
+        picture: Picture {
+            size: [wide, high, 3],
+            pixels: (0..wide * high * 3).map(value).collect(),
+        },
+        columns,
+        labels: images.iter().map(|image| image.truth).collect(),
+        batch_size: 128,
     }
 }
 
@@ -129,6 +216,7 @@ pub(crate) fn with_rate(name: &str, lr: f64) -> RunRecord {
     if let Some(test) = &mut run.test {
         test.top1 -= shift;
         test.nll += shift;
+        run.answers = Some(answers(10_000, test.top1, (lr * 1000.0) as u64));
     }
     run
 }
@@ -170,6 +258,23 @@ pub(crate) fn hostile() -> RunRecord {
     for layer in &mut run.activations {
         layer.path.clone_from(&evil);
         layer.kind.clone_from(&evil);
+    }
+    run.setting.started = Some(evil.clone());
+    run.setting.ended = None;
+    run.setting.version.clone_from(&evil);
+    run.setting.processor = Some(evil.clone());
+    run.setting.instruction_set.clone_from(&evil);
+    run.setting.adapter = Some(evil.clone());
+    run.data.name.clone_from(&evil);
+    run.data.input = [usize::MAX, 0, 1];
+    run.data.train = usize::MAX;
+    run.answers = Some(Answers::new(evil.clone(), &[]));
+    run.calibration[3].confidence = f64::NAN;
+    run.calibration[4].accuracy = f64::INFINITY;
+    run.calibration[5].count = usize::MAX;
+    if let Some(first) = &mut run.first_batch {
+        first.columns = 0;
+        first.labels = vec![usize::MAX; 3];
     }
     run.activations[0].std = f64::NAN;
     run.activations[1].mean = f64::INFINITY;

@@ -1,0 +1,251 @@
+//! What the numbers of a run suggest. Every rule is written down here with its limits, and says
+//! nothing where the numbers do not support it.
+//!
+//! | rule | says something where |
+//! |---|---|
+//! | [`no_better_than_guessing`] | the NLL on validation, in the last epoch, is that of guessing evenly or worse, or the training loss is not finite |
+//! | [`still_improving`] | the best epoch is the last of four or more, and validation accuracy rose in the last quarter by more than chance explains |
+//! | [`gap`] | training accuracy in the last epoch lies above validation by more than 5 points, chance allowed for |
+//! | [`nothing_gained`] | at least five epochs and a third of the run came after the best one, and the validation loss ended 10 % above its lowest |
+
+use firebrick_core::run::{EpochRow, RunRecord, Scores};
+
+use crate::interval::independent;
+use crate::text::{escape, number, percent, plural};
+
+/// A gap between training and validation accuracy up to this is nothing to worry about.
+const GAP: f64 = 0.05;
+/// Fewer epochs show no trend.
+const TREND: usize = 4;
+/// Epochs after the best one that a person may wait for another.
+const PATIENCE: u64 = 5;
+/// A loss this many times the lowest has risen.
+const RISEN: f64 = 1.1;
+
+/// The section; empty where no rule has something to say.
+pub(crate) fn section(run: &RunRecord) -> String {
+    let rules = [
+        no_better_than_guessing,
+        still_improving,
+        gap,
+        nothing_gained,
+    ];
+    let said: String = rules
+        .iter()
+        .filter_map(|rule| rule(run))
+        .map(|text| format!("<li>{}</li>\n", escape(&text)))
+        .collect();
+    if said.is_empty() {
+        return said;
+    }
+    format!(
+        "<section id=\"advice\"><h2>What the numbers suggest</h2>\n<ul>\n{said}</ul></section>\n"
+    )
+}
+
+/// `[right, images]`, where the scores are some.
+fn right(scores: &Scores) -> Option<[f64; 2]> {
+    let images = scores.count as f64;
+    ((0.0..=1.0).contains(&scores.top1) && scores.count > 0)
+        .then(|| [(scores.top1 * images).round(), images])
+}
+
+fn no_better_than_guessing(run: &RunRecord) -> Option<String> {
+    let last = run.epochs.last()?;
+    let advice = "The usual cause is too high a learning rate: try a tenth of it, or ask `firebrick lr-find`.";
+    if !last.train_loss.is_finite() {
+        return Some(format!(
+            "The training loss of the last epoch is {}. {advice}",
+            number(last.train_loss)
+        ));
+    }
+    let nll = last.valid.as_ref()?.nll;
+    let guessing = (run.classes.len() as f64).ln();
+    let bad = run.classes.len() > 1 && (nll >= guessing || nll.is_nan());
+    bad.then(|| {
+        format!(
+            "After the last epoch the model was no better than guessing evenly: NLL {} on validation, {} by guessing. {advice}",
+            number(nll),
+            number(guessing)
+        )
+    })
+}
+
+fn still_improving(run: &RunRecord) -> Option<String> {
+    let last = run.epochs.last()?;
+    let (best, _) = run.best?;
+    if run.epochs.len() < TREND || best != last.epoch {
+        return None;
+    }
+    let before = &run.epochs[run.epochs.len() - 1 - run.epochs.len().div_ceil(4)];
+    let (then, now) = (before.valid.as_ref()?, last.valid.as_ref()?);
+    (independent(right(now)?, right(then)?).low > 0.0).then(|| {
+        format!(
+            "Validation accuracy still rose at the end, from {} in epoch {} to {} in the last, which is the best one: \
+             more epochs are likely to help.",
+            percent(then.top1),
+            before.epoch,
+            percent(now.top1)
+        )
+    })
+}
+
+fn gap(run: &RunRecord) -> Option<String> {
+    let last = run.epochs.last()?;
+    let valid = last.valid.as_ref()?;
+    let images = run.data.train as f64;
+    if run.data.train == 0 || !(0.0..=1.0).contains(&last.train_top1) {
+        return None;
+    }
+    let train = [(last.train_top1 * images).round(), images];
+    (independent(train, right(valid)?).low > GAP).then(|| {
+        format!(
+            "Training accuracy, {}, lies well above that on validation, {}: the model learns the training images by heart. \
+             More images, augmentation or weight decay narrow that gap.",
+            percent(last.train_top1),
+            percent(valid.top1)
+        )
+    })
+}
+
+fn nothing_gained(run: &RunRecord) -> Option<String> {
+    let last = run.epochs.last()?;
+    let (best, _) = run.best?;
+    let after = last.epoch.checked_sub(best)?;
+    if after < PATIENCE || 3 * after < run.epochs.len() as u64 {
+        return None;
+    }
+    let loss = |row: &EpochRow| row.valid.as_ref().map(|valid| valid.loss);
+    let losses = run.epochs.iter().filter_map(loss);
+    let lowest = losses.fold(f64::INFINITY, f64::min);
+    let end = loss(last)?;
+    (end > RISEN * lowest && lowest > 0.0).then(|| {
+        format!(
+            "Nothing was gained in the {} after epoch {best}, while the validation loss rose from {} to {}: \
+             `--early-stop` ends a run before that.",
+            plural(usize::try_from(after).unwrap_or(usize::MAX), "epoch"),
+            number(lowest),
+            number(end)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of two classes with these validation accuracies on 1000 images, and losses.
+    fn run(epochs: &[(f64, f64)]) -> RunRecord {
+        let rows = epochs
+            .iter()
+            .enumerate()
+            .map(|(index, (top1, loss))| EpochRow {
+                epoch: index as u64 + 1,
+                step: 10,
+                lr: 0.1,
+                train_loss: 0.5,
+                train_top1: *top1,
+                valid: Some(Scores {
+                    loss: *loss,
+                    top1: *top1,
+                    top5: 1.0,
+                    nll: *loss,
+                    ece: 0.0,
+                    brier: 0.0,
+                    count: 1000,
+                }),
+                seconds: 1.0,
+                images_per_second: 1.0,
+            });
+        let mut run = crate::empty_record();
+        run.classes = vec!["a".into(), "b".into()];
+        run.epochs = rows.collect();
+        let best = |row: &EpochRow| (row.epoch, row.train_top1);
+        let rows = run.epochs.iter().rev().map(best);
+        run.best = rows.max_by(|a, b| a.1.total_cmp(&b.1));
+        run.data.train = 9000;
+        run
+    }
+
+    #[test]
+    fn a_run_without_trouble_is_left_alone() {
+        let good = run(&[
+            (0.90, 0.3),
+            (0.95, 0.2),
+            (0.96, 0.15),
+            (0.961, 0.14),
+            (0.961, 0.14),
+        ]);
+        assert_eq!(section(&good), "");
+        assert_eq!(section(&crate::empty_record()), "");
+    }
+
+    #[test]
+    fn guessing_is_named_at_its_loss_and_not_below() {
+        // Guessing evenly among two classes: ln 2, about 0.693.
+        assert!(
+            no_better_than_guessing(&run(&[(0.5, 0.6932)]))
+                .unwrap()
+                .contains("0.6932")
+        );
+        assert_eq!(no_better_than_guessing(&run(&[(0.5, 0.69)])), None);
+        assert!(no_better_than_guessing(&run(&[(0.5, f64::NAN)])).is_some());
+        let mut wild = run(&[(0.9, 0.1)]);
+        wild.epochs[0].train_loss = f64::INFINITY;
+        assert!(no_better_than_guessing(&wild).unwrap().contains('∞'));
+        let mut one_class = run(&[(1.0, 0.5)]);
+        one_class.classes.pop();
+        assert_eq!(no_better_than_guessing(&one_class), None);
+    }
+
+    #[test]
+    fn a_rise_at_the_end_counts_beyond_chance() {
+        let rise = |last: f64| run(&[(0.50, 1.0), (0.70, 0.6), (0.80, 0.5), (last, 0.4)]);
+        // 1000 images: 0.8 against 0.83 is chance, against 0.84 it is not.
+        assert!(still_improving(&rise(0.84)).unwrap().contains("epoch 3"));
+        assert_eq!(still_improving(&rise(0.83)), None);
+        let mut earlier = rise(0.9);
+        earlier.best = Some((3, 0.8));
+        assert_eq!(still_improving(&earlier), None);
+        let mut short = rise(0.9);
+        short.epochs.remove(0);
+        assert_eq!(still_improving(&short), None);
+    }
+
+    #[test]
+    fn a_gap_counts_beyond_five_points_and_chance() {
+        let gap_of = |train: f64, valid: f64, images: usize| {
+            let mut run = run(&[(valid, 0.3)]);
+            run.epochs[0].train_top1 = train;
+            if let Some(valid) = &mut run.epochs[0].valid {
+                valid.count = images;
+            }
+            gap(&run)
+        };
+        assert!(gap_of(0.99, 0.90, 1000).is_some());
+        assert_eq!(gap_of(0.96, 0.93, 1000), None, "three points");
+        assert_eq!(gap_of(0.99, 0.90, 50), None, "few images");
+        assert_eq!(gap_of(0.90, 0.99, 1000), None, "the other way");
+        let mut unknown = run(&[(0.5, 0.3)]);
+        unknown.epochs[0].train_top1 = 1.0;
+        unknown.data.train = 0;
+        assert_eq!(gap(&unknown), None);
+    }
+
+    #[test]
+    fn epochs_for_nothing_are_counted_after_patience_and_with_a_rising_loss() {
+        let stale = |after: usize, end: f64| {
+            let mut epochs = vec![(0.8, 0.5), (0.9, 0.2)];
+            epochs.extend(vec![(0.89, end); after]);
+            nothing_gained(&run(&epochs))
+        };
+        assert!(stale(5, 0.23).unwrap().contains("5 epochs after epoch 2"));
+        assert_eq!(stale(4, 0.23), None);
+        assert_eq!(stale(5, 0.21), None);
+        // Five of twenty are no third.
+        let mut long = vec![(0.8, 0.5); 15];
+        long.push((0.9, 0.2));
+        long.extend(vec![(0.89, 0.4); 5]);
+        assert_eq!(nothing_gained(&run(&long)), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! Pixels as a PNG within the page.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+
+/// A picture of `[width, height, channels]` as an address that holds it; `None` when its pixels do not
+/// match its size.
+pub(crate) fn data_uri([width, height, channels]: [usize; 3], pixels: &[u8]) -> Option<String> {
+    let color = match channels {
+        1 => ExtendedColorType::L8,
+        3 => ExtendedColorType::Rgb8,
+        _ => return None,
+    };
+    let expected = width.checked_mul(height)?.checked_mul(channels)?;
+    if expected == 0 || expected != pixels.len() {
+        return None;
+    }
+    let (width, height) = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png)
+        .write_image(pixels, width, height, color)
+        .ok()?;
+    Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_read_back_as_they_were() {
+        for (size, pixels) in [
+            ([2, 1, 3], vec![1, 2, 3, 250, 251, 252]),
+            ([1, 3, 1], vec![0, 128, 255]),
+        ] {
+            let uri = data_uri(size, &pixels).unwrap();
+            let png = STANDARD.decode(uri.split_once(',').unwrap().1).unwrap();
+            let image = image::load_from_memory(&png).unwrap();
+            assert_eq!(
+                (image.width() as usize, image.height() as usize),
+                (size[0], size[1])
+            );
+            assert_eq!(image.into_bytes(), pixels);
+        }
+    }
+
+    #[test]
+    fn pixels_that_do_not_match_their_size_are_no_picture() {
+        for (size, pixels) in [
+            ([2, 2, 3], vec![0; 11]),
+            ([0, 2, 3], vec![]),
+            ([1, 1, 2], vec![0; 2]),
+            ([usize::MAX, 2, 3], vec![]),
+        ] {
+            assert_eq!(data_uri(size, &pixels), None);
+        }
+    }
+}
