@@ -22,7 +22,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
     };
     let [width, height, _] = picture.size;
     let augment = setting(run, "augment").unwrap_or_default();
-    let after = if augment.is_empty() {
+    let after = if ["", "none"].contains(&augment.as_str()) {
         "There is no augmentation.".into()
     } else {
         format!("Augmentation: <code>{}</code>.", escape(&augment))
@@ -83,6 +83,8 @@ mod tests {
         ] {
             assert!(html.contains(said), "{said}: {html}");
         }
+        run.recipe = "augment = \"none\"".into();
+        assert!(section(&run).contains("There is no augmentation."));
         if let Some(first) = &mut run.first_batch {
             first.picture.pixels.pop();
         }

@@ -7,7 +7,7 @@ use crate::axis::{Axis, Scale, Unit};
 use crate::chart::{Chart, Series};
 use crate::curves::{by_epoch, learning_rate, pictures};
 use crate::pairs::by_data_set;
-use crate::recipes::{dataset, differences, verbatim};
+use crate::recipes::{dataset_shown, differences, verbatim};
 use crate::scores::{chosen_epoch, images_per_second, seconds, valid};
 use crate::svg::series_class;
 use crate::table::Column::{Number, Words};
@@ -146,7 +146,7 @@ fn score_table(runs: &[(&str, &RunRecord)]) -> String {
         .collect();
     for (index, (name, run)) in runs.iter().enumerate() {
         let group = groups.iter().position(|group| group.contains(&index));
-        let mut cells = vec![keyed(index, name), code(&dataset(run))];
+        let mut cells = vec![keyed(index, name), dataset_shown(run)];
         cells.extend(measures.iter().enumerate().map(|(at, measure)| {
             let Some(value) = (measure.of)(run) else {
                 return "–".into();
@@ -167,9 +167,6 @@ fn score_table(runs: &[(&str, &RunRecord)]) -> String {
 }
 
 fn code(text: &str) -> String {
-    if text.is_empty() {
-        return "–".into();
-    }
     format!("<code>{}</code>", escape(text))
 }
 
@@ -231,7 +228,7 @@ fn curves(runs: &[(&str, &RunRecord)]) -> String {
     for group in &groups {
         let pictures = overlays(runs, group);
         if groups.len() > 1 && !pictures.is_empty() {
-            body += &format!("<h3>On {}</h3>\n", code(&dataset(runs[group[0]].1)));
+            body += &format!("<h3>On {}</h3>\n", dataset_shown(runs[group[0]].1));
         }
         body += &pictures;
     }

@@ -16,6 +16,14 @@ pub(crate) fn dataset(run: &RunRecord) -> String {
     }
 }
 
+/// The data set as the recipe names it, as HTML: the record has every option, which is long.
+pub(crate) fn dataset_shown(run: &RunRecord) -> String {
+    match setting(run, "dataset").unwrap_or_else(|| dataset(run)) {
+        unknown if unknown.is_empty() => "–".into(),
+        name => format!("<code>{}</code>", escape(&name)),
+    }
+}
+
 /// One setting of a run's recipe, if the recipe says it.
 pub(crate) fn setting(run: &RunRecord, key: &str) -> Option<String> {
     settings(&run.recipe).remove(key)

@@ -26,7 +26,7 @@ pub(crate) fn figure(run: &RunRecord) -> String {
         1 => format!("<p>{sentence} They all lie in one bin of confidence.</p>\n"),
         _ => format!(
             "<div class=\"beside\">\n<figure>{}<figcaption>Blue: the share of right answers among images of about equal \
-             confidence. Orange: how far that is from the confidence stated, the dashed line. Grey: how many images.\
+             confidence. Outlined in orange: how far that is from the confidence stated, the dashed line. Grey: how many images.\
              </figcaption></figure>\n<div><p>{sentence}</p>\n{}</div></div>\n",
             picture(bins),
             table(bins).folded("The numbers of each bin"),
@@ -109,13 +109,7 @@ fn picture(bins: &[ConfidenceBin]) -> String {
     let floor = bottom + STRIP[1] + STRIP[0];
     let x = |share: f64| LEFT + share * SIDE;
     let y = |share: f64| bottom - share * SIDE;
-    let mut body = label(
-        "head",
-        0.0,
-        14.0,
-        "start",
-        "Accuracy where the model is so sure",
-    );
+    let mut body = label("head", 0.0, 14.0, "start", "Accuracy by confidence");
     for quarter in 0..=4 {
         let share = f64::from(quarter) / 4.0;
         let text = format!("{}\u{202f}%", quarter * 25);
