@@ -13,6 +13,7 @@ pub mod error;
 pub mod gradcheck;
 pub mod groups;
 pub mod init;
+pub mod json_number;
 pub mod kernels;
 pub mod length;
 pub mod loss;

@@ -23,13 +23,13 @@ pub struct Observation {
     /// Multiply-adds for the whole batch, in convolutions and linear layers.
     pub multiply_adds: u64,
     /// Mean of the output.
-    #[serde(deserialize_with = "crate::run::null_is_nan")]
+    #[serde(with = "crate::json_number")]
     pub mean: f64,
     /// Standard deviation of the output.
-    #[serde(deserialize_with = "crate::run::null_is_nan")]
+    #[serde(with = "crate::json_number")]
     pub std: f64,
     /// Share of the output that is exactly zero.
-    #[serde(deserialize_with = "crate::run::null_is_nan")]
+    #[serde(with = "crate::json_number")]
     pub zeros: f64,
 }
 

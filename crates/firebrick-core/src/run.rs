@@ -5,37 +5,35 @@ mod bytes;
 mod picture;
 mod setting;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::json_number;
 use crate::probe::Observation;
 
 pub use answers::Answers;
 pub use picture::{FirstBatch, Picture};
 pub use setting::{RunData, Setting};
 
-/// JSON has no NaN and no infinity: they are written as null, and null reads as NaN.
-pub(crate) fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Option::<f64>::deserialize(deserializer).map(|value| value.unwrap_or(f64::NAN))
-}
-
 /// Scores of a model on a set of images. Accuracies are fractions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The training loss's value, label smoothing and class weights included.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "json_number")]
     pub loss: f64,
     /// Share of images whose highest score is the right class.
+    #[serde(with = "json_number")]
     pub top1: f64,
     /// Share of images whose right class is among the five highest scores.
+    #[serde(with = "json_number")]
     pub top5: f64,
     /// Mean negative log-likelihood of the right class, in nats.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "json_number")]
     pub nll: f64,
     /// Expected calibration error: 15 equal bins of confidence, weighted by count.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "json_number")]
     pub ece: f64,
     /// Mean squared distance between probabilities and the one-hot truth, summed over classes.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "json_number")]
     pub brier: f64,
     /// Images.
     pub count: usize,
@@ -49,18 +47,21 @@ pub struct EpochRow {
     /// Optimizer updates made so far.
     pub step: u64,
     /// The learning rate of the epoch's last update.
+    #[serde(with = "json_number")]
     pub lr: f64,
     /// Mean training loss over the epoch, while the model changed.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "json_number")]
     pub train_loss: f64,
     /// Training accuracy over the epoch, while the model changed.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "json_number")]
     pub train_top1: f64,
     /// Scores on the validation split, where there is one.
     pub valid: Option<Scores>,
     /// Seconds spent in training steps, loading included.
+    #[serde(with = "json_number")]
     pub seconds: f64,
     /// Training images for each of these seconds.
+    #[serde(with = "json_number")]
     pub images_per_second: f64,
 }
 
@@ -72,8 +73,10 @@ pub struct Mistake {
     /// The right class.
     pub truth: usize,
     /// The classes the model said instead, most probable first, with their probabilities.
+    #[serde(with = "json_number")]
     pub said: Vec<(usize, f64)>,
     /// Probability given to the right class.
+    #[serde(with = "json_number")]
     pub truth_probability: f64,
     /// A small copy: width, height, channels (1 or 3).
     pub size: [usize; 3],
@@ -88,7 +91,7 @@ pub struct ConfidenceBin {
     /// Images.
     pub count: usize,
     /// Their mean confidence: the probability of the class that was said. 0 without images.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "json_number")]
     pub confidence: f64,
     /// The share of them that was right. 0 without images.
     pub accuracy: f64,
@@ -114,8 +117,10 @@ pub struct RunRecord {
     /// One row for each epoch.
     pub epochs: Vec<EpochRow>,
     /// `(update, learning rate, training loss)`, thinned to at most about 2000.
+    #[serde(with = "json_number")]
     pub steps: Vec<(u64, f64, f64)>,
     /// The best epoch and its value of the monitored metric.
+    #[serde(with = "json_number")]
     pub best: Option<(u64, f64)>,
     /// The monitored metric, such as `valid_top1`.
     pub monitor: String,

@@ -114,11 +114,17 @@ impl Scorer {
     }
 
     fn trim_mistakes(&mut self) {
-        self.mistakes.sort_by(|a, b| {
-            a.truth_probability
-                .total_cmp(&b.truth_probability)
-                .then(a.index.cmp(&b.index))
-        });
+        // What is not a number is worst.
+        let known = |wrong: &WrongImage| {
+            let probability = wrong.truth_probability;
+            if probability.is_nan() {
+                -1.0
+            } else {
+                probability
+            }
+        };
+        self.mistakes
+            .sort_by(|a, b| known(a).total_cmp(&known(b)).then(a.index.cmp(&b.index)));
         self.mistakes.truncate(MISTAKES);
     }
 
@@ -330,5 +336,7 @@ mod tests {
         assert_eq!((scores.top1, scores.nll, scores.brier), (1.0, 0.0, 0.0));
         assert!((scorer(&[(&[1000.0, -1000.0], 1)]).scores(0.0).nll - 2000.0).abs() < 1e-9);
         assert_eq!(scorer(&[(&[f32::NAN, 0.0], 0)]).scores(0.0).top1, 0.0);
+        let worst = scorer(&[(&[1.0, 0.0], 1), (&[f32::NAN, 0.0], 0)]).mistakes();
+        assert_eq!([worst[0].index, worst[1].index], [1, 0]);
     }
 }

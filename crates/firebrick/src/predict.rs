@@ -109,7 +109,7 @@ pub fn predict(
                 let row = rows.next().ok_or_else(|| {
                     DataError::Invalid(format!("{}: the model gave no scores", path.display()))
                 })?;
-                Ok(prediction(path, &row, file, top, logits))
+                prediction(path, &row, file, top, logits)
             }));
         }
     }
@@ -149,16 +149,31 @@ fn forward(
         .collect()
 }
 
-fn prediction(path: &Path, row: &[f32], file: &ModelFile, top: usize, logits: bool) -> Prediction {
+fn prediction(
+    path: &Path,
+    row: &[f32],
+    file: &ModelFile,
+    top: usize,
+    logits: bool,
+) -> Result<Prediction, DataError> {
     let probabilities = softmax(row);
+    if !probabilities
+        .iter()
+        .all(|probability| probability.is_finite())
+    {
+        return Err(DataError::Invalid(format!(
+            "{}: the model's scores of this image are not finite numbers, so they say nothing of its class; if that is so for every image, training diverged",
+            path.display()
+        )));
+    }
     let guess = |index: usize| Guess {
         class: file.classes[index].clone(),
         index,
         probability: probabilities[index],
     };
-    Prediction {
+    Ok(Prediction {
         path: path.display().to_string(),
         top: ranked(row).into_iter().take(top).map(guess).collect(),
         logits: logits.then(|| row.to_vec()),
-    }
+    })
 }
