@@ -45,7 +45,8 @@ pub trait Loss: Send + Sync {
 /// | `class_weights` | none | ≥ 0, one for each class | weight of each class |
 ///
 /// With class indices and weights, the mean divides by the sum of the targets' weights; with soft
-/// targets, by the number of images: both as in PyTorch.
+/// targets, by the number of images: both as in PyTorch. A batch whose images all have the weight 0 has
+/// no mean; in training it contributes nothing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropy {
@@ -69,6 +70,17 @@ impl CrossEntropy {
         )?;
         for weight in self.class_weights.iter().flatten() {
             check_not_negative("cross_entropy", "class_weights", *weight)?;
+        }
+        let weights = self.class_weights.as_deref().unwrap_or_default();
+        if !weights.is_empty() && weights.iter().all(|weight| *weight == 0.0) {
+            let range = "greater than 0 for at least one class";
+            let unit = "cross_entropy";
+            return Err(ConfigError::out_of_range(
+                unit,
+                "class_weights",
+                "all 0",
+                range,
+            ));
         }
         Ok(self.clone())
     }

@@ -4,24 +4,24 @@
 //! checkpoint's name is complete unless the disk failed; what the disk did to it later shows in the
 //! checksums.
 
+mod manifest;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use firebrick_core::json_number;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::{ParameterState, UpdateState};
 
 use crate::error::TrainError;
 use crate::hook::HookState;
 use crate::progress::Progress;
-use crate::run_dir::{RunDir, checkpoint_dirs, sync_dir};
-
-/// Raised when older versions can no longer read what is written.
-const FORMAT: u32 = 1;
+use crate::run_dir::{REPLACED, RunDir, checkpoint_dirs, step_of, sync_dir};
+use manifest::{Manifest, SoundFiles, sha256};
 
 /// What a checkpoint belongs to: a resume on another model or other data is refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,49 +57,11 @@ struct State {
     identity: Identity,
     progress: Progress,
     optimizer: String,
+    #[serde(with = "json_number")]
     optimizer_numbers: BTreeMap<String, BTreeMap<String, f64>>,
-    #[serde(default)]
+    #[serde(with = "json_number", default)]
     optimizer_shared: BTreeMap<String, f64>,
     hooks: BTreeMap<String, serde_json::Value>,
-}
-
-/// `manifest.json`: what the set consists of.
-#[derive(Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    firebrick: String,
-    files: BTreeMap<String, String>,
-    /// Over the fields above, so that a flipped byte in this file shows too.
-    checksum: String,
-}
-
-impl Manifest {
-    fn new(files: BTreeMap<String, String>) -> Self {
-        let mut manifest = Self {
-            format: FORMAT,
-            firebrick: env!("CARGO_PKG_VERSION").into(),
-            files,
-            checksum: String::new(),
-        };
-        manifest.checksum = manifest.sum();
-        manifest
-    }
-
-    fn sum(&self) -> String {
-        sha256(format!("{} {} {:?}", self.format, self.firebrick, self.files).as_bytes())
-    }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// The directory name of the checkpoint after `step` updates.
-fn directory(step: u64) -> String {
-    format!("step-{step:09}")
 }
 
 impl Checkpoint {
@@ -109,7 +71,7 @@ impl Checkpoint {
     /// [`TrainError::RunDir`]; the run directory then holds what it held before.
     pub fn save(&self, run: &RunDir) -> Result<(), TrainError> {
         let parent = run.path().join("checkpoints");
-        let target = parent.join(directory(self.progress.step));
+        let target = run.checkpoint(self.progress.step);
         let failed = |error: std::io::Error| {
             TrainError::run_dir(&target, format!("cannot write the checkpoint: {error}"))
         };
@@ -128,10 +90,14 @@ impl Checkpoint {
         sync_dir(temp.path()).map_err(failed)?;
         // The same step is saved again after a resume, or at the end of an epoch: the new set wins.
         if target.exists() {
-            let aside = parent.join(format!(".tmp-old-{}", directory(self.progress.step)));
+            let name = target.file_name().unwrap_or_default().to_string_lossy();
+            let aside = parent.join(format!("{REPLACED}{name}"));
             let _ = fs::remove_dir_all(&aside);
             fs::rename(&target, &aside).map_err(failed)?;
-            fs::rename(temp.keep(), &target).map_err(failed)?;
+            if let Err(error) = fs::rename(temp.keep(), &target) {
+                let _ = fs::rename(&aside, &target);
+                return Err(failed(error));
+            }
             let _ = fs::remove_dir_all(&aside);
         } else {
             fs::rename(temp.keep(), &target).map_err(failed)?;
@@ -193,40 +159,9 @@ impl Checkpoint {
     /// [`TrainError::Checkpoint`] naming the file that is missing or was changed.
     pub fn load(path: &Path, device: &Device) -> Result<Self, TrainError> {
         let bad = |problem: String| TrainError::checkpoint(path, problem);
-        let read =
-            |name: &str| fs::read(path.join(name)).map_err(|error| bad(format!("{name}: {error}")));
-        let manifest: Manifest = serde_json::from_slice(&read("manifest.json")?)
-            .map_err(|error| bad(format!("manifest.json is damaged: {error}")))?;
-        if manifest.checksum != manifest.sum() {
-            return Err(bad(
-                "manifest.json is damaged: its checksum does not fit".into()
-            ));
-        }
-        if manifest.format != FORMAT {
-            return Err(bad(format!(
-                "written in format {} by firebrick {}; this version reads format {FORMAT}",
-                manifest.format, manifest.firebrick
-            )));
-        }
-        let mut files = BTreeMap::new();
-        for (name, sum) in &manifest.files {
-            let bytes = read(name)?;
-            if sha256(&bytes) != *sum {
-                return Err(bad(format!("{name} is damaged: its checksum does not fit")));
-            }
-            files.insert(name.as_str(), bytes);
-        }
-        let file = |name: &str| {
-            files
-                .get(name)
-                .ok_or_else(|| bad(format!("{name} is missing from the set")))
-        };
-        let tensors = |name: &str| {
-            StateDict::from_safetensors(file(name)?)
-                .map_err(|error| bad(format!("{name}: {error}")))
-        };
-        let state: State = serde_json::from_slice(file("state.json")?)
-            .map_err(|error| bad(format!("state.json: {error}")))?;
+        let files = SoundFiles::read(path, |_| true)?;
+        let tensors = |name: &str| files.tensors(name);
+        let state: State = files.json("state.json")?;
         let mut optimizer = UpdateState {
             name: state.optimizer,
             parameters: BTreeMap::new(),
@@ -263,11 +198,10 @@ impl Checkpoint {
             identity: state.identity,
             progress: state.progress,
             model: tensors("model.safetensors")?,
-            evaluated: if files.contains_key("evaluated.safetensors") {
-                Some(tensors("evaluated.safetensors")?)
-            } else {
-                None
-            },
+            evaluated: files
+                .has("evaluated.safetensors")
+                .then(|| tensors("evaluated.safetensors"))
+                .transpose()?,
             optimizer,
             hooks,
         })
@@ -300,8 +234,56 @@ impl Checkpoint {
         }
     }
 
+    /// The weights to use of the checkpoint after `step` updates; the optimizer's state is not read.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] when they are damaged or belong to something else.
+    pub(crate) fn weights(
+        run: &RunDir,
+        step: u64,
+        identity: &Identity,
+    ) -> Result<StateDict, TrainError> {
+        let path = run.checkpoint(step);
+        let used = ["evaluated.safetensors", "model.safetensors", "state.json"];
+        let files = SoundFiles::read(&path, |name| used.contains(&name))?;
+        let state: State = files.json("state.json")?;
+        identity.check(&state.identity, &path)?;
+        let weights = used.iter().find(|name| files.has(name));
+        files.tensors(weights.unwrap_or(&"model.safetensors"))
+    }
+
     fn belongs_to(self, expected: &Identity, path: &Path) -> Result<Self, TrainError> {
-        let found = &self.identity;
+        expected.check(&self.identity, path)?;
+        Ok(self)
+    }
+
+    /// Removes checkpoints of at most `step` updates that are neither the last two of them nor in
+    /// `keep`, and what interrupted writes left behind. The last but one stays in case the last is
+    /// damaged. Whatever bears a greater number counts for nothing, so that it cannot push out what
+    /// this run has just written.
+    pub fn prune(run: &RunDir, step: u64, keep: &[u64]) {
+        let steps = run.checkpoints().into_iter().rev();
+        let found = steps.filter_map(|path| Some((step_of(&path)?, path)));
+        let own = found.filter(|(found, _)| *found <= step);
+        for (_, path) in own.skip(2).filter(|(found, _)| !keep.contains(found)) {
+            let _ = fs::remove_dir_all(path);
+        }
+        for entry in fs::read_dir(run.path().join("checkpoints"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if entry.file_name().to_string_lossy().starts_with(".tmp-") {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+impl Identity {
+    /// Refuses a checkpoint at `path` that belongs to something else.
+    fn check(&self, found: &Self, path: &Path) -> Result<(), TrainError> {
+        let expected = self;
         let problem = if found.model != expected.model {
             format!(
                 "it belongs to another model: {}, but this run has {}",
@@ -323,47 +305,9 @@ impl Checkpoint {
             });
             format!("it belongs to another recipe{difference}")
         } else {
-            return Ok(self);
+            return Ok(());
         };
         Err(TrainError::checkpoint(path, problem))
-    }
-
-    /// The checkpoint of a run directory after `step` updates.
-    ///
-    /// # Errors
-    /// [`TrainError::Checkpoint`] when it is not sound.
-    pub fn at(run: &RunDir, step: u64, device: &Device) -> Result<Self, TrainError> {
-        Self::load(
-            &run.path().join("checkpoints").join(directory(step)),
-            device,
-        )
-    }
-
-    /// Removes checkpoints that are neither among the last two nor in `keep`, and what interrupted
-    /// writes left behind. The last but one stays in case the last is damaged.
-    pub fn prune(run: &RunDir, keep: &[u64]) {
-        let found = run.checkpoints();
-        let kept: Vec<PathBuf> = keep
-            .iter()
-            .map(|step| run.path().join("checkpoints").join(directory(*step)))
-            .collect();
-        for path in found
-            .iter()
-            .rev()
-            .skip(2)
-            .filter(|path| !kept.contains(path))
-        {
-            let _ = fs::remove_dir_all(path);
-        }
-        for entry in fs::read_dir(run.path().join("checkpoints"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            if entry.file_name().to_string_lossy().starts_with(".tmp-") {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
     }
 }
 

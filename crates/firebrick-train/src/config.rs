@@ -127,16 +127,37 @@ impl Monitor {
     /// Its value in an epoch; the training counterpart where there is no validation split.
     #[must_use]
     pub fn value(self, row: &EpochRow) -> f64 {
-        let valid = row.valid.as_ref();
+        match (self, &row.valid) {
+            (Self::ValidTop1, Some(valid)) => valid.top1,
+            (Self::ValidTop5, Some(valid)) => valid.top5,
+            (Self::ValidLoss, Some(valid)) => valid.loss,
+            (Self::ValidNll, Some(valid)) => valid.nll,
+            (Self::ValidEce, Some(valid)) => valid.ece,
+            (Self::ValidBrier, Some(valid)) => valid.brier,
+            (Self::TrainTop1, _) => row.train_top1,
+            (Self::TrainLoss, _) => row.train_loss,
+            (other, None) => other.without_validation().value(row),
+        }
+    }
+
+    /// What stands in for it where there are no validation images: the training counterpart.
+    #[must_use]
+    pub fn without_validation(self) -> Self {
         match self {
-            Self::ValidTop1 => valid.map_or(row.train_top1, |scores| scores.top1),
-            Self::ValidTop5 => valid.map_or(row.train_top1, |scores| scores.top5),
-            Self::ValidLoss => valid.map_or(row.train_loss, |scores| scores.loss),
-            Self::ValidNll => valid.map_or(row.train_loss, |scores| scores.nll),
-            Self::ValidEce => valid.map_or(row.train_loss, |scores| scores.ece),
-            Self::ValidBrier => valid.map_or(row.train_loss, |scores| scores.brier),
-            Self::TrainLoss => row.train_loss,
-            Self::TrainTop1 => row.train_top1,
+            Self::ValidTop1 | Self::ValidTop5 | Self::TrainTop1 => Self::TrainTop1,
+            _ => Self::TrainLoss,
+        }
+    }
+
+    /// Its value in an epoch such that higher is better and what is not a number is worst.
+    pub(crate) fn merit(self, row: &EpochRow) -> f64 {
+        let value = self.value(row);
+        if value.is_nan() {
+            f64::NEG_INFINITY
+        } else if self.improves(1.0, 0.0) {
+            value
+        } else {
+            -value
         }
     }
 

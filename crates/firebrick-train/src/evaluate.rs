@@ -1,5 +1,7 @@
 //! Scores of a model on a set of images.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_core::Classifier;
 use firebrick_core::data::{Batch, BatchSource, Targets};
@@ -46,6 +48,8 @@ pub(crate) fn hard_labels(targets: &Targets) -> Vec<usize> {
 /// Runs the model in evaluation mode over epoch 0 of `source`. `progress` is told the number of
 /// images done after each batch.
 ///
+/// The loss is NaN where no image counts in it.
+///
 /// # Errors
 /// [`TrainError::Data`] when a batch cannot be made.
 pub fn evaluate<M: Classifier>(
@@ -54,6 +58,59 @@ pub fn evaluate<M: Classifier>(
     loss: &dyn Loss,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, TrainError> {
+    let all = pass(model, source, loss, &mut |done| {
+        progress(done);
+        true
+    })?;
+    Ok(all.evaluation())
+}
+
+/// As [`evaluate`], but gives up, with `None`, once `interrupted` is set; it looks after each batch.
+///
+/// # Errors
+/// [`TrainError::Data`] when a batch cannot be made.
+pub fn evaluate_unless<M: Classifier>(
+    interrupted: &AtomicBool,
+    model: &M,
+    source: &mut dyn BatchSource,
+    loss: &dyn Loss,
+) -> Result<Option<Evaluation>, TrainError> {
+    let goes_on = || !interrupted.load(Ordering::Relaxed);
+    if !goes_on() {
+        return Ok(None);
+    }
+    let pass = pass(model, source, loss, &mut |_| goes_on())?;
+    Ok(pass.complete.then(|| pass.evaluation()))
+}
+
+/// What a pass over the images gathered.
+struct Pass {
+    scorer: Scorer,
+    sum: f64,
+    weight: f64,
+    /// Whether it came to the end.
+    complete: bool,
+}
+
+impl Pass {
+    fn evaluation(self) -> Evaluation {
+        Evaluation {
+            scores: self.scorer.scores(self.sum / self.weight),
+            confusion: self.scorer.confusion().to_vec(),
+            calibration: self.scorer.calibration(),
+            right: self.scorer.right().to_vec(),
+            mistakes: self.scorer.mistakes(),
+        }
+    }
+}
+
+/// Goes on to the next batch as long as `goes_on`, told the number of images done, says so.
+fn pass<M: Classifier>(
+    model: &M,
+    source: &mut dyn BatchSource,
+    loss: &dyn Loss,
+    goes_on: &mut dyn FnMut(usize) -> bool,
+) -> Result<Pass, TrainError> {
     let model = model.valid();
     let device = model
         .devices()
@@ -62,8 +119,12 @@ pub fn evaluate<M: Classifier>(
         .unwrap_or_default()
         .inner();
     let classes = source.classes().len();
-    let mut scorer = Scorer::new(classes);
-    let (mut sum, mut weight) = (0.0, 0.0);
+    let mut pass = Pass {
+        scorer: Scorer::new(classes),
+        sum: 0.0,
+        weight: 0.0,
+        complete: false,
+    };
     source.start(0, 0);
     while let Some(batch) = source.next_batch() {
         let mut batch = batch?;
@@ -73,22 +134,18 @@ pub fn evaluate<M: Classifier>(
         }
         let logits = model.forward(images_on(&mut batch, &device));
         let value = loss.loss(logits.clone(), &batch.targets);
-        sum += value.sum.into_data().iter::<f64>().sum::<f64>();
-        weight += value.weight;
+        pass.sum += value.sum.into_data().iter::<f64>().sum::<f64>();
+        pass.weight += value.weight;
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let rows = logits
             .chunks(classes)
             .zip(hard_labels(&batch.targets))
             .zip(&batch.indices);
-        rows.for_each(|((row, truth), index)| scorer.add(row, truth, *index));
-        progress(scorer.count());
+        rows.for_each(|((row, truth), index)| pass.scorer.add(row, truth, *index));
+        if !goes_on(pass.scorer.count()) {
+            return Ok(pass);
+        }
     }
-    let scores = scorer.scores(if weight > 0.0 { sum / weight } else { 0.0 });
-    Ok(Evaluation {
-        scores,
-        confusion: scorer.confusion().to_vec(),
-        calibration: scorer.calibration(),
-        right: scorer.right().to_vec(),
-        mistakes: scorer.mistakes(),
-    })
+    pass.complete = true;
+    Ok(pass)
 }

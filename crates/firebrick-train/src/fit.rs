@@ -1,5 +1,7 @@
 //! The training loop.
 
+mod epoch_end;
+mod lone_image;
 mod saving;
 mod update;
 
@@ -13,8 +15,6 @@ use firebrick_core::error::check;
 use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::random::StepScope;
-use firebrick_core::run::{EpochRow, Scores};
-use firebrick_core::schedule::Observation;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::Update;
 use firebrick_core::{Classifier, Schedule, probe};
@@ -22,10 +22,10 @@ use firebrick_core::{Classifier, Schedule, probe};
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::config::{OnNonFinite, TrainConfig};
 use crate::error::TrainError;
-use crate::evaluate::{evaluate, images_on};
+use crate::evaluate::images_on;
 use crate::hook::{Flow, Hook, Moment};
 use crate::non_finite::{self, Buffers};
-use crate::progress::{Best, EpochSums, Progress};
+use crate::progress::Progress;
 use crate::run_dir::RunDir;
 use update::Evaluated;
 
@@ -51,8 +51,11 @@ pub struct Training<'a, M> {
     pub identity: Identity,
     /// The moment to go on from.
     pub resume: Option<Checkpoint>,
-    /// Set from outside, for instance on Ctrl-C: the step is finished, a checkpoint written.
+    /// Set from outside, for instance on Ctrl-C: the step or the batch of an evaluation is finished, a
+    /// checkpoint written.
     pub interrupted: Arc<AtomicBool>,
+    /// Told what a person should know while it runs.
+    pub notice: Box<dyn FnMut(&str) + 'a>,
 }
 
 impl<'a, M> Training<'a, M> {
@@ -76,6 +79,27 @@ impl<'a, M> Training<'a, M> {
             identity: Identity::default(),
             resume: None,
             interrupted: Arc::default(),
+            notice: Box::new(|_| {}),
+        }
+    }
+}
+
+/// Where a run stands, as far as a checkpoint differs by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    step: u64,
+    epoch: u64,
+    batch: usize,
+    stopped: bool,
+}
+
+impl From<&Progress> for Place {
+    fn from(progress: &Progress) -> Self {
+        Self {
+            step: progress.step,
+            epoch: progress.epoch,
+            batch: progress.batch,
+            stopped: progress.stopped,
         }
     }
 }
@@ -112,7 +136,12 @@ pub struct Outcome<M> {
 /// Trains a model.
 ///
 /// Equal inputs give equal parameters bit for bit on `flex` and `ndarray`, however often the run is
-/// killed and resumed in between and whatever the number of loader workers. Burn's own random layers
+/// killed and resumed in between and whatever the number of loader workers. A run that ended by itself
+/// stays ended: resumed, it makes no further update. What an epoch learnt is saved before its
+/// validation; a run cut off there validates first when it is resumed.
+///
+/// Checkpoints in the run directory that are newer than where training begins are set aside under
+/// another name. A best epoch whose checkpoint is lost is replaced by the best one that is left. Burn's own random layers
 /// (`burn::nn::Dropout`) draw from one generator for the whole process: with those, train one model at
 /// a time in a process. Firebrick's layers draw from a scope of their own.
 ///
@@ -168,11 +197,16 @@ struct Trainer<'a, M> {
     run: Option<&'a RunDir>,
     identity: Identity,
     interrupted: Arc<AtomicBool>,
+    notice: Box<dyn FnMut(&str) + 'a>,
     device: Device,
     length: RunLength,
     progress: Progress,
-    /// Weights of the best epoch of this session.
+    /// Weights of the best epoch.
     best: Option<StateDict>,
+    /// Where the run stood at its last checkpoint.
+    saved: Option<Place>,
+    /// Whether the model cannot train on a batch of one image, once that is known.
+    cannot_train_alone: Option<bool>,
 }
 
 impl<'a, M: Classifier> Trainer<'a, M> {
@@ -189,6 +223,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             identity,
             resume,
             interrupted,
+            notice,
         } = training;
         let device = model
             .devices()
@@ -213,13 +248,17 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             run,
             identity,
             interrupted,
+            notice,
             device,
             length,
             progress: Progress::default(),
             best: None,
+            saved: None,
+            cannot_train_alone: None,
         };
-        if let Some(checkpoint) = resume {
-            trainer.restore(checkpoint)?;
+        match resume {
+            Some(checkpoint) => trainer.restore(checkpoint)?,
+            None => trainer.set_aside_from(0)?,
         }
         Ok(trainer)
     }
@@ -229,16 +268,17 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             self.observe_first_batch()?;
         }
         // Also the first act of a run that branched off another one.
-        if self.run.is_some_and(|run| run.checkpoints().is_empty()) {
-            self.save()?;
+        self.save()?;
+        let mut ended = self.epochs()?;
+        if ended == Ended::Hook {
+            self.progress.stopped = true;
         }
-        let ended = self.epochs()?;
-        match ended {
-            Ended::UpdateLimit | Ended::TimeLimit | Ended::Hook => self.finish_part()?,
-            Ended::Interrupted => self.save()?,
-            Ended::Finished | Ended::EarlyStop => {}
+        self.save()?;
+        if matches!(ended, Ended::UpdateLimit | Ended::TimeLimit | Ended::Hook) {
+            ended = self.finish_part(ended)?;
         }
-        let best = self.best_weights()?;
+        let best = self.best.take();
+        let best = best.unwrap_or_else(|| self.evaluated_weights());
         Ok(Outcome {
             model: self.take_model(),
             best,
@@ -249,19 +289,39 @@ impl<'a, M: Classifier> Trainer<'a, M> {
 
     /// All epochs, from wherever it stands.
     fn epochs(&mut self) -> Result<Ended, TrainError> {
-        while self.progress.epoch < self.config.epochs {
+        loop {
+            let limit = self.limit_reached(Flow::Continue);
+            if let Some(ended) = self.ended().or(limit) {
+                return Ok(ended);
+            }
             if let Some(ended) = self.epoch()? {
                 return Ok(ended);
             }
         }
-        Ok(Ended::Finished)
     }
 
-    /// One epoch, from wherever it stands; `Some` when training ends with it or within it.
+    /// Why the run is over, as far as its state says so: the same before and after a resume.
+    fn ended(&self) -> Option<Ended> {
+        let stale = self.progress.stale_epochs;
+        if self.config.early_stop.is_some_and(|most| stale >= most) {
+            Some(Ended::EarlyStop)
+        } else if self.progress.stopped {
+            Some(Ended::Hook)
+        } else if self.progress.epoch >= self.config.epochs {
+            Some(Ended::Finished)
+        } else {
+            None
+        }
+    }
+
+    /// One epoch, from wherever it stands; `Some` when training ends within it.
     fn epoch(&mut self) -> Result<Option<Ended>, TrainError> {
         self.train.start(self.progress.epoch, self.progress.batch);
         let mut clock = Instant::now();
-        while let Some(flow) = self.one_update()? {
+        while self.progress.batch < self.train.batches() {
+            let Some(flow) = self.one_update()? else {
+                break;
+            };
             let seconds = clock.elapsed().as_secs_f64();
             clock = Instant::now();
             self.progress.sums.seconds += seconds;
@@ -273,7 +333,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
                 .config
                 .checkpoint_every
                 .is_some_and(|every| self.progress.step.is_multiple_of(every));
-            // The end of the epoch saves by itself, after its evaluation.
+            // The end of the epoch saves by itself.
             if due && self.progress.batch < self.train.batches() {
                 self.save()?;
             }
@@ -353,122 +413,6 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             }
         }
         Ok(flow)
-    }
-
-    /// Evaluates, notes the epoch, saves; `Some` when training ends with it.
-    fn finish_epoch(&mut self) -> Result<Option<Ended>, TrainError> {
-        let (row, mut flow) = self.epoch_row()?;
-        self.progress.epoch += 1;
-        self.progress.batch = 0;
-        self.progress.sums = EpochSums::default();
-        flow = flow.or(self.note(row)?);
-        self.save()?;
-        let stale = self
-            .config
-            .early_stop
-            .is_some_and(|patience| self.progress.stale_epochs >= patience);
-        Ok(if self.interrupted.load(Ordering::Relaxed) {
-            Some(Ended::Interrupted)
-        } else if stale {
-            Some(Ended::EarlyStop)
-        } else if flow == Flow::Stop {
-            Some(Ended::Hook)
-        } else {
-            None
-        })
-    }
-
-    fn epoch_row(&mut self) -> Result<(EpochRow, Flow), TrainError> {
-        let (valid, flow) = self.validate()?;
-        let sums = self.progress.sums;
-        let row = EpochRow {
-            epoch: self.progress.epoch + 1,
-            step: self.progress.step,
-            lr: self.schedule.lr(self.progress.step.saturating_sub(1)),
-            train_loss: sums.loss / sums.weight,
-            train_top1: sums.top1(),
-            valid,
-            seconds: sums.seconds,
-            images_per_second: if sums.seconds > 0.0 {
-                sums.images as f64 / sums.seconds
-            } else {
-                0.0
-            },
-        };
-        Ok((row, flow))
-    }
-
-    fn validate(&mut self) -> Result<(Option<Scores>, Flow), TrainError> {
-        let evaluated = self.evaluation_model();
-        let moment = self.moment();
-        let Some(valid) = self.valid.as_deref_mut() else {
-            return Ok((None, Flow::Continue));
-        };
-        let Some(model) = evaluated.as_ref().or(self.model.as_ref()) else {
-            return Ok((None, Flow::Continue));
-        };
-        let scores = evaluate(model, valid, self.loss, &mut |_| {})?.scores;
-        let mut flow = Flow::Continue;
-        for hook in &mut self.hooks {
-            flow = flow.or(hook.evaluation(model, &moment, &scores)?);
-        }
-        Ok((Some(scores), flow))
-    }
-
-    /// Adds a row to the history and remembers the best.
-    fn note(&mut self, row: EpochRow) -> Result<Flow, TrainError> {
-        let value = self.config.monitor.value(&row);
-        let improves = self.progress.best.is_none_or(|best| {
-            self.config.monitor.improves(value, best.value) || best.value.is_nan()
-        });
-        self.progress.stale_epochs = if improves {
-            0
-        } else {
-            self.progress.stale_epochs + 1
-        };
-        if improves {
-            self.progress.best = Some(Best {
-                epoch: row.epoch,
-                step: row.step,
-                value,
-            });
-            self.best = Some(self.evaluated_weights());
-        }
-        let moment = self.moment();
-        let mut flow = Flow::Continue;
-        if let Some(model) = &self.model {
-            for hook in &mut self.hooks {
-                flow = flow.or(hook.epoch_end(model, &moment, &row)?);
-            }
-        }
-        self.event("epoch", &serde_json::to_value(&row).unwrap_or_default())?;
-        self.show_schedule(&row);
-        self.progress.rows.push(row);
-        if let Some(run) = self.run {
-            run.metrics(&self.progress.rows)?;
-        }
-        Ok(flow)
-    }
-
-    /// Shows the schedule the monitored metric of an epoch.
-    fn show_schedule(&mut self, row: &EpochRow) {
-        let monitor = self.config.monitor;
-        self.schedule.observe(Observation {
-            step: row.step,
-            value: monitor.value(row),
-            higher_is_better: monitor.improves(1.0, 0.0),
-        });
-    }
-
-    /// The run ended inside an epoch: a checkpoint there, so that it can go on exactly, then scores
-    /// of the part that was done.
-    fn finish_part(&mut self) -> Result<(), TrainError> {
-        self.save()?;
-        if self.progress.sums.images > 0 {
-            let (row, _) = self.epoch_row()?;
-            self.note(row)?;
-        }
-        Ok(())
     }
 
     /// What every layer puts out at step 0, on the first images.

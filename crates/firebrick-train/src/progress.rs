@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use firebrick_core::json_number;
 use firebrick_core::probe::Observation;
 use firebrick_core::run::EpochRow;
+
+use crate::config::Monitor;
 
 /// How far a run is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,11 +25,19 @@ pub struct Progress {
     pub curve: Curve,
     /// The best epoch.
     pub best: Option<Best>,
-    /// Epochs since the best one.
+    /// The value that an epoch must beat to count as an improvement, where the checkpoint of the epoch
+    /// that had it is lost and `best` is a lesser one.
+    #[serde(with = "json_number", default)]
+    pub lost_best: Option<f64>,
+    /// Epochs since the last improvement.
     pub stale_epochs: u64,
+    /// Whether a hook ended the run.
+    #[serde(default)]
+    pub stopped: bool,
     /// Updates left out because they were not finite.
     pub skipped_updates: u64,
     /// Seconds spent training, over all sessions.
+    #[serde(with = "json_number")]
     pub seconds: f64,
     /// What each layer put out at step 0.
     pub activations: Vec<Observation>,
@@ -36,15 +47,39 @@ pub struct Progress {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochSums {
     /// Sum of weighted losses.
+    #[serde(with = "json_number")]
     pub loss: f64,
     /// Sum of weights.
+    #[serde(with = "json_number")]
     pub weight: f64,
     /// Images classified right.
     pub correct: u64,
     /// Images seen.
     pub images: u64,
     /// Seconds.
+    #[serde(with = "json_number")]
     pub seconds: f64,
+}
+
+impl Progress {
+    /// Notes an epoch's value of the monitored metric. `best` becomes this epoch where it is better than
+    /// the best so far; says whether it did.
+    pub(crate) fn judge(&mut self, epoch: Best, monitor: Monitor) -> bool {
+        let beats = |old: f64| {
+            monitor.improves(epoch.value, old) || (old.is_nan() && !epoch.value.is_nan())
+        };
+        let is_best = self.best.is_none_or(|best| beats(best.value));
+        if is_best {
+            self.best = Some(epoch);
+        }
+        if self.lost_best.map_or(is_best, beats) {
+            self.lost_best = None;
+            self.stale_epochs = 0;
+        } else {
+            self.stale_epochs += 1;
+        }
+        is_best
+    }
 }
 
 impl EpochSums {
@@ -71,6 +106,7 @@ pub struct Best {
     /// Updates made by then: its checkpoint's name.
     pub step: u64,
     /// Its value of the monitored metric.
+    #[serde(with = "json_number")]
     pub value: f64,
 }
 
@@ -80,6 +116,7 @@ pub struct Curve {
     /// Distance between kept updates.
     pub stride: u64,
     /// The kept updates.
+    #[serde(with = "json_number")]
     pub points: Vec<(u64, f64, f64)>,
 }
 
@@ -97,7 +134,7 @@ impl Curve {
 
     /// Notes an update; thins by half when full.
     pub fn push(&mut self, step: u64, lr: f64, loss: f64) {
-        // JSON has no NaN; a skipped update has no place on the curve either.
+        // A skipped update has no place on the curve.
         if !step.is_multiple_of(self.stride) || !loss.is_finite() {
             return;
         }
@@ -113,6 +150,61 @@ impl Curve {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn judged(progress: &mut Progress, values: &[f64]) -> Vec<(bool, u64)> {
+        let from = progress.best.map_or(0, |best| best.epoch);
+        (from + 1..)
+            .zip(values)
+            .map(|(epoch, value)| {
+                let best = Best {
+                    epoch,
+                    step: 10 * epoch,
+                    value: *value,
+                };
+                let is_best = progress.judge(best, Monitor::ValidTop1);
+                (is_best, progress.stale_epochs)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_never_an_improvement() {
+        let mut progress = Progress::default();
+        let found = judged(
+            &mut progress,
+            &[f64::NAN, f64::NAN, 0.1, f64::NAN, 0.1, 0.2],
+        );
+        let expected = [
+            (true, 0),
+            (false, 1),
+            (true, 0),
+            (false, 1),
+            (false, 2),
+            (true, 0),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(progress.best.unwrap().epoch, 6);
+    }
+
+    #[test]
+    fn a_lost_best_is_still_to_be_beaten_for_patience() {
+        let mut whole = Progress::default();
+        judged(&mut whole, &[0.3, 0.8]);
+        let mut lost = whole.clone();
+        lost.lost_best = Some(0.8);
+        lost.best = Some(Best {
+            epoch: 1,
+            step: 10,
+            value: 0.3,
+        });
+        let rest = [0.5, 0.4, 0.9];
+        let stale = |found: Vec<(bool, u64)>| found.into_iter().map(|(_, stale)| stale);
+        let expected: Vec<u64> = stale(judged(&mut whole, &rest)).collect();
+        assert_eq!(expected, [1, 2, 0]);
+        let found = judged(&mut lost, &rest);
+        assert_eq!(found, [(true, 1), (false, 2), (true, 0)]);
+        assert_eq!((lost.best.unwrap().value, lost.lost_best), (0.9, None));
+    }
 
     #[test]
     fn a_long_curve_stays_short_and_even() {

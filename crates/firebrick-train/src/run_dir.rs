@@ -38,13 +38,16 @@ pub struct Sessions {
 }
 
 impl RunDir {
-    /// Makes a new run directory, or takes an existing one that holds no checkpoint.
+    /// Makes a new run directory, or takes an existing one in which no run has begun.
     ///
     /// # Errors
-    /// [`TrainError::RunDir`] when it holds checkpoints, is in use, or cannot be written.
+    /// [`TrainError::RunDir`] when it holds a run, is in use, or cannot be written.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         let found = checkpoint_dirs(path);
-        if let Some(first) = found.first() {
+        // The first checkpoint of a branch comes before its recipe; what has only that was cut off
+        // before anything was trained.
+        let begun = ["recipe.toml", "events.jsonl"].map(|name| path.join(name).exists());
+        if let Some(first) = found.first().filter(|_| begun.contains(&true)) {
             let name = first
                 .file_name()
                 .unwrap_or_default()
@@ -59,7 +62,11 @@ impl RunDir {
         fs::create_dir_all(path.join("checkpoints")).map_err(|error| {
             TrainError::run_dir(path, format!("cannot make the run directory: {error}"))
         })?;
-        Self::lock(path)
+        let run = Self::lock(path)?;
+        for checkpoint in found {
+            run.set_aside(&checkpoint)?;
+        }
+        Ok(run)
     }
 
     /// Takes an existing run directory.
@@ -68,7 +75,9 @@ impl RunDir {
     /// [`TrainError::RunDir`] when it is none, is in use, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         if !path.join("recipe.toml").is_file() {
-            let problem = if path.exists() {
+            let problem = if !checkpoint_dirs(path).is_empty() {
+                "it has no recipe.toml: where a run was being branched off into this directory and was cut off, give that command again"
+            } else if path.exists() {
                 "not a run directory: it has no recipe.toml"
             } else {
                 "no such run directory"
@@ -78,7 +87,9 @@ impl RunDir {
         fs::create_dir_all(path.join("checkpoints")).map_err(|error| {
             TrainError::run_dir(path, format!("cannot write the run directory: {error}"))
         })?;
-        Self::lock(path)
+        let run = Self::lock(path)?;
+        run.take_back_replaced()?;
+        Ok(run)
     }
 
     fn lock(path: &Path) -> Result<Self, TrainError> {
@@ -106,6 +117,53 @@ impl RunDir {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The checkpoint directory after `step` updates, there or not.
+    pub(crate) fn checkpoint(&self, step: u64) -> PathBuf {
+        self.path
+            .join("checkpoints")
+            .join(format!("{CHECKPOINT}{step:09}"))
+    }
+
+    /// Gives a checkpoint a name under which nothing goes on from it and nothing prunes it; returns
+    /// that name.
+    ///
+    /// # Errors
+    /// [`TrainError::RunDir`] when it cannot be renamed.
+    pub(crate) fn set_aside(&self, checkpoint: &Path) -> Result<String, TrainError> {
+        let name = checkpoint.file_name().unwrap_or_default().to_string_lossy();
+        let parent = self.path.join("checkpoints");
+        let mut free = format!("set-aside-{name}");
+        for number in 2.. {
+            if !parent.join(&free).exists() {
+                break;
+            }
+            free = format!("set-aside-{name}-{number}");
+        }
+        fs::rename(checkpoint, parent.join(&free)).map_err(|error| {
+            TrainError::run_dir(checkpoint, format!("cannot be renamed to {free}: {error}"))
+        })?;
+        Ok(free)
+    }
+
+    /// Gives a checkpoint its name back that was being replaced by a newer one of the same step when
+    /// the process was killed.
+    fn take_back_replaced(&self) -> Result<(), TrainError> {
+        let parent = self.path.join("checkpoints");
+        for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(step) = name.strip_prefix(REPLACED).and_then(step_in) else {
+                continue;
+            };
+            let checkpoint = self.checkpoint(step);
+            if !checkpoint.exists() {
+                fs::rename(entry.path(), &checkpoint).map_err(|error| {
+                    TrainError::run_dir(&checkpoint, format!("cannot be taken back: {error}"))
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Its checkpoint directories, oldest first, sound or not.
@@ -216,6 +274,23 @@ pub fn holds_checkpoints(path: &Path) -> bool {
     !checkpoint_dirs(path).is_empty()
 }
 
+/// What the name of a checkpoint directory begins with; the number of updates follows.
+const CHECKPOINT: &str = "step-";
+/// What comes before the name of a checkpoint that is being replaced.
+pub(crate) const REPLACED: &str = ".tmp-old-";
+
+/// The number of updates in the name of a checkpoint directory.
+fn step_in(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(CHECKPOINT)?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+/// The number of updates of a checkpoint directory.
+pub(crate) fn step_of(checkpoint: &Path) -> Option<u64> {
+    step_in(checkpoint.file_name()?.to_str()?)
+}
+
 /// The checkpoint directories of a run directory, oldest first.
 pub(crate) fn checkpoint_dirs(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path.join("checkpoints"))
@@ -224,13 +299,10 @@ pub(crate) fn checkpoint_dirs(path: &Path) -> Vec<PathBuf> {
         .flatten();
     let mut found: Vec<_> = entries
         .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("step-"))
-        })
+        .filter_map(|path| Some((step_of(&path)?, path)))
         .collect();
     found.sort();
-    found
+    found.into_iter().map(|(_, path)| path).collect()
 }
 
 /// Writes a file whole or not at all.
@@ -282,6 +354,7 @@ mod tests {
                 .contains("no recipe.toml")
         );
         fs::create_dir(path.join("checkpoints/step-000000000")).unwrap();
+        fs::write(path.join("recipe.toml"), "").unwrap();
         assert!(
             RunDir::create(&path)
                 .unwrap_err()
@@ -343,6 +416,73 @@ mod tests {
                 }
             )
         );
+    }
+
+    #[test]
+    fn a_branch_cut_off_before_its_recipe_can_be_made_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("run");
+        drop(RunDir::create(&path).unwrap());
+        fs::create_dir(path.join("checkpoints/step-000000007")).unwrap();
+        let error = RunDir::open(&path).unwrap_err().to_string();
+        assert!(error.contains("give that command again"), "{error}");
+        let run = RunDir::create(&path).unwrap();
+        assert_eq!(run.checkpoints(), [] as [PathBuf; 0]);
+        assert!(path.join("checkpoints/set-aside-step-000000007").is_dir());
+        // Nothing is lost, however often.
+        fs::create_dir(path.join("checkpoints/step-000000007")).unwrap();
+        drop(run);
+        RunDir::create(&path).unwrap();
+        assert!(path.join("checkpoints/set-aside-step-000000007-2").is_dir());
+    }
+
+    #[test]
+    fn checkpoints_are_in_the_order_of_their_updates_and_only_they() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&temp.path().join("run")).unwrap();
+        for name in [
+            "step-1000000000",
+            "step-999999999",
+            "step-000000007",
+            "step-",
+            "step-+5",
+            "step-7x",
+            ".tmp-1",
+        ] {
+            fs::create_dir(run.path().join("checkpoints").join(name)).unwrap();
+        }
+        let steps: Vec<_> = run
+            .checkpoints()
+            .iter()
+            .filter_map(|path| step_of(path))
+            .collect();
+        assert_eq!(steps, [7, 999_999_999, 1_000_000_000]);
+        assert_eq!(run.checkpoints().len(), 3);
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_being_replaced_is_taken_back() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("run");
+        drop(RunDir::create(&path).unwrap());
+        fs::write(path.join("recipe.toml"), "").unwrap();
+        let checkpoints = path.join("checkpoints");
+        for name in [
+            ".tmp-old-step-000000005",
+            ".tmp-old-step-000000006",
+            "step-000000006",
+        ] {
+            fs::create_dir(checkpoints.join(name)).unwrap();
+        }
+        let run = RunDir::open(&path).unwrap();
+        let names: Vec<_> = run
+            .checkpoints()
+            .iter()
+            .filter_map(|path| step_of(path))
+            .collect();
+        assert_eq!(names, [5, 6]);
+        assert!(!checkpoints.join(".tmp-old-step-000000005").exists());
+        assert!(checkpoints.join(".tmp-old-step-000000006").exists());
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::probe;
 
 thread_local! {
     static MOMENTUM: Cell<Option<f64>> = const { Cell::new(None) };
+    /// The fewest values per channel so far, while someone asks.
+    static FEWEST: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// Runs `forward` with another momentum in every [`BatchNorm`] on this thread: with 1 for a first batch,
@@ -25,6 +27,21 @@ pub fn with_batch_norm_momentum<T>(momentum: f64, forward: impl FnOnce() -> T) -
     }
     let _restore = Restore(MOMENTUM.replace(Some(momentum)));
     forward()
+}
+
+/// Runs `forward` and tells the fewest values that a [`BatchNorm`] on this thread took the statistics of a
+/// channel from; `None` where none took any, as in evaluation.
+pub fn fewest_values_per_channel<T>(forward: impl FnOnce() -> T) -> (T, Option<usize>) {
+    struct Restore(Option<usize>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            FEWEST.set(self.0);
+        }
+    }
+    let _restore = Restore(FEWEST.replace(Some(usize::MAX)));
+    let result = forward();
+    let fewest = FEWEST.get().filter(|fewest| *fewest != usize::MAX);
+    (result, fewest)
 }
 
 /// Configuration of [`BatchNorm`].
@@ -195,6 +212,7 @@ impl BatchNorm {
             count > 1,
             "batch norm in training needs more than one value for each channel, got input {dims:?}; use a larger batch"
         );
+        FEWEST.set(FEWEST.get().map(|fewest| fewest.min(count)));
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
         let batch = batch_norm_train(input, gamma, beta, self.epsilon, residual, relu);
         let unbiased = count as f64 / (count - 1) as f64;

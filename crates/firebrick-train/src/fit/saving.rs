@@ -5,13 +5,20 @@ use firebrick_core::parameters::Parameters;
 use firebrick_core::run::EpochRow;
 use firebrick_core::state_dict::StateDict;
 
-use super::Trainer;
+use super::{Place, Trainer};
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
+use crate::progress::Best;
+use crate::run_dir::{RunDir, step_of};
 
 impl<M: Classifier> Trainer<'_, M> {
+    /// Writes a checkpoint, unless the last one is of this very place.
     pub(super) fn save(&mut self) -> Result<(), TrainError> {
         let Some(run) = self.run else { return Ok(()) };
+        let place = Place::from(&self.progress);
+        if self.saved == Some(place) {
+            return Ok(());
+        }
         let checkpoint = Checkpoint {
             identity: self.identity.clone(),
             progress: self.progress.clone(),
@@ -25,29 +32,41 @@ impl<M: Classifier> Trainer<'_, M> {
                 .collect(),
         };
         checkpoint.save(run)?;
-        Checkpoint::prune(run, &self.kept_steps());
+        self.saved = Some(place);
+        Checkpoint::prune(run, self.progress.step, &self.kept_steps());
         Ok(())
     }
 
     /// Steps of the best epochs, whose checkpoints are kept.
-    pub(super) fn kept_steps(&self) -> Vec<u64> {
-        let monitor = self.config.monitor;
-        let mut rows: Vec<&EpochRow> = self.progress.rows.iter().collect();
-        rows.sort_by(|a, b| {
-            let (a, b) = (monitor.value(a), monitor.value(b));
-            if monitor.improves(a, b) {
-                std::cmp::Ordering::Less
-            } else if monitor.improves(b, a) {
-                std::cmp::Ordering::Greater
-            } else {
-                std::cmp::Ordering::Equal
-            }
-        });
-        rows.into_iter()
-            .take(self.config.keep)
-            .map(|row| row.step)
+    fn kept_steps(&self) -> Vec<u64> {
+        let best = self.by_merit().into_iter().take(self.config.keep);
+        best.map(|row| row.step)
             .chain(self.progress.best.map(|best| best.step))
             .collect()
+    }
+
+    /// All epochs, the best first.
+    fn by_merit(&self) -> Vec<&EpochRow> {
+        let monitor = self.config.monitor;
+        let mut rows: Vec<&EpochRow> = self.progress.rows.iter().collect();
+        rows.sort_by(|a, b| monitor.merit(b).total_cmp(&monitor.merit(a)));
+        rows
+    }
+
+    /// Sets checkpoints after `first` updates or more aside: they are damaged, foreign, or of a course
+    /// that this run does not take.
+    pub(super) fn set_aside_from(&mut self, first: u64) -> Result<(), TrainError> {
+        let Some(run) = self.run else { return Ok(()) };
+        for path in run.checkpoints() {
+            if step_of(&path).is_some_and(|step| step >= first) {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let kept = run.set_aside(&path)?;
+                (self.notice)(&format!(
+                    "checkpoint {name} is not where this run goes on from; it is kept as {kept}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
@@ -73,20 +92,61 @@ impl<M: Classifier> Trainer<'_, M> {
         }
         progress.rows.iter().for_each(|row| self.show_schedule(row));
         self.progress = progress;
+        self.set_aside_from(self.progress.step + 1)?;
+        let place = Place::from(&self.progress);
+        let own = |run: &RunDir| run.checkpoint(place.step).exists();
+        self.saved = self.run.is_some_and(own).then_some(place);
+        self.find_best();
         Ok(())
     }
 
-    /// The weights to use: of the best epoch where there is one, else the last.
-    pub(super) fn best_weights(&mut self) -> Result<StateDict, TrainError> {
-        if let Some(best) = self.best.take() {
-            return Ok(best);
+    /// Takes up the weights of the best epoch. Where its checkpoint is gone or damaged, the best epoch
+    /// becomes the best one whose weights are left, if any are.
+    fn find_best(&mut self) {
+        let Some(lost) = self.progress.best else {
+            return;
+        };
+        let problem = match self.weights_of(lost.step) {
+            Ok(weights) => {
+                self.best = Some(weights);
+                return;
+            }
+            Err(error) => error,
+        };
+        let rows = self.by_merit().into_iter();
+        let found = rows.filter(|row| row.step != lost.step).find_map(|row| {
+            let best = Best {
+                epoch: row.epoch,
+                step: row.step,
+                value: self.config.monitor.value(row),
+            };
+            Some((best, self.weights_of(row.step).ok()?))
+        });
+        let instead = match &found {
+            Some((best, _)) => format!("epoch {} is the best in its place", best.epoch),
+            None => "the best of the epochs to come takes its place".into(),
+        };
+        (self.notice)(&format!(
+            "the weights of the best epoch, {}, are lost ({problem}); {instead}",
+            lost.epoch
+        ));
+        self.progress.lost_best = self.progress.lost_best.or(Some(lost.value));
+        (self.progress.best, self.best) = found.unzip();
+    }
+
+    /// The weights to use of an epoch that ended after `step` updates.
+    fn weights_of(&self, step: u64) -> Result<StateDict, TrainError> {
+        if step == self.progress.step {
+            return Ok(self.evaluated_weights());
         }
-        // The best epoch lies before the resume.
-        if let (Some(best), Some(run)) = (self.progress.best, self.run) {
-            let checkpoint = Checkpoint::at(run, best.step, &self.device.clone().inner())?;
-            return Ok(checkpoint.evaluated.unwrap_or(checkpoint.model));
-        }
-        Ok(self.evaluated_weights())
+        let none = || {
+            TrainError::checkpoint(
+                format!("step {step}"),
+                "without a run directory there is none",
+            )
+        };
+        let run = self.run.ok_or_else(none)?;
+        Checkpoint::weights(run, step, &self.identity)
     }
 
     pub(super) fn evaluated_weights(&self) -> StateDict {

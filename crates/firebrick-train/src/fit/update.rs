@@ -1,13 +1,13 @@
 //! One optimizer update: gradients of a group of micro-batches, clipped and applied, or left out.
 
 use burn::tensor::{Device, Tensor};
-use firebrick_core::Classifier;
 use firebrick_core::data::Targets;
 use firebrick_core::loss::Loss;
 use firebrick_core::nn::with_batch_norm_momentum;
 use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
+use firebrick_core::{Classifier, ConfigError};
 
 use super::Trainer;
 use crate::config::OnNonFinite;
@@ -55,30 +55,42 @@ impl<M: Classifier> Trainer<'_, M> {
 
     fn gradients_of(&mut self, model: &M) -> Result<Option<(Group, Vec<MicroBatch>)>, TrainError> {
         let keep = self.update.reevaluates();
+        let first = self.progress.batch;
         let mut group: Option<Group> = None;
         let mut kept = Vec::new();
         let mut number = 0;
-        // A group whose images were all left out as unreadable is no update: take the next one.
-        while number < self.config.accumulate || group.is_none() {
+        // A group whose images were all left out as unreadable, or have no weight in the loss, is no
+        // update: it takes the next batch as well.
+        while number < self.config.accumulate || group.as_ref().is_none_or(Group::is_weightless) {
             let Some(batch) = self.train.next_batch() else {
                 break;
             };
             self.progress.batch += 1;
             number += 1;
             let mut batch = batch?;
-            if !batch.is_empty() {
-                let batch = MicroBatch {
-                    images: images_on(&mut batch, &self.device),
-                    targets: batch.targets,
-                    number: number - 1,
-                };
-                let next = self.pass().run(model, &batch);
-                group = Some(Group::join(group, next));
-                if keep {
-                    kept.push(batch);
-                }
+            if batch.is_empty() || self.is_left_out(model, &batch)? {
+                continue;
+            }
+            let batch = MicroBatch {
+                images: images_on(&mut batch, &self.device),
+                targets: batch.targets,
+                number: number - 1,
+            };
+            let next = self.pass().run(model, &batch);
+            group = Some(Group::join(group, next));
+            if keep {
+                kept.push(batch);
             }
         }
+        if first == 0 && group.as_ref().is_some_and(Group::is_weightless) {
+            return Err(ConfigError::Conflict(format!(
+                "no image of epoch {} counts in the loss {}: each is of a class whose weight is 0, so there is nothing to learn from; give a class that has images a weight above 0",
+                self.progress.epoch + 1,
+                self.loss.spec()
+            ))
+            .into());
+        }
+        let group = group.filter(|group| !group.is_weightless());
         Ok(group.map(|group| (group, kept)))
     }
 
@@ -267,10 +279,15 @@ impl Pass<'_> {
     fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Group {
         let logits = self.logits(model, batch);
         let value = self.loss.loss(logits.clone(), &batch.targets);
-        let loss = value.sum / value.weight;
-        let mut gradients = loss.backward();
-        let gradients = Gradients::take(model, &mut gradients);
-        let loss: f64 = loss.into_data().iter::<f64>().sum();
+        let (loss, gradients) = if value.weight == 0.0 {
+            // Divided by no weight it would not be a number.
+            (0.0, Gradients(Vec::new()))
+        } else {
+            let loss = value.sum / value.weight;
+            let mut gradients = loss.backward();
+            let gradients = Gradients::take(model, &mut gradients);
+            (loss.into_data().iter::<f64>().sum(), gradients)
+        };
         let labels = hard_labels(&batch.targets);
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let rows = logits.chunks(logits.len() / labels.len());
@@ -309,13 +326,24 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// Whether no image of it counts in the loss; it has no gradients then.
+    fn is_weightless(&self) -> bool {
+        self.weight == 0.0
+    }
+
     /// The mean over all, by weight.
     fn join(all: Option<Self>, next: Self) -> Self {
         let Some(all) = all else { return next };
-        let weight = all.weight + next.weight;
-        let (old, new) = (all.weight / weight, next.weight / weight);
         let mut sums = all.sums;
         sums.add(&next.sums);
+        if next.is_weightless() {
+            return Self { sums, ..all };
+        }
+        if all.is_weightless() {
+            return Self { sums, ..next };
+        }
+        let weight = all.weight + next.weight;
+        let (old, new) = (all.weight / weight, next.weight / weight);
         Self {
             gradients: all.gradients.scale(old).add_scaled(next.gradients, new),
             loss: all.loss * old + next.loss * new,

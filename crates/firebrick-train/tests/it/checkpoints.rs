@@ -1,11 +1,12 @@
 //! Checkpoints that were damaged, belong elsewhere, or are in the way.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
-use firebrick_train::{Checkpoint, Identity, RunDir, TrainConfig};
+use firebrick_train::{Checkpoint, Flow, Hook, Identity, Moment, RunDir, TrainConfig, TrainError};
 
-use crate::support::Run;
+use crate::support::{Net, Run, bytes};
 
 fn trained() -> (tempfile::TempDir, RunDir) {
     let temp = tempfile::tempdir().unwrap();
@@ -142,4 +143,131 @@ fn the_last_two_and_the_best_stay() {
             .lines()
             .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
     );
+}
+
+/// Puts damaged checkpoints into the way and sees what of its own the run can go on from.
+struct Watch<'a> {
+    dir: &'a RunDir,
+    stray: bool,
+}
+
+impl Hook<Net> for Watch<'_> {
+    fn name(&self) -> &str {
+        "watch"
+    }
+
+    fn after_step(&mut self, _: &Net, moment: &Moment, _: f64) -> Result<Flow, TrainError> {
+        // The checkpoint of this step is still to come.
+        let (step, _) = newest(self.dir, &Run::identity()).unwrap();
+        assert_eq!(
+            step,
+            moment.step - 1,
+            "what was written last is still there"
+        );
+        if self.stray && moment.step == 10 {
+            fs::create_dir(self.dir.path().join("checkpoints/step-999999999")).unwrap();
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn damaged_checkpoints_push_no_sound_one_out() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = RunDir::create(&temp.path().join("run")).unwrap();
+    let config = |max_updates| TrainConfig {
+        max_updates,
+        checkpoint_every: Some(1),
+        ..Run::new("flex").config
+    };
+    let cut = Run {
+        config: config(Some(7)),
+        dir: Some(&dir),
+        ..Run::new("flex")
+    };
+    cut.go().unwrap();
+    let checkpoints = dir.path().join("checkpoints");
+    fs::write(checkpoints.join("step-000000007/state.json"), "{}").unwrap();
+    for name in ["step-000000008", "step-000000123", "step-1000000000"] {
+        fs::create_dir(checkpoints.join(name)).unwrap();
+    }
+    let said = RefCell::new(Vec::new());
+    let resumed = Run {
+        config: config(None),
+        dir: Some(&dir),
+        resume: crate::support::newest(&dir, "flex"),
+        hooks: vec![Box::new(Watch {
+            dir: &dir,
+            stray: true,
+        })],
+        notice: Box::new(|text| said.borrow_mut().push(text.to_string())),
+        ..Run::new("flex")
+    };
+    assert_eq!(resumed.resume.as_ref().unwrap().progress.step, 6);
+    let resumed = resumed.go().unwrap();
+    for name in [
+        "step-000000007",
+        "step-000000008",
+        "step-000000123",
+        "step-1000000000",
+    ] {
+        assert!(
+            said.borrow().iter().any(|line| line.contains(name)),
+            "{said:?}"
+        );
+        assert!(checkpoints.join(format!("set-aside-{name}")).is_dir());
+    }
+    let names = |paths: Vec<PathBuf>| -> Vec<String> {
+        let names = paths
+            .into_iter()
+            .map(|path| path.file_name().unwrap().to_owned());
+        names
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect()
+    };
+    let left = names(dir.checkpoints());
+    assert_eq!(
+        left[left.len() - 3..],
+        ["step-000000014", "step-000000015", "step-999999999"]
+    );
+    let whole = Run::new("flex").go().unwrap();
+    assert_eq!(bytes(&resumed.model), bytes(&whole.model));
+}
+
+#[test]
+fn numbers_that_are_not_finite_come_back_from_a_checkpoint() {
+    let (temp, dir) = trained();
+    let mut checkpoint = crate::support::newest(&dir, "flex").unwrap();
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+    for (name, value) in ["a", "b", "c"].into_iter().zip(odd) {
+        checkpoint.optimizer.numbers.insert(name.into(), value);
+        for state in checkpoint.optimizer.parameters.values_mut() {
+            state.numbers.insert(name.into(), value);
+        }
+    }
+    let progress = &mut checkpoint.progress;
+    progress.best.as_mut().unwrap().value = f64::NAN;
+    progress.lost_best = Some(f64::NEG_INFINITY);
+    progress.sums.loss = f64::INFINITY;
+    progress.seconds = f64::INFINITY;
+    progress.curve.points.push((3, f64::NAN, f64::INFINITY));
+    progress.activations[0].std = f64::NAN;
+    let row = &mut progress.rows[0];
+    (row.lr, row.train_loss, row.images_per_second) = (f64::INFINITY, f64::NAN, f64::INFINITY);
+    row.valid.as_mut().unwrap().top1 = f64::NAN;
+    let other = RunDir::create(&temp.path().join("other")).unwrap();
+    checkpoint.save(&other).unwrap();
+    let back = crate::support::newest(&other, "flex").unwrap();
+    // As text, in which a NaN equals a NaN.
+    assert_eq!(
+        format!("{:?}", back.progress),
+        format!("{:?}", checkpoint.progress)
+    );
+    let numbers = |checkpoint: &Checkpoint| {
+        let optimizer = &checkpoint.optimizer;
+        let own = optimizer.parameters.values().map(|state| &state.numbers);
+        format!("{:?} {:?}", optimizer.numbers, own.collect::<Vec<_>>())
+    };
+    assert!(numbers(&checkpoint).contains("-inf"));
+    assert_eq!(numbers(&back), numbers(&checkpoint));
 }

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::run::{EpochRow, Scores};
 use firebrick_core::{Clipping, GroupRule, Groups};
-use firebrick_train::{Ended, Flow, Hook, Moment, Monitor, OnNonFinite, TrainConfig, TrainError};
+use firebrick_train::{
+    Ended, Flow, Hook, Moment, Monitor, OnNonFinite, RunDir, TrainConfig, TrainError,
+};
 
-use crate::support::{Net, Run, Source, bytes};
+use crate::support::{Net, Run, Source, bytes, epochs, newest};
 
 /// Writes down what it sees, and stops after an epoch.
 #[derive(Clone, Default)]
@@ -251,7 +253,7 @@ fn groups_leave_parameters_alone() {
 
 #[test]
 fn what_is_not_finite_stops_with_the_layer() {
-    let source = Source::poisoned(40, 8);
+    let source = Source::poisoned(40, [2]);
     let error = Run {
         source,
         ..Run::new("flex")
@@ -271,7 +273,7 @@ fn what_is_not_finite_stops_with_the_layer() {
 
 #[test]
 fn what_is_not_finite_can_be_left_out_without_a_trace() {
-    let source = || Source::poisoned(40, 8);
+    let source = || Source::poisoned(40, [2]);
     let config = TrainConfig {
         on_non_finite: OnNonFinite::Skip { limit: 3 },
         ..Run::new("flex").config
@@ -303,6 +305,124 @@ fn what_is_not_finite_can_be_left_out_without_a_trace() {
     .unwrap_err()
     .to_string();
     assert!(error.contains("more than the limit of 2"), "{error}");
+}
+
+#[test]
+fn a_run_that_measures_nothing_but_nan_can_be_resumed() {
+    // Every update is left out, and no score is a number.
+    let poisoned = || Source::poisoned(40, 0..5);
+    let run = |max_updates| Run {
+        config: TrainConfig {
+            on_non_finite: OnNonFinite::Skip { limit: 100 },
+            monitor: Monitor::ValidLoss,
+            early_stop: Some(2),
+            epochs: 9,
+            max_updates,
+            ..Run::new("flex").config
+        },
+        source: poisoned(),
+        valid: Box::new(poisoned()),
+        ..Run::new("flex")
+    };
+    let whole = run(None).go().unwrap();
+    assert_eq!(
+        (whole.ended, whole.progress.rows.len()),
+        (Ended::EarlyStop, 3)
+    );
+    assert!(whole.progress.best.unwrap().value.is_nan());
+    for cut in [3, 5, 7, 12] {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(&temp.path().join("run")).unwrap();
+        let first = Run {
+            dir: Some(&dir),
+            ..run(Some(cut))
+        };
+        first.go().unwrap();
+        let resumed = Run {
+            dir: Some(&dir),
+            resume: newest(&dir, "flex"),
+            ..run(None)
+        };
+        let resumed = resumed.go().unwrap();
+        assert_eq!(resumed.ended, Ended::EarlyStop);
+        assert_eq!(epochs(&resumed.progress), epochs(&whole.progress));
+        assert_eq!(bytes(&resumed.model), bytes(&whole.model));
+    }
+}
+
+/// 40 images in batches of 8, where classes 0, 1 and 2 weigh 0, 1 and 2.
+fn weighted<'a>(zeros: Vec<usize>, accumulate: u64) -> Run<'a> {
+    Run {
+        config: TrainConfig {
+            epochs: 1,
+            accumulate,
+            ..Run::new("flex").config
+        },
+        optimizer: "sgd(lr=0.5)",
+        schedule: "constant",
+        source: Source::zeros(40, zeros),
+        loss: firebrick_core::loss::CrossEntropy {
+            class_weights: Some(vec![0.0, 1.0, 2.0]),
+            ..Default::default()
+        },
+        ..Run::new("flex")
+    }
+}
+
+#[test]
+fn a_micro_batch_without_weight_contributes_nothing() {
+    let first_update = |zeros, accumulate| {
+        let mut run = weighted(zeros, accumulate);
+        run.config.max_updates = Some(1);
+        let outcome = run.go().unwrap();
+        let (_, parameters) = Parameters::take(outcome.model);
+        let values = parameters.0.into_iter();
+        let values: Vec<f32> = values
+            .flat_map(|one| one.value.to_data().iter::<f32>().collect::<Vec<_>>())
+            .collect();
+        assert!(values.iter().all(|value| value.is_finite()));
+        (values, outcome.progress.sums)
+    };
+    let (alone, sums) = first_update(vec![1], 1);
+    let (joined, both) = first_update(vec![1], 2);
+    assert_eq!(alone, joined, "the second micro-batch has no weight");
+    assert_eq!((sums.loss, sums.weight), (both.loss, both.weight));
+    assert_ne!(alone, first_update(vec![4], 2).0, "the second has weight");
+    // In the first place it leaves the update to the next.
+    let (early, _) = first_update(vec![0, 2, 3, 4], 1);
+    assert_ne!(early, alone);
+}
+
+#[test]
+fn an_update_without_weight_is_none() {
+    for (zeros, accumulate, updates) in [
+        (vec![], 1, 5),
+        (vec![2], 1, 4),
+        (vec![4], 1, 4),
+        (vec![0, 3], 1, 3),
+        (vec![0, 1], 2, 2),
+    ] {
+        let progress = weighted(zeros.clone(), accumulate).go().unwrap().progress;
+        assert_eq!(progress.step, updates, "{zeros:?}");
+        assert!(progress.rows[0].train_loss.is_finite());
+    }
+    let error = weighted((0..5).collect(), 1).go().map(|_| ()).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("no image of epoch 1 counts") && error.contains("weight is 0"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_evaluation_without_weight_has_no_loss() {
+    let zeros = || Source::zeros(20, 0..3);
+    let run = Run {
+        valid: Box::new(zeros()),
+        ..weighted(vec![], 1)
+    };
+    let valid = run.go().unwrap().progress.rows[0].valid.unwrap();
+    assert!(valid.loss.is_nan() && valid.nll.is_finite(), "{valid:?}");
 }
 
 #[test]

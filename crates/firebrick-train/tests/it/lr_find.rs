@@ -91,7 +91,7 @@ fn it_stops_when_the_loss_diverges_or_is_not_finite() {
         curve.suggestions.best().is_some_and(|lr| lr < 1e3),
         "{curve:?}"
     );
-    let mut poisoned = Source::poisoned(40, 8);
+    let mut poisoned = Source::poisoned(40, [2]);
     let (curve, _) = find(&net(), update("sgd"), &mut poisoned, sweep).unwrap();
     assert_eq!((curve.loss.len(), curve.stopped), (1, Stopped::NotFinite));
     assert_eq!(curve.suggestions.best(), None);

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod checkpoints;
+mod ends;
+mod lone_image;
 mod looping;
+mod lost_best;
 mod lr_find;
 mod plateau;
 mod reevaluation;

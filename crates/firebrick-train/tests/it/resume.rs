@@ -2,16 +2,9 @@
 
 use firebrick_core::Clipping;
 use firebrick_core::random::StepScope;
-use firebrick_train::{Checkpoint, Ended, RunDir, TrainConfig};
+use firebrick_train::{Ended, RunDir, TrainConfig};
 
-use crate::support::{Run, alone, bytes};
-
-fn newest(run: &RunDir, device: &str) -> Option<Checkpoint> {
-    let device = firebrick_core::device(device).unwrap();
-    Checkpoint::newest(run.path(), Some(&Run::identity()), &device)
-        .unwrap()
-        .map(|(checkpoint, _)| checkpoint)
-}
+use crate::support::{Run, alone, bytes, newest};
 
 fn config(accumulate: u64) -> TrainConfig {
     TrainConfig {

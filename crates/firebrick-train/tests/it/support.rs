@@ -1,5 +1,6 @@
 //! A small net with everything that makes a resume hard, and a source of batches for it.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
@@ -18,7 +19,7 @@ use firebrick_core::random::{layer_rng, rng};
 use firebrick_core::update::Update;
 use firebrick_optim::plan;
 use firebrick_train::{
-    Checkpoint, Hook, Identity, Outcome, RunDir, TrainConfig, TrainError, Training, fit,
+    Checkpoint, Hook, Identity, Outcome, Progress, RunDir, TrainConfig, TrainError, Training, fit,
 };
 use rand::RngExt;
 
@@ -72,17 +73,27 @@ pub(crate) struct Source {
     pub(crate) batch_size: usize,
     /// Batches of every epoch whose images are all NaN.
     poisoned: Vec<usize>,
+    /// Batches of every epoch whose images are all of class 0; the others have none of it.
+    zeros: Option<Vec<usize>>,
     classes: Vec<String>,
     epoch: u64,
     batch: usize,
 }
 
 impl Source {
-    /// With batch 2 of every epoch poisoned.
-    pub(crate) fn poisoned(samples: usize, batch_size: usize) -> Self {
+    /// With these batches of every epoch poisoned.
+    pub(crate) fn poisoned(samples: usize, batches: impl IntoIterator<Item = usize>) -> Self {
         Self {
-            poisoned: vec![2],
-            ..Self::new(samples, batch_size)
+            poisoned: batches.into_iter().collect(),
+            ..Self::new(samples, 8)
+        }
+    }
+
+    /// With the images of class 0 in these batches of every epoch, and nothing else there.
+    pub(crate) fn zeros(samples: usize, batches: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            zeros: Some(batches.into_iter().collect()),
+            ..Self::new(samples, 8)
         }
     }
 
@@ -91,6 +102,7 @@ impl Source {
             samples,
             batch_size,
             poisoned: Vec::new(),
+            zeros: None,
             classes: (0..CLASSES).map(|c| c.to_string()).collect(),
             epoch: 0,
             batch: 0,
@@ -121,7 +133,11 @@ impl BatchSource for Source {
         let mut labels = Vec::new();
         for index in &indices {
             let mut rng = rng(1, "test", self.epoch, *index as u64);
-            let label = rng.random_range(0..CLASSES);
+            let label = match &self.zeros {
+                None => rng.random_range(0..CLASSES),
+                Some(zeros) if zeros.contains(&self.batch) => 0,
+                Some(_) => rng.random_range(1..CLASSES),
+            };
             images.extend((0..36).map(|_| rng.random::<f32>() + label as f32));
             labels.push(label);
         }
@@ -159,6 +175,11 @@ pub(crate) struct Run<'a> {
     pub(crate) model: Option<Net>,
     /// In place of the optimizer of that name.
     pub(crate) update: Option<Box<dyn Update>>,
+    pub(crate) interrupted: Arc<AtomicBool>,
+    pub(crate) notice: Box<dyn FnMut(&str) + 'a>,
+    /// Validation images; in place of the 20 of every other test.
+    pub(crate) valid: Box<dyn BatchSource + 'a>,
+    pub(crate) loss: CrossEntropy,
 }
 
 impl<'a> Run<'a> {
@@ -178,6 +199,10 @@ impl<'a> Run<'a> {
             source: Source::new(40, 8),
             model: None,
             update: None,
+            interrupted: Arc::default(),
+            notice: Box::new(|_| {}),
+            valid: Box::new(Source::new(20, 8)),
+            loss: CrossEntropy::default(),
         }
     }
 
@@ -205,25 +230,42 @@ impl<'a> Run<'a> {
             run,
         )
         .unwrap();
-        let mut valid = Source::new(20, 8);
         let config = self.config;
         fit(
             Training {
                 model: self.model.unwrap_or_else(|| Net::new(&device)),
                 update: self.update.unwrap_or(plan.update),
                 schedule: plan.schedule,
-                loss: &CrossEntropy::default(),
+                loss: &self.loss,
                 train: &mut self.source,
-                valid: Some(&mut valid),
+                valid: Some(&mut *self.valid),
                 hooks: self.hooks,
                 run: self.dir,
                 identity: Self::identity(),
                 resume: self.resume,
-                interrupted: Arc::default(),
+                interrupted: self.interrupted,
+                notice: self.notice,
             },
             &config,
         )
     }
+}
+
+/// The newest checkpoint of a run.
+pub(crate) fn newest(run: &RunDir, device: &str) -> Option<Checkpoint> {
+    let device = firebrick_core::device(device).unwrap();
+    Checkpoint::newest(run.path(), Some(&Run::identity()), &device)
+        .unwrap()
+        .map(|(checkpoint, _)| checkpoint)
+}
+
+/// The epochs of a run without what depends on the clock, as text, so that a NaN equals a NaN.
+pub(crate) fn epochs(progress: &Progress) -> String {
+    let mut rows = progress.rows.clone();
+    for row in &mut rows {
+        (row.seconds, row.images_per_second) = (0.0, 0.0);
+    }
+    format!("{rows:?}")
 }
 
 /// Burn's random layers draw from one generator for the whole process, and these tests are threads of

@@ -1,0 +1,106 @@
+//! The manifest of a set: which files it has, with a checksum of each, and reading only what fits.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use firebrick_core::state_dict::StateDict;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::TrainError;
+
+/// Raised when older versions can no longer read what is written.
+const FORMAT: u32 = 1;
+
+/// `manifest.json`: what the set consists of.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Manifest {
+    format: u32,
+    firebrick: String,
+    files: BTreeMap<String, String>,
+    /// Over the fields above, so that a flipped byte in this file shows too.
+    checksum: String,
+}
+
+impl Manifest {
+    pub(super) fn new(files: BTreeMap<String, String>) -> Self {
+        let mut manifest = Self {
+            format: FORMAT,
+            firebrick: env!("CARGO_PKG_VERSION").into(),
+            files,
+            checksum: String::new(),
+        };
+        manifest.checksum = manifest.sum();
+        manifest
+    }
+
+    fn sum(&self) -> String {
+        sha256(format!("{} {} {:?}", self.format, self.firebrick, self.files).as_bytes())
+    }
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Files of a set whose checksums fit.
+pub(super) struct SoundFiles<'a> {
+    path: &'a Path,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl<'a> SoundFiles<'a> {
+    /// Reads those files of a set that `wanted` names.
+    pub(super) fn read(path: &'a Path, wanted: impl Fn(&str) -> bool) -> Result<Self, TrainError> {
+        let bad = |problem: String| TrainError::checkpoint(path, problem);
+        let read =
+            |name: &str| fs::read(path.join(name)).map_err(|error| bad(format!("{name}: {error}")));
+        let manifest: Manifest = serde_json::from_slice(&read("manifest.json")?)
+            .map_err(|error| bad(format!("manifest.json is damaged: {error}")))?;
+        if manifest.checksum != manifest.sum() {
+            return Err(bad(
+                "manifest.json is damaged: its checksum does not fit".into()
+            ));
+        }
+        if manifest.format != FORMAT {
+            return Err(bad(format!(
+                "written in format {} by firebrick {}; this version reads format {FORMAT}",
+                manifest.format, manifest.firebrick
+            )));
+        }
+        let mut files = BTreeMap::new();
+        for (name, sum) in manifest.files.into_iter().filter(|(name, _)| wanted(name)) {
+            let bytes = read(&name)?;
+            if sha256(&bytes) != sum {
+                return Err(bad(format!("{name} is damaged: its checksum does not fit")));
+            }
+            files.insert(name, bytes);
+        }
+        Ok(Self { path, files })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    fn file(&self, name: &str) -> Result<&[u8], TrainError> {
+        let missing =
+            || TrainError::checkpoint(self.path, format!("{name} is missing from the set"));
+        self.files.get(name).map(Vec::as_slice).ok_or_else(missing)
+    }
+
+    pub(super) fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, TrainError> {
+        serde_json::from_slice(self.file(name)?)
+            .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))
+    }
+
+    pub(super) fn tensors(&self, name: &str) -> Result<StateDict, TrainError> {
+        StateDict::from_safetensors(self.file(name)?)
+            .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))
+    }
+}

@@ -1,0 +1,125 @@
+//! The end of an epoch, and of a part of one: saved, evaluated, noted.
+
+use firebrick_core::Classifier;
+use firebrick_core::run::{EpochRow, Scores};
+use firebrick_core::schedule::Observation;
+
+use super::{Ended, Trainer};
+use crate::error::TrainError;
+use crate::evaluate::evaluate_unless;
+use crate::hook::Flow;
+use crate::progress::{Best, EpochSums};
+
+impl<M: Classifier> Trainer<'_, M> {
+    /// Saves what the epoch learnt, evaluates, notes the epoch, saves; `Some` when it was interrupted.
+    pub(super) fn finish_epoch(&mut self) -> Result<Option<Ended>, TrainError> {
+        if self.valid.is_some() {
+            // All batches are used and the epoch is not over: a resume begins with the evaluation.
+            self.save()?;
+        }
+        let Some((row, flow)) = self.epoch_row()? else {
+            return Ok(Some(Ended::Interrupted));
+        };
+        self.progress.epoch += 1;
+        self.progress.batch = 0;
+        self.progress.sums = EpochSums::default();
+        if flow.or(self.note(row)?) == Flow::Stop {
+            self.progress.stopped = true;
+        }
+        self.save()?;
+        Ok(None)
+    }
+
+    /// The run ends inside an epoch, whose checkpoint is written: scores of the part that was done. Says
+    /// how it ended in the end.
+    pub(super) fn finish_part(&mut self, ended: Ended) -> Result<Ended, TrainError> {
+        if self.progress.sums.images == 0 {
+            return Ok(ended);
+        }
+        let Some((row, _)) = self.epoch_row()? else {
+            return Ok(Ended::Interrupted);
+        };
+        self.note(row)?;
+        Ok(ended)
+    }
+
+    /// Evaluates; `None` when that was interrupted.
+    fn epoch_row(&mut self) -> Result<Option<(EpochRow, Flow)>, TrainError> {
+        let Some((valid, flow)) = self.validate()? else {
+            return Ok(None);
+        };
+        let sums = self.progress.sums;
+        let row = EpochRow {
+            epoch: self.progress.epoch + 1,
+            step: self.progress.step,
+            lr: self.schedule.lr(self.progress.step.saturating_sub(1)),
+            train_loss: sums.loss / sums.weight,
+            train_top1: sums.top1(),
+            valid,
+            seconds: sums.seconds,
+            images_per_second: if sums.seconds > 0.0 {
+                sums.images as f64 / sums.seconds
+            } else {
+                0.0
+            },
+        };
+        Ok(Some((row, flow)))
+    }
+
+    /// The scores where there are validation images; `None` when it was interrupted.
+    fn validate(&mut self) -> Result<Option<(Option<Scores>, Flow)>, TrainError> {
+        let evaluated = self.evaluation_model();
+        let moment = self.moment();
+        let Some(valid) = self.valid.as_deref_mut() else {
+            return Ok(Some((None, Flow::Continue)));
+        };
+        let Some(model) = evaluated.as_ref().or(self.model.as_ref()) else {
+            return Ok(Some((None, Flow::Continue)));
+        };
+        let evaluation = evaluate_unless(&self.interrupted, model, valid, self.loss)?;
+        let Some(scores) = evaluation.map(|evaluation| evaluation.scores) else {
+            return Ok(None);
+        };
+        let mut flow = Flow::Continue;
+        for hook in &mut self.hooks {
+            flow = flow.or(hook.evaluation(model, &moment, &scores)?);
+        }
+        Ok(Some((Some(scores), flow)))
+    }
+
+    /// Adds a row to the history and remembers the best.
+    fn note(&mut self, row: EpochRow) -> Result<Flow, TrainError> {
+        let epoch = Best {
+            epoch: row.epoch,
+            step: row.step,
+            value: self.config.monitor.value(&row),
+        };
+        if self.progress.judge(epoch, self.config.monitor) {
+            self.best = Some(self.evaluated_weights());
+        }
+        let moment = self.moment();
+        let mut flow = Flow::Continue;
+        if let Some(model) = &self.model {
+            for hook in &mut self.hooks {
+                flow = flow.or(hook.epoch_end(model, &moment, &row)?);
+            }
+        }
+        self.event("epoch", &serde_json::to_value(&row).unwrap_or_default())?;
+        self.show_schedule(&row);
+        self.progress.rows.push(row);
+        if let Some(run) = self.run {
+            run.metrics(&self.progress.rows)?;
+        }
+        Ok(flow)
+    }
+
+    /// Shows the schedule the monitored metric of an epoch.
+    pub(super) fn show_schedule(&mut self, row: &EpochRow) {
+        let monitor = self.config.monitor;
+        self.schedule.observe(Observation {
+            step: row.step,
+            value: monitor.value(row),
+            higher_is_better: monitor.improves(1.0, 0.0),
+        });
+    }
+}

@@ -1,0 +1,24 @@
+//! Training batches of one image, which batch norm cannot always normalize.
+
+use burn::tensor::Tensor;
+use firebrick_core::Classifier;
+use firebrick_core::nn::fewest_values_per_channel;
+use firebrick_core::random::StepScope;
+
+/// Whether the model cannot train on one image of shape `[C, H, W]` alone: a batch norm in it then sees
+/// one value for each channel, and one value has no spread to normalize by.
+///
+/// It is found by a forward pass over two black images; the model is left as it is.
+pub fn cannot_train_alone<M: Classifier>(model: &M, [c, h, w]: [usize; 3]) -> bool {
+    // A copy with running statistics of its own.
+    let model = model.valid().train();
+    let device = model.devices().into_iter().next().unwrap_or_default();
+    let images = Tensor::zeros([2, c, h, w], &device.autodiff());
+    let scope = StepScope {
+        seed: 0,
+        step: 0,
+        micro_batch: 0,
+    };
+    let (_, fewest) = fewest_values_per_channel(|| scope.enter(|| model.forward(images)));
+    fewest.is_some_and(|fewest| fewest <= 2)
+}
