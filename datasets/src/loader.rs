@@ -42,6 +42,9 @@ pub struct LoaderConfig {
     /// Read only this many batches, always the first ones of epoch 0: a model that cannot learn
     /// them by heart has a fault. Augmentation stays as configured, with new draws each epoch.
     pub overfit_batches: Option<usize>,
+    /// Where the last batch of an epoch would have one image and there is one before it, that image
+    /// joins it: batch norm cannot always normalize one image alone.
+    pub join_lone_image: bool,
 }
 
 impl Default for LoaderConfig {
@@ -54,6 +57,7 @@ impl Default for LoaderConfig {
             prefetch: 2,
             on_bad: OnBadImage::Fail,
             overfit_batches: None,
+            join_lone_image: false,
         }
     }
 }

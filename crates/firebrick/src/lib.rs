@@ -15,6 +15,7 @@ mod error;
 pub mod eval;
 mod finish;
 mod first_batch;
+mod lone_image;
 mod lr_find;
 mod mistakes;
 mod model_file;

@@ -8,6 +8,7 @@ use firebrick_optim::{grouped, plan};
 use firebrick_train::lr_find::{LrCurve, Sweep};
 
 use crate::Error;
+use crate::lone_image::train_loader;
 use crate::prepared::Prepared;
 use crate::train::{initial_model, loss, run_length, train_config};
 
@@ -28,7 +29,7 @@ pub fn lr_find(recipe: &Recipe, cache: &Path, sweep: Sweep) -> Result<LrCurve, E
     let loss = loss(&recipe)?;
     let prepared = Prepared::open(&recipe, cache)?;
     loss.check_classes(prepared.splits.train.classes().len())?;
-    let mut loader = prepared.train_loader(&recipe)?;
+    let (mut loader, _) = train_loader(&recipe, &prepared, &device)?;
     let run = run_length(&recipe, &loader);
     let planned = plan(&recipe.optimizer, &Spec::new("constant"), recipe.lr, run)?;
     let update = grouped(planned.update, planned.lr, &recipe.groups)?;

@@ -70,10 +70,20 @@ impl Prepared {
     /// # Errors
     /// [`Error::Config`] naming the setting.
     pub fn train_loader(&self, recipe: &Recipe) -> Result<Loader, Error> {
+        self.train_loader_with(recipe, false)
+    }
+
+    /// As [`Self::train_loader`], with a last batch of one image joined to the batch before it.
+    pub(crate) fn train_loader_joined(&self, recipe: &Recipe) -> Result<Loader, Error> {
+        self.train_loader_with(recipe, true)
+    }
+
+    fn train_loader_with(&self, recipe: &Recipe, join_lone_image: bool) -> Result<Loader, Error> {
         let sampling: Sampling = Sampling::try_from(recipe.sampling.clone())?;
         let transforms = firebrick_regularize::augment::build(&recipe.augment)?;
         let config = LoaderConfig {
             overfit_batches: recipe.overfit_batches,
+            join_lone_image,
             ..self.config(recipe, sampling)
         };
         self.loader(self.splits.train.clone(), transforms, config)

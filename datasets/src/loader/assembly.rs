@@ -42,7 +42,9 @@ impl Assembly {
 
     /// Batches in one epoch.
     pub(super) fn batches(&self) -> usize {
-        self.samples().div_ceil(self.config.batch_size)
+        let (samples, size) = (self.samples(), self.config.batch_size);
+        let joined = self.config.join_lone_image && samples > size && samples % size == 1;
+        samples.div_ceil(size) - usize::from(joined)
     }
 
     /// The images of an epoch in order.
@@ -89,7 +91,12 @@ impl Assembly {
         } = self.preprocessing;
         let size = self.config.batch_size;
         let first = number.saturating_mul(size).min(order.len());
-        let drawn = &order[first..first.saturating_add(size).min(order.len())];
+        let end = if number + 1 == self.batches() {
+            order.len()
+        } else {
+            first.saturating_add(size).min(order.len())
+        };
+        let drawn = &order[first..end];
 
         let mut images = Vec::with_capacity(drawn.len() * channels * height * width);
         let (mut indices, mut labels) = (Vec::new(), Vec::new());

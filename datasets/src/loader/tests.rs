@@ -226,6 +226,59 @@ fn every_image_comes_once_with_its_label_and_the_last_batch_is_ragged() {
 }
 
 #[test]
+fn a_lone_last_image_joins_the_batch_before_it() {
+    for workers in [0, 2] {
+        for (len, size, overfit, expected) in [
+            (21, 5, None, vec![5, 5, 5, 6]),
+            (6, 5, None, vec![6]),
+            (22, 5, None, vec![5, 5, 5, 5, 2]),
+            (20, 5, None, vec![5, 5, 5, 5]),
+            (21, 5, Some(2), vec![5, 5]),
+            (11, 5, Some(9), vec![5, 6]),
+            // There is none before it.
+            (1, 5, None, vec![1]),
+            (3, 1, None, vec![1, 1, 1]),
+        ] {
+            let config = |join_lone_image| LoaderConfig {
+                batch_size: size,
+                workers,
+                overfit_batches: overfit,
+                join_lone_image,
+                ..LoaderConfig::default()
+            };
+            let loader = |join| {
+                let shift: Vec<Box<dyn SampleTransform>> = vec![Box::new(Shift)];
+                let dataset = Arc::new(Numbers::new(len));
+                Loader::new(dataset, raw(), Arc::new(shift), vec![], config(join)).unwrap()
+            };
+            let mut joined = loader(true);
+            assert_eq!(joined.batches(), expected.len());
+            let batches = rest(&mut joined);
+            let sizes: Vec<_> = batches.iter().map(Batch::len).collect();
+            assert_eq!(sizes, expected);
+            let apart = rest(&mut loader(false));
+            let pixels = |batches: &[Batch]| -> Vec<f32> {
+                batches
+                    .iter()
+                    .flat_map(|batch| batch.images.clone())
+                    .collect()
+            };
+            assert_eq!(indices(&batches), indices(&apart));
+            assert_eq!(
+                pixels(&batches),
+                pixels(&apart),
+                "each image is changed as ever"
+            );
+            // From any batch on, as in a resume.
+            for from in 0..expected.len() {
+                joined.start(0, from);
+                assert_eq!(rest(&mut joined), batches[from..]);
+            }
+        }
+    }
+}
+
+#[test]
 fn balanced_epochs_show_both_classes_and_change_an_image_anew_each_time() {
     let config = LoaderConfig {
         sampling: Sampling::Balanced,

@@ -1,0 +1,54 @@
+//! A last batch of one image, where batch norm cannot normalize it alone.
+
+use burn::tensor::Device;
+use firebrick_core::data::BatchSource;
+use firebrick_core::{ConfigError, Recipe};
+use firebrick_datasets::Loader;
+use firebrick_train::lone_image::cannot_train_alone;
+
+use crate::Error;
+use crate::prepared::Prepared;
+
+/// The loader of the training images. Where the last batch of an epoch would be one image that batch
+/// norm cannot normalize alone, that image joins the batch before it, and a sentence says so. That
+/// depends on the recipe and the number of images alone, so a resume has the same batches.
+///
+/// # Errors
+/// [`Error::Config`] when there is no batch to join: a batch size of 1, or one training image.
+pub(crate) fn train_loader(
+    recipe: &Recipe,
+    prepared: &Prepared,
+    device: &Device,
+) -> Result<(Loader, Option<String>), Error> {
+    let loader = prepared.train_loader(recipe)?;
+    let (images, batch) = (loader.samples(), recipe.batch_size);
+    if batch > 1 && images % batch != 1 {
+        return Ok((loader, None));
+    }
+    let input = prepared.input();
+    let model = firebrick_zoo::build(&recipe.model, &input, recipe.seed, device)?;
+    if !cannot_train_alone(&model, [input.channels, input.height, input.width]) {
+        return Ok((loader, None));
+    }
+    let why = format!(
+        "batch norm in {} has one value for each channel of a single {}×{} image, and one value has no spread to normalize by",
+        recipe.model, input.width, input.height
+    );
+    if batch == 1 {
+        let text = format!(
+            "batch_size = 1: {why}; use --batch-size 2 or more, larger images (--image-size), or a model without batch norm"
+        );
+        return Err(ConfigError::Conflict(text).into());
+    }
+    if images == 1 {
+        let text = format!(
+            "there is one training image, in batches of {batch}: {why}; train on more images, on larger ones (--image-size), or with a model without batch norm"
+        );
+        return Err(ConfigError::Conflict(text).into());
+    }
+    let joined = format!(
+        "{images} training images in batches of {batch} leave one over, which joins the last batch ({} images): {why}",
+        batch + 1
+    );
+    Ok((prepared.train_loader_joined(recipe)?, Some(joined)))
+}
