@@ -1,13 +1,16 @@
 //! What is left when the loop is over: the model file, the test, the report.
 
+use std::sync::atomic::AtomicBool;
+
 use burn::tensor::Device;
 use firebrick_core::data::Dataset;
+use firebrick_core::json_number;
 use firebrick_core::loss::Loss;
 use firebrick_core::run::{
     Answers, ConfidenceBin, EpochRow, Mistake, RunData, RunRecord, Scores, Setting,
 };
 use firebrick_core::{ConfigError, Recipe, machine};
-use firebrick_train::{Ended, Evaluation, Monitor, Outcome, RunDir, evaluate};
+use firebrick_train::{Ended, Evaluation, Monitor, Outcome, RunDir, evaluate_unless};
 use firebrick_zoo::Model;
 use serde::Serialize;
 
@@ -30,8 +33,10 @@ pub struct TrainReport {
     /// Optimizer updates made.
     pub steps: u64,
     /// Seconds of training, over all sessions.
+    #[serde(with = "json_number")]
     pub seconds: f64,
     /// Training images in each of these seconds.
+    #[serde(with = "json_number")]
     pub images_per_second: f64,
     /// Loss and accuracy over the last epoch, while the model changed.
     pub train: Option<TrainScores>,
@@ -53,8 +58,10 @@ pub struct TrainReport {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct TrainScores {
     /// Mean loss.
+    #[serde(with = "json_number")]
     pub loss: f64,
     /// Accuracy.
+    #[serde(with = "json_number")]
     pub top1: f64,
 }
 
@@ -68,6 +75,7 @@ pub struct BestEpoch {
     /// The metric that was monitored.
     pub metric: &'static str,
     /// Its value.
+    #[serde(with = "json_number")]
     pub value: f64,
 }
 
@@ -79,6 +87,7 @@ pub(crate) struct Finish<'a> {
     pub(crate) loss: &'a dyn Loss,
     pub(crate) monitor: Monitor,
     pub(crate) parameters: usize,
+    pub(crate) interrupted: &'a AtomicBool,
 }
 
 impl Finish<'_> {
@@ -92,7 +101,7 @@ impl Finish<'_> {
         let Outcome {
             best: weights,
             progress,
-            ended,
+            mut ended,
             ..
         } = outcome;
         let file = ModelFile {
@@ -111,9 +120,14 @@ impl Finish<'_> {
                 let mut loader = self
                     .prepared
                     .evaluation_loader(self.recipe, dataset.clone())?;
-                let evaluation = evaluate(&model, &mut loader, self.loss, &mut |_| {})?;
-                test = splits.test.is_some().then_some(evaluation.scores);
-                pictured = Some((evaluation, dataset));
+                match evaluate_unless(self.interrupted, &model, &mut loader, self.loss)? {
+                    Some(evaluation) => {
+                        test = splits.test.is_some().then_some(evaluation.scores);
+                        pictured = Some((evaluation, dataset));
+                    }
+                    // Training is over: a resume has only this to do.
+                    None => ended = Ended::Interrupted,
+                }
             }
         }
         let best_row = progress.best.and_then(|best| {
@@ -182,10 +196,7 @@ impl Finish<'_> {
                 .to_string_lossy()
                 .into_owned(),
             recipe: self.recipe.to_toml()?,
-            reproduce: format!(
-                "firebrick train --recipe {}",
-                self.run.path().join("recipe.toml").display()
-            ),
+            reproduce: self.reproduce(),
             device: self.recipe.device.clone(),
             model: report.model.clone(),
             parameters: self.parameters,
@@ -266,6 +277,21 @@ fn answers(evaluation: &Evaluation, dataset: &dyn Dataset) -> Option<Answers> {
     }
     let right: Vec<bool> = right.into_iter().collect::<Option<_>>()?;
     Some(Answers::new(dataset.fingerprint(), &right))
+}
+
+impl Finish<'_> {
+    /// The command that does the same again.
+    fn reproduce(&self) -> String {
+        let branch = self.recipe.branched_from.as_deref();
+        if let Some((parent, _)) = branch.and_then(|branch| branch.rsplit_once(" at step ")) {
+            return format!(
+                "firebrick train --resume {parent} --schedule '{}' --out NEW",
+                self.recipe.schedule
+            );
+        }
+        let recipe = self.run.path().join("recipe.toml");
+        format!("firebrick train --recipe {}", recipe.display())
+    }
 }
 
 fn ended_name(ended: Ended) -> &'static str {

@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::finish::{Finish, TrainReport};
+use crate::lone_image::train_loader;
 use crate::prepared::Prepared;
 
 /// Where a job begins.
@@ -97,7 +98,13 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     let notice = &mut *notice;
     let device = firebrick_core::device(&recipe.device)?.autodiff();
     recipe.model = firebrick_zoo::canonical(&recipe.model)?;
-    let config = train_config(&recipe)?;
+    if let (Start::Fresh, Some(parent)) = (&start, &recipe.branched_from) {
+        return Err(ConfigError::Conflict(format!(
+            "this recipe is of a run that branched off {parent} and began with its checkpoint, so it cannot be trained on its own: branch off again with --resume RUN --out DIR, or take branched_from and schedule_start out of it"
+        ))
+        .into());
+    }
+    let mut config = train_config(&recipe)?;
     config.check()?;
     let loss = loss(&recipe)?;
     let mut prepared = Prepared::open(&recipe, &cache)?;
@@ -105,7 +112,19 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         prepared.splits.test = None;
     }
     loss.check_classes(prepared.splits.train.classes().len())?;
-    let mut train_loader = prepared.train_loader(&recipe)?;
+    let (mut train_loader, joined) = train_loader(&recipe, &prepared, &device)?;
+    joined.iter().for_each(|note| notice(note));
+    if prepared.splits.valid.is_none() {
+        let instead = config.monitor.without_validation();
+        if instead != config.monitor {
+            notice(&format!(
+                "no images are kept for validation: the best epoch is that with the best {} instead of {}",
+                instead.name(),
+                config.monitor.name()
+            ));
+        }
+        config.monitor = instead;
+    }
     let mut valid_loader = prepared
         .splits
         .valid
@@ -143,21 +162,41 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         .image_size
         .or((prepared.splits.size.is_none()).then_some(prepared.preprocessing.height));
 
-    let run = match start {
-        Start::Resume => RunDir::open(&out)?,
-        _ => RunDir::create(&out)?,
-    }
-    .with_clock(clock);
     let identity = Identity {
         model: recipe.model.to_string(),
         data: train_loader.fingerprint(),
         recipe: recipe.identity().to_toml()?,
     };
+    let model = match start {
+        Start::Fresh => initial_model(&recipe, &prepared, &device)?,
+        // Its weights come from a checkpoint; the file that they once came from may be gone.
+        _ => untrained_model(&recipe, &prepared, &device)?,
+    };
+    let run = match start {
+        Start::Resume => RunDir::open(&out)?,
+        _ => RunDir::create(&out)?,
+    }
+    .with_clock(clock);
     let resume = match &start {
         Start::Fresh => None,
         Start::Branch { .. } => parent,
         Start::Resume => newest(run.path(), Some(&identity), &device, notice)?,
     };
+    let model = match (&start, &resume) {
+        (Start::Resume, None) => {
+            start_over(&recipe, &out, notice)?;
+            initial_model(&recipe, &prepared, &device)?
+        }
+        _ => model,
+    };
+    if let (Start::Branch { .. }, Some(checkpoint)) = (&start, &resume) {
+        // Before the recipe: a branch that is killed in between must not begin from scratch.
+        let first = Checkpoint {
+            identity: identity.clone(),
+            ..checkpoint.clone()
+        };
+        first.save(&run)?;
+    }
     let resumed_from = resume
         .as_ref()
         .map(|checkpoint| format!("step {}", checkpoint.progress.step));
@@ -168,7 +207,6 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         &serde_json::json!({ "event": "start", "from": resumed_from, "device": recipe.device }),
     )?;
 
-    let model = initial_model(&recipe, &prepared, &device)?;
     let parameters = firebrick_zoo::parameters(&model);
     let schedule: Box<dyn Schedule> = Box::new(Delayed {
         schedule,
@@ -187,7 +225,8 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         run: Some(&run),
         identity,
         resume,
-        interrupted,
+        interrupted: interrupted.clone(),
+        notice: Box::new(|text| notice(text)),
     };
     let outcome = fit(training, &config)?;
     tell_skipped(&run, &prepared, &train_loader, notice)?;
@@ -198,19 +237,21 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         loss: &*loss,
         monitor: config.monitor,
         parameters,
+        interrupted: &interrupted,
     };
     finish.report(outcome, resumed_from, &device.inner())
 }
 
 /// Checks a recipe as far as that goes without training, data and model included; writes nothing.
 pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
-    let device = firebrick_core::device(&recipe.device)?;
+    let device = firebrick_core::device(&recipe.device)?.autodiff();
     train_config(recipe)?.check()?;
     let loss = loss(recipe)?;
     firebrick_zoo::canonical(&recipe.model)?;
     let prepared = Prepared::open(recipe, cache)?;
     loss.check_classes(prepared.splits.train.classes().len())?;
-    let length = run_length(recipe, &prepared.train_loader(recipe)?);
+    let (loader, _) = train_loader(recipe, &prepared, &device)?;
+    let length = run_length(recipe, &loader);
     let planned = planned(recipe, length)?;
     grouped(planned.update, planned.lr, &recipe.groups)?;
     initial_model(recipe, &prepared, &device)?;
@@ -302,9 +343,37 @@ fn branch_point(
     recipe.schedule_start = step;
     recipe.branched_from = Some(format!("{} at step {step}", parent.display()));
     // The parent's best epoch lies in the parent's directory; what counts here begins here.
-    checkpoint.progress.best = None;
-    checkpoint.progress.stale_epochs = 0;
+    let progress = &mut checkpoint.progress;
+    progress.best = None;
+    progress.lost_best = None;
+    progress.stale_epochs = 0;
+    progress.stopped = false;
     Ok(checkpoint)
+}
+
+/// A run without a checkpoint begins again, if that is where it began.
+fn start_over(
+    recipe: &Recipe,
+    out: &Path,
+    notice: &mut dyn FnMut(&str),
+) -> Result<(), ConfigError> {
+    if let Some(parent) = &recipe.branched_from {
+        return Err(ConfigError::Conflict(format!(
+            "{}: this run branched off {parent}, and it has no checkpoint to go on from; remove its directory and branch off again",
+            out.display()
+        )));
+    }
+    notice(&format!(
+        "{}: there is no checkpoint, so the run begins again",
+        out.display()
+    ));
+    Ok(())
+}
+
+/// The model of a recipe as it is before any weights are loaded.
+fn untrained_model(recipe: &Recipe, prepared: &Prepared, device: &Device) -> Result<Model, Error> {
+    let model = firebrick_zoo::build(&recipe.model, &prepared.input(), recipe.seed, device)?;
+    Ok(model)
 }
 
 pub(crate) fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
@@ -316,7 +385,7 @@ pub(crate) fn initial_model(
     prepared: &Prepared,
     device: &Device,
 ) -> Result<Model, Error> {
-    let model = firebrick_zoo::build(&recipe.model, &prepared.input(), recipe.seed, device)?;
+    let model = untrained_model(recipe, prepared, device)?;
     match &recipe.weights {
         Some(path) => Ok(firebrick_zoo::load(model, Path::new(path))?),
         None => Ok(model),

@@ -81,6 +81,10 @@ fn wrong_names_and_numbers() {
             "--loss cross_entropy(class_weights=[1,2])",
             &["2 class_weights are given"],
         ),
+        (
+            "--loss cross_entropy(class_weights=[0,0.0])",
+            &["class_weights = all 0", "at least one class"],
+        ),
         ("--lr nan", &["lr = NaN"]),
         ("--lr -1", &["lr = -1"]),
         ("--batch-size 0", &["batch_size = 0"]),

@@ -76,10 +76,7 @@ fn ctrl_c_finishes_the_step_and_says_how_to_go_on() {
         &at.join("run"),
         Some(&"step-000000001".to_string()),
     );
-    Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
+    signal(&child, "INT");
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!(ran.status, 130, "{}", ran.stderr);
     assert!(
@@ -100,6 +97,219 @@ fn ctrl_c_finishes_the_step_and_says_how_to_go_on() {
         .status
             == 0
     );
+}
+
+/// Sends a signal by its name.
+fn signal(child: &Child, name: &str) {
+    Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status()
+        .unwrap();
+}
+
+/// The rows of `metrics.csv` without the two columns that depend on the clock.
+fn metrics(directory: &Path, run: &str) -> Vec<String> {
+    let text = fs::read_to_string(directory.join(run).join("metrics.csv")).unwrap();
+    let rows = text.lines().map(|line| line.rsplitn(3, ',').last());
+    rows.map(|row| row.unwrap_or_default().to_string())
+        .collect()
+}
+
+/// Trains on little and validates on much: 26 updates, then minutes of single images.
+const LONG_VALIDATION: &str = "train --dataset glyphs(train=2000,test=20) --model lenet5(dropout=0.1) --valid-fraction 0.9 --epochs 2 --batch-size 8 --quiet";
+
+#[test]
+fn an_epoch_is_saved_before_its_validation_which_signals_end() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    let whole = run(at, &format!("{LONG_VALIDATION} --out whole"));
+    assert_eq!(whole.status, 0, "{}", whole.stderr);
+    for name in ["KILL", "INT", "TERM"] {
+        let out = format!("cut-{name}");
+        let mut child = start(at, &format!("{LONG_VALIDATION} --out {out}"));
+        // The updates of the first epoch are made, and nothing says what came of them yet.
+        let before = "step-000000024".to_string();
+        wait_for_newer(&mut child, &at.join(&out), Some(&before));
+        let validates = !at.join(&out).join("metrics.csv").exists();
+        signal(&child, name);
+        let ran: Ran = child.wait_with_output().unwrap().into();
+        assert!(validates, "{name}: the validation was over too soon");
+        if name != "KILL" {
+            assert_eq!(ran.status, 130, "{name}: {}", ran.stderr);
+        }
+        assert!(!at.join(&out).join("metrics.csv").exists(), "{name} waited");
+        assert_eq!(newest(&at.join(&out)).unwrap(), "step-000000025");
+        let resumed = run(at, &format!("train --resume {out} --json --quiet"));
+        assert_eq!(resumed.json()["resumed_from"], "step 25");
+        assert_eq!(metrics(at, &out), metrics(at, "whole"));
+        assert_eq!(model(at, &out), model(at, "whole"), "{name}");
+    }
+}
+
+#[test]
+fn an_early_stopped_run_stays_stopped() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    let small = SMALL.replace("--epochs 2", "--epochs 30");
+    // The rate is so low that no accuracy changes.
+    let ran = run(
+        at,
+        &format!("{small} --out run --early-stop 2 --lr 1e-12 --json --quiet"),
+    );
+    let first = ran.json();
+    assert_eq!(first["ended"], "early_stop");
+    let (whole, rows) = (model(at, "run"), metrics(at, "run"));
+    // Killed after the last checkpoint, before the model was written.
+    fs::remove_file(at.join("run/model.safetensors")).unwrap();
+    for _ in 0..2 {
+        let again = run(at, "train --resume run --json --quiet").json();
+        for key in ["steps", "epochs", "ended", "best", "valid", "test"] {
+            assert_eq!(again[key], first[key], "{key}");
+        }
+        assert_eq!(
+            (model(at, "run"), metrics(at, "run")),
+            (whole.clone(), rows.clone())
+        );
+    }
+}
+
+#[test]
+fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    for (ignored, sent) in [
+        ("HUP", "HUP"),
+        ("INT", "INT"),
+        ("HUP", "TERM"),
+        ("INT", "HUP"),
+    ] {
+        let out = format!("{ignored}-{sent}");
+        let quoted: Vec<_> = SMALL.split(' ').map(|word| format!("'{word}'")).collect();
+        let script = format!(
+            "trap '' {ignored}; exec {} {} --epochs 6 --checkpoint-every 1 --out {out}",
+            env!("CARGO_BIN_EXE_firebrick"),
+            quoted.join(" ")
+        );
+        let mut child = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(at)
+            .env("XDG_RUNTIME_DIR", at)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_for_newer(
+            &mut child,
+            &at.join(&out),
+            Some(&"step-000000001".to_string()),
+        );
+        signal(&child, sent);
+        let ran: Ran = child.wait_with_output().unwrap().into();
+        let expected = if ignored == sent { 0 } else { 130 };
+        assert_eq!(ran.status, expected, "{out}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_resume_needs_the_weights_file_only_before_the_first_checkpoint() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    run(at, &format!("{SMALL} --out first --quiet"));
+    fs::copy(at.join("first/model.safetensors"), at.join("w.safetensors")).unwrap();
+    let tuned = format!("{SMALL} --seed 3 --weights w.safetensors --quiet");
+    run(at, &format!("{tuned} --out whole"));
+    run(at, &format!("{tuned} --out cut --max-updates 4"));
+    run(at, &format!("{tuned} --out none --max-updates 1"));
+    fs::remove_dir_all(at.join("none/checkpoints")).unwrap();
+    fs::remove_file(at.join("w.safetensors")).unwrap();
+    let resumed = run(at, "train --resume cut --quiet");
+    assert_eq!(resumed.status, 0, "{}", resumed.stderr);
+    assert_eq!(model(at, "cut"), model(at, "whole"));
+    let branch = run(
+        at,
+        "train --resume cut --schedule constant --out branch --quiet",
+    );
+    assert_eq!(branch.status, 0, "{}", branch.stderr);
+    let none = run(at, "train --resume none --quiet");
+    assert!(
+        none.status == 1 && none.stderr.contains("w.safetensors"),
+        "{}",
+        none.stderr
+    );
+}
+
+#[test]
+fn a_lost_best_checkpoint_is_said_and_replaced() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    // Accuracy cannot change, so that the first epoch is the best.
+    let small = SMALL.replace("--epochs 2", "--epochs 4");
+    let cut = run(
+        at,
+        &format!("{small} --out run --lr 1e-12 --max-updates 25 --keep 2 --json --quiet"),
+    );
+    let best = cut.json()["best"]["step"].as_u64().unwrap();
+    assert!(best <= 21, "{best}");
+    let gone = at.join(format!("run/checkpoints/step-{best:09}"));
+    fs::remove_dir_all(gone).unwrap();
+    let resumed = run(at, "train --resume run --json");
+    let report = resumed.json();
+    assert!(resumed.stderr.contains("are lost"), "{}", resumed.stderr);
+    assert_ne!(report["best"]["step"], best);
+    assert!(at.join("run/model.safetensors").is_file());
+}
+
+#[test]
+fn a_branch_never_begins_from_scratch() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    run(at, &format!("{SMALL} --out trunk --max-updates 5 --quiet"));
+    let branch = "train --resume trunk --schedule cosine(lr=0.002) --quiet --out";
+    let mut child = start(at, &format!("{branch} whole"));
+    while !at.join("whole/recipe.toml").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
+    }
+    assert!(
+        newest(&at.join("whole")).is_some(),
+        "the checkpoint comes before the recipe"
+    );
+    assert!(child.wait().unwrap().success());
+    // Killed between the two: the command can be given again.
+    let first = "checkpoints/step-000000005";
+    fs::create_dir_all(at.join("cut").join(first)).unwrap();
+    for entry in fs::read_dir(at.join("trunk").join(first))
+        .unwrap()
+        .flatten()
+    {
+        fs::copy(
+            entry.path(),
+            at.join("cut").join(first).join(entry.file_name()),
+        )
+        .unwrap();
+    }
+    let early = run(at, "train --resume cut");
+    assert_eq!(early.status, 1, "{}", early.stderr);
+    let again = run(at, &format!("{branch} cut"));
+    assert_eq!(again.status, 0, "{}", again.stderr);
+    assert_eq!(model(at, "cut"), model(at, "whole"));
+    // A recipe of a branch says nothing of where the parent was.
+    fs::create_dir(at.join("recipe-only")).unwrap();
+    fs::copy(
+        at.join("whole/recipe.toml"),
+        at.join("recipe-only/recipe.toml"),
+    )
+    .unwrap();
+    for arguments in [
+        "train --resume recipe-only",
+        "train --recipe whole/recipe.toml --out new",
+    ] {
+        let refused = run(at, arguments);
+        assert!(
+            refused.status == 2 && refused.stderr.contains("branched off trunk at step 5"),
+            "{}",
+            refused.stderr
+        );
+    }
 }
 
 #[test]

@@ -219,3 +219,114 @@ fn weights_of_a_run_start_another() {
         wrong.stderr
     );
 }
+
+#[test]
+fn what_is_not_measured_is_not_called_validation() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    for (arguments, metric) in [
+        ("", "train_top1"),
+        ("--monitor valid_ece", "train_loss"),
+        ("--monitor train_loss", "train_loss"),
+    ] {
+        let out = format!("run{}", arguments.len());
+        let ran = run(
+            at,
+            &format!("{SMALL} --valid-fraction 0 --epochs 1 {arguments} --out {out} --json"),
+        );
+        let report = ran.json();
+        assert_eq!(report["best"]["metric"], metric, "{}", ran.stderr);
+        assert!(report["valid"].is_null());
+        assert_eq!(report["best"]["value"], report["train"][&metric[6..]]);
+        let said = ran.stderr.contains("no images are kept for validation");
+        assert_eq!(said, !arguments.contains("train_loss"), "{}", ran.stderr);
+        let record = fs::read_to_string(at.join(&out).join("run.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(record["monitor"], metric);
+    }
+}
+
+#[test]
+fn one_image_too_few_for_batch_norm_joins_the_batch_before_or_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    // Images of 4×4 are maps of 1×1 in the last stage.
+    let train = "train --dataset glyphs(train=80,test=10) --model resnet20 --image-size 4 --epochs 2 --quiet --json";
+    let joined = run(
+        at,
+        &format!("{train} --limit-train 33 --batch-size 16 --out joined"),
+    );
+    assert_eq!(joined.json()["steps"], 4, "{}", joined.stderr);
+    assert!(
+        joined
+            .stderr
+            .contains("33 training images in batches of 16 leave one over")
+            && joined.stderr.contains("(17 images)"),
+        "{}",
+        joined.stderr
+    );
+    let cut = "--limit-train 33 --batch-size 16 --out cut --max-updates 3";
+    run(at, &format!("{train} {cut}"));
+    assert_eq!(run(at, "train --resume cut --quiet").status, 0);
+    assert_eq!(model(at, "cut"), model(at, "joined"));
+    for (arguments, needle) in [
+        (
+            "--limit-train 33 --batch-size 1",
+            "batch_size = 1: batch norm in resnet20",
+        ),
+        (
+            "--limit-train 1 --batch-size 8",
+            "there is one training image",
+        ),
+    ] {
+        let refused = run(at, &format!("{train} {arguments} --out refused"));
+        assert!(
+            refused.status == 2
+                && refused.stderr.contains(needle)
+                && refused.stderr.contains("4×4 image")
+                && refused.stderr.contains("--image-size"),
+            "{}",
+            refused.stderr
+        );
+        assert!(!at.join("refused").exists());
+    }
+    // Larger maps have a spread.
+    let larger = train.replace("--image-size 4", "--image-size 8");
+    let plain = run(
+        at,
+        &format!("{larger} --limit-train 9 --batch-size 8 --out plain"),
+    );
+    assert_eq!(plain.json()["steps"], 4, "{}", plain.stderr);
+    let sweep = "lr-find --dataset glyphs(train=80,test=10) --model resnet20 --image-size 4 --limit-train 33 --batch-size 16 --num-iter 5";
+    assert_eq!(run(at, sweep).status, 0);
+}
+
+#[test]
+fn a_run_of_nan_can_be_resumed_and_reported() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    // So high a rate that every update after the first is not finite.
+    let train = format!(
+        "{SMALL} --optimizer sgd --lr 1e30 --on-non-finite skip(1000) --monitor valid_loss --quiet"
+    );
+    let whole = run(at, &format!("{train} --out whole"));
+    assert_eq!(whole.status, 0, "{}", whole.stderr);
+    run(at, &format!("{train} --out cut --max-updates 8"));
+    let resumed = run(at, "train --resume cut --json --quiet");
+    assert_eq!(resumed.json()["valid"]["loss"], "NaN", "{}", resumed.stdout);
+    assert_eq!(model(at, "cut"), model(at, "whole"));
+    let report = run(at, "report cut whole");
+    assert_eq!(report.status, 0, "{}", report.stderr);
+    image::GrayImage::from_pixel(32, 32, image::Luma([90]))
+        .save(at.join("grey.png"))
+        .unwrap();
+    let said = run(at, "predict cut grey.png --json");
+    assert!(
+        said.status == 1
+            && said.stderr.contains("grey.png: the model's scores")
+            && !said.stdout.contains("null"),
+        "{} {}",
+        said.stdout,
+        said.stderr
+    );
+}
