@@ -20,6 +20,7 @@ mod commands;
 mod failure;
 mod output;
 mod progress;
+mod signals;
 mod train_flags;
 
 use std::ffi::OsString;

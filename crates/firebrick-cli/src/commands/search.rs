@@ -11,10 +11,11 @@ use firebrick::search::Hooks;
 use firebrick::training::search::{Planned, Search as Paper, Space, Trial};
 use firebrick::{SearchJob, SearchReport};
 
-use super::train::{next_run, on_interrupt};
+use super::train::next_run;
 use crate::failure::Failure;
 use crate::output::{self, percent};
 use crate::progress::Progress;
+use crate::signals::on_interrupt;
 use crate::train_flags::TrainFlags;
 
 /// Search hyper-parameters at random, from coarse to fine

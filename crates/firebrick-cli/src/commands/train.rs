@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 use firebrick::core::Recipe;
@@ -14,6 +14,7 @@ use firebrick::{Job, Start, TrainReport};
 use crate::failure::Failure;
 use crate::output::{self, grouped, percent};
 use crate::progress::Progress;
+use crate::signals::on_interrupt;
 use crate::train_flags::TrainFlags;
 
 /// Train a model; without arguments, on drawn glyphs
@@ -138,18 +139,6 @@ impl Train {
             None => Ok((recipe, Start::Resume, parent.clone())),
         }
     }
-}
-
-/// The first Ctrl-C ends training after the step, the second at once.
-pub(crate) fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
-    let handler = move || {
-        if interrupted.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        output::log("finishing the step and writing a checkpoint; Ctrl-C again to stop at once");
-    };
-    ctrlc::set_handler(handler)
-        .map_err(|error| Failure::Work(format!("cannot listen for Ctrl-C: {error}")))
 }
 
 /// `runs/DATASET-MODEL-N`, the first N that is free; made at once, so that two starts do not meet.

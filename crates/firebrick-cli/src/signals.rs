@@ -1,0 +1,55 @@
+//! Signals that ask the program to end: Ctrl-C, and on Unix SIGTERM and SIGHUP.
+//!
+//! A signal that is ignored when the program starts stays ignored, as far as that can be told: so
+//! `nohup` holds, and Ctrl-C does not reach what a script runs in the background.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::failure::Failure;
+use crate::output;
+
+/// The first signal sets `interrupted`, the second ends the program at once.
+pub(crate) fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
+    let heard = move || {
+        if interrupted.swap(true, Ordering::Relaxed) {
+            // What is being written is written whole or not at all.
+            std::process::exit(130);
+        }
+        output::log("finishing the step and writing a checkpoint; Ctrl-C again to stop at once");
+    };
+    listen(heard)
+        .map_err(|error| Failure::Work(format!("cannot listen for signals to end: {error}")))
+}
+
+#[cfg(not(unix))]
+fn listen(heard: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    ctrlc::set_handler(heard).map_err(std::io::Error::other)
+}
+
+#[cfg(unix)]
+fn listen(heard: impl Fn() + Clone + Send + 'static) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let ignored = ignored();
+    let taken = |signal: &i32| ignored & (1 << (signal - 1)) == 0;
+    if taken(&SIGINT) {
+        ctrlc::set_handler(heard.clone()).map_err(std::io::Error::other)?;
+    }
+    let mut signals = Signals::new([SIGTERM, SIGHUP].iter().filter(|signal| taken(signal)))?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || signals.forever().for_each(|_| heard()))?;
+    Ok(())
+}
+
+/// The signals that this process ignores, the lowest bit for signal 1. Only Linux tells that without a
+/// call that could also change it; elsewhere it is none.
+#[cfg(unix)]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
