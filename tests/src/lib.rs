@@ -1,1 +1,3 @@
 //! Tests across the crates of Firebrick; see `tests/it`.
+
+pub mod parsers;

@@ -19,15 +19,15 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Work(message) => {
-                output::log(&format!("error: {message}"));
+                output::log(&output::message(&format!("error: {message}")));
                 ExitCode::from(1)
             }
             Self::Usage(message) => {
-                output::log(&format!("error: {message}"));
+                output::log(&output::message(&format!("error: {message}")));
                 ExitCode::from(2)
             }
             Self::Interrupted(message) => {
-                output::log(&message);
+                output::log(&output::message(&message));
                 ExitCode::from(130)
             }
         }

@@ -18,6 +18,7 @@
 
 mod commands;
 mod failure;
+mod free_memory;
 mod output;
 mod progress;
 mod signals;
@@ -74,6 +75,7 @@ pub fn main() -> ExitCode {
                 at.line()
             )
         });
+        let what = output::message(what);
         output::log(&format!(
             "error: this should not have happened: {what}{place}. Please report it with the command that led here; checkpoints written so far are sound."
         ));
@@ -91,9 +93,14 @@ where
         Ok(cli) => cli,
         Err(error) => {
             // Help and the version come this way too.
-            let printed = error.print();
+            let text = error.render().to_string();
+            let message = output::message(&text);
             if !error.use_stderr() {
-                output::note(printed);
+                output::note(error.print());
+            } else if message == text {
+                let _ = error.print();
+            } else {
+                output::log(message.trim_end());
             }
             return match output::delivered() {
                 Ok(()) => u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),

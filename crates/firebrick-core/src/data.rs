@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ConfigError;
+use crate::error::check;
 use crate::random::HostRng;
 use crate::spec::Spec;
 
@@ -235,6 +237,49 @@ pub struct Preprocessing {
 }
 
 impl Preprocessing {
+    /// Refuses what no image can be brought to: a side of 0 or above `most_side` pixels, a number of
+    /// channels other than 1 or 3, means and deviations that are not finite or not one for each
+    /// channel, a deviation of 0.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the field and the value.
+    pub fn check(&self, most_side: usize) -> Result<(), ConfigError> {
+        const UNIT: &str = "preprocessing";
+        check(UNIT, "height", self.height, 1..=most_side)?;
+        check(UNIT, "width", self.width, 1..=most_side)?;
+        if !matches!(self.channels, 1 | 3) {
+            let range = "1 (grey) or 3 (RGB)";
+            return Err(ConfigError::out_of_range(
+                UNIT,
+                "channels",
+                self.channels,
+                range,
+            ));
+        }
+        for (field, values) in [("mean", &self.mean), ("std", &self.std)] {
+            if values.len() != self.channels {
+                let problem = format!(
+                    "{UNIT}: {field} has {} values for {} channels",
+                    values.len(),
+                    self.channels
+                );
+                return Err(ConfigError::Conflict(problem));
+            }
+        }
+        for (mean, std) in self.mean.iter().zip(&self.std) {
+            // Below the smallest normal number, the scale would be infinite.
+            if !(std.is_finite() && *std >= f32::MIN_POSITIVE) {
+                let range = "finite and greater than 0";
+                return Err(ConfigError::out_of_range(UNIT, "std", std, range));
+            }
+            if !(mean / std).is_finite() {
+                let range = "finite, also divided by std";
+                return Err(ConfigError::out_of_range(UNIT, "mean", mean, range));
+            }
+        }
+        Ok(())
+    }
+
     /// Appends the normalized image to `out` in `[C, H, W]` order.
     ///
     /// # Panics
@@ -260,6 +305,45 @@ impl Preprocessing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn preprocessing_that_no_image_survives_is_refused() {
+        let good = Preprocessing {
+            channels: 3,
+            height: 32,
+            width: 4096,
+            fit: Fit::Crop,
+            mean: vec![0.5; 3],
+            std: vec![0.25; 3],
+        };
+        good.check(4096).unwrap();
+        let changed = |change: &dyn Fn(&mut Preprocessing)| {
+            let mut changed = good.clone();
+            change(&mut changed);
+            changed.check(4096).unwrap_err().to_string()
+        };
+        for (error, needle) in [
+            (changed(&|p| p.height = 0), "height = 0"),
+            (changed(&|p| p.width = 4097), "width = 4097"),
+            (changed(&|p| p.width = 1 << 31), "width = 2147483648"),
+            (changed(&|p| p.channels = 2), "channels = 2"),
+            (
+                changed(&|p| p.channels = 1),
+                "mean has 3 values for 1 channels",
+            ),
+            (changed(&|p| p.mean.clear()), "mean has 0 values"),
+            (changed(&|p| p.std.push(1.0)), "std has 4 values"),
+            (changed(&|p| p.std[1] = 0.0), "std = 0"),
+            (changed(&|p| p.std[2] = -1.0), "std = -1"),
+            (changed(&|p| p.std[0] = f32::NAN), "std = NaN"),
+            (changed(&|p| p.std[0] = 1e-40), "std = 0.00"),
+            (changed(&|p| p.std[0] = f32::INFINITY), "std = inf"),
+            (changed(&|p| p.mean[0] = f32::NAN), "mean = NaN"),
+            (changed(&|p| p.mean[0] = 3e38), "mean = 3"),
+        ] {
+            assert!(error.contains(needle), "{needle}: {error}");
+        }
+    }
 
     #[test]
     fn normalization_moves_interleaved_pixels_to_planes() {

@@ -1,5 +1,6 @@
 //! Errors about configuration, shared by every crate, and the checks that make them.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
@@ -10,7 +11,7 @@ use std::ops::{Bound, RangeBounds};
 #[non_exhaustive]
 pub enum ConfigError {
     /// A number outside its range (NaN is outside every range).
-    #[error("{unit}: {field} = {value} is out of range: it must be {range}")]
+    #[error("{unit}: {field} = {} is out of range: it must be {range}", excerpt(.value))]
     OutOfRange {
         /// The unit that was configured, such as `sgd`.
         unit: String,
@@ -22,7 +23,7 @@ pub enum ConfigError {
         range: String,
     },
     /// A value of the wrong kind.
-    #[error("{unit}: {field} = {value} has the wrong type: {expected}")]
+    #[error("{unit}: {field} = {} has the wrong type: {}", excerpt(.value), brief(.expected))]
     WrongType {
         /// The unit that was configured.
         unit: String,
@@ -34,7 +35,7 @@ pub enum ConfigError {
         expected: String,
     },
     /// A name that is in no registry of its family.
-    #[error("unknown {family} `{name}`{}; known: {known}", did_you_mean(.suggestion))]
+    #[error("unknown {family} `{}`{}; known: {known}", excerpt(.name), did_you_mean(.suggestion))]
     UnknownName {
         /// What was looked up, such as `optimizer`.
         family: String,
@@ -46,7 +47,7 @@ pub enum ConfigError {
         known: String,
     },
     /// A key that the unit does not have.
-    #[error("{unit} has no key `{key}`{}; its keys: {known}", did_you_mean(.suggestion))]
+    #[error("{unit} has no key `{}`{}; its keys: {known}", excerpt(.key), did_you_mean(.suggestion))]
     UnknownKey {
         /// The unit that was configured.
         unit: String,
@@ -58,7 +59,7 @@ pub enum ConfigError {
         known: String,
     },
     /// Text that is not a spec string.
-    #[error("cannot read `{text}` at character {position}: {message}")]
+    #[error("cannot read `{}` at character {position}: {message}", around(.text, *.position))]
     Syntax {
         /// The whole text.
         text: String,
@@ -70,6 +71,81 @@ pub enum ConfigError {
     /// Settings that contradict each other, or that are not possible together.
     #[error("{0}")]
     Conflict(String),
+}
+
+/// Characters of someone's input that a message repeats.
+const EXCERPT: usize = 80;
+
+/// The beginning of a text from outside, fit to stand in a message: on one line, never longer than
+/// that, its control characters visible as `\u{1b}`.
+///
+/// ```
+/// use firebrick_core::error::excerpt;
+/// assert_eq!(excerpt("adam"), "adam");
+/// assert_eq!(excerpt("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
+/// assert_eq!(excerpt(&"x".repeat(9000)).chars().count(), 81);
+/// ```
+#[must_use]
+pub fn excerpt(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(EXCERPT) {
+        None => visible(text),
+        Some((end, _)) => Cow::Owned(visible(&text[..end]).into_owned() + "…"),
+    }
+}
+
+/// A message that repeats what was given in its middle, without most of that.
+pub(crate) fn brief(message: &str) -> Cow<'_, str> {
+    const HALF: usize = 200;
+    let characters = message.chars().count();
+    if characters <= 2 * HALF {
+        return visible(message);
+    }
+    let start: String = message.chars().take(HALF).collect();
+    let end: String = message.chars().skip(characters - HALF).collect();
+    Cow::Owned(format!("{} … {}", visible(&start), visible(&end)))
+}
+
+/// What lies around a character of a text, whose position counts from 1.
+fn around(text: &str, position: usize) -> Cow<'_, str> {
+    if text.chars().nth(EXCERPT).is_none() {
+        return visible(text);
+    }
+    let first = position.saturating_sub(EXCERPT / 2);
+    let part: String = text.chars().skip(first).take(EXCERPT).collect();
+    let more = text.chars().nth(first + EXCERPT).is_some();
+    let (before, after) = (
+        if first > 0 { "…" } else { "" },
+        if more { "…" } else { "" },
+    );
+    Cow::Owned(format!("{before}{}{after}", visible(&part)))
+}
+
+/// A text with its control characters spelled out, those that change the direction of what follows
+/// among them: a name printed so can neither command a terminal nor pass for another line.
+///
+/// ```
+/// use firebrick_core::error::visible;
+/// assert_eq!(visible("größe 3×3"), "größe 3×3");
+/// assert_eq!(visible("cat\u{7}\u{202e}gnp"), "cat\\u{7}\\u{202e}gnp");
+/// ```
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    };
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if hidden(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {
@@ -237,6 +313,38 @@ mod tests {
         assert_eq!(nearest("adamW", names), Some("adamw".into()));
         assert_eq!(nearest("quux", names), None);
         assert_eq!(nearest("beta", ["beta1", "beta2"]), Some("beta1".into()));
+    }
+
+    #[test]
+    fn no_message_repeats_more_than_a_line_of_the_input() {
+        let long = "x\u{1b}]0;gotcha\u{7}".repeat(10_000);
+        let errors = [
+            ConfigError::out_of_range("sgd", "lr", &long, "finite"),
+            ConfigError::unknown_name("optimizer", &long, ["sgd", "adam"]),
+            ConfigError::unknown_key("sgd", &long, ["lr"]),
+            ConfigError::WrongType {
+                unit: "sgd".into(),
+                field: "lr".into(),
+                value: long.clone(),
+                expected: format!("invalid type: string {long}, expected f64"),
+            },
+            ConfigError::Syntax {
+                text: long.clone(),
+                position: 70_000,
+                message: "expected a name".into(),
+            },
+        ];
+        for error in errors {
+            let message = error.to_string();
+            assert!(message.chars().count() < 1_200, "{message}");
+            assert!(!message.contains(char::is_control), "{message:?}");
+        }
+        let near = ConfigError::Syntax {
+            text: "a".repeat(500) + "!" + &"b".repeat(500),
+            position: 501,
+            message: "expected the end".into(),
+        };
+        assert!(near.to_string().contains("aaa!bbb"), "{near}");
     }
 
     #[test]

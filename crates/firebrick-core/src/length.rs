@@ -37,7 +37,7 @@ impl RunLength {
             .div_ceil(batch_size.max(1))
             .div_ceil(accumulate.max(1));
         Self {
-            updates: epochs * updates_per_epoch,
+            updates: epochs.saturating_mul(updates_per_epoch),
             updates_per_epoch,
         }
     }

@@ -4,8 +4,10 @@
 //! check, and the seams that keep the crates above apart: [`Classifier`], [`Schedule`],
 //! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`].
 
+pub mod checksum;
 pub mod classifier;
 pub mod clip;
+pub mod confusion;
 pub mod contour;
 pub mod data;
 pub mod device;

@@ -4,13 +4,19 @@
 //! `-`. A run writes its recipe with every choice resolved into its directory; that file makes the
 //! same run again.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{brief, excerpt};
 use crate::groups::GroupRule;
 use crate::spec::{Pipeline, Spec, Value};
 use crate::{ConfigError, data::Fit};
+
+/// No recipe is nearly as large.
+const MAX_BYTES: u64 = 4 << 20;
 
 /// A training run on paper. See the fields for defaults; a recipe file states only what differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -160,9 +166,9 @@ impl Recipe {
     /// # Errors
     /// [`ConfigError`] naming the unknown key with the nearest one, or the value that does not fit.
     pub fn from_toml(text: &str, source: &str) -> Result<Self, ConfigError> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            ConfigError::Conflict(format!("{source}: {}", error.to_string().trim()))
-        })?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| not_toml(&error, text, source))?;
         let known = Self::keys();
         if let Some(key) = table.keys().find(|key| !known.contains(key)) {
             return Err(ConfigError::unknown_key(
@@ -177,12 +183,16 @@ impl Recipe {
                 let message = error.to_string();
                 let message = message.lines().next().unwrap_or_default();
                 return Err(ConfigError::Conflict(format!(
-                    "{source}: {key} = {value}: {message}"
+                    "{source}: {} = {}: {}",
+                    excerpt(key),
+                    excerpt(&value.to_string()),
+                    brief(message)
                 )));
             }
         }
-        Self::deserialize(table)
-            .map_err(|error| ConfigError::Conflict(format!("{source}: {error}")))
+        Self::deserialize(table).map_err(|error| {
+            ConfigError::Conflict(format!("{source}: {}", brief(&error.to_string())))
+        })
     }
 
     /// Reads a recipe file.
@@ -190,12 +200,21 @@ impl Recipe {
     /// # Errors
     /// [`ConfigError`] naming the file and what is wrong in it.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            ConfigError::Conflict(format!(
-                "cannot read the recipe {}: {error}",
-                path.display()
-            ))
-        })?;
+        let cannot = |why: &dyn std::fmt::Display| {
+            ConfigError::Conflict(format!("cannot read the recipe {}: {why}", path.display()))
+        };
+        let mut bytes = Vec::new();
+        // A device file never ends.
+        File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|error| cannot(&error))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            let most = MAX_BYTES >> 20;
+            return Err(cannot(&format!(
+                "it is larger than {most} MiB, so it is no recipe"
+            )));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| cannot(&"it is no text (UTF-8)"))?;
         Self::from_toml(&text, &path.display().to_string())
     }
 
@@ -287,6 +306,25 @@ impl Recipe {
     }
 }
 
+/// What is wrong with a text that is not TOML, on one line.
+fn not_toml(error: &toml::de::Error, text: &str, source: &str) -> ConfigError {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    ConfigError::Conflict(format!(
+        "{source}: TOML parse error at line {line}, column {column}: {}",
+        brief(&message)
+    ))
+}
+
 /// Sets an argument of a spec or of the specs inside it; `None` when one on the way is not there.
 fn set_inside(spec: &mut Spec, path: &str, value: &Value) -> Option<()> {
     let Some((outer, rest)) = path.split_once('.') else {
@@ -336,6 +374,51 @@ mod tests {
             let error = Recipe::from_toml(text, "r.toml").unwrap_err().to_string();
             assert!(error.contains(needle), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_recipe_of_any_size_and_depth_is_read_or_refused_on_one_line() {
+        let deep = "a(".repeat(9_000);
+        let long = "x".repeat(1 << 20);
+        for (text, needle) in [
+            (
+                format!("optimizer = \"{deep}\""),
+                "nested more than 32 deep",
+            ),
+            (format!("augment = \"{deep}\""), "nested more than 32 deep"),
+            (
+                format!("[[groups]]\npath = \"*\"\noptimizer = \"{deep}\""),
+                "nested more than 32 deep",
+            ),
+            (format!("schedule = {}", "[".repeat(9_000)), "line 1"),
+            (format!("epochs = 3\n{long} {long}"), "line 2"),
+            (format!("{long} = 1"), "has no key `xxx"),
+            (format!("epochs = \"{long}\""), "invalid type"),
+            (format!("fit = \"{long}\""), "fit = "),
+        ] {
+            let error = Recipe::from_toml(&text, "r.toml").unwrap_err().to_string();
+            let long = error.lines().map(str::len).max().unwrap_or(0);
+            assert!(
+                error.starts_with("r.toml") && error.contains(needle),
+                "{error:.400}"
+            );
+            assert!(
+                long < 1_600 && error.lines().count() == 1,
+                "{long}: {error:.400}"
+            );
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.toml");
+        std::fs::write(&path, vec![b' '; 5 << 20]).unwrap();
+        let error = Recipe::read(&path).unwrap_err().to_string();
+        assert!(error.contains("larger than 4 MiB"), "{error}");
+        std::fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert!(
+            Recipe::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("no text")
+        );
     }
 
     #[test]

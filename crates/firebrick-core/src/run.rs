@@ -5,8 +5,13 @@ mod bytes;
 mod picture;
 mod setting;
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
+use crate::checksum;
+use crate::confusion::Confusion;
 use crate::json_number;
 use crate::probe::Observation;
 
@@ -126,8 +131,8 @@ pub struct RunRecord {
     pub monitor: String,
     /// Scores on the test split.
     pub test: Option<Scores>,
-    /// `[truth][said]` counts, on the test split if there is one, else on validation.
-    pub confusion: Vec<Vec<u64>>,
+    /// What was taken for what, on the test split if there is one, else on validation.
+    pub confusion: Confusion,
     /// The most wrong images of the same split.
     pub mistakes: Vec<Mistake>,
     /// What each layer put out at step 0.
@@ -149,23 +154,103 @@ pub struct RunRecord {
     /// The first training images.
     #[serde(default)]
     pub first_batch: Option<FirstBatch>,
+    /// SHA-256 of other files of the run by name: `model.safetensors`.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// A `run.json` that cannot be read or used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub struct RecordError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// How the file begins; the digits of its checksum follow, then a quote and a comma.
+const CHECKSUM: &[u8] = b"{\"checksum\":\"";
+
+impl RunRecord {
+    /// The bytes of `run.json`: a checksum over everything that follows it, then the record.
+    ///
+    /// # Errors
+    /// What JSON cannot hold.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let record = serde_json::to_vec(self)?;
+        let rest = &record[1..];
+        Ok([CHECKSUM, checksum::of(rest).as_bytes(), b"\",", rest].concat())
+    }
+
+    /// Reads the bytes of `run.json`, also of earlier versions, which had no checksum.
+    ///
+    /// # Errors
+    /// What is wrong with them: they are no record, or not the one that was written.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        let checked = bytes
+            .strip_prefix(CHECKSUM)
+            .and_then(|after| after.split_at_checked(checksum::DIGITS))
+            .and_then(|(sum, after)| Some((sum, after.strip_prefix(b"\",")?)));
+        if let Some((sum, rest)) = checked
+            && checksum::of(rest).as_bytes() != sum
+        {
+            return Err("it is damaged, or was edited: its checksum does not fit".into());
+        }
+        serde_json::from_slice(bytes).map_err(|error| format!("not a run record: {error}"))
+    }
+
+    /// Reads the `run.json` of a run directory.
+    ///
+    /// # Errors
+    /// [`RecordError`] naming the file.
+    pub fn read(run: &Path) -> Result<Self, RecordError> {
+        let path = run.join("run.json");
+        let read = std::fs::read(&path)
+            .map_err(|error| format!("{error}; only a run that has ended has a record"));
+        read.and_then(|bytes| Self::from_json(&bytes))
+            .map_err(|problem| RecordError { path, problem })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// As the first version wrote them.
+    const EARLIER: &str = r#"{"name": "old", "recipe": "", "reproduce": "", "device": "flex", "model": "lenet5",
+        "parameters": 7, "classes": ["a", "b"], "epochs": [], "steps": [[0, 0.1, 2.5]], "best": [1, 0.75],
+        "monitor": "valid_top1", "test": null, "confusion": [[3, 1], [0, 4]], "mistakes": [{"name": "x.png",
+        "truth": 0, "said": [[0, 0.5]], "truth_probability": 0.5, "size": [2, 1, 1], "pixels": [3, 250]}],
+        "activations": [], "lineage": null}"#;
+
+    fn record() -> RunRecord {
+        RunRecord::from_json(EARLIER.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn every_changed_byte_shows_or_does_not_matter() {
+        let bytes = record().to_json().unwrap();
+        assert_eq!(RunRecord::from_json(&bytes).unwrap(), record());
+        for at in 0..bytes.len() {
+            for flip in [0x01, 0x20, 0x80] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= flip;
+                if let Ok(read) = RunRecord::from_json(&damaged) {
+                    assert_eq!(read, record(), "byte {at} of {}", bytes.len());
+                }
+            }
+            assert!(RunRecord::from_json(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
     #[test]
     fn records_of_earlier_versions_are_read() {
-        let earlier = r#"{"name": "old", "recipe": "", "reproduce": "", "device": "flex", "model": "lenet5",
-            "parameters": 7, "classes": ["a"], "epochs": [], "steps": [], "best": null, "monitor": "valid_top1",
-            "test": null, "confusion": [], "mistakes": [{"name": "x.png", "truth": 0, "said": [[0, 0.5]],
-            "truth_probability": 0.5, "size": [2, 1, 1], "pixels": [3, 250]}], "activations": [], "lineage": null}"#;
-        let record: RunRecord = serde_json::from_str(earlier).unwrap();
+        let record = record();
         assert_eq!(record.mistakes[0].pixels, [3, 250]);
         assert_eq!((record.data.train, record.answers.is_none()), (0, true));
-        let again: RunRecord =
-            serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+        assert_eq!(record.confusion, vec![vec![3, 1], vec![0, 4]].into());
+        let again = RunRecord::from_json(&record.to_json().unwrap()).unwrap();
         assert_eq!(again, record);
     }
 }

@@ -11,6 +11,9 @@
 //! A value is a number, `true`/`false`, a `"string"`, a `[list]`, a length (`10ep`, `75%`) or
 //! another spec; a bare word is a spec without arguments. Positional arguments come first and fill
 //! the unit's documented fields in order.
+//!
+//! Specs come from command lines, recipes and the metadata of model files, so what they may demand is
+//! limited: [`MAX_DEPTH`], [`MAX_ARGUMENTS`], [`MAX_LENGTH`].
 
 mod parse;
 mod typed;
@@ -23,6 +26,18 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ConfigError;
+
+/// The most values that may lie inside each other: `a(b(c))` has two.
+pub const MAX_DEPTH: usize = 32;
+/// The most arguments with a name that one spec may have.
+pub const MAX_ARGUMENTS: usize = 64;
+/// The most characters of a spec or pipeline.
+pub const MAX_LENGTH: usize = 1 << 20;
+
+/// Why something nested deeper than [`MAX_DEPTH`] is refused.
+fn too_deep() -> String {
+    format!("it is nested more than {MAX_DEPTH} deep, the most that is allowed")
+}
 
 /// A unit by name with its arguments, before a registry has looked at it.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,11 +98,45 @@ impl Spec {
             .map(|(_, value)| value)
     }
 
+    /// Refuses a spec that is nested deeper than [`MAX_DEPTH`], because its text would not be read
+    /// back. What is read from text is never deeper; what is put together may be.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`] naming the outermost unit.
+    pub fn check_depth(&self) -> Result<(), ConfigError> {
+        if self.depth() <= MAX_DEPTH {
+            return Ok(());
+        }
+        Err(ConfigError::Conflict(format!(
+            "{}: {}",
+            self.name,
+            too_deep()
+        )))
+    }
+
+    fn depth(&self) -> usize {
+        let named = self.named.iter().map(|(_, value)| value);
+        let values = self.positional.iter().chain(named);
+        values.map(Value::depth).max().unwrap_or(0)
+    }
+
     /// Sets the named argument `key`.
     pub fn set(&mut self, key: &str, value: Value) {
         match self.named.iter_mut().find(|(name, _)| name == key) {
             Some((_, old)) => *old = value,
             None => self.named.push((key.into(), value)),
+        }
+    }
+}
+
+impl Value {
+    /// Values inside each other, this one included.
+    fn depth(&self) -> usize {
+        1 + match self {
+            Self::List(values) => values.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Spec(spec) => spec.depth(),
+            Self::Text(text) => parse::depth(text),
+            _ => 0,
         }
     }
 }
@@ -300,6 +349,88 @@ mod tests {
             );
         }
         assert!("hflip |".parse::<Pipeline>().is_err());
+    }
+
+    #[test]
+    fn nesting_has_one_limit_wherever_it_is_written() {
+        let calls = |depth: usize| "a(".repeat(depth) + "1" + &")".repeat(depth);
+        let named = |depth: usize| "a(b=".repeat(depth) + "1" + &")".repeat(depth);
+        let lists = |depth: usize| format!("u({}{})", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        let table = |depth: usize| {
+            let inside = "{name=\"a\",b=".repeat(depth - 1);
+            format!("spec={inside}\"a\"{}", "}".repeat(depth - 1))
+        };
+        #[derive(Debug, Deserialize)]
+        struct Recipe {
+            #[allow(dead_code)]
+            spec: Spec,
+        }
+        for text in [calls(MAX_DEPTH), named(MAX_DEPTH), lists(MAX_DEPTH)] {
+            let spec = read(&text);
+            assert_eq!(read(&spec.to_string()), spec);
+            spec.check_depth().unwrap();
+            assert!(Spec::new("a").with("b", spec).check_depth().is_err() || text.contains('['));
+        }
+        toml::from_str::<Recipe>(&table(MAX_DEPTH)).unwrap();
+        // A text may be a spec too: what it holds counts.
+        let quoted = |inside: &str| format!("{{name=\"a\", b={inside:?}}}");
+        let text = format!("a(b={:?})", named(MAX_DEPTH - 1));
+        assert_eq!(read(&text).depth(), MAX_DEPTH);
+        assert!(
+            format!("a(b={text:?})").parse::<Spec>().is_err(),
+            "one more"
+        );
+        toml::from_str::<Recipe>(&format!("spec={}", quoted(&named(MAX_DEPTH - 1)))).unwrap();
+        assert!(toml::from_str::<Recipe>(&format!("spec={}", quoted(&named(MAX_DEPTH)))).is_err());
+        let mut texts = "a".to_string();
+        (0..12).for_each(|_| texts = named(20).replace('1', &format!("{texts:?}")));
+        let error = texts.parse::<Spec>().unwrap_err().to_string();
+        assert!(error.contains("nested more than 32 deep"), "{error}");
+        for depth in [MAX_DEPTH + 2, 70, 9_000, 300_000] {
+            for text in [
+                calls(depth),
+                named(depth),
+                lists(depth),
+                "a(".repeat(depth),
+                "u([".to_string() + &"[".repeat(depth),
+            ] {
+                let error = text.parse::<Spec>().unwrap_err().to_string();
+                assert!(error.contains("nested more than 32 deep"), "{error}");
+                assert!(error.len() < 400, "{error}");
+                assert!(text.parse::<Pipeline>().is_err());
+            }
+            let error = toml::from_str::<Recipe>(&table(depth))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("deep") || error.contains("recursion"),
+                "{error:.300}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_texts_are_read_in_a_moment_or_refused() {
+        // Each of these would take minutes if reading one argument looked at all others or copied them.
+        let numbers = format!("u({})", "1, ".repeat(300_000));
+        assert_eq!(read(&numbers).positional.len(), 300_000);
+        let weights = format!("u(w=[{}])", "0.5,".repeat(200_000));
+        assert!(matches!(read(&weights).get("w"), Some(Value::List(w)) if w.len() == 200_000));
+        let keys: String = (0..100_000).map(|at| format!("k{at}=1,")).collect();
+        let error = format!("u({keys})")
+            .parse::<Spec>()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("more than 64 arguments"), "{error}");
+        let error = "a"
+            .repeat(MAX_LENGTH + 1)
+            .parse::<Spec>()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("more than 1048576 characters") && error.len() < 400,
+            "{error}"
+        );
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl StateDict {
 
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 let name = pytorch_name(&self.0);
-                let mut shape = param.val().dims().to_vec();
+                let mut shape = param.lazy_shape().to_vec();
                 if name.transposed {
                     shape.swap(D - 2, D - 1);
                 }

@@ -194,7 +194,10 @@ pub struct Entry {
     /// Its fields in positional order, each with its default.
     pub fields: fn() -> Vec<(String, serde_json::Value)>,
     /// Builds it from a spec with its name.
-    pub build: fn(&Spec) -> Result<Optimizer, ConfigError>,
+    pub update: fn(&Spec) -> Result<Box<dyn Update>, ConfigError>,
+    /// The canonical form of a spec with its name that was built: every field by name, those of the
+    /// optimizer inside too.
+    pub canonical: fn(&Spec) -> Result<Spec, ConfigError>,
     /// Elements of state that a spec keeps for a parameter of a shape.
     pub memory: fn(&Spec, &[usize]) -> Result<usize, ConfigError>,
 }
@@ -206,22 +209,35 @@ impl Entry {
         Self {
             about: &C::ABOUT,
             fields: fields::<C>,
-            build: |spec| {
+            update: |spec| spec.resolve::<C>()?.build(),
+            canonical: |spec| {
                 let config: C = spec.resolve()?;
-                let update = config.build()?;
                 let mut spec = Spec::canonical(C::ABOUT.name, &config);
                 for field in C::ABOUT.fields {
                     if let (Range::Optimizer, Some(Value::Spec(inside))) =
                         (field.range, spec.get(field.name))
                     {
-                        let inside = crate::optimizer::build(inside)?.spec;
+                        // Not built again: that would double the work at every level.
+                        let inside = (crate::optimizer::find(inside)?.canonical)(inside)?;
                         spec.set(field.name, inside.into());
                     }
                 }
-                Ok(Optimizer { update, spec })
+                Ok(spec)
             },
             memory: |spec, shape| Ok(spec.resolve::<C>()?.memory(shape)),
         }
+    }
+
+    /// Builds it from a spec with its name, and gives the canonical form of that.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the field and the value.
+    pub fn build(&self, spec: &Spec) -> Result<Optimizer, ConfigError> {
+        let update = (self.update)(spec)?;
+        let spec = (self.canonical)(spec)?;
+        // What is filled in may lie a level deeper than what was given, and has to be read back.
+        spec.check_depth()?;
+        Ok(Optimizer { update, spec })
     }
 
     /// `name(field=default, …)`, as listings show it; fields without a default are left out.

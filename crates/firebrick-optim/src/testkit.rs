@@ -245,7 +245,7 @@ pub fn fields_out_of_range_are_named(entry: Entry) {
         bad.extend([f64::NAN, f64::INFINITY].map(Value::Number));
         for value in bad {
             let spec = Spec::new(name).with(field.name, value);
-            let Err(error) = (entry.build)(&spec) else {
+            let Err(error) = entry.build(&spec) else {
                 panic!("{spec} was taken");
             };
             let error = error.to_string();
@@ -308,7 +308,7 @@ struct Kit<'a> {
 
 impl Kit<'_> {
     fn build(&self) -> Box<dyn Update> {
-        match (self.entry.build)(self.spec) {
+        match self.entry.build(self.spec) {
             Ok(optimizer) => optimizer.update,
             Err(error) => panic!("{}: {error}", self.spec),
         }
@@ -324,7 +324,9 @@ impl Kit<'_> {
     }
 
     fn canonical(&self) -> Spec {
-        (self.entry.build)(self.spec).map_or_else(|_| self.spec.clone(), |built| built.spec)
+        self.entry
+            .build(self.spec)
+            .map_or_else(|_| self.spec.clone(), |built| built.spec)
     }
 
     /// From the start, down the coupled bowl, in f64 on flex.
@@ -339,7 +341,7 @@ impl Kit<'_> {
     fn canonical_specs_build_themselves_again(&self) {
         let canonical = self.canonical();
         let reread: Spec = canonical.to_string().parse().unwrap();
-        let again = (self.entry.build)(&reread).map(|built| built.spec);
+        let again = self.entry.build(&reread).map(|built| built.spec);
         assert_eq!(again.as_ref(), Ok(&canonical), "{}", self.spec);
     }
 

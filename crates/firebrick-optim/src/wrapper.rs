@@ -49,7 +49,7 @@ impl<W: Wrapper> Wrapped<W> {
         base: &Spec,
         wrapper: impl FnOnce(&dyn Update) -> W,
     ) -> Result<Box<dyn Update>, ConfigError> {
-        let base = crate::optimizer::build(base)?.update;
+        let base = crate::optimizer::update(base)?;
         Ok(Box::new(Self {
             name: format!("{name}({})", base.name()),
             wrapper: wrapper(&*base),

@@ -1,5 +1,6 @@
 //! What was taken for what: the confusion matrix in numbers and words.
 
+use firebrick_core::confusion::Confusion as Counts;
 use firebrick_core::run::RunRecord;
 
 use crate::heat_map::heat_map;
@@ -11,6 +12,8 @@ use crate::text::{count, escape, percent, plural, shorten};
 const MOST_IN_PICTURE: usize = 120;
 /// More classes than this are folded away, with the weakest in view.
 const MOST_IN_VIEW: usize = 20;
+/// With more classes than this, those that never occurred have no row.
+const MOST_WITH_ROWS: usize = 5000;
 /// Rows of the table of the weakest.
 const WEAKEST: usize = 10;
 /// Names longer than this are shortened in sentences and tables; the picture has its own limit.
@@ -18,31 +21,28 @@ const NAME: usize = 40;
 /// Confused pairs put into words.
 const PAIRS: usize = 8;
 
-/// Counts of `[truth][said]`, made square, and a name for every class.
+/// Counts with a name for every class.
 #[derive(Debug, Clone)]
 pub(crate) struct Confusion {
-    pub(crate) counts: Vec<Vec<u64>>,
+    pub(crate) counts: Counts,
     pub(crate) names: Vec<String>,
+    images: Vec<u64>,
+    said: Vec<u64>,
 }
 
 impl Confusion {
-    /// Rows that are short or missing count as zeros; a class without a name gets its number.
-    pub(crate) fn new(counts: &[Vec<u64>], names: &[String]) -> Self {
-        let widest = counts.iter().map(Vec::len).max().unwrap_or(0);
-        let size = names.len().max(counts.len()).max(widest);
-        let cell = |truth: usize, said: usize| {
-            let row = counts.get(truth);
-            row.and_then(|row| row.get(said)).copied().unwrap_or(0)
-        };
+    /// A class without a name gets its number.
+    pub(crate) fn new(counts: &Counts, names: &[String]) -> Self {
+        let counts = counts.clone().widened(names.len());
         let name = |class: usize| {
             let name = names.get(class).cloned();
             name.unwrap_or_else(|| format!("class {class}"))
         };
         Self {
-            counts: (0..size)
-                .map(|truth| (0..size).map(|said| cell(truth, said)).collect())
-                .collect(),
-            names: (0..size).map(name).collect(),
+            names: (0..counts.classes()).map(name).collect(),
+            images: counts.images(),
+            said: counts.said(),
+            counts,
         }
     }
 
@@ -53,53 +53,40 @@ impl Confusion {
 
     /// Images of a class.
     pub(crate) fn images(&self, truth: usize) -> u64 {
-        sum(self.counts[truth].iter().copied())
+        self.images[truth]
     }
 
     fn said(&self, class: usize) -> u64 {
-        sum(self.counts.iter().map(|row| row[class]))
+        self.said[class]
     }
 
-    fn is_empty(&self) -> bool {
-        self.counts.iter().flatten().all(|count| *count == 0)
+    fn right(&self, class: usize) -> u64 {
+        self.counts.count(class, class)
     }
 
     /// Share of the images said to be of the class that are.
     fn precision(&self, class: usize) -> Option<f64> {
-        share(self.counts[class][class], self.said(class))
+        share(self.right(class), self.said(class))
     }
 
     /// Share of the images of the class that were said to be.
     fn recall(&self, class: usize) -> Option<f64> {
-        share(self.counts[class][class], self.images(class))
+        share(self.right(class), self.images(class))
     }
 
     /// Harmonic mean of precision and recall.
     fn f1(&self, class: usize) -> Option<f64> {
         let both = self.images(class).saturating_add(self.said(class));
-        share(self.counts[class][class].saturating_mul(2), both)
+        share(self.right(class).saturating_mul(2), both)
     }
 
     /// Pairs `(truth, said, count)` that were confused, most often first.
     fn pairs(&self) -> Vec<(usize, usize, u64)> {
-        let mut pairs: Vec<(usize, usize, u64)> = self
-            .counts
-            .iter()
-            .enumerate()
-            .flat_map(|(truth, row)| {
-                row.iter()
-                    .enumerate()
-                    .map(move |(said, n)| (truth, said, *n))
-            })
-            .filter(|(truth, said, count)| truth != said && *count > 0)
-            .collect();
+        let wrong = |(truth, said, _): &(usize, usize, u64)| truth != said;
+        let mut pairs: Vec<_> = self.counts.iter().filter(wrong).collect();
         pairs.sort_by_key(|(truth, said, count)| (u64::MAX - count, *truth, *said));
         pairs
     }
-}
-
-fn sum(counts: impl Iterator<Item = u64>) -> u64 {
-    counts.fold(0, u64::saturating_add)
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {
@@ -114,7 +101,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
     } else {
         "validation"
     };
-    let body = if confusion.is_empty() {
+    let body = if confusion.counts.is_empty() {
         "<p>There is no confusion matrix: no test or validation images were evaluated.</p>\n".into()
     } else {
         let head = format!("<p class=\"note\">On the {split} split.</p>\n");
@@ -162,7 +149,9 @@ fn words(confusion: &Confusion) -> String {
 
 fn per_class(confusion: &Confusion) -> String {
     let classes = confusion.names.len();
-    let all: Vec<usize> = (0..classes).collect();
+    let occurs = |class: &usize| confusion.images(*class) > 0 || confusion.said(*class) > 0;
+    let shown = |class: &usize| classes <= MOST_WITH_ROWS || occurs(class);
+    let all: Vec<usize> = (0..classes).filter(shown).collect();
     if classes <= MOST_IN_VIEW {
         return class_table(confusion, &all, "Scores by class").html();
     }
@@ -215,7 +204,7 @@ mod tests {
     #[test]
     fn scores_by_hand() {
         // Two cats right, one cat called dog; three dogs right, two dogs called cat; no bird.
-        let counts = [vec![2, 1], vec![2, 3]];
+        let counts = vec![vec![2, 1], vec![2, 3]].into();
         let confusion = Confusion::new(&counts, &names(&["cat", "dog", "bird"]));
         assert_eq!(confusion.precision(0), Some(0.5));
         assert_eq!(confusion.recall(0), Some(2.0 / 3.0));
@@ -230,11 +219,12 @@ mod tests {
 
     #[test]
     fn odd_matrices_are_made_square() {
-        let ragged = Confusion::new(&[vec![1], vec![], vec![0, 0, 7, u64::MAX]], &names(&["a"]));
-        assert_eq!(ragged.counts.len(), 4);
+        let rows = vec![vec![1], vec![], vec![0, 0, 7, u64::MAX]];
+        let ragged = Confusion::new(&rows.into(), &names(&["a"]));
+        assert_eq!(ragged.counts.classes(), 4);
         assert_eq!(ragged.names[3], "class 3");
         assert_eq!(ragged.images(2), u64::MAX);
-        assert!(Confusion::new(&[], &[]).is_empty());
+        assert!(Confusion::new(&Counts::default(), &[]).names.is_empty());
     }
 
     #[test]
@@ -244,7 +234,7 @@ mod tests {
             row[class] = 10;
         }
         counts[17] = vec![1; 30];
-        let html = per_class(&Confusion::new(&counts, &[]));
+        let html = per_class(&Confusion::new(&counts.into(), &[]));
         let first = html.split("<th scope=\"row\">").nth(1).unwrap();
         assert!(first.starts_with("class 17<"), "{first}");
         assert!(html.contains("All 30 classes"));

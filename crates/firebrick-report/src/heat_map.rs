@@ -1,5 +1,7 @@
 //! The confusion matrix as a picture.
 
+use firebrick_core::confusion::Confusion as Counts;
+
 use crate::confusion::Confusion;
 use crate::svg::{self, label, px};
 use crate::text::{count, percent, shorten, width};
@@ -14,12 +16,12 @@ const MOST_WITH_TOOLTIPS: usize = 40;
 /// Above this opacity the figure in a cell is set in the colour of the paper.
 const DARK: f64 = 0.66;
 
-/// Counts of `[truth][said]` as an SVG document of its own: rows are the truth, columns what was said.
+/// A confusion matrix as an SVG document of its own: rows are the truth, columns what was said.
 ///
 /// Blue cells are right and orange ones wrong, the darker the larger the share of the row. Counts are
-/// written while they fit. Missing rows, cells and names are filled in.
+/// written while they fit. Missing names are filled in.
 #[must_use]
-pub fn confusion_svg(confusion: &[Vec<u64>], classes: &[String]) -> String {
+pub fn confusion_svg(confusion: &Counts, classes: &[String]) -> String {
     let confusion = Confusion::new(confusion, classes);
     let size = Grid::new(&confusion).size();
     svg::document(&heat_map(&confusion), size, "Confusion matrix")
@@ -101,13 +103,7 @@ impl Grid {
     }
 
     fn cells(&self, confusion: &Confusion) -> String {
-        let largest = confusion
-            .counts
-            .iter()
-            .flatten()
-            .max()
-            .copied()
-            .unwrap_or(0);
+        let largest = confusion.counts.iter().map(|(.., n)| n).max().unwrap_or(0);
         let figures = [("", 12.0), (" small", 10.0)]
             .into_iter()
             .find(|(_, size)| {
@@ -120,38 +116,36 @@ impl Grid {
         let mut out = format!(
             "<rect class=\"frame\" x=\"{left}\" y=\"{top}\" width=\"{frame}\" height=\"{frame}\"/>\n"
         );
-        for (truth, row) in confusion.counts.iter().enumerate() {
+        for (truth, said, n) in confusion.counts.iter() {
             let images = confusion.images(truth);
-            for (said, n) in row.iter().enumerate().filter(|(_, n)| **n > 0) {
-                let share = *n as f64 / images as f64;
-                let opacity = share.sqrt().max(0.15);
-                let (x, y) = (
-                    self.left + said as f64 * self.cell,
-                    self.top + truth as f64 * self.cell,
-                );
-                let class = if truth == said { "hit" } else { "miss" };
-                let (px_x, px_y) = (px(x + gap / 2.0), px(y + gap / 2.0));
-                let open = format!(
-                    "<rect class=\"{class}\" x=\"{px_x}\" y=\"{px_y}\" width=\"{side}\" height=\"{side}\" \
-                     fill-opacity=\"{opacity:.2}\""
-                );
-                out += &if self.classes <= MOST_WITH_TOOLTIPS {
-                    let [truth, said] =
-                        [truth, said].map(|class| crate::text::escape(&confusion.names[class]));
-                    let (n, images, share) = (count(*n), count(images), percent(share));
-                    format!(
-                        "{open}><title>{truth}, said {said}: {n} of {images} ({share})</title></rect>\n"
-                    )
-                } else {
-                    format!("{open}/>\n")
-                };
-                if let Some((small, size)) = figures {
-                    let ink = if opacity > DARK { "light" } else { "dark" };
-                    let middle = self.cell / 2.0;
-                    let class = format!("figure {ink}{small}");
-                    let baseline = y + middle + size * 0.36;
-                    out += &label(&class, x + middle, baseline, "middle", &count(*n));
-                }
+            let share = n as f64 / images as f64;
+            let opacity = share.sqrt().max(0.15);
+            let (x, y) = (
+                self.left + said as f64 * self.cell,
+                self.top + truth as f64 * self.cell,
+            );
+            let class = if truth == said { "hit" } else { "miss" };
+            let (px_x, px_y) = (px(x + gap / 2.0), px(y + gap / 2.0));
+            let open = format!(
+                "<rect class=\"{class}\" x=\"{px_x}\" y=\"{px_y}\" width=\"{side}\" height=\"{side}\" \
+                 fill-opacity=\"{opacity:.2}\""
+            );
+            out += &if self.classes <= MOST_WITH_TOOLTIPS {
+                let [truth, said] =
+                    [truth, said].map(|class| crate::text::escape(&confusion.names[class]));
+                let (n, images, share) = (count(n), count(images), percent(share));
+                format!(
+                    "{open}><title>{truth}, said {said}: {n} of {images} ({share})</title></rect>\n"
+                )
+            } else {
+                format!("{open}/>\n")
+            };
+            if let Some((small, size)) = figures {
+                let ink = if opacity > DARK { "light" } else { "dark" };
+                let middle = self.cell / 2.0;
+                let class = format!("figure {ink}{small}");
+                let baseline = y + middle + size * 0.36;
+                out += &label(&class, x + middle, baseline, "middle", &count(n));
             }
         }
         out
@@ -169,7 +163,7 @@ mod tests {
                 .collect()
         };
         let counts: Vec<Vec<u64>> = (0..classes).map(row).collect();
-        Confusion::new(&counts, &[])
+        Confusion::new(&counts.into(), &[])
     }
 
     #[test]
@@ -199,7 +193,10 @@ mod tests {
 
     #[test]
     fn wrong_cells_have_another_colour() {
-        let svg = confusion_svg(&[vec![3, 1], vec![0, 4]], &["a".into(), "b".into()]);
+        let svg = confusion_svg(
+            &vec![vec![3, 1], vec![0, 4]].into(),
+            &["a".into(), "b".into()],
+        );
         assert_eq!(svg.matches("class=\"miss\"").count(), 1);
         assert!(svg.contains("a, said b: 1 of 4 (25.00"));
     }

@@ -3,6 +3,7 @@
 #[path = "../examples/demo_page/record.rs"]
 mod record;
 
+use firebrick_core::confusion::Confusion;
 use firebrick_core::run::RunRecord;
 use firebrick_report::{confusion_svg, page};
 use roxmltree::Document;
@@ -312,7 +313,7 @@ fn pictures_alone_are_documents() {
     );
     let has = |tag: &str| root.children().any(|node| node.tag_name().name() == tag);
     assert!(has("title") && has("style") && has("desc"));
-    assert!(Document::parse(&confusion_svg(&[], &[])).is_ok());
+    assert!(Document::parse(&confusion_svg(&Confusion::default(), &[])).is_ok());
 }
 
 #[test]

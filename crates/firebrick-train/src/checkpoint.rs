@@ -8,7 +8,7 @@ mod manifest;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -182,6 +182,12 @@ impl Checkpoint {
                     "optimizer.safetensors: `{key}` is no parameter path"
                 )));
             };
+            if data.shape().to_vec().len() != 1 {
+                return Err(bad(format!(
+                    "optimizer.safetensors: `{key}` has the shape {:?}, but the state of a parameter is flat",
+                    data.shape().to_vec()
+                )));
+            }
             optimizer
                 .parameters
                 .entry(path.into())
@@ -250,6 +256,18 @@ impl Checkpoint {
         identity.check(&state.identity, &path)?;
         let weights = used.iter().find(|name| files.has(name));
         files.tensors(weights.unwrap_or(&"model.safetensors"))
+    }
+
+    /// What the newest checkpoint below `run` belongs to, of those whose description is sound; the
+    /// tensors are not read.
+    #[must_use]
+    pub fn identity(run: &Path) -> Option<Identity> {
+        let described = |path: PathBuf| {
+            let files = SoundFiles::read(&path, |name| name == "state.json").ok()?;
+            let state: State = files.json("state.json").ok()?;
+            Some(state.identity)
+        };
+        checkpoint_dirs(run).into_iter().rev().find_map(described)
     }
 
     fn belongs_to(self, expected: &Identity, path: &Path) -> Result<Self, TrainError> {

@@ -6,6 +6,9 @@ use firebrick_core::error::{check, check_positive};
 use firebrick_core::run::EpochRow;
 use firebrick_core::{Clipping, ConfigError, Groups};
 
+/// The most epochs, and batches of an update: their products are counted in 64 bits.
+const MOST: u64 = 1_000_000_000;
+
 /// How to train. Everything here is plain data; [`TrainConfig::check`] is the one door.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainConfig {
@@ -177,8 +180,8 @@ impl TrainConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn check(&self) -> Result<(), ConfigError> {
-        check("train", "epochs", self.epochs, 1..)?;
-        check("train", "accumulate", self.accumulate, 1..)?;
+        check("train", "epochs", self.epochs, 1..=MOST)?;
+        check("train", "accumulate", self.accumulate, 1..=MOST)?;
         check("train", "keep", self.keep, 1..)?;
         self.clipping.check()?;
         self.max_seconds.map_or(Ok(()), |seconds| {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_core::Classifier;
+use firebrick_core::confusion::Confusion;
 use firebrick_core::data::{Batch, BatchSource, Targets};
 use firebrick_core::loss::Loss;
 use firebrick_core::run::{ConfidenceBin, Scores};
@@ -16,8 +17,8 @@ use crate::metrics::{Scorer, WrongImage};
 pub struct Evaluation {
     /// The scores.
     pub scores: Scores,
-    /// `[truth][said]` counts.
-    pub confusion: Vec<Vec<u64>>,
+    /// What was taken for what.
+    pub confusion: Confusion,
     /// The most wrong images, worst first.
     pub mistakes: Vec<WrongImage>,
     /// Confidence against accuracy: the 15 bins of the expected calibration error.
@@ -96,7 +97,7 @@ impl Pass {
     fn evaluation(self) -> Evaluation {
         Evaluation {
             scores: self.scorer.scores(self.sum / self.weight),
-            confusion: self.scorer.confusion().to_vec(),
+            confusion: self.scorer.confusion().clone(),
             calibration: self.scorer.calibration(),
             right: self.scorer.right().to_vec(),
             mistakes: self.scorer.mistakes(),

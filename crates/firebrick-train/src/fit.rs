@@ -233,7 +233,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             .autodiff();
         let per_epoch = (train.batches() as u64).div_ceil(config.accumulate);
         let length = RunLength {
-            updates: config.epochs * per_epoch,
+            updates: config.epochs.saturating_mul(per_epoch),
             updates_per_epoch: per_epoch,
         };
         let mut trainer = Self {
@@ -266,6 +266,10 @@ impl<'a, M: Classifier> Trainer<'a, M> {
     fn run(mut self) -> Result<Outcome<M>, TrainError> {
         if self.progress.step == 0 && self.progress.batch == 0 {
             self.observe_first_batch()?;
+        }
+        // The checkpoint is the truth: what a crash, a damaged disk or an editor left is written again.
+        if let (Some(run), true) = (self.run, self.progress.step > 0) {
+            run.metrics(&self.progress.rows)?;
         }
         // Also the first act of a run that branched off another one.
         self.save()?;

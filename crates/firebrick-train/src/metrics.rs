@@ -1,5 +1,6 @@
 //! Scores of a classifier, from logits on the host, in f64.
 
+use firebrick_core::confusion::Confusion;
 use firebrick_core::run::{ConfidenceBin, Scores};
 
 /// Bins of confidence in the expected calibration error.
@@ -16,7 +17,7 @@ pub struct Scorer {
     nll: f64,
     brier: f64,
     bins: [Bin; BINS],
-    confusion: Vec<Vec<u64>>,
+    confusion: Confusion,
     mistakes: Vec<WrongImage>,
     right: Vec<(usize, bool)>,
 }
@@ -61,7 +62,7 @@ impl Scorer {
             nll: 0.0,
             brier: 0.0,
             bins: [Bin::default(); BINS],
-            confusion: vec![vec![0; classes]; classes],
+            confusion: Confusion::new(classes),
             mistakes: Vec::new(),
             right: Vec::new(),
         }
@@ -76,7 +77,7 @@ impl Scorer {
         self.count += 1;
         self.top1 += usize::from(correct);
         self.top5 += usize::from(ranked.iter().take(5).any(|class| *class == truth));
-        self.confusion[truth][said] += 1;
+        self.confusion.add(truth, said);
         // log-softmax rather than the log of a probability that may have underflowed.
         self.nll += log_sum_exp(logits) - f64::from(logits[truth]);
         self.brier += probabilities
@@ -164,9 +165,9 @@ impl Scorer {
         &self.right
     }
 
-    /// `[truth][said]` counts.
+    /// What was taken for what.
     #[must_use]
-    pub fn confusion(&self) -> &[Vec<u64>] {
+    pub fn confusion(&self) -> &Confusion {
         &self.confusion
     }
 
@@ -190,17 +191,18 @@ impl Scorer {
     }
 }
 
-/// Precision and recall of each class from `[truth][said]` counts.
+/// Precision and recall of each class.
 #[must_use]
-pub fn per_class(confusion: &[Vec<u64>]) -> Vec<ClassScores> {
+pub fn per_class(confusion: &Confusion) -> Vec<ClassScores> {
     let ratio = |hits: u64, all: u64| (all > 0).then(|| hits as f64 / all as f64);
-    (0..confusion.len())
-        .map(|class| ClassScores {
-            precision: ratio(
-                confusion[class][class],
-                confusion.iter().map(|row| row[class]).sum(),
-            ),
-            recall: ratio(confusion[class][class], confusion[class].iter().sum()),
+    let sums = confusion.images().into_iter().zip(confusion.said());
+    sums.enumerate()
+        .map(|(class, (images, said))| {
+            let hits = confusion.count(class, class);
+            ClassScores {
+                precision: ratio(hits, said),
+                recall: ratio(hits, images),
+            }
         })
         .collect()
 }
@@ -309,7 +311,7 @@ mod tests {
         let scorer = scorer(&[(&logits, 0), (&logits, 4), (&logits, 5)]);
         let scores = scorer.scores(0.0);
         assert!((scores.top1 - 1.0 / 3.0).abs() < 1e-12 && (scores.top5 - 2.0 / 3.0).abs() < 1e-12);
-        assert_eq!(scorer.confusion()[5][0], 1);
+        assert_eq!(scorer.confusion().count(5, 0), 1);
         let class = scorer.per_class();
         assert_eq!(
             class[0],

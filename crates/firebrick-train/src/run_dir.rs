@@ -265,7 +265,35 @@ pub(crate) fn hold(path: &Path) -> Result<File, TrainError> {
         fs::TryLockError::WouldBlock => TrainError::run_dir(path, "another process is training in this run directory; wait for it or choose another --out"),
         fs::TryLockError::Error(error) => TrainError::run_dir(path, format!("cannot lock the run directory: {error}")),
     })?;
+    // No one else writes here now.
+    clear_temporary(path);
     Ok(lock)
+}
+
+/// What stands before the name of a file that is being written.
+const TEMPORARY: &str = ".tmp-";
+
+/// Removes what a killed process was writing in a run directory. What looks otherwise than our own
+/// temporary files is left alone.
+fn clear_temporary(run: &Path) {
+    for folder in [run.to_path_buf(), run.join("checkpoints")] {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let Some(name) = name.to_str() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            let ours = name.strip_prefix(TEMPORARY).is_some_and(|rest| {
+                rest.len() == 6 && rest.chars().all(|c| c.is_ascii_alphanumeric())
+            });
+            // Nothing can be done where this fails, and nothing is lost.
+            let _ = match (ours, kind.is_dir(), kind.is_file()) {
+                (true, true, _) => fs::remove_dir_all(&path),
+                (true, _, true) => fs::remove_file(&path),
+                _ => Ok(()),
+            };
+        }
+    }
 }
 
 /// Whether a directory holds a run that can be gone on with.
@@ -309,7 +337,7 @@ pub(crate) fn checkpoint_dirs(path: &Path) -> Vec<PathBuf> {
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
+        .prefix(TEMPORARY)
         .tempfile_in(parent)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
@@ -483,6 +511,38 @@ mod tests {
         assert_eq!(names, [5, 6]);
         assert!(!checkpoints.join(".tmp-old-step-000000005").exists());
         assert!(checkpoints.join(".tmp-old-step-000000006").exists());
+    }
+
+    #[test]
+    fn what_crashes_left_behind_goes_and_nothing_else() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("run");
+        drop(RunDir::create(&path).unwrap());
+        let sets = path.join("checkpoints");
+        fs::write(path.join("recipe.toml"), "").unwrap();
+        for ours in [".tmp-aB3dE9", "checkpoints/.tmp-x1y2z3/model.safetensors"] {
+            fs::create_dir_all(path.join(ours).parent().unwrap()).unwrap();
+            fs::write(path.join(ours), "half").unwrap();
+        }
+        let theirs = [".tmp-notes.txt", ".tmp-", "tmp-aB3dE9", "notes.tmp"];
+        theirs
+            .iter()
+            .for_each(|name| fs::write(path.join(name), "").unwrap());
+
+        let _held = RunDir::open(&path).unwrap();
+        let names = |path: &Path| {
+            let entries = fs::read_dir(path).unwrap().flatten();
+            let mut names: Vec<_> = entries
+                .map(|e| e.file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        let mut kept = theirs.to_vec();
+        kept.extend([".lock", "checkpoints", "recipe.toml"]);
+        kept.sort_unstable();
+        assert_eq!(names(&path), kept);
+        assert_eq!(names(&sets), [] as [String; 0]);
     }
 
     #[test]

@@ -68,6 +68,12 @@ impl LeNet5Config {
     /// # Errors
     /// [`ConfigError`] naming the option, or the side that is below 12 pixels.
     pub fn build(&self, input: &Input, seed: u64, device: &Device) -> Result<LeNet5, ConfigError> {
+        let init = Init::from_spec(&self.init, Init::PYTORCH)?;
+        Ok(init.apply(self.undrawn(input, device)?, seed))
+    }
+
+    /// The layers, whose weights take no memory before they are drawn or loaded.
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<LeNet5, ConfigError> {
         self.check()?;
         input.check(NAME, Self::LEAST_SIDE)?;
         let padding = if input.height.min(input.width) < 32 {
@@ -78,7 +84,7 @@ impl LeNet5Config {
         let after = |side: usize| ((side + 2 * padding - 4) / 2 - 4) / 2;
         let features = 16 * after(input.height) * after(input.width);
         let conv1 = Conv2dConfig::new([input.channels, 6], 5).with_padding(padding);
-        let model = LeNet5 {
+        Ok(LeNet5 {
             conv1: conv1.init(device),
             conv2: Conv2dConfig::new([6, 16], 5).init(device),
             fc1: LinearConfig::new(features, 120).init(device),
@@ -87,8 +93,7 @@ impl LeNet5Config {
             dropout: DropoutConfig { prob: self.dropout }.init()?,
             activation: Activation::from_spec(&self.activation)?,
             pool: self.pool,
-        };
-        Ok(Init::from_spec(&self.init, Init::PYTORCH)?.apply(model, seed))
+        })
     }
 }
 
@@ -110,6 +115,10 @@ impl Architecture for LeNet5Config {
         Init::from_spec(&self.init, Init::PYTORCH)?;
         Activation::from_spec(&self.activation)?;
         check(NAME, "dropout", self.dropout, 0.0..=1.0)
+    }
+
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+        Self::undrawn(self, input, device).map(Model::LeNet5)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {

@@ -21,6 +21,12 @@ pub trait Architecture {
     /// [`ConfigError`] naming the option.
     fn check(&self) -> Result<(), ConfigError>;
 
+    /// The model before its weights are drawn or loaded: its keys and shapes, without their memory.
+    ///
+    /// # Errors
+    /// As [`Self::model`].
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError>;
+
     /// Builds the model, its weights drawn on the host from `seed`: equal on every device.
     ///
     /// # Errors
@@ -85,6 +91,15 @@ fn architecture(spec: &Spec) -> Result<Box<dyn Architecture>, ConfigError> {
 /// together with the least size.
 pub fn build(spec: &Spec, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
     architecture(spec)?.model(input, seed, device)
+}
+
+/// The model that a spec names, before its weights are drawn or loaded: its keys and shapes are known,
+/// but take no memory. A weight that is looked at is drawn from burn's own generator.
+///
+/// # Errors
+/// As [`build`].
+pub fn undrawn(spec: &Spec, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+    architecture(spec)?.undrawn(input, device)
 }
 
 /// The same spec with every option spelled out by name, in order.

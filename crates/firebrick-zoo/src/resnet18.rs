@@ -73,6 +73,13 @@ impl ResNet18Config {
         seed: u64,
         device: &Device,
     ) -> Result<ResNet18, ConfigError> {
+        let init = Init::from_spec(&self.init, REFERENCE)?;
+        Ok(init.apply(self.undrawn(input, device)?, seed))
+    }
+
+    /// The layers, whose weights take no memory before they are drawn or loaded.
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<ResNet18, ConfigError> {
+        self.check()?;
         input.check(NAME, 1)?;
         let activation = Activation::from_spec(&self.activation)?;
         let (conv1, maxpool) = self.stem.layers(input.channels, device);
@@ -82,7 +89,7 @@ impl ResNet18Config {
                 ResNet18Block::new(outputs, outputs, activation, device),
             ]
         };
-        let model = ResNet18 {
+        Ok(ResNet18 {
             conv1,
             bn1: BatchNormConfig::new(64).init(device),
             maxpool,
@@ -93,8 +100,7 @@ impl ResNet18Config {
             avgpool: GlobalAvgPool {},
             fc: LinearConfig::new(512, input.classes).init(device),
             activation,
-        };
-        Ok(Init::from_spec(&self.init, REFERENCE)?.apply(model, seed))
+        })
     }
 }
 
@@ -120,6 +126,10 @@ impl Architecture for ResNet18Config {
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
         Ok(())
+    }
+
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+        Self::undrawn(self, input, device).map(Model::ResNet18)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {

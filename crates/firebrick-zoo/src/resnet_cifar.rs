@@ -85,6 +85,12 @@ impl ResNetCifarConfig {
         seed: u64,
         device: &Device,
     ) -> Result<ResNetCifar, ConfigError> {
+        let init = Init::from_spec(&self.init, REFERENCE)?;
+        Ok(init.apply(self.undrawn(input, device)?, seed))
+    }
+
+    /// The layers, whose weights take no memory before they are drawn or loaded.
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<ResNetCifar, ConfigError> {
         self.check()?;
         input.check(&self.name(), 1)?;
         let activation = Activation::from_spec(&self.activation)?;
@@ -97,7 +103,7 @@ impl ResNetCifarConfig {
                 })
                 .collect()
         };
-        let model = ResNetCifar {
+        Ok(ResNetCifar {
             conv1: conv3x3(input.channels, 16, 1, device),
             bn1: BatchNormConfig::new(16).init(device),
             layer1: stage(16, 16),
@@ -106,8 +112,7 @@ impl ResNetCifarConfig {
             linear: LinearConfig::new(64, input.classes).init(device),
             pool: GlobalAvgPool {},
             activation,
-        };
-        Ok(Init::from_spec(&self.init, REFERENCE)?.apply(model, seed))
+        })
     }
 
     fn name(&self) -> String {
@@ -139,6 +144,10 @@ impl Architecture for ResNetCifarConfig {
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
         Ok(())
+    }
+
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+        Self::undrawn(self, input, device).map(Model::ResNetCifar)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {

@@ -64,12 +64,18 @@ impl SmallCnnConfig {
         seed: u64,
         device: &Device,
     ) -> Result<SmallCnn, ConfigError> {
+        let init = Init::from_spec(&self.init, Init::PYTORCH)?;
+        Ok(init.apply(self.undrawn(input, device)?, seed))
+    }
+
+    /// The layers, whose weights take no memory before they are drawn or loaded.
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<SmallCnn, ConfigError> {
         self.check()?;
         input.check(NAME, Self::LEAST_SIDE)?;
         let activation = Activation::from_spec(&self.activation)?;
         let stage = |inputs, outputs| SmallCnnStage::new(inputs, outputs, activation, device);
         let width = self.width;
-        let model = SmallCnn {
+        Ok(SmallCnn {
             layer1: stage(input.channels, width),
             layer2: stage(width, 2 * width),
             layer3: stage(2 * width, 4 * width),
@@ -77,8 +83,7 @@ impl SmallCnnConfig {
             pool: MaxPool2dConfig::new(2).init(),
             mean: GlobalAvgPool {},
             dropout: DropoutConfig { prob: self.dropout }.init()?,
-        };
-        Ok(Init::from_spec(&self.init, Init::PYTORCH)?.apply(model, seed))
+        })
     }
 }
 
@@ -101,6 +106,10 @@ impl Architecture for SmallCnnConfig {
         Activation::from_spec(&self.activation)?;
         check(NAME, "dropout", self.dropout, 0.0..=1.0)?;
         check(NAME, "width", self.width, 1..=1024)
+    }
+
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+        Self::undrawn(self, input, device).map(Model::SmallCnn)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {

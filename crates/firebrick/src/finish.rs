@@ -1,8 +1,11 @@
 //! What is left when the loop is over: the model file, the test, the report.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use firebrick_core::checksum;
+use firebrick_core::confusion::Confusion;
 use firebrick_core::data::Dataset;
 use firebrick_core::json_number;
 use firebrick_core::loss::Loss;
@@ -112,8 +115,12 @@ impl Finish<'_> {
         };
         let mut test = None;
         let mut pictured = None;
+        let mut files = BTreeMap::new();
         if ended != Ended::Interrupted {
-            self.run.write("model.safetensors", &file.to_bytes()?)?;
+            let bytes = file.to_bytes()?;
+            self.run.write("model.safetensors", &bytes)?;
+            files.insert("model.safetensors".into(), checksum::of(&bytes));
+            drop(bytes);
             let model = file.build(device)?;
             let splits = &self.prepared.splits;
             if let Some(dataset) = splits.test.clone().or_else(|| splits.valid.clone()) {
@@ -215,8 +222,10 @@ impl Finish<'_> {
             answers,
             calibration,
             first_batch: first_batch::picture(self.recipe, self.prepared)?,
+            files,
         };
-        let json = serde_json::to_vec(&record)
+        let json = record
+            .to_json()
             .map_err(|error| ConfigError::Conflict(format!("run.json: {error}")))?;
         self.run.write("run.json", &json)?;
         self.run.write(
@@ -263,7 +272,7 @@ impl Finish<'_> {
 /// What an evaluation adds to the record.
 #[derive(Default)]
 struct Pictured {
-    confusion: Vec<Vec<u64>>,
+    confusion: Confusion,
     mistakes: Vec<Mistake>,
     answers: Option<Answers>,
     calibration: Vec<ConfidenceBin>,

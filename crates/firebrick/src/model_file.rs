@@ -1,17 +1,30 @@
 //! Model files: weights under PyTorch's names, with everything needed to use them.
 //!
 //! A safetensors file whose metadata holds the model's spec, the class names and the preprocessing.
-//! It holds no times and no paths, so equal runs give equal bytes.
+//! It holds no times and no paths, so equal runs give equal bytes. A checksum over the whole file lies
+//! in the metadata too; reading compares it. What the metadata asks for is checked before anything is
+//! built from it: such files come from elsewhere too.
 
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use firebrick_core::ConfigError;
+use firebrick_core::checksum::{Checksum, DIGITS};
 use firebrick_core::data::Preprocessing;
+use firebrick_core::error::check;
+use firebrick_core::run::RunRecord;
 use firebrick_core::spec::Spec;
-use firebrick_core::state_dict::StateDict;
-use firebrick_zoo::{Input, Model};
+use firebrick_core::state_dict::{StateDict, WeightsError};
+use firebrick_zoo::{Input, MAX_CLASSES, MAX_SIDE, Model};
 
 use crate::Error;
+
+/// What precedes the digits of the checksum in the file.
+const CHECKSUM: &[u8] = b"\"firebrick.checksum\":\"";
+/// No header is nearly as large.
+const MAX_HEADER: u64 = 64 << 20;
 
 /// A trained model on paper: what to build, what to put in, and how to feed it.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +55,7 @@ impl ModelFile {
         dict.metadata = [
             // What PyTorch's own reader expects to find.
             ("format".to_string(), "pt".to_string()),
+            ("firebrick.checksum".into(), "0".repeat(DIGITS)),
             ("firebrick.model".into(), self.model.to_string()),
             (
                 "firebrick.classes".into(),
@@ -53,7 +67,13 @@ impl ModelFile {
             ),
         ]
         .into();
-        dict.to_safetensors().map_err(problem)
+        let mut bytes = dict.to_safetensors().map_err(problem)?;
+        // Taken over the file with zeros in the place of the checksum.
+        let sum = firebrick_core::checksum::of(&bytes);
+        if let Some(at) = place_of_checksum(&bytes) {
+            bytes[at..at + DIGITS].copy_from_slice(sum.as_bytes());
+        }
+        Ok(bytes)
     }
 
     /// Reads a model file, or that of a run directory.
@@ -66,6 +86,7 @@ impl ModelFile {
             path: file.display().to_string(),
             problem,
         };
+        verify(&file)?;
         let weights = StateDict::read(&file)?;
         let metadata = |key: &str| {
             let missing = || {
@@ -77,13 +98,27 @@ impl ModelFile {
         };
         let damaged =
             |error: serde_json::Error| problem(format!("its metadata is damaged: {error}"));
-        Ok(Self {
-            model: metadata("firebrick.model")?.parse()?,
-            classes: serde_json::from_str(metadata("firebrick.classes")?).map_err(damaged)?,
-            preprocessing: serde_json::from_str(metadata("firebrick.preprocessing")?)
-                .map_err(damaged)?,
+        let refused = |error: ConfigError| problem(format!("its metadata cannot be used: {error}"));
+        let model: Spec = metadata("firebrick.model")?.parse().map_err(refused)?;
+        let classes: Vec<String> =
+            serde_json::from_str(metadata("firebrick.classes")?).map_err(damaged)?;
+        let preprocessing: Preprocessing =
+            serde_json::from_str(metadata("firebrick.preprocessing")?).map_err(damaged)?;
+        let read = Self {
+            model,
+            classes,
+            preprocessing,
             weights,
-        })
+        };
+        read.check().map_err(refused)?;
+        Ok(read)
+    }
+
+    /// Refuses what no model can be built from and no image can be brought to.
+    fn check(&self) -> Result<(), ConfigError> {
+        check("model file", "classes", self.classes.len(), 2..=MAX_CLASSES)?;
+        self.preprocessing.check(MAX_SIDE)?;
+        firebrick_zoo::canonical(&self.model).map(|_| ())
     }
 
     fn locate(path: &Path) -> Result<PathBuf, Error> {
@@ -127,7 +162,214 @@ impl ModelFile {
     /// # Errors
     /// [`Error::Weights`] when the weights are not the model's.
     pub fn build(&self, device: &Device) -> Result<Model, Error> {
-        let model = firebrick_zoo::build(&self.model, &self.input(), 0, device)?;
+        // Not drawn: that would take the memory that the metadata asks for before the weights are
+        // known to be of that size.
+        let model = firebrick_zoo::undrawn(&self.model, &self.input(), device)?;
         Ok(self.weights.load_into(model)?)
+    }
+}
+
+/// Refuses a file that is not what was written: one of ours whose checksum does not fit. Files of others
+/// have none.
+///
+/// # Errors
+/// [`Error::ModelFile`], or [`Error::Weights`] when it cannot be read.
+pub(crate) fn verify(path: &Path) -> Result<(), Error> {
+    let checked = check_sum(path).map_err(|source| WeightsError::Io {
+        path: path.into(),
+        source,
+    })?;
+    checked.map_err(|problem| Error::ModelFile {
+        path: path.display().to_string(),
+        problem,
+    })
+}
+
+/// Where the digits of the checksum begin, if the header has one.
+fn place_of_checksum(bytes: &[u8]) -> Option<usize> {
+    let (length, header) = bytes.split_at_checked(8)?;
+    let length = u64::from_le_bytes(length.try_into().ok()?);
+    let header = header.get(..usize::try_from(length).ok()?)?;
+    let at = header
+        .windows(CHECKSUM.len())
+        .position(|window| window == CHECKSUM)?
+        + CHECKSUM.len();
+    (at + DIGITS <= header.len()).then_some(8 + at)
+}
+
+/// Compares a file with the checksum in its metadata; one without, of an earlier version, with the
+/// checksum in the `run.json` beside it, if there is one. Memory is that of the header.
+fn check_sum(path: &Path) -> std::io::Result<Result<(), String>> {
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut head = Vec::new();
+    Read::take(&mut file, 8).read_to_end(&mut head)?;
+    let length = head.clone().try_into().map_or(0, u64::from_le_bytes);
+    Read::take(&mut file, length.min(MAX_HEADER)).read_to_end(&mut head)?;
+    let written = place_of_checksum(&head).map(|at| {
+        let digits = head[at..at + DIGITS].to_vec();
+        head[at..at + DIGITS].fill(b'0');
+        digits
+    });
+    let beside = || {
+        let record = RunRecord::read(path.parent()?).ok()?;
+        let sum = record.files.get(path.file_name()?.to_str()?)?;
+        Some(sum.clone().into_bytes())
+    };
+    let Some(expected) = written.or_else(beside) else {
+        return Ok(Ok(()));
+    };
+    let mut sum = Checksum::default();
+    sum.add(&head);
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => break,
+            read => sum.add(&chunk[..read]),
+        }
+    }
+    let same = sum.digits().as_bytes() == expected;
+    Ok(same.then_some(()).ok_or_else(|| {
+        "it is damaged, or was changed after it was written: its checksum does not fit".to_string()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firebrick_core::data::Fit;
+
+    fn model() -> ModelFile {
+        let device = firebrick_core::device("flex").unwrap();
+        let spec: Spec = "small_cnn(width=1)".parse().unwrap();
+        let file = ModelFile {
+            model: firebrick_zoo::canonical(&spec).unwrap(),
+            classes: ["cat", "größe \"x\"", "\u{1b}[2J"]
+                .map(String::from)
+                .to_vec(),
+            preprocessing: Preprocessing {
+                channels: 1,
+                height: 8,
+                width: 8,
+                fit: Fit::Squash,
+                mean: vec![0.5],
+                std: vec![0.25],
+            },
+            weights: StateDict::default(),
+        };
+        let built = firebrick_zoo::build(&file.model, &file.input(), 7, &device).unwrap();
+        ModelFile {
+            weights: StateDict::of(&built),
+            ..file
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Result<ModelFile, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.safetensors");
+        std::fs::write(&path, bytes).unwrap();
+        ModelFile::read(&path)
+    }
+
+    /// The file with other metadata, and a checksum that fits: as someone else would write it.
+    fn with(key: &str, value: &str) -> Vec<u8> {
+        let mut dict = StateDict::from_safetensors(&model().to_bytes().unwrap()).unwrap();
+        dict.metadata.remove("firebrick.checksum");
+        dict.metadata.insert(key.into(), value.into());
+        dict.to_safetensors().unwrap()
+    }
+
+    #[test]
+    fn equal_models_give_equal_bytes_that_read_back() {
+        let bytes = model().to_bytes().unwrap();
+        assert_eq!(bytes, model().to_bytes().unwrap());
+        let back = read(&bytes).unwrap();
+        assert_eq!(back.classes, model().classes);
+        assert_eq!(back.weights.tensors, model().weights.tensors);
+        // One of an earlier version, without a checksum.
+        assert_eq!(read(&with("x", "y")).unwrap().model, model().model);
+    }
+
+    #[test]
+    fn every_changed_byte_shows_or_does_not_matter() {
+        let bytes = model().to_bytes().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.safetensors");
+        for at in (0..bytes.len()).step_by(3) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (at % 8);
+            std::fs::write(&path, &damaged).unwrap();
+            match ModelFile::read(&path) {
+                Err(error) => assert!(error.to_string().contains("m.safetensors"), "{error}"),
+                Ok(back) => assert_eq!(
+                    (back.classes, back.preprocessing, back.weights.tensors),
+                    (
+                        model().classes,
+                        model().preprocessing,
+                        model().weights.tensors
+                    ),
+                    "byte {at}"
+                ),
+            }
+        }
+        for end in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+            let error = read(&bytes[..end]).unwrap_err().to_string();
+            assert!(error.contains("m.safetensors"), "{end}: {error}");
+        }
+    }
+
+    #[test]
+    fn metadata_from_elsewhere_is_checked_before_it_is_used() {
+        let image = |fields: &str| {
+            let plain =
+                r#"{"channels":1,"height":8,"width":8,"fit":"crop","mean":[0.5],"std":[0.25]}"#;
+            let (key, _) = fields.split_once(':').unwrap();
+            let from = plain.find(key).unwrap();
+            let to = from + plain[from..].find([',', '}']).unwrap();
+            with(
+                "firebrick.preprocessing",
+                &format!("{}{fields}{}", &plain[..from], &plain[to..]),
+            )
+        };
+        let deep = "a(".repeat(9_000);
+        for (bytes, needle) in [
+            (image("\"std\":[0.0]"), "std = 0"),
+            (image("\"mean\":[]"), "mean has 0 values"),
+            (image("\"mean\":[0.5,0.5]"), "mean has 2 values"),
+            (image("\"width\":2147483648"), "width = 2147483648"),
+            (image("\"height\":1000000000"), "height = 1000000000"),
+            (image("\"channels\":9"), "channels = 9"),
+            (image("\"width\":0"), "width = 0"),
+            (image("\"fit\":\"twist\""), "damaged"),
+            (with("firebrick.preprocessing", "[[[["), "damaged"),
+            (with("firebrick.classes", "[]"), "classes = 0"),
+            (with("firebrick.classes", "[\"one\"]"), "classes = 1"),
+            (with("firebrick.classes", &"[".repeat(100_000)), "damaged"),
+            (with("firebrick.model", &deep), "nested more than 32 deep"),
+            (
+                with("firebrick.model", "small_cnn(width=99999999)"),
+                "width = 99999999",
+            ),
+            (with("firebrick.model", "resnet1000"), "unknown model"),
+        ] {
+            let error = read(&bytes).map(|_| ()).unwrap_err().to_string();
+            assert!(
+                error.contains("m.safetensors") && error.contains(needle),
+                "{needle}: {error}"
+            );
+            assert!(error.len() < 1_500, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_larger_than_its_weights_is_refused_without_its_memory() {
+        let device = firebrick_core::device("flex").unwrap();
+        // 151 million values in one layer alone, and 4 GB in the last.
+        let file = ModelFile {
+            model: "small_cnn(width=1024)".parse().unwrap(),
+            classes: (0..250_000).map(|class| class.to_string()).collect(),
+            ..model()
+        };
+        let error = file.build(&device).unwrap_err().to_string();
+        assert!(error.contains("do not fit the model"), "{error}");
     }
 }

@@ -85,6 +85,8 @@ fn search(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
 
 /// Images in one forward pass.
 const BATCH: usize = 32;
+/// The most pixel values in one forward pass of more than one image.
+const VALUES: usize = 1 << 26;
 
 /// Runs the model over image files of any size, a batch at a time: memory does not grow with their
 /// number. `each` gets the prediction or the error of every file, in order.
@@ -100,7 +102,9 @@ pub fn predict(
     each: &mut dyn FnMut(Result<Prediction, DataError>),
 ) -> Result<(), Error> {
     let model = file.build(device)?;
-    for chunk in paths.chunks(BATCH) {
+    let image = &file.preprocessing;
+    let values = (image.channels * image.height * image.width).max(1);
+    for chunk in paths.chunks((VALUES / values).clamp(1, BATCH)) {
         let images: Vec<_> = chunk.iter().map(|path| read(path, file)).collect();
         let good: Vec<&Image> = images.iter().flatten().collect();
         let mut rows = forward(&model, file, device, &good).into_iter();

@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
+use firebrick_core::error::excerpt;
+use firebrick_core::run::RunRecord;
 use firebrick_core::{ConfigError, Recipe};
+use firebrick_train::{Checkpoint, TrainError};
+
+use crate::Error;
 
 /// Name and text of every recipe in `recipes/`.
 pub const RECIPES: [(&str, &str); 5] = [
@@ -39,6 +44,46 @@ pub fn recipe(name: &str) -> Result<Recipe, ConfigError> {
         name,
         RECIPES.map(|(name, _)| name),
     ))
+}
+
+/// The recipe that a run was made with: its `recipe.toml`, held against what the run itself says in
+/// `run.json`, or in its newest checkpoint before it has ended. What may differ between sessions of a
+/// run, such as `device` or `workers`, may have been edited.
+///
+/// # Errors
+/// [`Error`] when the file cannot be read, or is not the recipe of this run.
+pub fn run_recipe(run: &Path) -> Result<Recipe, Error> {
+    let path = run.join("recipe.toml");
+    let recipe = Recipe::read(&path)?;
+    let (witness, name) = match RunRecord::read(run) {
+        Ok(record) => (
+            Recipe::from_toml(&record.recipe, "run.json").ok(),
+            "run.json",
+        ),
+        Err(_) => {
+            let identity = Checkpoint::identity(run);
+            let recipe = identity.and_then(|one| Recipe::from_toml(&one.recipe, "").ok());
+            (recipe, "its newest checkpoint")
+        }
+    };
+    // A run from before its first checkpoint has nothing else to go by.
+    let Some(witness) = witness else {
+        return Ok(recipe);
+    };
+    let (found, expected) = (recipe.identity().to_toml()?, witness.identity().to_toml()?);
+    let differs = |(found, expected): &(&str, &str)| found != expected;
+    let mut lines = found.lines().zip(expected.lines());
+    let problem = match lines.find(differs) {
+        None if found.len() == expected.len() => return Ok(recipe),
+        None => format!("it is not the recipe of this run, which is in {name}"),
+        Some((found, expected)) => format!(
+            "it was changed after the run began, or is damaged: it says `{}`, but {name} says `{}`",
+            excerpt(found),
+            excerpt(expected)
+        ),
+    };
+    let problem = format!("{problem}. Restore it, or start a new run from it with --recipe");
+    Err(Error::Train(TrainError::RunDir { path, problem }))
 }
 
 #[cfg(test)]

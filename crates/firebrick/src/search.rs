@@ -32,6 +32,8 @@ pub struct SearchJob<'a> {
     pub out: PathBuf,
     /// Where data sets lie when the recipe does not say.
     pub cache: PathBuf,
+    /// Bytes of memory that are free, where that is known: what cannot fit is refused.
+    pub free_memory: Option<u64>,
     /// Makes the hooks that run beside the loop of a trial.
     pub hooks: Box<dyn FnMut(&Planned) -> Hooks + 'a>,
     /// Told of every trial that is done.
@@ -52,6 +54,7 @@ impl SearchJob<'_> {
             search,
             out: out.into(),
             cache: "data".into(),
+            free_memory: None,
             hooks: Box::new(|_| Vec::new()),
             finished: Box::new(|_| {}),
             interrupted: Arc::default(),
@@ -211,6 +214,7 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
         search,
         out,
         cache,
+        free_memory,
         mut hooks,
         mut finished,
         interrupted,
@@ -218,7 +222,7 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
         clock,
     } = job;
     search.check()?;
-    check_corners(&recipe, &search, &cache)?;
+    check_corners(&recipe, &search, &cache, free_memory)?;
     let identity = recipe.identity().to_toml()?;
     let (dir, mut record) = SearchDir::open(&out, &search, &identity)?;
     for trial in &record.trials {
@@ -239,6 +243,7 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
         let job = Job {
             start: if begun { Start::Resume } else { Start::Fresh },
             cache: cache.clone(),
+            free_memory,
             hooks: hooks(&planned),
             interrupted: interrupted.clone(),
             notice: Box::new(&mut *notice),
@@ -281,7 +286,12 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
 }
 
 /// Whether the recipe can be trained at the ends of every range and with every choice.
-fn check_corners(recipe: &Recipe, search: &Search, cache: &Path) -> Result<(), Error> {
+fn check_corners(
+    recipe: &Recipe,
+    search: &Search,
+    cache: &Path,
+    free_memory: Option<u64>,
+) -> Result<(), Error> {
     let corners: Vec<(&String, Vec<Value>)> = search
         .space
         .0
@@ -300,6 +310,7 @@ fn check_corners(recipe: &Recipe, search: &Search, cache: &Path) -> Result<(), E
                 ..at(recipe, &Point(point))?
             };
             let prepared = check(&recipe, cache)?;
+            crate::memory::check(&recipe, &prepared.input(), free_memory)?;
             if prepared.splits.valid.is_none() {
                 let text = format!(
                     "a search judges by validation accuracy, but no images of {} are kept for it; give --valid-fraction",

@@ -22,6 +22,8 @@ use serde::Serialize;
 use crate::Error;
 use crate::finish::{Finish, TrainReport};
 use crate::lone_image::train_loader;
+use crate::memory;
+use crate::model_file;
 use crate::prepared::Prepared;
 
 /// Where a job begins.
@@ -49,6 +51,8 @@ pub struct Job<'a> {
     pub out: PathBuf,
     /// Where data sets lie when the recipe does not say.
     pub cache: PathBuf,
+    /// Bytes of memory that are free, where that is known: what cannot fit is refused.
+    pub free_memory: Option<u64>,
     /// What runs beside the loop.
     pub hooks: Vec<Box<dyn Hook<Model> + 'a>>,
     /// Set from outside to end after the current step.
@@ -67,6 +71,7 @@ impl Job<'_> {
             start: Start::Fresh,
             out: out.into(),
             cache: "data".into(),
+            free_memory: None,
             hooks: Vec::new(),
             interrupted: Arc::default(),
             notice: Box::new(|_| {}),
@@ -90,6 +95,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         start,
         out,
         cache,
+        free_memory,
         hooks,
         interrupted,
         mut notice,
@@ -162,6 +168,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         .image_size
         .or((prepared.splits.size.is_none()).then_some(prepared.preprocessing.height));
 
+    memory::check(&recipe, &prepared.input(), free_memory)?;
     let identity = Identity {
         model: recipe.model.to_string(),
         data: train_loader.fingerprint(),
@@ -387,7 +394,10 @@ pub(crate) fn initial_model(
 ) -> Result<Model, Error> {
     let model = untrained_model(recipe, prepared, device)?;
     match &recipe.weights {
-        Some(path) => Ok(firebrick_zoo::load(model, Path::new(path))?),
+        Some(path) => {
+            model_file::verify(Path::new(path))?;
+            Ok(firebrick_zoo::load(model, Path::new(path))?)
+        }
         None => Ok(model),
     }
 }

@@ -151,21 +151,17 @@ impl Eval {
 
     /// The run's recipe, so that its splits are the same; flags win.
     fn recipe(&self, file: &ModelFile) -> Result<Recipe, Failure> {
-        let of_run = self
-            .run
-            .as_ref()
-            .map(|run| {
-                if run.is_dir() {
-                    run.clone()
-                } else {
-                    run.parent().unwrap_or(Path::new("")).into()
-                }
-            })
-            .map(|run| run.join("recipe.toml"));
-        let found = of_run.filter(|path| path.is_file());
+        let of_run: Option<PathBuf> = self.run.as_ref().map(|run| {
+            if run.is_dir() {
+                run.clone()
+            } else {
+                run.parent().unwrap_or(Path::new("")).into()
+            }
+        });
+        let found = of_run.filter(|run| run.join("recipe.toml").is_file());
         let mut recipe = found
             .as_deref()
-            .map_or_else(|| Ok(Recipe::default()), Recipe::read)?;
+            .map_or_else(|| Ok(Recipe::default()), firebrick::run_recipe)?;
         if found.is_none() && self.dataset.is_none() {
             return Err(Failure::Usage(
                 "which data set? give --dataset NAME or --dataset folder:PATH".into(),

@@ -1,11 +1,13 @@
 //! `firebrick models`.
 
 use clap::{Args, Subcommand};
+use firebrick::core::error::excerpt;
 use firebrick::core::spec::Spec;
 use firebrick::zoo::{self, Input};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::free_memory::free_memory;
 use crate::output::{self, grouped};
 
 /// List the models, or describe one layer by layer
@@ -44,7 +46,7 @@ fn shape(text: &str) -> Result<[usize; 3], String> {
     sides
         .ok()
         .and_then(|sides| sides.try_into().ok())
-        .ok_or_else(|| format!("`{text}` is no shape such as 3x32x32"))
+        .ok_or_else(|| format!("`{}` is no shape such as 3x32x32", excerpt(text)))
 }
 
 impl Models {
@@ -94,6 +96,9 @@ fn describe(
         width,
         classes: classes.unwrap_or(native.classes),
     };
+    if let Some(free) = free_memory() {
+        firebrick::memory::check_model(spec, &input, free)?;
+    }
     let device = firebrick::core::device("flex")?;
     let model = zoo::build(spec, &input, 0, &device)?;
     let description = zoo::describe(&model, &input);

@@ -75,7 +75,7 @@ impl Predict {
         if self.on_bad_image == "skip" {
             unreadable
                 .iter()
-                .for_each(|error| output::log(&format!("left out: {error}")));
+                .for_each(|error| output::log(&output::message(&format!("left out: {error}"))));
             return Ok(());
         }
         Err(Failure::Work(unreadable.join("\nerror: ")))
@@ -86,7 +86,17 @@ fn say(prediction: &Prediction) {
     let guesses: Vec<_> = prediction
         .top
         .iter()
-        .map(|guess| format!("{} {:.1} %", guess.class, 100.0 * guess.probability))
+        .map(|guess| {
+            format!(
+                "{} {:.1} %",
+                output::name(&guess.class),
+                100.0 * guess.probability
+            )
+        })
         .collect();
-    output::say(&format!("{}: {}", prediction.path, guesses.join(", ")));
+    output::say(&format!(
+        "{}: {}",
+        output::name(&prediction.path),
+        guesses.join(", ")
+    ));
 }

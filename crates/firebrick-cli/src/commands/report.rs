@@ -1,6 +1,6 @@
 //! `firebrick report`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use firebrick::core::run::RunRecord;
@@ -24,8 +24,9 @@ impl Report {
         let records: Vec<RunRecord> = self
             .runs
             .iter()
-            .map(|run| read(run))
-            .collect::<Result<_, _>>()?;
+            .map(|run| RunRecord::read(run))
+            .collect::<Result<_, _>>()
+            .map_err(|error| Failure::Work(error.to_string()))?;
         let out = self
             .out
             .clone()
@@ -38,12 +39,4 @@ impl Report {
         output::say(&out.display().to_string());
         Ok(())
     }
-}
-
-fn read(run: &Path) -> Result<RunRecord, Failure> {
-    let path = run.join("run.json");
-    let failed = |problem: String| Failure::Work(format!("{}: {problem}", path.display()));
-    let bytes = std::fs::read(&path)
-        .map_err(|error| failed(format!("{error}; a report needs a run that has ended")))?;
-    serde_json::from_slice(&bytes).map_err(|error| failed(format!("not a run record: {error}")))
 }

@@ -13,6 +13,7 @@ use firebrick::{SearchJob, SearchReport};
 
 use super::train::next_run;
 use crate::failure::Failure;
+use crate::free_memory::free_memory;
 use crate::output::{self, percent};
 use crate::progress::Progress;
 use crate::signals::on_interrupt;
@@ -159,10 +160,11 @@ impl Search {
         };
         let report = firebrick::search::search(SearchJob {
             cache: super::data_cache(),
+            free_memory: free_memory(),
             hooks: Box::new(hooks),
             finished: Box::new(finished),
             interrupted,
-            notice: Box::new(|text| output::log(&format!("note: {text}"))),
+            notice: Box::new(|text| output::log(&output::message(&format!("note: {text}")))),
             clock: Some(std::time::SystemTime::now),
             ..SearchJob::new(recipe, paper, out)
         })?;

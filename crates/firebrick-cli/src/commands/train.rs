@@ -12,6 +12,7 @@ use firebrick::zoo::Model;
 use firebrick::{Job, Start, TrainReport};
 
 use crate::failure::Failure;
+use crate::free_memory::free_memory;
 use crate::output::{self, grouped, percent};
 use crate::progress::Progress;
 use crate::signals::on_interrupt;
@@ -60,9 +61,10 @@ impl Train {
             start,
             out: out.clone(),
             cache: super::data_cache(),
+            free_memory: free_memory(),
             hooks: vec![progress],
             interrupted,
-            notice: Box::new(|text| output::log(&format!("note: {text}"))),
+            notice: Box::new(|text| output::log(&output::message(&format!("note: {text}")))),
             clock: Some(std::time::SystemTime::now),
         });
         // A numbered directory that nothing came into is taken back.
@@ -108,7 +110,7 @@ impl Train {
         let mut recipe = Recipe {
             max_updates: None,
             max_seconds: None,
-            ..Recipe::read(&file)?
+            ..firebrick::run_recipe(parent)?
         };
         let branch = self.out.as_ref().filter(|out| *out != parent);
         let changed = if branch.is_some() {

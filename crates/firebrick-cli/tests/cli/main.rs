@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod bad_input;
+mod damage;
+mod hostile;
 #[cfg(unix)]
 mod interruption;
 mod json;

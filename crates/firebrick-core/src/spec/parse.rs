@@ -1,10 +1,10 @@
 //! The grammar of spec strings.
 
-use super::{Spec, Value};
+use super::{MAX_ARGUMENTS, MAX_DEPTH, MAX_LENGTH, Spec, Value, too_deep};
 use crate::{ConfigError, length::Length};
 
 pub(super) fn spec(text: &str) -> Result<Spec, ConfigError> {
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text)?;
     let spec = parser.spec()?;
     parser.end()?;
     Ok(spec)
@@ -14,13 +14,28 @@ pub(super) fn pipeline(text: &str) -> Result<Vec<Spec>, ConfigError> {
     if text.trim() == "none" || text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text)?;
     let mut specs = vec![parser.spec()?];
     while parser.take('|') {
         specs.push(parser.spec()?);
     }
     parser.end()?;
     Ok(specs)
+}
+
+/// Values inside each other in a text that may be a spec; 0 where it is none.
+pub(super) fn depth(text: &str) -> usize {
+    if !text.contains(['(', '[']) {
+        return 0;
+    }
+    let Ok(mut parser) = Parser::new(text) else {
+        return MAX_DEPTH;
+    };
+    match parser.spec() {
+        Ok(spec) => spec.depth(),
+        Err(_) if parser.deep => MAX_DEPTH,
+        Err(_) => 0,
+    }
 }
 
 /// Whether the text is printed without quotes because it reads back as a length.
@@ -34,15 +49,26 @@ struct Parser<'a> {
     text: &'a str,
     chars: Vec<char>,
     at: usize,
+    /// Values that are open around the one being read.
+    depth: usize,
+    /// Whether the limit of the depth was met.
+    deep: bool,
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Self {
-        Self {
+    fn new(text: &'a str) -> Result<Self, ConfigError> {
+        let parser = Self {
             text,
             chars: text.chars().collect(),
             at: 0,
+            depth: 0,
+            deep: false,
+        };
+        if parser.chars.len() > MAX_LENGTH {
+            let message = format!("it has more than {MAX_LENGTH} characters");
+            return parser.error(MAX_LENGTH, message);
         }
+        Ok(parser)
     }
 
     fn error<T>(&self, at: usize, message: impl Into<String>) -> Result<T, ConfigError> {
@@ -109,6 +135,10 @@ impl<'a> Parser<'a> {
                 Some(key) if spec.get(&key).is_some() => {
                     return self.error(start, format!("`{key}` is given twice"));
                 }
+                Some(_) if spec.named.len() == MAX_ARGUMENTS => {
+                    let message = format!("more than {MAX_ARGUMENTS} arguments with a name");
+                    return self.error(start, message);
+                }
                 Some(key) => {
                     let value = self.value()?;
                     spec.named.push((key, value));
@@ -130,6 +160,8 @@ impl<'a> Parser<'a> {
 
     /// Takes `key =` if it stands here.
     fn key(&mut self) -> Option<String> {
+        let starts_name = |c: char| c.is_ascii_alphabetic() || c == '_';
+        self.peek().filter(|c| starts_name(*c))?;
         let start = self.at;
         let key = self.name().ok().filter(|_| self.take('='));
         if key.is_none() {
@@ -139,6 +171,17 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self) -> Result<Value, ConfigError> {
+        if self.depth == MAX_DEPTH {
+            self.deep = true;
+            return self.error(self.at, too_deep());
+        }
+        self.depth += 1;
+        let value = self.value_here();
+        self.depth -= 1;
+        value
+    }
+
+    fn value_here(&mut self) -> Result<Value, ConfigError> {
         match self.peek() {
             Some('"') => self.string(),
             Some('[') => self.list(),
@@ -166,6 +209,10 @@ impl<'a> Parser<'a> {
         while let Some(c) = self.chars.get(self.at).copied() {
             self.at += 1;
             match c {
+                '"' if self.depth + depth(&text) > MAX_DEPTH => {
+                    self.deep = true;
+                    return self.error(start, too_deep());
+                }
                 '"' => return Ok(Value::Text(text)),
                 '\\' => match self.chars.get(self.at).copied() {
                     Some(escaped @ ('"' | '\\')) => {

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Spec, Value};
 use crate::ConfigError;
+use crate::error::excerpt;
 
 /// A configuration struct that a spec can fill: plain data with a default for every field.
 pub trait Config: Default + Serialize + DeserializeOwned {}
@@ -44,7 +45,8 @@ impl Spec {
         let names = || fields.iter().map(|(name, _)| name.as_str());
         if self.positional.len() > fields.len() {
             return Err(ConfigError::Conflict(format!(
-                "{self}: {} positional arguments, but {} takes at most {} ({})",
+                "{}: {} positional arguments, but {} takes at most {} ({})",
+                excerpt(&self.to_string()),
                 self.positional.len(),
                 self.name,
                 fields.len(),
@@ -65,7 +67,8 @@ impl Spec {
             }
             if table.insert(key.clone(), value.to_toml()).is_some() {
                 return Err(ConfigError::Conflict(format!(
-                    "{self}: `{key}` is given twice, by position and by name"
+                    "{}: `{key}` is given twice, by position and by name",
+                    excerpt(&self.to_string())
                 )));
             }
         }
@@ -86,7 +89,7 @@ impl Spec {
                 };
             }
         }
-        ConfigError::Conflict(format!("{self} cannot be read"))
+        ConfigError::Conflict(format!("{} cannot be read", excerpt(&self.to_string())))
     }
 
     /// The canonical form of a configuration: every field that has a value, by name, in order.
@@ -161,20 +164,24 @@ pub(super) fn spec_from_toml(value: toml::Value) -> Result<Spec, ConfigError> {
         toml::Value::Table(mut table) => {
             let Some(toml::Value::String(name)) = table.remove("name") else {
                 return Err(ConfigError::Conflict(format!(
-                    "this table needs `name = \"…\"`: {table}"
+                    "this table needs `name = \"…\"`: {}",
+                    excerpt(&table.to_string())
                 )));
             };
             let named: Result<_, ConfigError> = table
                 .into_iter()
                 .map(|(key, value)| Ok((key, Value::from_toml(value)?)))
                 .collect();
-            Ok(Spec {
+            let spec = Spec {
                 named: named?,
                 ..Spec::new(&name)
-            })
+            };
+            spec.check_depth()?;
+            Ok(spec)
         }
         other => Err(ConfigError::Conflict(format!(
-            "expected \"name(key=value, …)\" or a table, found {other}"
+            "expected \"name(key=value, …)\" or a table, found {}",
+            excerpt(&other.to_string())
         ))),
     }
 }

@@ -43,6 +43,7 @@ use std::sync::{PoisonError, RwLock};
 
 use firebrick_core::ConfigError;
 use firebrick_core::spec::Spec;
+use firebrick_core::update::Update;
 
 pub use crate::about::{Entry, Optimizer};
 
@@ -132,17 +133,26 @@ pub fn find(spec: &Spec) -> Result<Entry, ConfigError> {
     })
 }
 
-/// The optimizer of a spec.
+/// The optimizer of a spec, with the canonical form of that.
 ///
 /// # Errors
 /// [`ConfigError`] naming the optimizer, the field and the value.
 pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
-    (find(spec)?.build)(spec)
+    find(spec)?.build(spec)
+}
+
+/// The optimizer of a spec alone, as what wraps another optimizer needs it.
+///
+/// # Errors
+/// As [`build`].
+pub fn update(spec: &Spec) -> Result<Box<dyn Update>, ConfigError> {
+    (find(spec)?.update)(spec)
 }
 
 /// Elements of state that the optimizer of a spec keeps for a parameter of this shape; 0 for a spec
 /// that cannot be built.
-fn memory(spec: &Spec, shape: &[usize]) -> usize {
+#[must_use]
+pub fn memory(spec: &Spec, shape: &[usize]) -> usize {
     let memory = find(spec).and_then(|entry| (entry.memory)(spec, shape));
     memory.unwrap_or(0)
 }

@@ -1,5 +1,6 @@
 //! Made-up runs that look like real ones, and one that is as unlike them as can be.
 
+use firebrick_core::confusion::Confusion;
 use firebrick_core::probe::Observation;
 use firebrick_core::run::{
     Answers, ConfidenceBin, EpochRow, FirstBatch, Mistake, Picture, RunData, RunRecord, Scores,
@@ -40,7 +41,7 @@ pub(crate) fn empty(name: &str) -> RunRecord {
         best: None,
         monitor: "valid_top1".into(),
         test: None,
-        confusion: vec![],
+        confusion: Confusion::default(),
         mistakes: vec![],
         activations: vec![],
         lineage: None,
@@ -49,6 +50,7 @@ pub(crate) fn empty(name: &str) -> RunRecord {
         answers: None,
         calibration: vec![],
         first_batch: None,
+        files: std::collections::BTreeMap::new(),
     }
 }
 
@@ -246,7 +248,7 @@ pub(crate) fn hostile() -> RunRecord {
     run.steps[8].2 = -f64::MAX;
     run.best = Some((77, f64::NAN));
     run.test = Some(scores(f64::NAN, f64::INFINITY, usize::MAX));
-    run.confusion = vec![vec![u64::MAX, u64::MAX], vec![], vec![0, 1, 2, 3]];
+    run.confusion = vec![vec![u64::MAX, u64::MAX], vec![], vec![0, 1, 2, 3]].into();
     run.parameters = usize::MAX;
     for mistake in &mut run.mistakes {
         mistake.name.clone_from(&evil);
@@ -294,7 +296,7 @@ fn rate(peak: f64, step: u64, total: u64) -> f64 {
 }
 
 /// Mistakes mostly within groups of five classes, more of them for some classes than for others.
-fn confusion(classes: usize, top: f64) -> Vec<Vec<u64>> {
+fn confusion(classes: usize, top: f64) -> Confusion {
     let images = 10_000 / classes as u64;
     let row = |truth: usize| {
         let mut row = vec![0; classes];
@@ -313,7 +315,7 @@ fn confusion(classes: usize, top: f64) -> Vec<Vec<u64>> {
         row[truth] = images - row.iter().sum::<u64>();
         row
     };
-    (0..classes).map(row).collect()
+    (0..classes).map(row).collect::<Vec<_>>().into()
 }
 
 /// A picture of a bright ring on a dark ground.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use firebrick_core::error::excerpt;
 use firebrick_core::state_dict::StateDict;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,12 @@ impl<'a> SoundFiles<'a> {
         }
         let mut files = BTreeMap::new();
         for (name, sum) in manifest.files.into_iter().filter(|(name, _)| wanted(name)) {
+            if Path::new(&name).file_name() != Some(name.as_ref()) {
+                let shown = excerpt(&name);
+                return Err(bad(format!(
+                    "manifest.json names `{shown}`, which is no file of the set"
+                )));
+            }
             let bytes = read(&name)?;
             if sha256(&bytes) != sum {
                 return Err(bad(format!("{name} is damaged: its checksum does not fit")));

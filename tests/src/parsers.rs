@@ -1,0 +1,326 @@
+//! One function for each parser of files and texts that come from elsewhere: it takes any bytes, and
+//! panics where the parser does, or where what was read does not hold together.
+//!
+//! `tests/it/corpus.rs` runs them over the files of `tests/corpus` and over damaged copies of these;
+//! `fuzz/` runs them for as long as one likes.
+
+// That is what they are for.
+#![allow(clippy::missing_panics_doc)]
+
+use std::path::{Path, PathBuf};
+
+use firebrick::core::checksum;
+use firebrick::core::data::{Fit, Preprocessing};
+use firebrick::core::length::RunLength;
+use firebrick::core::run::RunRecord;
+use firebrick::core::spec::{Pipeline, Spec};
+use firebrick::core::state_dict::StateDict;
+use firebrick::core::{Recipe, loss};
+use firebrick::datasets::cifar::{Cifar, Labels, Location};
+use firebrick::datasets::{decode, idx};
+use firebrick::optim::schedule::{self, Outlook};
+use firebrick::optim::{Request, optimizer};
+use firebrick::regularize::augment;
+use firebrick::training::Checkpoint;
+use firebrick::{ModelFile, zoo};
+
+/// A parser under test.
+#[derive(Debug, Clone, Copy)]
+pub struct Parser {
+    /// Its folder in `tests/corpus`, and the name of its fuzz target.
+    pub name: &'static str,
+    /// Reads the bytes.
+    pub read: fn(&[u8]),
+}
+
+/// All of them.
+pub const PARSERS: [Parser; 10] = [
+    Parser {
+        name: "spec",
+        read: spec,
+    },
+    Parser {
+        name: "recipe",
+        read: recipe,
+    },
+    Parser {
+        name: "run_record",
+        read: run_record,
+    },
+    Parser {
+        name: "model_file",
+        read: model_file,
+    },
+    Parser {
+        name: "safetensors",
+        read: safetensors,
+    },
+    Parser {
+        name: "pickle",
+        read: pickle,
+    },
+    Parser {
+        name: "image",
+        read: image,
+    },
+    Parser {
+        name: "idx",
+        read: idx,
+    },
+    Parser {
+        name: "cifar",
+        read: cifar,
+    },
+    Parser {
+        name: "checkpoint",
+        read: checkpoint,
+    },
+];
+
+/// Longest message that a person is shown, in characters of a line.
+const LINE: usize = 4_000;
+
+/// Whatever is said about the input must be fit for a person.
+fn fit_for_a_person(message: &str) {
+    let longest = message.lines().map(|line| line.chars().count()).max();
+    assert!(longest.unwrap_or(0) < LINE, "{message:.500}");
+}
+
+fn path_in(folder: &tempfile::TempDir, name: &str, data: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, data).expect("a temporary file can be written");
+    path
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
+}
+
+/// Spec strings and pipelines, and every registry that is asked for what they name.
+pub fn spec(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match text.parse::<Pipeline>() {
+        Err(error) => fit_for_a_person(&error.to_string()),
+        Ok(pipeline) => {
+            let printed = pipeline.to_string();
+            let again = printed.parse::<Pipeline>().map(|again| again.to_string());
+            assert_eq!(again.as_ref(), Ok(&printed), "what is printed reads back");
+            if let Err(error) = augment::build(&pipeline) {
+                fit_for_a_person(&error.to_string());
+            }
+        }
+    }
+    let Ok(spec) = text.parse::<Spec>() else {
+        return;
+    };
+    let run = RunLength::new(3, 100, 10, 1);
+    let built = [
+        optimizer::build(&spec).map(|_| ()),
+        schedule::build(&spec, &Outlook::new(run, 0.1)).map(|_| ()),
+        Request::new(spec.clone(), "constant".parse().expect("a spec"), run)
+            .plan()
+            .map(|_| ()),
+        loss::REGISTRY
+            .find(&spec)
+            .and_then(|entry| (entry.build)(&spec))
+            .map(|_| ()),
+        zoo::canonical(&spec).map(|_| ()),
+    ];
+    for error in built.into_iter().filter_map(Result::err) {
+        fit_for_a_person(&error.to_string());
+    }
+}
+
+/// Recipes.
+pub fn recipe(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match Recipe::from_toml(text, "recipe.toml") {
+        Err(error) => fit_for_a_person(&error.to_string()),
+        Ok(recipe) => {
+            let Ok(written) = recipe.to_toml() else {
+                return;
+            };
+            let again = Recipe::from_toml(&written, "again").and_then(|again| again.to_toml());
+            assert_eq!(again, Ok(written), "what is written reads back");
+        }
+    }
+}
+
+/// `run.json`, and the report that is drawn from it.
+pub fn run_record(data: &[u8]) {
+    match RunRecord::from_json(data) {
+        Err(problem) => fit_for_a_person(&problem),
+        Ok(record) => {
+            let _ = firebrick::report::page(std::slice::from_ref(&record));
+            let json = record
+                .to_json()
+                .expect("a record that was read can be written");
+            RunRecord::from_json(&json).expect("what is written reads back");
+        }
+    }
+}
+
+/// Model files, up to the model with its weights and one prediction.
+pub fn model_file(data: &[u8]) {
+    let folder = folder();
+    let path = path_in(&folder, "model.safetensors", data);
+    let file = match ModelFile::read(&path) {
+        Err(error) => return fit_for_a_person(&error.to_string()),
+        Ok(file) => file,
+    };
+    let device = firebrick::core::device("flex").expect("flex is compiled in");
+    // What the metadata asks for may be large, but never larger than the weights.
+    if let Err(error) = file.build(&device) {
+        return fit_for_a_person(&error.to_string());
+    }
+    let image = path_in(&folder, "black.bmp", &bitmap());
+    let mut told = 0;
+    // Weights that are not finite have no prediction but an error.
+    let each = &mut |_: Result<_, _>| told += 1;
+    firebrick::predict::predict(&file, &device, &[image], 3, false, each).expect("it was built");
+    assert_eq!(told, 1);
+}
+
+/// A black image of one pixel.
+fn bitmap() -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    for word in [58_u32, 0, 54, 40, 1, 1, 1 | 24 << 16, 0, 4, 0, 0, 0, 0, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes
+}
+
+/// Weights in safetensors.
+pub fn safetensors(data: &[u8]) {
+    weights(data, "weights.safetensors");
+}
+
+/// PyTorch's weights, in a zip or as a legacy pickle.
+pub fn pickle(data: &[u8]) {
+    weights(data, "weights.pth");
+}
+
+fn weights(data: &[u8], name: &str) {
+    let folder = folder();
+    if let Err(error) = StateDict::read(&path_in(&folder, name, data)) {
+        fit_for_a_person(&error.to_string());
+    }
+}
+
+/// Image files of every format, to the size that a model reads.
+pub fn image(data: &[u8]) {
+    for (channels, how) in [(1, Fit::Squash), (3, Fit::Crop)] {
+        let image = match decode::decode(Path::new("image"), data, channels) {
+            Err(error) => {
+                fit_for_a_person(&error.to_string());
+                continue;
+            }
+            Ok(image) => image,
+        };
+        let preprocessing = Preprocessing {
+            channels,
+            height: 8,
+            width: 8,
+            fit: how,
+            mean: vec![0.0; channels],
+            std: vec![1.0; channels],
+        };
+        let mut values = Vec::new();
+        preprocessing.normalize_into(&decode::fit(image, &preprocessing), &mut values);
+        assert_eq!(values.len(), 64 * channels);
+    }
+}
+
+/// IDX files of images and of labels, plain or gzipped.
+pub fn idx(data: &[u8]) {
+    let folder = folder();
+    let path = path_in(&folder, "data-idx", data);
+    match idx::images(&path) {
+        Err(error) => fit_for_a_person(&error.to_string()),
+        Ok(images) => {
+            let values = images.count * images.rows * images.columns;
+            assert_eq!(images.pixels.len(), values);
+        }
+    }
+    if let Err(error) = idx::labels(&path) {
+        fit_for_a_person(&error.to_string());
+    }
+}
+
+/// CIFAR in its binary version, as archives and as files.
+pub fn cifar(data: &[u8]) {
+    let folder = folder();
+    let archive = path_in(&folder, "cifar.tar.gz", data);
+    path_in(&folder, "train.bin", data);
+    path_in(&folder, "test.bin", data);
+    for (set, location) in [
+        (Cifar::Ten, Location::Archive(archive.clone())),
+        (Cifar::Hundred(Labels::Fine), Location::Archive(archive)),
+        (
+            Cifar::Hundred(Labels::Coarse),
+            Location::Folder(folder.path().into()),
+        ),
+    ] {
+        if let Err(error) = set.read(&location) {
+            fit_for_a_person(&error.to_string());
+        }
+    }
+}
+
+/// Sets of a checkpoint, each file in turn with these bytes: as they lie, which the checksums refuse,
+/// and with checksums that fit.
+pub fn checkpoint(data: &[u8]) {
+    const STATE: &[u8] = br#"{"identity":{"model":"","data":"","recipe":""},"progress":{"step":1,"epoch":0,"batch":1,
+        "sums":{"loss":0.0,"weight":0.0,"correct":0,"images":0,"seconds":0.0},"rows":[],"curve":{"stride":1,"points":[]},
+        "best":null,"stale_epochs":0,"skipped_updates":0,"seconds":0.0,"activations":[]},
+        "optimizer":"sgd","optimizer_numbers":{},"hooks":{}}"#;
+    const NONE: &[u8] = b"\x08\0\0\0\0\0\0\0{}      ";
+    let device = firebrick::core::device("flex").expect("flex is compiled in");
+    let sound = [
+        ("model.safetensors", NONE),
+        ("optimizer.safetensors", NONE),
+        ("state.json", STATE),
+    ];
+    for replaced in 0..=sound.len() {
+        let folder = folder();
+        let mut sums = std::collections::BTreeMap::new();
+        for (at, (name, bytes)) in sound.into_iter().enumerate() {
+            let bytes = if at == replaced { data } else { bytes };
+            path_in(&folder, name, bytes);
+            sums.insert(name.to_string(), checksum::of(bytes));
+        }
+        let sum = checksum::of(format!("1 test {sums:?}").as_bytes());
+        let manifest =
+            serde_json::json!({ "format": 1, "firebrick": "test", "files": sums, "checksum": sum });
+        let manifest = manifest.to_string();
+        let whole = replaced == sound.len();
+        path_in(
+            &folder,
+            "manifest.json",
+            if whole { data } else { manifest.as_bytes() },
+        );
+        if let Err(error) = Checkpoint::load(folder.path(), &device) {
+            let message = error.to_string();
+            fit_for_a_person(&message);
+            assert!(
+                message.contains(&*folder.path().to_string_lossy()),
+                "{message}"
+            );
+        }
+        if !whole {
+            path_in(
+                &folder,
+                "manifest.json",
+                manifest.replace("test", "tset").as_bytes(),
+            );
+            assert!(
+                Checkpoint::load(folder.path(), &device).is_err(),
+                "the checksum does not fit"
+            );
+        }
+    }
+}
