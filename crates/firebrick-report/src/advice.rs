@@ -3,7 +3,7 @@
 //!
 //! | rule | says something where |
 //! |---|---|
-//! | [`no_better_than_guessing`] | the NLL on validation, in the last epoch, is that of guessing evenly or worse, or the training loss is not finite |
+//! | [`no_better_than_guessing`] | the training loss of the last epoch is not finite; or its NLL on validation is that of guessing evenly or worse, and training accuracy at most 5 points above guessing |
 //! | [`still_improving`] | the best epoch is the last of four or more, and validation accuracy rose in the last quarter by more than chance explains |
 //! | [`gap`] | training accuracy in the last epoch lies above validation by more than 5 points, chance allowed for |
 //! | [`nothing_gained`] | at least five epochs and a third of the run came after the best one, and the validation loss ended 10 % above its lowest |
@@ -33,7 +33,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
     let said: String = rules
         .iter()
         .filter_map(|rule| rule(run))
-        .map(|text| format!("<li>{}</li>\n", escape(&text)))
+        .map(|text| format!("<li>{}</li>\n", with_code(&text)))
         .collect();
     if said.is_empty() {
         return said;
@@ -41,6 +41,16 @@ pub(crate) fn section(run: &RunRecord) -> String {
     format!(
         "<section id=\"advice\"><h2>What the numbers suggest</h2>\n<ul>\n{said}</ul></section>\n"
     )
+}
+
+/// Text as HTML, with what stands between backticks as code.
+fn with_code(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let part = |(index, part): (usize, &str)| match index % 2 {
+        0 => escape(part),
+        _ => format!("<code>{}</code>", escape(part)),
+    };
+    parts.map(part).collect()
 }
 
 /// `[right, images]`, where the scores are some.
@@ -60,6 +70,10 @@ fn no_better_than_guessing(run: &RunRecord) -> Option<String> {
         ));
     }
     let nll = last.valid.as_ref()?.nll;
+    // A model that has learned its training images has another trouble: see `gap`.
+    if last.train_top1 > 1.0 / run.classes.len() as f64 + GAP {
+        return None;
+    }
     let guessing = (run.classes.len() as f64).ln();
     let bad = run.classes.len() > 1 && (nll >= guessing || nll.is_nan());
     bad.then(|| {
@@ -168,6 +182,13 @@ mod tests {
     }
 
     #[test]
+    fn commands_are_code() {
+        let html = section(&run(&[(0.5, 0.8)]));
+        assert!(html.contains("<code>firebrick lr-find</code>."), "{html}");
+        assert_eq!(with_code("a < `b & c`"), "a &lt; <code>b &amp; c</code>");
+    }
+
+    #[test]
     fn a_run_without_trouble_is_left_alone() {
         let good = run(&[
             (0.90, 0.3),
@@ -193,6 +214,13 @@ mod tests {
         let mut wild = run(&[(0.9, 0.1)]);
         wild.epochs[0].train_loss = f64::INFINITY;
         assert!(no_better_than_guessing(&wild).unwrap().contains('∞'));
+        // It has learned something, if only of the training images.
+        let learned = |top1: f64| {
+            let mut run = run(&[(0.5, 0.8)]);
+            run.epochs[0].train_top1 = top1;
+            no_better_than_guessing(&run).is_some()
+        };
+        assert!(learned(0.54) && !learned(0.56));
         let mut one_class = run(&[(1.0, 0.5)]);
         one_class.classes.pop();
         assert_eq!(no_better_than_guessing(&one_class), None);

@@ -8,6 +8,8 @@ use crate::text::{escape, percent, shorten};
 
 /// What the model said of an image, at most this many classes.
 const SAID: usize = 3;
+/// Characters of an image's name: as many as fit below its picture.
+const NAME: usize = 22;
 /// A model that is right this often is worth believing when it contradicts a label.
 const GOOD: f64 = 0.9;
 /// A contradiction is clear where another class is given at least this probability.
@@ -53,7 +55,7 @@ fn short(name: &str) -> String {
         Some(folder) => format!("{folder}/{end}"),
         None => end.into(),
     };
-    shorten(&end, 28)
+    shorten(&end, NAME)
 }
 
 fn figure(mistake: &Mistake, classes: &[String]) -> String {
@@ -127,7 +129,7 @@ mod tests {
         assert_eq!(short(r"C:\data\cats\0001.jpg"), "cats/0001.jpg");
         assert_eq!(short("glyphs/test[17]"), "glyphs/test[17]");
         assert_eq!(short("mnist[17]"), "mnist[17]");
-        assert!(short(long).chars().count() <= 28 && short(long).ends_with("0123.jpg"));
+        assert!(short(long).chars().count() <= NAME && short(long).ends_with("0123.jpg"));
         let html = figure(
             &Mistake {
                 name: long.into(),

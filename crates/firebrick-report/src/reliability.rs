@@ -23,7 +23,7 @@ pub(crate) fn figure(run: &RunRecord) -> String {
     let sentence = sentence(&filled);
     match filled.len() {
         0 => String::new(),
-        1 => format!("<p>{sentence} They all lie in one bin of confidence.</p>\n"),
+        1 => format!("<p>{sentence} All images lie in one bin of confidence.</p>\n"),
         _ => format!(
             "<div class=\"beside\">\n<figure>{}<figcaption>Blue: the share of right answers among images of about equal \
              confidence. Outlined in orange: how far that is from the confidence stated, the dashed line. Grey: how many images.\

@@ -20,13 +20,15 @@ const GAP: usize = 2;
 /// # Errors
 /// [`Error`] when the images cannot be loaded as the recipe says.
 pub(crate) fn picture(recipe: &Recipe, prepared: &Prepared) -> Result<Option<FirstBatch>, Error> {
-    let recipe = Recipe {
+    let most = SHEET[0] * SHEET[1];
+    // Order and augmentation are those of the place in the epoch, so a small batch begins as a large one.
+    let small = Recipe {
         workers: 0,
+        batch_size: recipe.batch_size.min(most),
         ..recipe.clone()
     };
-    let mut loader = prepared.train_loader(&recipe)?;
+    let mut loader = prepared.train_loader(&small)?;
     loader.start(0, 0);
-    let most = SHEET[0] * SHEET[1];
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     while images.len() < most
         && let Some(batch) = loader.next_batch()
@@ -164,6 +166,21 @@ mod tests {
             let size = [sample.image.width, sample.image.height];
             assert_eq!(cut(&first, at, size), sample.image.pixels, "image {at}");
         }
+    }
+
+    #[test]
+    fn a_large_batch_begins_with_the_same_images() {
+        let (recipe, prepared) = prepared("pad_crop(4)", 100);
+        let first = picture(&recipe, &prepared).unwrap().unwrap();
+        let mut loader = prepared.train_loader(&recipe).unwrap();
+        loader.start(0, 0);
+        let batch = loader.next_batch().unwrap().unwrap();
+        let images = pixels(&batch, &prepared.preprocessing);
+        for (at, image) in images.iter().take(32).enumerate() {
+            let size = [image.width, image.height];
+            assert_eq!(cut(&first, at, size), image.pixels, "image {at}");
+        }
+        assert_eq!(first.batch_size, 100);
     }
 
     #[test]
