@@ -10,7 +10,7 @@ fn main() -> anyhow::Result<()> {
             Err(why) => println!("{}: {why}", found.name),
         }
     }
-    // Add "wgpu" or "cuda" where there is one: nothing else changes.
+    // Build with `--features wgpu` or `cuda` and add its name: nothing else changes.
     for name in ["flex", "ndarray"] {
         let data = firebrick::datasets::open(
             size("glyphs(train=2000)", "glyphs(train=128, test=20)"),

@@ -1,15 +1,18 @@
 //! One file for each command.
 
+pub(crate) mod completions;
 pub(crate) mod datasets;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod groups;
 pub(crate) mod lr_find;
+pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod optim;
 pub(crate) mod predict;
 pub(crate) mod recipes;
 pub(crate) mod report;
+pub(crate) mod runs;
 pub(crate) mod schedule;
 pub(crate) mod search;
 pub(crate) mod train;

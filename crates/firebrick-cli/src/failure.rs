@@ -19,11 +19,11 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Work(message) => {
-                output::log(&output::message(&format!("error: {message}")));
+                output::error(&message);
                 ExitCode::from(1)
             }
             Self::Usage(message) => {
-                output::log(&output::message(&format!("error: {message}")));
+                output::error(&message);
                 ExitCode::from(2)
             }
             Self::Interrupted(message) => {

@@ -16,16 +16,22 @@
 //! The optimizer then has its name on this program's command line: `optim list`, `optim race`,
 //! `train --optimizer`. `examples/outside` is such a program.
 
+mod class_scores;
 mod commands;
+mod epoch_table;
 mod failure;
 mod free_memory;
 mod output;
+mod overview;
 mod progress;
+mod run_name;
+mod shell;
 mod signals;
 mod train_flags;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
@@ -35,7 +41,7 @@ use failure::Failure;
 ///
 /// `firebrick train` needs nothing: it trains on drawn glyphs and says what to try next.
 #[derive(Parser)]
-#[command(name = "firebrick", version, max_term_width = 100)]
+#[command(name = "firebrick", version, long_version = long_version(), max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -54,7 +60,19 @@ enum Command {
     Devices(commands::devices::Devices),
     Recipes(commands::recipes::Recipes),
     Report(commands::report::Report),
+    Runs(commands::runs::Runs),
     Schedule(commands::schedule::Schedule),
+    Completions(commands::completions::Completions),
+    Man(commands::man::Man),
+}
+
+/// The version, and below it the features that this program was built with.
+fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let features = firebrick::core::features().join(", ");
+        format!("{}\nfeatures: {features}", env!("CARGO_PKG_VERSION"))
+    });
+    &TEXT
 }
 
 /// The whole program: reads the arguments of the process, works, prints, and gives the exit status.
@@ -134,6 +152,9 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Devices(devices) => devices.run(),
         Command::Recipes(recipes) => recipes.run(),
         Command::Report(report) => report.run(),
+        Command::Runs(runs) => runs.run(),
         Command::Schedule(schedule) => schedule.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }

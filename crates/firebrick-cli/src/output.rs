@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
+use console::{Alignment, Style, measure_text_width, pad_str, truncate_str};
 use firebrick::core::error::visible;
 use serde::Serialize;
 
@@ -113,6 +114,18 @@ fn colour(text: &str) -> Option<usize> {
     parameters[end..].starts_with('m').then_some(2 + end + 1)
 }
 
+/// Something a person should know, on stderr.
+pub(crate) fn notice(text: &str) {
+    let word = Style::new().for_stderr().yellow().apply_to("note:");
+    log(&format!("{word} {}", message(text)));
+}
+
+/// Why a command failed, on stderr.
+pub(crate) fn error(text: &str) {
+    let word = Style::new().for_stderr().red().bold().apply_to("error:");
+    log(&format!("{word} {}", message(text)));
+}
+
 /// The one JSON document of a command with `--json`.
 pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document)
@@ -135,32 +148,39 @@ fn json_escaped(text: &str) -> String {
     escaped
 }
 
-/// Rows as columns of equal width; the last column is left as it is.
+/// Prints rows as columns of equal width; the last column is left as it is.
 pub(crate) fn table(rows: &[Vec<String>]) {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(at, (cell, width))| {
-                if at + 1 == row.len() {
-                    cell.clone()
-                } else {
-                    format!("{cell:<width$}")
-                }
-            });
-        say(cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
+    columns(rows, Alignment::Left)
+        .iter()
+        .for_each(|line| say(line));
+}
+
+/// Rows as columns of equal width, the first to the left, the others as said.
+pub(crate) fn columns(rows: &[Vec<String>], others: Alignment) -> Vec<String> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|cell| measure_text_width(cell))
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let padded = cells.map(|(at, (cell, width))| {
+            let alignment = if at == 0 { Alignment::Left } else { others };
+            pad_str(cell, *width, alignment, None).into_owned()
+        });
+        let joined = padded.collect::<Vec<_>>().join("  ");
+        joined.trim_end().to_string()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// At most `most` characters of a name; what is cut off is shown by an ellipsis.
+pub(crate) fn shortened(name: &str, most: usize) -> String {
+    truncate_str(&visible(name), most, "…").into_owned()
 }
 
 /// A fraction as a percentage with two decimals.

@@ -1,26 +1,37 @@
-//! Progress: a bar on a terminal, one line for each epoch elsewhere.
+//! Progress: a table with one row for each epoch, and below it a bar where stderr is a terminal.
 
+use std::cell::RefCell;
 use std::io::IsTerminal;
+use std::rc::Rc;
 
+use console::Style;
 use firebrick::core::run::EpochRow;
 use firebrick::training::{Flow, Hook, Moment, TrainError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::epoch_table::{EpochTable, number};
 use crate::output::{log, percent};
+
+/// The header printed last: runs one after another share it, and print it where it changes.
+pub(crate) type Header = Rc<RefCell<Option<[String; 2]>>>;
 
 /// Shows how training goes.
 pub(crate) struct Progress {
     quiet: bool,
     bar: Option<ProgressBar>,
+    table: Option<EpochTable>,
+    header: Header,
     epochs: u64,
     loss: f64,
 }
 
 impl Progress {
-    pub(crate) fn new(quiet: bool, epochs: u64) -> Self {
+    pub(crate) fn new(quiet: bool, epochs: u64, header: Header) -> Self {
         Self {
             quiet,
             bar: None,
+            table: None,
+            header,
             epochs,
             loss: f64::NAN,
         }
@@ -33,9 +44,9 @@ impl Progress {
         if self.bar.is_none() {
             let bar =
                 ProgressBar::with_draw_target(Some(moment.updates), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template(
-                "{prefix} {wide_bar} {pos}/{len} updates, {per_sec}, {msg}, {eta} left",
-            ) {
+            if let Ok(style) =
+                ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}  {eta} left")
+            {
                 bar.set_style(style);
             }
             bar.set_position(moment.step);
@@ -68,10 +79,13 @@ impl<M> Hook<M> for Progress {
         };
         let (smoothed, epochs) = (self.loss, self.epochs);
         if let Some(bar) = self.bar(moment) {
+            let images = moment.images as f64 / moment.step_in_epoch.max(1) as f64;
             bar.set_prefix(format!("epoch {}/{epochs}", moment.epoch + 1));
             bar.set_message(format!(
-                "loss {smoothed:.4}, top-1 {}",
-                percent(moment.train_top1)
+                "loss {}  top-1 {}  {:.0} images/s",
+                number(smoothed),
+                percent(moment.train_top1),
+                images * bar.per_sec()
             ));
             bar.set_position(moment.step);
         }
@@ -81,26 +95,24 @@ impl<M> Hook<M> for Progress {
     fn epoch_end(
         &mut self,
         _model: &M,
-        _moment: &Moment,
+        moment: &Moment,
         row: &EpochRow,
     ) -> Result<Flow, TrainError> {
-        let valid = row.valid.as_ref().map_or(String::new(), |scores| {
-            format!(
-                ", valid loss {:.4}, valid top-1 {}",
-                scores.loss,
-                percent(scores.top1)
-            )
-        });
-        self.line(&format!(
-            "epoch {}/{}: train loss {:.4}, train top-1 {}{valid}, lr {:.3e}, {:.0} images/s, {:.1} s",
-            row.epoch,
-            self.epochs,
-            row.train_loss,
-            percent(row.train_top1),
-            row.lr,
-            row.images_per_second,
-            row.seconds
-        ));
+        let epochs = self.epochs;
+        let table = self
+            .table
+            .get_or_insert_with(|| EpochTable::new(row, moment.classes, epochs));
+        let best = moment.best_epoch == Some(row.epoch);
+        let (header, line) = (table.header(), table.row(row, best));
+        if self.header.borrow().as_ref() != Some(&header) {
+            for line in &header {
+                self.line(&Style::new().for_stderr().dim().apply_to(line).to_string());
+            }
+            *self.header.borrow_mut() = Some(header);
+        }
+        let style = Style::new().for_stderr();
+        let style = if best { style.green().bold() } else { style };
+        self.line(&style.apply_to(line).to_string());
         Ok(Flow::Continue)
     }
 }
@@ -120,7 +132,15 @@ pub(crate) fn images(quiet: bool) -> impl FnMut(usize, usize) {
         if quiet || !std::io::stderr().is_terminal() {
             return;
         }
-        let bar = bar.get_or_insert_with(|| ProgressBar::new(total as u64));
+        let bar = bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(total as u64);
+            if let Ok(style) =
+                ProgressStyle::with_template("{wide_bar} {pos}/{len} images  {per_sec}  {eta} left")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
         bar.set_position(done as u64);
         if done == total {
             bar.finish_and_clear();

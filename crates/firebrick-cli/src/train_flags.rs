@@ -1,6 +1,6 @@
 //! The flags of `train` and how they change a recipe: a flag wins over the recipe file.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use firebrick::core::ConfigError;
 use firebrick::core::data::Fit;
 use firebrick::core::spec::{Pipeline, Spec};
@@ -18,7 +18,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME|folder:PATH")]
     pub(crate) dataset: Option<String>,
     /// Directory that holds the files of the data set
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<String>,
     /// Share of the training images kept for validation, in [0, 1); 0 trains on all
     #[arg(long, visible_alias = "split", value_name = "SHARE")]
@@ -48,7 +48,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "SPEC")]
     model: Option<Spec>,
     /// Weights to start from: safetensors or PyTorch's .pt, .pth, .th
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     weights: Option<String>,
 
     /// Optimizer, such as 'sgd(lr=0.1, momentum=0.9)'; sgd, adam, adamw

@@ -60,6 +60,23 @@ const BACKENDS: [(&str, &str); 6] = [
     ("cuda", "NVIDIA GPU through CUDA"),
 ];
 
+/// The cargo features that this binary was built with: its backends, and what they add for GPUs.
+#[must_use]
+pub fn features() -> Vec<&'static str> {
+    let all = [
+        ("flex", cfg!(feature = "flex")),
+        ("ndarray", cfg!(feature = "ndarray")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("metal", cfg!(feature = "metal")),
+        ("cuda", cfg!(feature = "cuda")),
+        ("autotune", cfg!(feature = "autotune")),
+        ("fusion", cfg!(feature = "fusion")),
+    ];
+    let built = all.into_iter().filter(|(_, built)| *built);
+    built.map(|(name, _)| name).collect()
+}
+
 /// The device that a name selects, without autodiff; training adds it with `.autodiff()`.
 ///
 /// ```
@@ -271,6 +288,15 @@ mod tests {
                 .iter()
                 .all(|(name, _)| listed.iter().any(|row| row.name.starts_with(name)))
         );
+    }
+
+    #[test]
+    fn features_are_those_whose_devices_are_compiled_in() {
+        let features = features();
+        for (name, _) in BACKENDS {
+            let compiled = !matches!(device(name), Err(DeviceError::NotCompiled { .. }));
+            assert_eq!(features.contains(&name), compiled, "{name}");
+        }
     }
 
     #[test]

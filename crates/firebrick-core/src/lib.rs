@@ -34,7 +34,7 @@ pub mod update;
 
 pub use classifier::Classifier;
 pub use clip::Clipping;
-pub use device::{DeviceError, DeviceInfo, device, devices};
+pub use device::{DeviceError, DeviceInfo, device, devices, features};
 pub use error::ConfigError;
 pub use groups::{GroupRule, Groups};
 pub use recipe::Recipe;

@@ -450,7 +450,11 @@ impl<'a, M: Classifier> Trainer<'a, M> {
 
     fn moment(&self) -> Moment {
         let Progress {
-            step, epoch, sums, ..
+            step,
+            epoch,
+            sums,
+            best,
+            ..
         } = self.progress;
         Moment {
             step,
@@ -460,6 +464,9 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             updates: self.length.updates,
             lr: self.schedule.lr(step.saturating_sub(1)),
             train_top1: sums.top1(),
+            images: sums.images,
+            classes: self.train.classes().len(),
+            best_epoch: best.map(|best| best.epoch),
         }
     }
 

@@ -24,6 +24,12 @@ pub struct Moment {
     pub lr: f64,
     /// Share of this epoch's training images classified right so far; 0 before the first.
     pub train_top1: f64,
+    /// Training images seen in this epoch so far.
+    pub images: u64,
+    /// Classes that the model tells apart.
+    pub classes: usize,
+    /// The best epoch so far, from 1.
+    pub best_epoch: Option<u64>,
 }
 
 /// Whether training goes on.

@@ -25,6 +25,8 @@ pub type Clock = fn() -> SystemTime;
 pub struct RunDir {
     path: PathBuf,
     clock: Option<Clock>,
+    /// Whether this process made the directory.
+    made: bool,
     _lock: File,
 }
 
@@ -59,14 +61,25 @@ impl RunDir {
             );
             return Err(TrainError::run_dir(path, problem));
         }
+        let made = !path.exists();
         fs::create_dir_all(path.join("checkpoints")).map_err(|error| {
             TrainError::run_dir(path, format!("cannot make the run directory: {error}"))
         })?;
-        let run = Self::lock(path)?;
+        let run = Self::lock(path, made)?;
         for checkpoint in found {
             run.set_aside(&checkpoint)?;
         }
         Ok(run)
+    }
+
+    /// Makes the next free one of `parent/name-1`, `parent/name-2`, ….
+    ///
+    /// # Errors
+    /// [`TrainError::RunDir`] when it cannot be made.
+    pub fn create_next(parent: &Path, name: &str) -> Result<Self, TrainError> {
+        let path = next_free(parent, name)?;
+        let run = Self::create(&path)?;
+        Ok(Self { made: true, ..run })
     }
 
     /// Takes an existing run directory.
@@ -87,15 +100,16 @@ impl RunDir {
         fs::create_dir_all(path.join("checkpoints")).map_err(|error| {
             TrainError::run_dir(path, format!("cannot write the run directory: {error}"))
         })?;
-        let run = Self::lock(path)?;
+        let run = Self::lock(path, false)?;
         run.take_back_replaced()?;
         Ok(run)
     }
 
-    fn lock(path: &Path) -> Result<Self, TrainError> {
+    fn lock(path: &Path, made: bool) -> Result<Self, TrainError> {
         Ok(Self {
             path: path.into(),
             clock: None,
+            made,
             _lock: hold(path)?,
         })
     }
@@ -111,6 +125,23 @@ impl RunDir {
     pub fn now(&self) -> Option<String> {
         let now = self.clock?();
         Some(humantime::format_rfc3339_seconds(now).to_string())
+    }
+
+    /// Takes back what a start left that failed before its first checkpoint: the whole directory, or
+    /// the files of a run in a directory that was there before. With a checkpoint, nothing happens.
+    pub fn abandon(self) {
+        if !self.checkpoints().is_empty() {
+            return;
+        }
+        // What cannot be removed is in nobody's way.
+        if self.made {
+            let _ = fs::remove_dir_all(&self.path);
+            return;
+        }
+        for name in ["recipe.toml", "events.jsonl", ".lock"] {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        let _ = fs::remove_dir_all(self.path.join("checkpoints"));
     }
 
     /// Its path.
@@ -251,6 +282,38 @@ impl RunDir {
     }
 }
 
+/// Makes the next free one of the directories `parent/name-1`, `parent/name-2`, …, at once, so that
+/// two processes do not meet.
+///
+/// # Errors
+/// [`TrainError::RunDir`] when it cannot be made.
+pub fn next_free(parent: &Path, name: &str) -> Result<PathBuf, TrainError> {
+    let failed = |path: &Path, error: std::io::Error| {
+        let problem = format!("cannot make the run directory: {error}; choose another with --out");
+        TrainError::run_dir(path, problem)
+    };
+    fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
+    let mut number = 1_u64;
+    loop {
+        let path = parent.join(format!("{name}-{number}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(failed(&path, error)),
+        }
+    }
+}
+
+/// Whether a process is training in a directory right now.
+#[must_use]
+pub fn in_use(path: &Path) -> bool {
+    let lock = File::open(path.join(".lock"));
+    lock.is_ok_and(|lock| {
+        let held = lock.try_lock_shared();
+        matches!(held, Err(fs::TryLockError::WouldBlock))
+    })
+}
+
 /// Takes hold of a directory, until the file is dropped or the process ends.
 pub(crate) fn hold(path: &Path) -> Result<File, TrainError> {
     let lock = File::options()
@@ -381,6 +444,7 @@ mod tests {
                 .to_string()
                 .contains("no recipe.toml")
         );
+        assert!(in_use_while_held(&path));
         fs::create_dir(path.join("checkpoints/step-000000000")).unwrap();
         fs::write(path.join("recipe.toml"), "").unwrap();
         assert!(
@@ -389,6 +453,40 @@ mod tests {
                 .to_string()
                 .contains("--resume")
         );
+    }
+
+    fn in_use_while_held(path: &Path) -> bool {
+        let held = RunDir::create(path).unwrap();
+        let during = in_use(path);
+        drop(held);
+        during && !in_use(path) && !in_use(&path.join("nowhere"))
+    }
+
+    #[test]
+    fn directories_are_numbered_in_order_and_an_abandoned_one_leaves_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let parent = temp.path().join("runs");
+        let first = RunDir::create_next(&parent, "photos-lenet5").unwrap();
+        let second = RunDir::create_next(&parent, "photos-lenet5").unwrap();
+        assert_eq!(second.path(), parent.join("photos-lenet5-2"));
+        first.write("recipe.toml", b"").unwrap();
+        first.event(&serde_json::json!({})).unwrap();
+        first.abandon();
+        assert!(!parent.join("photos-lenet5-1").exists());
+        // One with a checkpoint stays.
+        fs::create_dir(second.path().join("checkpoints/step-000000000")).unwrap();
+        second.abandon();
+        assert!(parent.join("photos-lenet5-2").is_dir());
+        // So do a directory that was there before, and what someone else put into it.
+        let own = temp.path().join("own");
+        fs::create_dir(&own).unwrap();
+        fs::write(own.join("notes.txt"), b"mine").unwrap();
+        let run = RunDir::create(&own).unwrap();
+        run.write("recipe.toml", b"").unwrap();
+        run.abandon();
+        let left: Vec<_> = fs::read_dir(&own).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left[0].file_name(), "notes.txt");
     }
 
     #[test]

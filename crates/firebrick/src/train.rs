@@ -24,6 +24,7 @@ use crate::finish::{Finish, TrainReport};
 use crate::lone_image::train_loader;
 use crate::memory;
 use crate::model_file;
+use crate::overview::{DataOverview, Overview};
 use crate::prepared::Prepared;
 
 /// Where a job begins.
@@ -41,14 +42,43 @@ pub enum Start {
     },
 }
 
+/// Where a run goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunPlace {
+    /// This directory.
+    At(PathBuf),
+    /// The next free one of `parent/name-1`, `parent/name-2`, …, made when the run begins.
+    Next {
+        /// The directory of runs.
+        parent: PathBuf,
+        /// The name, without a number.
+        name: String,
+    },
+}
+
+impl RunPlace {
+    /// Makes a new run directory, or takes the one of a run that goes on.
+    fn take(&self, start: &Start) -> Result<RunDir, Error> {
+        match (self, start) {
+            (Self::At(path), Start::Resume) => Ok(RunDir::open(path)?),
+            (Self::At(path), _) => Ok(RunDir::create(path)?),
+            (Self::Next { .. }, Start::Resume) => {
+                let text = "a resume goes on in the directory of its run: name it";
+                Err(ConfigError::Conflict(text.into()).into())
+            }
+            (Self::Next { parent, name }, _) => Ok(RunDir::create_next(parent, name)?),
+        }
+    }
+}
+
 /// Everything about a job that is not in the recipe.
 pub struct Job<'a> {
     /// What to do.
     pub recipe: Recipe,
     /// Where to begin.
     pub start: Start,
-    /// The run directory.
-    pub out: PathBuf,
+    /// The run directory. A new one is made when everything has been checked.
+    pub out: RunPlace,
     /// Where data sets lie when the recipe does not say.
     pub cache: PathBuf,
     /// Bytes of memory that are free, where that is known: what cannot fit is refused.
@@ -57,6 +87,8 @@ pub struct Job<'a> {
     pub hooks: Vec<Box<dyn Hook<Model> + 'a>>,
     /// Set from outside to end after the current step.
     pub interrupted: Arc<AtomicBool>,
+    /// Told once what the run is, when everything has been checked and before the first update.
+    pub overview: Box<dyn FnMut(&Overview) + 'a>,
     /// Told what a person should know while it runs.
     pub notice: Box<dyn FnMut(&str) + 'a>,
     /// Tells the time of day, such as `SystemTime::now`; without one, events and report do not say when.
@@ -69,11 +101,12 @@ impl Job<'_> {
         Self {
             recipe,
             start: Start::Fresh,
-            out: out.into(),
+            out: RunPlace::At(out.into()),
             cache: "data".into(),
             free_memory: None,
             hooks: Vec::new(),
             interrupted: Arc::default(),
+            overview: Box::new(|_| {}),
             notice: Box::new(|_| {}),
             clock: None,
         }
@@ -83,7 +116,8 @@ impl Job<'_> {
 /// Runs a job to its end, or until it is interrupted.
 ///
 /// # Errors
-/// [`Error`]; what was finished of the run stays and can be resumed.
+/// [`Error`]; what was finished of the run stays and can be resumed. A run that fails before its
+/// first checkpoint leaves no directory.
 pub fn train(job: Job<'_>) -> Result<TrainReport, Error> {
     run(job, true)
 }
@@ -98,6 +132,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         free_memory,
         hooks,
         interrupted,
+        mut overview,
         mut notice,
         clock,
     } = job;
@@ -141,6 +176,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         Start::Branch { parent } => Some(branch_point(parent, &mut recipe, &device, notice)?),
         _ => None,
     };
+    let length = run_length(&recipe, &train_loader);
     let Plan {
         update,
         schedule,
@@ -150,7 +186,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         weight_decay_schedule,
         lr,
         notes,
-    } = planned(&recipe, run_length(&recipe, &train_loader))?;
+    } = planned(&recipe, length)?;
     let update = grouped(update, lr, &recipe.groups)?;
     notes.iter().for_each(|note| notice(note));
     recipe.optimizer = optimizer;
@@ -179,11 +215,8 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         // Its weights come from a checkpoint; the file that they once came from may be gone.
         _ => untrained_model(&recipe, &prepared, &device)?,
     };
-    let run = match start {
-        Start::Resume => RunDir::open(&out)?,
-        _ => RunDir::create(&out)?,
-    }
-    .with_clock(clock);
+    // Nothing is written before this line.
+    let run = out.take(&start)?.with_clock(clock);
     let resume = match &start {
         Start::Fresh => None,
         Start::Branch { .. } => parent,
@@ -191,7 +224,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     };
     let model = match (&start, &resume) {
         (Start::Resume, None) => {
-            start_over(&recipe, &out, notice)?;
+            start_over(&recipe, run.path(), notice)?;
             initial_model(&recipe, &prepared, &device)?
         }
         _ => model,
@@ -204,9 +237,27 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         };
         first.save(&run)?;
     }
+    let parameters = firebrick_zoo::parameters(&model);
     let resumed_from = resume
         .as_ref()
         .map(|checkpoint| format!("step {}", checkpoint.progress.step));
+    overview(&Overview {
+        data: DataOverview::of(&prepared.splits),
+        input: [
+            prepared.preprocessing.channels,
+            prepared.preprocessing.height,
+            prepared.preprocessing.width,
+        ],
+        model: recipe.model.to_string(),
+        parameters,
+        device: recipe.device.clone(),
+        epochs: recipe.epochs,
+        updates_per_epoch: length.updates_per_epoch,
+        step: resume
+            .as_ref()
+            .map_or(0, |checkpoint| checkpoint.progress.step),
+        run_dir: run.path().into(),
+    });
     if start != Start::Resume {
         run.write("recipe.toml", recipe.to_toml()?.as_bytes())?;
     }
@@ -214,7 +265,6 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         &serde_json::json!({ "event": "start", "from": resumed_from, "device": recipe.device }),
     )?;
 
-    let parameters = firebrick_zoo::parameters(&model);
     let schedule: Box<dyn Schedule> = Box::new(Delayed {
         schedule,
         start: recipe.schedule_start,
@@ -235,7 +285,15 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         interrupted: interrupted.clone(),
         notice: Box::new(|text| notice(text)),
     };
-    let outcome = fit(training, &config)?;
+    let outcome = match fit(training, &config) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            if start != Start::Resume {
+                run.abandon();
+            }
+            return Err(error.into());
+        }
+    };
     tell_skipped(&run, &prepared, &train_loader, notice)?;
     let finish = Finish {
         recipe: &recipe,

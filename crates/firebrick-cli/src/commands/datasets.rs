@@ -4,12 +4,15 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use firebrick::DataOverview;
+use firebrick::datasets::OpenOptions;
 use firebrick::datasets::registry::{FileState, fetch, info, list, verify};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::{self, grouped};
+use crate::overview;
 
 /// List, describe, fetch and verify data sets
 #[derive(Args)]
@@ -26,9 +29,11 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Print files, sizes, checksums, licence and classes of a data set
+    /// Print files, sizes, checksums, licence and classes of a data set; of a folder of images its
+    /// splits and classes
     Info {
         /// The data set
+        #[arg(value_name = "NAME|folder:PATH")]
         name: String,
     },
     /// Download a data set, verified; run again to go on after a break
@@ -53,6 +58,7 @@ impl Datasets {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match &self.action {
             Action::List { json } => list_all(*json),
+            Action::Info { name } if name.trim().starts_with("folder:") => describe_folder(name),
             Action::Info { name } => describe(name),
             Action::Fetch { name, data_dir } => fetch_one(name, data_dir.as_ref()),
             Action::Verify { name, data_dir } => verify_one(name, data_dir.as_ref()),
@@ -74,6 +80,15 @@ fn list_all(json: bool) -> Result<(), Failure> {
         "images in PATH/class/ or PATH/split/class/".into(),
     ]);
     output::table(&rows);
+    Ok(())
+}
+
+/// What `train` would say of a folder before it begins.
+fn describe_folder(name: &str) -> Result<(), Failure> {
+    let splits = firebrick::datasets::open(name, &OpenOptions::default())?;
+    overview::of_data(&DataOverview::of(&splits))
+        .iter()
+        .for_each(|line| output::say(line));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use firebrick::zoo::{self, Normalization};
 use firebrick::{ModelFile, eval};
 use serde_json::json;
 
+use crate::class_scores;
 use crate::failure::Failure;
 use crate::output::{self, percent};
 use crate::progress;
@@ -42,7 +43,8 @@ pub(crate) struct Eval {
     /// What to do about an image that cannot be read: fail or skip
     #[arg(long, value_name = "fail|skip")]
     on_bad_image: Option<String>,
-    /// Print one JSON document: {loss, top1, top5, nll, ece, brier, count, seconds}
+    /// Print one JSON document: {loss, top1, top5, nll, ece, brier, count, seconds, per_class,
+    /// confusion}
     #[arg(long)]
     json: bool,
     /// Print no progress
@@ -131,21 +133,32 @@ impl Eval {
             return output::json(&json!({
                 "loss": scores.loss, "top1": scores.top1, "top5": scores.top5, "nll": scores.nll, "ece": scores.ece, "brier": scores.brier,
                 "count": scores.count, "seconds": seconds,
+                "per_class": class_scores::per_class_json(&file.classes, &evaluation.confusion),
+                "confusion": class_scores::confusion_json(&file.classes, &evaluation.confusion),
             }));
         }
         let wrong = scores.count - (scores.top1 * scores.count as f64).round() as usize;
+        // Of up to five classes the right one is always among the first five.
+        let top5 = if file.classes.len() > 5 {
+            format!(", top-5 {}", percent(scores.top5))
+        } else {
+            String::new()
+        };
         output::say(&format!(
-            "{} {}: top-1 {} ({wrong} of {} wrong), top-5 {}",
+            "{} {}: top-1 {} ({wrong} of {} wrong){top5}",
             recipe.dataset,
             self.split,
             percent(scores.top1),
-            scores.count,
-            percent(scores.top5)
+            scores.count
         ));
+        // The loss of an evaluation is the plain negative log-likelihood.
         output::say(&format!(
-            "loss {:.4}, nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s",
-            scores.loss, scores.nll, scores.ece, scores.brier
+            "nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s",
+            scores.nll, scores.ece, scores.brier
         ));
+        class_scores::lines(&file.classes, &evaluation.confusion)
+            .iter()
+            .for_each(|line| output::say(line));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use firebrick::training::lr_find::{LrCurve, Rise, Stopped, Sweep};
 
 use crate::failure::Failure;
 use crate::output;
+use crate::shell::{program, quoted};
 use crate::train_flags::TrainFlags;
 
 /// Find a learning rate: a short run whose rate rises until the loss does
@@ -144,7 +145,7 @@ fn say(curve: &LrCurve, sweep: Sweep) {
 /// The command to train with what was given here, without rates.
 fn train_command() -> String {
     let mut given = std::env::args().skip(1);
-    let mut words = vec!["firebrick".to_string(), "train".into()];
+    let mut words = vec![program(), "train".into()];
     // Up to the name of this command.
     given.by_ref().find(|word| word == "lr-find");
     while let Some(word) = given.next() {
@@ -173,16 +174,6 @@ fn without_rate(flag: &str, value: String) -> String {
     };
     let spec = value.parse::<Spec>().and_then(|spec| strip(&spec));
     spec.map_or(value, |spec| spec.to_string())
-}
-
-/// As a shell reads it.
-fn quoted(value: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./:=,%+".contains(c);
-    if !value.is_empty() && value.chars().all(plain) {
-        value.into()
-    } else {
-        format!("'{}'", value.replace('\'', "'\\''"))
-    }
 }
 
 fn chart(curve: &LrCurve, title: String, rise: Rise) -> Chart {
@@ -241,11 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_read_them_otherwise() {
-        assert_eq!(quoted("cifar10"), "cifar10");
-        assert_eq!(quoted("sgd(momentum=0.9)"), "'sgd(momentum=0.9)'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-        assert_eq!(quoted(""), "''");
+    fn the_rate_is_taken_from_what_has_one() {
         let kept = without_rate("--optimizer", "sgd(0.1, momentum=0.9)".into());
         assert_eq!(kept, "sgd(momentum=0.9)");
         assert_eq!(without_rate("--model", "lenet5".into()), "lenet5");

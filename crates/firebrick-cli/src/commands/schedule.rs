@@ -90,7 +90,7 @@ impl Schedule {
         }
         let plan = self.plan(spec, steps)?;
         for note in &plan.notes {
-            output::log(&format!("note: {note}"));
+            output::notice(note);
         }
         let values = values(&plan, steps);
         if let Some(path) = &self.svg {

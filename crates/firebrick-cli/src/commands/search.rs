@@ -1,6 +1,6 @@
 //! `firebrick search`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -8,14 +8,17 @@ use clap::Args;
 use firebrick::core::Recipe;
 use firebrick::report::scatter_svg;
 use firebrick::search::Hooks;
+use firebrick::training::run_dir::next_free;
 use firebrick::training::search::{Planned, Search as Paper, Space, Trial};
 use firebrick::{SearchJob, SearchReport};
 
-use super::train::next_run;
+use super::train::RUNS;
 use crate::failure::Failure;
 use crate::free_memory::free_memory;
 use crate::output::{self, percent};
-use crate::progress::Progress;
+use crate::progress::{Header, Progress};
+use crate::run_name::run_name;
+use crate::shell::{program, quoted_path};
 use crate::signals::on_interrupt;
 use crate::train_flags::TrainFlags;
 
@@ -91,10 +94,10 @@ impl Search {
             seed: recipe.seed,
         };
         paper.check()?;
-        let out = self
-            .out
-            .clone()
-            .map_or_else(|| next_run(&recipe, "search-"), Ok)?;
+        let out = self.out.clone().map_or_else(
+            || next_free(Path::new(RUNS), &format!("search-{}", run_name(&recipe))),
+            Ok,
+        )?;
         let interrupted = Arc::new(AtomicBool::new(false));
         on_interrupt(interrupted.clone())?;
         let report = self.search(recipe, paper, out.clone(), interrupted);
@@ -117,7 +120,7 @@ impl Search {
             return Err(Failure::Interrupted(format!(
                 "interrupted after {} trials; go on with the same command and --out {}",
                 report.trials.len(),
-                out.display()
+                quoted_path(&out)
             )));
         }
         Ok(())
@@ -141,6 +144,7 @@ impl Search {
                 out.display()
             ));
         }
+        let header = Header::default();
         let hooks = |planned: &Planned| -> Hooks {
             if !quiet {
                 let Planned {
@@ -151,7 +155,11 @@ impl Search {
                 } = planned;
                 output::log(&format!("round {round} trial {trial}: {values}"));
             }
-            vec![Box::new(Progress::new(quiet, planned.epochs))]
+            vec![Box::new(Progress::new(
+                quiet,
+                planned.epochs,
+                header.clone(),
+            ))]
         };
         let finished = |trial: &Trial| {
             if let Some(diverged) = trial.diverged.as_ref().filter(|_| !quiet) {
@@ -164,7 +172,7 @@ impl Search {
             hooks: Box::new(hooks),
             finished: Box::new(finished),
             interrupted,
-            notice: Box::new(|text| output::log(&output::message(&format!("note: {text}")))),
+            notice: Box::new(output::notice),
             clock: Some(std::time::SystemTime::now),
             ..SearchJob::new(recipe, paper, out)
         })?;
@@ -224,10 +232,15 @@ fn say(report: &SearchReport) {
     for hint in &report.hints {
         output::say(&format!("hint: {hint}"));
     }
-    match (&report.best, &report.command) {
-        (Some(best), Some(command)) => {
+    match &report.best {
+        Some(best) => {
+            let recipe = Path::new(&report.search_dir).join("best.toml");
             output::say(&format!("best: {}", best.values));
-            output::say(&format!("train with it for all epochs: {command}"));
+            output::say(&format!(
+                "train with it for all epochs: {} train --recipe {}",
+                program(),
+                quoted_path(&recipe)
+            ));
         }
         _ if report.trials.is_empty() => {}
         _ => output::say("every trial diverged; lower the rates"),

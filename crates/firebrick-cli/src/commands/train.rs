@@ -9,14 +9,21 @@ use firebrick::core::Recipe;
 use firebrick::core::run::Scores;
 use firebrick::training::Hook;
 use firebrick::zoo::Model;
-use firebrick::{Job, Start, TrainReport};
+use firebrick::{Job, RunPlace, Start, TrainReport};
 
+use crate::epoch_table::same_loss;
 use crate::failure::Failure;
 use crate::free_memory::free_memory;
 use crate::output::{self, grouped, percent};
-use crate::progress::Progress;
+use crate::overview;
+use crate::progress::{Header, Progress};
+use crate::run_name::run_name;
+use crate::shell::{program, quoted_path};
 use crate::signals::on_interrupt;
 use crate::train_flags::TrainFlags;
+
+/// Where runs go that are given no directory.
+pub(crate) const RUNS: &str = "runs";
 
 /// Train a model; without arguments, on drawn glyphs
 #[derive(Args)]
@@ -46,42 +53,42 @@ impl Train {
         let (recipe, start, out) = self.plan()?;
         let interrupted = Arc::new(AtomicBool::new(false));
         on_interrupt(interrupted.clone())?;
-        let progress: Box<dyn Hook<Model>> = Box::new(Progress::new(self.quiet, recipe.epochs));
-        if !self.quiet {
-            output::log(&format!(
-                "{} on {}, {} epochs, in {}",
-                recipe.model,
-                recipe.dataset,
-                recipe.epochs,
-                out.display()
-            ));
-        }
+        let header = Header::default();
+        let progress: Box<dyn Hook<Model>> =
+            Box::new(Progress::new(self.quiet, recipe.epochs, header));
+        let quiet = self.quiet;
+        let mut example = None;
         let report = firebrick::train(Job {
             recipe,
             start,
-            out: out.clone(),
+            out,
             cache: super::data_cache(),
             free_memory: free_memory(),
             hooks: vec![progress],
             interrupted,
-            notice: Box::new(|text| output::log(&output::message(&format!("note: {text}")))),
+            overview: Box::new(|run| {
+                example.clone_from(&run.data.example);
+                if !quiet {
+                    overview::of_run(run)
+                        .iter()
+                        .for_each(|line| output::log(line));
+                }
+            }),
+            notice: Box::new(output::notice),
             clock: Some(std::time::SystemTime::now),
-        });
-        // A numbered directory that nothing came into is taken back.
-        if report.is_err() {
-            let _ = std::fs::remove_dir(&out);
-        }
-        let report = report?;
+        })?;
+        let run = Path::new(&report.run_dir);
         if self.json {
             output::json(&report)?;
         } else if report.ended != "interrupted" {
-            say_results(&report);
+            say_results(&report, run, example.as_deref());
         }
         if report.ended == "interrupted" {
             let text = format!(
-                "interrupted after {} updates; go on with: firebrick train --resume {}",
+                "interrupted after {} updates; go on with: {} train --resume {}",
                 report.steps,
-                out.display()
+                program(),
+                quoted_path(run)
             );
             return Err(Failure::Interrupted(text));
         }
@@ -89,14 +96,20 @@ impl Train {
     }
 
     /// What to do, from the flags.
-    fn plan(&self) -> Result<(Recipe, Start, PathBuf), Failure> {
+    fn plan(&self) -> Result<(Recipe, Start, RunPlace), Failure> {
         let Some(parent) = &self.resume else {
             let mut recipe = self
                 .recipe
                 .as_deref()
                 .map_or_else(|| Ok(Recipe::default()), firebrick::recipe)?;
             self.flags.apply(&mut recipe)?;
-            let out = self.out.clone().map_or_else(|| next_run(&recipe, ""), Ok)?;
+            let out = match &self.out {
+                Some(out) => RunPlace::At(out.clone()),
+                None => RunPlace::Next {
+                    parent: RUNS.into(),
+                    name: run_name(&recipe),
+                },
+            };
             return Ok((recipe, Start::Fresh, out));
         };
         let file = parent.join("recipe.toml");
@@ -136,61 +149,27 @@ impl Train {
                 Start::Branch {
                     parent: parent.clone(),
                 },
-                out.clone(),
+                RunPlace::At(out.clone()),
             )),
-            None => Ok((recipe, Start::Resume, parent.clone())),
+            None => Ok((recipe, Start::Resume, RunPlace::At(parent.clone()))),
         }
     }
 }
 
-/// `runs/DATASET-MODEL-N`, the first N that is free; made at once, so that two starts do not meet.
-pub(crate) fn next_run(recipe: &Recipe, prefix: &str) -> Result<PathBuf, Failure> {
-    let dataset: String = recipe
-        .dataset
-        .split('(')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '-' })
-        .collect();
-    let failed = |path: &Path, error: std::io::Error| {
-        Failure::Work(format!(
-            "cannot make the run directory {}: {error}; choose another with --out",
-            path.display()
-        ))
-    };
-    let runs = Path::new("runs");
-    std::fs::create_dir_all(runs).map_err(|error| failed(runs, error))?;
-    for number in 1.. {
-        let path = runs.join(format!(
-            "{prefix}{}-{}-{number}",
-            dataset.trim_matches('-'),
-            recipe.model.name
-        ));
-        match std::fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(&path, error)),
-        }
-    }
-    Err(Failure::Work("every run directory name is taken".into()))
-}
-
-fn say_results(report: &TrainReport) {
+fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
     let scores = |name: &str, scores: &Option<Scores>| {
-        if let Some(Scores {
-            loss,
-            top1,
-            nll,
-            ece,
-            ..
-        }) = scores
-        {
-            output::say(&format!(
-                "{name}: top-1 {}, loss {loss:.4}, nll {nll:.4}, ece {ece:.4}",
-                percent(*top1)
-            ));
-        }
+        let Some(scores) = scores else { return };
+        let nll = if same_loss(scores) {
+            String::new()
+        } else {
+            format!(", nll {:.4}", scores.nll)
+        };
+        output::say(&format!(
+            "{name}: top-1 {}, loss {:.4}{nll}, ece {:.4}",
+            percent(scores.top1),
+            scores.loss,
+            scores.ece
+        ));
     };
     if let Some(best) = &report.best {
         output::say(&format!(
@@ -208,11 +187,18 @@ fn say_results(report: &TrainReport) {
         report.device,
         report.images_per_second
     ));
-    let run = &report.run_dir;
-    output::say(&format!(
-        "run directory: {run}  (report: {run}/report.html, model: {run}/model.safetensors)"
-    ));
-    output::say(&format!(
-        "next: firebrick predict {run} IMAGE…   or   firebrick eval {run}"
-    ));
+    output::say(&format!("run directory: {}", report.run_dir));
+    output::say(&format!("report: {}", run.join("report.html").display()));
+    let split = match (&report.test, &report.valid) {
+        (Some(_), _) => "",
+        (None, Some(_)) => " --split valid",
+        // Nothing was kept aside: what is left is what it has seen.
+        (None, None) => " --split train",
+    };
+    let (program, run) = (program(), quoted_path(run));
+    output::say(&format!("next: {program} eval {run}{split}"));
+    if let Some(example) = example {
+        let image = quoted_path(Path::new(example));
+        output::say(&format!("      {program} predict {run} {image}"));
+    }
 }

@@ -79,12 +79,11 @@ fn ctrl_c_finishes_the_step_and_says_how_to_go_on() {
     signal(&child, "INT");
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!(ran.status, 130, "{}", ran.stderr);
-    assert!(
-        ran.stderr
-            .contains("go on with: firebrick train --resume run"),
-        "{}",
-        ran.stderr
+    let command = format!(
+        "go on with: {} train --resume run",
+        env!("CARGO_BIN_EXE_firebrick")
     );
+    assert!(ran.stderr.contains(&command), "{}", ran.stderr);
     let stopped = newest(&at.join("run")).unwrap();
     assert!(
         run(

@@ -57,7 +57,16 @@ fn train_and_eval() {
     assert_eq!(
         keys(&eval),
         [
-            "loss", "top1", "top5", "nll", "ece", "brier", "count", "seconds"
+            "loss",
+            "top1",
+            "top5",
+            "nll",
+            "ece",
+            "brier",
+            "count",
+            "seconds",
+            "per_class",
+            "confusion"
         ]
     );
     for key in ["loss", "top1", "nll", "ece", "brier", "count"] {

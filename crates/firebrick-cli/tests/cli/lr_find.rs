@@ -37,9 +37,12 @@ fn the_text_says_the_command_to_train_with() {
     let ran = run(temp.path(), &format!("{SWEEP} --mode=exp"));
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     let next = ran.stdout.lines().last().unwrap();
-    let command = "next: firebrick train --dataset 'glyphs(train=240,test=60)' --model lenet5 \
-                   --batch-size 32 --optimizer 'sgd(momentum=0.9)' --lr ";
-    assert!(next.starts_with(command), "{next}");
+    let command = format!(
+        "next: {} train --dataset 'glyphs(train=240,test=60)' --model lenet5 --batch-size 32 \
+         --optimizer 'sgd(momentum=0.9)' --lr ",
+        env!("CARGO_BIN_EXE_firebrick")
+    );
+    assert!(next.starts_with(&command), "{next}");
     let words: Vec<_> = next.split_whitespace().skip(2).collect();
     let words: Vec<_> = words.iter().map(|word| word.trim_matches('\'')).collect();
     let mut words = words.clone();

@@ -5,6 +5,8 @@
 
 mod bad_input;
 mod damage;
+mod eval;
+mod first_hour;
 mod hostile;
 #[cfg(unix)]
 mod interruption;
@@ -17,4 +19,6 @@ mod predict;
 mod runs;
 mod schedule;
 mod search;
+mod shells;
 mod support;
+mod terminal;

@@ -11,21 +11,15 @@ fn a_run_leaves_its_files_and_its_recipe_makes_the_same_model() {
     let first = run(at, &format!("{SMALL} --out one"));
     assert_eq!(first.status, 0, "{}", first.stderr);
     assert!(
-        first.stdout.contains("run directory: one")
-            && first.stdout.contains("next: firebrick predict"),
+        first.stdout.contains("run directory: one\n"),
         "{}",
         first.stdout
     );
-    assert!(
-        first
-            .stderr
-            .lines()
-            .filter(|line| line.starts_with("epoch "))
-            .count()
-            == 2,
-        "{}",
-        first.stderr
-    );
+    for epoch in ["1/2", "2/2"] {
+        let rows = first.stderr.lines();
+        let rows = rows.filter(|line| line.trim_start().starts_with(epoch));
+        assert_eq!(rows.count(), 1, "{}", first.stderr);
+    }
     for file in [
         "recipe.toml",
         "metrics.csv",
@@ -134,6 +128,62 @@ fn without_out_runs_are_numbered() {
                 .is_file()
         );
     }
+}
+
+#[test]
+fn runs_are_listed_the_newest_first() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    let none = run(at, "runs");
+    assert!(
+        none.status == 1 && none.stderr.contains("runs"),
+        "{}",
+        none.stderr
+    );
+    run(at, &format!("{SMALL} --quiet"));
+    run(
+        at,
+        &format!("{SMALL} --quiet --monitor valid_loss --max-updates 8"),
+    );
+    let table = run(at, "runs");
+    assert_eq!(table.status, 0, "{}", table.stderr);
+    let lines: Vec<Vec<&str>> = table
+        .stdout
+        .lines()
+        .map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+                .collect()
+        })
+        .collect();
+    let head = [
+        "run", "data", "model", "epochs", "best", "test", "age", "state",
+    ];
+    assert_eq!(lines[0], head);
+    assert_eq!(lines.len(), 3, "{}", table.stdout);
+    assert_eq!(
+        (lines[1][0], lines[1][3], lines[1][7]),
+        ("glyphs-lenet5-2", "1/2", "resumable")
+    );
+    assert!(lines[1][4].ends_with(" valid_loss"), "{:?}", lines[1]);
+    assert_eq!(
+        (lines[2][0], lines[2][3], lines[2][7]),
+        ("glyphs-lenet5-1", "2/2", "done")
+    );
+    assert!(lines[2][5].ends_with(" %"), "{:?}", lines[2]);
+    let json = run(at, "runs runs/glyphs-lenet5-1 --json").json();
+    let report: serde_json::Value =
+        serde_json::from_slice(&fs::read(at.join("runs/glyphs-lenet5-1/run.json")).unwrap())
+            .unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 1);
+    assert_eq!(json[0]["test"], report["test"]);
+    assert_eq!(json[0]["dataset"], "glyphs(train=240,test=60)");
+    assert!(json[0]["changed"].as_u64().unwrap() > 1_600_000_000);
+    fs::create_dir(at.join("empty")).unwrap();
+    let empty = run(at, "runs empty");
+    assert_eq!((empty.status, empty.stdout.as_str()), (0, ""));
+    assert_eq!(empty.stderr, "no runs in empty\n");
 }
 
 #[test]

@@ -60,3 +60,16 @@ pub(crate) fn run_with(directory: &Path, arguments: &[&str]) -> Ran {
 pub(crate) fn model(directory: &Path, run: &str) -> Vec<u8> {
     std::fs::read(directory.join(run).join("model.safetensors")).unwrap()
 }
+
+/// A folder of small images, `count` of each class, of different shades.
+pub(crate) fn images(folder: &Path, classes: &[&str], count: u8) {
+    for (number, class) in classes.iter().enumerate() {
+        std::fs::create_dir_all(folder.join(class)).unwrap();
+        let shade = u8::try_from(number * 200 / classes.len()).unwrap();
+        for image in 0..count {
+            image::GrayImage::from_pixel(20 + u32::from(image), 24, image::Luma([shade + image]))
+                .save(folder.join(format!("{class}/{image}.png")))
+                .unwrap();
+        }
+    }
+}

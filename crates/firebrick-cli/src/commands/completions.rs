@@ -1,0 +1,36 @@
+//! `firebrick completions`.
+
+use std::path::Path;
+
+use clap::{Args, CommandFactory};
+use clap_complete::{Shell, generate};
+
+use crate::Cli;
+use crate::failure::Failure;
+use crate::output;
+
+/// Print a script that lets a shell complete commands and flags
+///
+/// bash:  firebrick completions bash > ~/.local/share/bash-completion/completions/firebrick
+/// zsh:   firebrick completions zsh > DIR/_firebrick, where DIR is in $fpath
+/// fish:  firebrick completions fish > ~/.config/fish/completions/firebrick.fish
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+impl Completions {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        // A program of someone else's is completed under its own name.
+        let called = std::env::args_os().next().unwrap_or_default();
+        let name = Path::new(&called).file_stem().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        let mut script = Vec::new();
+        generate(self.shell, &mut Cli::command(), name, &mut script);
+        output::say(String::from_utf8_lossy(&script).trim_end());
+        Ok(())
+    }
+}

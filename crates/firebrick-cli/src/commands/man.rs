@@ -1,0 +1,35 @@
+//! `firebrick man`.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory};
+
+use crate::Cli;
+use crate::failure::Failure;
+use crate::output;
+
+/// Write manual pages, one for each command
+///
+/// With ~/.local/share/man/man1 for DIR, `man firebrick-train` finds them on most systems.
+#[derive(Args)]
+pub(crate) struct Man {
+    /// Directory for the pages; made if it is not there
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+impl Man {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let directory = &self.directory;
+        let written = std::fs::create_dir_all(directory)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
+        written.map_err(|error| {
+            Failure::Work(format!(
+                "cannot write manual pages to {}: {error}",
+                directory.display()
+            ))
+        })?;
+        output::say(&format!("manual pages are in {}", directory.display()));
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! `firebrick runs`.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use console::Alignment;
+use firebrick::{BestEpoch, RunState, RunSummary, runs};
+use serde_json::{Value, json};
+
+use super::train::RUNS;
+use crate::epoch_table::number;
+use crate::failure::Failure;
+use crate::output::{self, columns, percent, shortened};
+
+/// Longest data set, model or run that is shown in full.
+const LONGEST: usize = 32;
+
+/// List the runs in a directory, the newest first
+#[derive(Args)]
+pub(crate) struct Runs {
+    /// A directory of runs, or one run
+    #[arg(value_name = "DIR", default_value = RUNS)]
+    directory: PathBuf,
+    /// Print one JSON document: an array of {run_dir, dataset, model, epochs, of_epochs, best, test,
+    /// state, changed}
+    #[arg(long)]
+    json: bool,
+}
+
+impl Runs {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let found = runs(&self.directory)?;
+        if self.json {
+            let rows: Vec<_> = found.iter().map(document).collect();
+            return output::json(&rows);
+        }
+        if found.is_empty() {
+            output::log(&format!("no runs in {}", self.directory.display()));
+            return Ok(());
+        }
+        let now = SystemTime::now();
+        let head = [
+            "run", "data", "model", "epochs", "best", "test", "age", "state",
+        ];
+        let mut rows = vec![head.map(String::from).to_vec()];
+        rows.extend(found.iter().map(|run| row(run, now)));
+        let lines = columns(&rows, Alignment::Left);
+        lines.iter().for_each(|line| output::say(line));
+        Ok(())
+    }
+}
+
+/// With the time of the last change in seconds since 1970.
+fn document(run: &RunSummary) -> Value {
+    let mut document = json!(run);
+    let since = run
+        .changed
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    document["changed"] = json!(since.map(|since| since.as_secs()));
+    document
+}
+
+fn row(run: &RunSummary, now: SystemTime) -> Vec<String> {
+    let path = Path::new(&run.run_dir);
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let missing = |cell: Option<String>| cell.unwrap_or_else(|| "–".into());
+    let spec = |spec: &Option<String>| missing(spec.as_ref().map(|spec| shortened(spec, LONGEST)));
+    // A clock that was set back makes no age below nothing.
+    let age = run
+        .changed
+        .map(|time| age(now.duration_since(time).unwrap_or_default().as_secs()));
+    vec![
+        shortened(&name.to_string_lossy(), LONGEST),
+        spec(&run.dataset),
+        spec(&run.model),
+        format!(
+            "{}/{}",
+            run.epochs,
+            run.of_epochs
+                .map_or("?".into(), |epochs| epochs.to_string())
+        ),
+        missing(run.best.as_ref().map(best)),
+        missing(run.test.map(|test| percent(test.top1))),
+        missing(age),
+        state(run.state).into(),
+    ]
+}
+
+/// The value of the metric by which the best epoch was found, which is named unless it is the usual one.
+fn best(best: &BestEpoch) -> String {
+    let value = if best.metric.contains("top") {
+        percent(best.value)
+    } else {
+        number(best.value)
+    };
+    match best.metric {
+        "valid_top1" => value,
+        metric => format!("{value} {metric}"),
+    }
+}
+
+fn state(state: RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Done => "done",
+        RunState::Resumable => "resumable",
+        RunState::NotBegun => "not begun",
+        RunState::Damaged => "damaged recipe.toml",
+    }
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_in_the_largest_unit_that_still_tells() {
+        for (seconds, text) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7199, "119 min")] {
+            assert_eq!(age(seconds), text);
+        }
+        assert_eq!(
+            [age(7200), age(172_799), age(172_800)],
+            ["2 h", "47 h", "2 d"]
+        );
+    }
+
+    #[test]
+    fn an_unusual_metric_is_named() {
+        let at = |metric, value| {
+            best(&BestEpoch {
+                epoch: 1,
+                step: 1,
+                metric,
+                value,
+            })
+        };
+        assert_eq!(at("valid_top1", 0.985), "98.50 %");
+        assert_eq!(at("train_top1", 0.985), "98.50 % train_top1");
+        assert_eq!(at("valid_loss", 0.25), "0.2500 valid_loss");
+    }
+}

@@ -1,0 +1,73 @@
+//! Names of run directories: `DATA-MODEL`, before a number.
+
+use std::path::Path;
+
+use firebrick::core::Recipe;
+
+/// Characters of a data set's name in the name of a directory, at most: a file name has 255 bytes.
+const LONGEST: usize = 40;
+
+/// `hymenoptera-small_cnn` for `folder:data/hymenoptera`, `cifar10-resnet20` for `cifar10`.
+pub(crate) fn run_name(recipe: &Recipe) -> String {
+    let dataset = recipe.dataset.trim();
+    let name = match dataset.strip_prefix("folder:") {
+        Some(path) => last_folder(path),
+        None => dataset.split('(').next().unwrap_or_default().into(),
+    };
+    format!("{}-{}", file_name(&name), file_name(&recipe.model.name))
+}
+
+/// The name of the folder that a path leads to; of `.` and `..` too.
+fn last_folder(path: &str) -> String {
+    let path = Path::new(path);
+    let real = || path.canonicalize().ok();
+    let name = match path.components().next_back() {
+        Some(std::path::Component::Normal(name)) => Some(name.to_os_string()),
+        _ => real().and_then(|real| real.file_name().map(ToOwned::to_owned)),
+    };
+    name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// What does not belong in a file name replaced.
+fn file_name(text: &str) -> String {
+    let kept = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let name: String = text
+        .chars()
+        .map(|c| if kept(c) { c } else { '-' })
+        .take(LONGEST)
+        .collect();
+    let name = name.trim_matches(['-', '.']);
+    if name.is_empty() {
+        "data".into()
+    } else {
+        name.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(dataset: &str) -> String {
+        run_name(&Recipe {
+            dataset: dataset.into(),
+            model: "lenet5(dropout=0.1)".parse().unwrap(),
+            ..Recipe::default()
+        })
+    }
+
+    #[test]
+    fn a_run_is_named_after_its_data_and_model() {
+        assert_eq!(named("glyphs(train=600, domain=rgb)"), "glyphs-lenet5");
+        assert_eq!(named("folder:data/hymenoptera"), "hymenoptera-lenet5");
+        assert_eq!(named("folder:/a/b/Flower Photos/"), "Flower-Photos-lenet5");
+        assert_eq!(named("folder:../.hidden/"), "hidden-lenet5");
+        assert_eq!(named("folder:a/café:1*?"), "café-1-lenet5");
+        assert_eq!(named("folder:/"), "data-lenet5");
+        let long = named(&format!("folder:{}", "ü".repeat(300)));
+        assert!(long.len() < 128, "{long}");
+        // `.` is named after the folder that it is: the tests of a crate run in its own.
+        assert_eq!(named("folder:."), "firebrick-cli-lenet5");
+        assert_eq!(named("folder:src/.."), "firebrick-cli-lenet5");
+    }
+}

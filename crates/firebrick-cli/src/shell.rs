@@ -1,0 +1,46 @@
+//! Commands that are printed for a person to run: the program as it was called, words as a shell
+//! reads them.
+
+use std::path::Path;
+
+/// A word as a shell reads it.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// A path as a shell reads it; one that looks like a flag is named from here.
+pub(crate) fn quoted_path(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.starts_with('-') {
+        return quoted(&format!("./{text}"));
+    }
+    quoted(&text)
+}
+
+/// This program as it was called, so that a command printed with it works in the same place:
+/// `firebrick` from the search path, `target/release/firebrick` from `cargo run`.
+pub(crate) fn program() -> String {
+    let called = std::env::args_os().next().filter(|name| !name.is_empty());
+    called.map_or_else(|| "firebrick".into(), |name| quoted_path(Path::new(&name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_read_them_otherwise() {
+        assert_eq!(quoted("cifar10"), "cifar10");
+        assert_eq!(quoted("sgd(momentum=0.9)"), "'sgd(momentum=0.9)'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted("~"), "'~'");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted_path(Path::new("-run")), "./-run");
+        assert_eq!(quoted_path(Path::new("my runs/a")), "'my runs/a'");
+    }
+}

@@ -1,0 +1,222 @@
+//! What a new user meets: what is there is said before training, a failed start leaves nothing, and
+//! the next step that is printed works.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Ran, SMALL, images, run, run_with};
+
+/// Flags of a training run on a folder of a dozen images.
+const TINY: &str =
+    "--model lenet5 --image-size 32 --channels 1 --epochs 1 --batch-size 8 --valid-fraction 0.25";
+
+fn train_on(at: &Path, folder: &str, more: &str) -> Ran {
+    let dataset = format!("folder:{folder}");
+    let mut arguments = vec!["train", "--dataset", &dataset];
+    arguments.extend(TINY.split(' ').chain(more.split_whitespace()));
+    run_with(at, &arguments)
+}
+
+#[test]
+fn what_is_there_is_said_once_before_training() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    for (split, count) in [("train", 8), ("val", 3), ("test", 2)] {
+        images(&at.join("insects").join(split), &["ants", "bees"], count);
+    }
+    let ran = train_on(at, "insects", "");
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let expected = [
+        "data     folder:insects: 2 classes, images of any size, grey",
+        "         class  train  valid  test",
+        "         ants       8      3     2",
+        "         bees       8      3     2",
+        "         all       16      6     4",
+        "images   read as 1×32×32 (grey)",
+        "model    lenet5(",
+        "length   1 epoch of 2 updates",
+        "device   flex",
+        "run      runs/insects-lenet5-1",
+    ];
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\nis not\n{expected}");
+    }
+    let row = lines
+        .iter()
+        .position(|line| line.trim_start().starts_with("1/1"));
+    assert!(row.unwrap() > expected.len(), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("data  ").count(), 1, "{}", ran.stderr);
+    // The same about a folder that nothing was trained on yet.
+    let info = run(at, "datasets info folder:insects");
+    assert_eq!(info.status, 0, "{}", info.stderr);
+    let info: Vec<&str> = info.stdout.lines().collect();
+    assert_eq!(
+        info[0],
+        "data     folder:insects: 2 classes, images of any size, colour"
+    );
+    assert_eq!(info[1..], expected[1..5]);
+    // A resume says where it goes on; quiet says nothing.
+    run(at, &format!("{SMALL} --max-updates 3 --out part --quiet"));
+    let resumed = run(at, "train --resume part");
+    assert!(
+        resumed
+            .stderr
+            .contains("length   2 epochs of 7 updates; goes on after update 3\n")
+            && resumed.stderr.contains("classes  0, 1, 2, "),
+        "{}",
+        resumed.stderr
+    );
+    let quiet = run(at, &format!("{SMALL} --out quiet --quiet"));
+    assert_eq!(quiet.stderr, "");
+}
+
+#[test]
+fn a_failed_start_says_one_thing_and_leaves_no_directory() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    images(&at.join("good"), &["dark", "light"], 8);
+    images(&at.join("bad"), &["dark", "light"], 8);
+    for image in 0..8 {
+        fs::write(at.join(format!("bad/dark/{image}.png")), b"not an image").unwrap();
+    }
+    fs::write(at.join("bad.safetensors"), b"12345678901234567890").unwrap();
+    for (folder, flags) in [
+        ("good", "--model resnet51"),
+        ("good", "--optimizer adm"),
+        ("good", "--device flx"),
+        ("good", "--weights bad.safetensors"),
+        ("good", "--weights nowhere.pth"),
+        ("nowhere", ""),
+        // Found out when the images are measured, and when they are read for the first update.
+        ("bad", ""),
+        ("bad", "--normalize none"),
+    ] {
+        for out in ["", "--out one"] {
+            let ran = train_on(at, folder, &format!("{flags} {out}"));
+            let what = format!("{folder} {flags} {out}: {}", ran.stderr);
+            assert!(matches!(ran.status, 1 | 2), "{what}");
+            assert_eq!(ran.stdout, "", "{what}");
+            assert!(!ran.stderr.contains("should not have happened"), "{what}");
+            let last = ran.stderr.lines().last().unwrap();
+            assert!(last.starts_with("error: "), "{what}");
+            // What reading the first images finds out comes after the overview; the rest stands alone.
+            if flags != "--normalize none" {
+                assert_eq!(ran.stderr.lines().count(), 1, "{what}");
+            }
+            assert!(!at.join("one").exists(), "{what}");
+            let left = fs::read_dir(at.join("runs")).map_or(0, Iterator::count);
+            assert_eq!(left, 0, "{what}");
+        }
+    }
+    // A directory of one's own is given back as it was.
+    fs::create_dir(at.join("mine")).unwrap();
+    fs::write(at.join("mine/notes.txt"), b"mine").unwrap();
+    let ran = train_on(at, "bad", "--normalize none --out mine");
+    assert_eq!(ran.status, 1, "{}", ran.stderr);
+    let left: Vec<_> = fs::read_dir(at.join("mine")).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+/// The commands that a run printed as the next steps, run by a shell.
+fn next_steps(at: &Path, ran: &Ran) -> Vec<Ran> {
+    let lines = ran
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("next: "));
+    let commands = lines.map(|line| line.trim_start_matches("next:").trim());
+    commands
+        .map(|command| {
+            let shell = Command::new("bash")
+                .args(["-c", command])
+                .current_dir(at)
+                .output();
+            shell.unwrap().into()
+        })
+        .collect()
+}
+
+#[test]
+fn the_next_steps_work_as_they_are_printed() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    // Without a test split, without any split but train, and with a name that a shell would read.
+    let name = "my 'dark' & light";
+    images(&at.join(name), &["dark", "light"], 8);
+    for (more, split) in [
+        ("", "valid"),
+        ("--valid-fraction 0 --monitor train_loss", "train"),
+    ] {
+        let ran = train_on(at, name, more);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        let steps = next_steps(at, &ran);
+        assert_eq!(steps.len(), 2, "{}", ran.stdout);
+        for step in &steps {
+            assert_eq!(step.status, 0, "{}: {}", ran.stdout, step.stderr);
+        }
+        assert!(
+            steps[0].stdout.contains(&format!(" {split}: top-1 ")),
+            "{}",
+            steps[0].stdout
+        );
+        assert!(steps[1].stdout.contains("/dark/"), "{}", steps[1].stdout);
+    }
+    assert!(
+        at.join("runs/my--dark----light-lenet5-2/model.safetensors")
+            .is_file()
+    );
+    // A data set without files of its own has no image to name.
+    let ran = run(at, SMALL);
+    let steps = next_steps(at, &ran);
+    assert_eq!(steps.len(), 1, "{}", ran.stdout);
+    assert_eq!(steps[0].status, 0, "{}", steps[0].stderr);
+    assert!(
+        steps[0].stdout.contains(" test: top-1 "),
+        "{}",
+        steps[0].stdout
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_command_to_go_on_with_works_as_it_is_printed() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    let mut arguments: Vec<&str> = SMALL.split(' ').collect();
+    arguments.extend([
+        "--epochs",
+        "400",
+        "--out",
+        "a run",
+        "--checkpoint-every",
+        "1",
+    ]);
+    let mut command = crate::support::firebrick(at);
+    let command = command.args(arguments).stdout(std::process::Stdio::piped());
+    let mut child = command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let updated = || {
+        let entries = fs::read_dir(at.join("a run/checkpoints"));
+        let mut names = entries.into_iter().flatten().flatten();
+        names.any(|entry| entry.file_name() > *"step-000000001")
+    };
+    while !updated() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert_eq!(ran.status, 130, "{}", ran.stderr);
+    let (_, printed) = ran.stderr.split_once("go on with: ").unwrap();
+    let script = format!("{} --max-updates 4", printed.trim_end());
+    let on = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(at)
+        .output();
+    let on: Ran = on.unwrap().into();
+    assert_eq!(on.status, 0, "{script}: {}", on.stderr);
+}

@@ -1,0 +1,259 @@
+//! The runs of a directory at a glance: what each trains, how far it is and how good.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use firebrick_core::Recipe;
+use firebrick_core::data::DataError;
+use firebrick_core::run::Scores;
+use firebrick_train::run_dir::{holds_checkpoints, in_use};
+use firebrick_train::{Checkpoint, Monitor};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use crate::{BestEpoch, Error};
+
+/// Whether a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// A process is training in its directory.
+    Running,
+    /// It ended by itself: all epochs, an early stop, or a hook.
+    Done,
+    /// It ended before that and can be gone on with.
+    Resumable,
+    /// It has no checkpoint: going on with it starts it over.
+    NotBegun,
+    /// Its recipe cannot be read.
+    Damaged,
+}
+
+/// One run at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// The run directory.
+    pub run_dir: String,
+    /// The data set's spec; none when the recipe cannot be read.
+    pub dataset: Option<String>,
+    /// The model's spec; none when the recipe cannot be read.
+    pub model: Option<String>,
+    /// Epochs finished.
+    pub epochs: u64,
+    /// Epochs of the whole run; none when the recipe cannot be read.
+    pub of_epochs: Option<u64>,
+    /// The best epoch so far.
+    pub best: Option<BestEpoch>,
+    /// Scores on the test split, where the run has come to its end.
+    pub test: Option<Scores>,
+    /// Whether it goes on.
+    pub state: RunState,
+    /// When a file of the run was last written.
+    #[serde(skip)]
+    pub changed: Option<SystemTime>,
+}
+
+/// What is read of `run.json`.
+#[derive(Deserialize)]
+struct Record {
+    epochs: Vec<IgnoredAny>,
+    best: Option<(u64, Option<f64>)>,
+    test: Option<Scores>,
+}
+
+/// The runs directly below `directory`, the one written last first; `directory` itself when it is one.
+///
+/// # Errors
+/// [`Error::Data`] when the directory cannot be read.
+pub fn runs(directory: &Path) -> Result<Vec<RunSummary>, Error> {
+    if is_run(directory) {
+        return Ok(vec![summary(directory)]);
+    }
+    let failed = |error| DataError::io(directory, error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if is_run(&path) {
+            found.push(summary(&path));
+        }
+    }
+    found.sort_by(|a, b| (b.changed, &a.run_dir).cmp(&(a.changed, &b.run_dir)));
+    Ok(found)
+}
+
+fn is_run(path: &Path) -> bool {
+    path.join("recipe.toml").is_file()
+}
+
+fn summary(path: &Path) -> RunSummary {
+    let recipe = Recipe::read(&path.join("recipe.toml")).ok();
+    let progress = Checkpoint::glance(path);
+    let record = fs::read(path.join("run.json")).ok();
+    let record: Option<Record> = record.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let monitor = recipe.as_ref().map(|recipe| recipe.monitor.as_str());
+    let monitor = monitor.and_then(|name| Monitor::from_name(name).ok());
+    let validated = progress
+        .as_ref()
+        .and_then(|progress| progress.rows.last())
+        .is_none_or(|row| row.valid.is_some());
+    let monitor = monitor.map(|monitor| match validated {
+        true => monitor,
+        false => monitor.without_validation(),
+    });
+    // Trials of a search have given up their checkpoints.
+    let best = match (&progress, &record) {
+        (Some(progress), _) => progress
+            .best
+            .map(|best| (best.epoch, best.step, best.value)),
+        (None, Some(record)) => record
+            .best
+            .map(|(epoch, value)| (epoch, 0, value.unwrap_or(f64::NAN))),
+        (None, None) => None,
+    };
+    let epochs = match (&progress, &record) {
+        (Some(progress), _) => progress.epoch,
+        (None, Some(record)) => record.epochs.len() as u64,
+        (None, None) => 0,
+    };
+    let ended = last_end(path);
+    let state = if recipe.is_none() {
+        RunState::Damaged
+    } else if in_use(path) {
+        RunState::Running
+    } else if matches!(ended.as_deref(), Some("finished" | "early_stop" | "hook")) {
+        RunState::Done
+    } else if holds_checkpoints(path) {
+        RunState::Resumable
+    } else {
+        RunState::NotBegun
+    };
+    RunSummary {
+        run_dir: path.display().to_string(),
+        dataset: recipe.as_ref().map(|recipe| recipe.dataset.clone()),
+        model: recipe.as_ref().map(|recipe| recipe.model.to_string()),
+        epochs,
+        of_epochs: recipe.as_ref().map(|recipe| recipe.epochs),
+        best: best
+            .zip(monitor)
+            .map(|((epoch, step, value), monitor)| BestEpoch {
+                epoch,
+                step,
+                metric: monitor.name(),
+                value,
+            }),
+        // A run that goes on has not tested what it is now.
+        test: record
+            .filter(|_| ended.is_some() && state != RunState::Running)
+            .and_then(|record| record.test),
+        state,
+        changed: changed(path),
+    }
+}
+
+/// How the last session of a run ended; none when it was killed or is not over.
+fn last_end(path: &Path) -> Option<String> {
+    let text = String::from_utf8_lossy(&fs::read(path.join("events.jsonl")).ok()?).into_owned();
+    let events = text.lines().rev().filter_map(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        let name = event["event"].as_str()?.to_string();
+        Some((name, event["ended"].as_str().map(ToString::to_string)))
+    });
+    let mut bounds = events.filter(|(name, _)| name == "start" || name == "end");
+    bounds.next().and_then(|(_, ended)| ended)
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    let files = [
+        "checkpoints",
+        "events.jsonl",
+        "metrics.csv",
+        "recipe.toml",
+        "run.json",
+    ];
+    let times = files.map(|name| fs::metadata(path.join(name)).and_then(|file| file.modified()));
+    times.into_iter().flatten().max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Job, train};
+
+    fn one(path: &Path) -> RunSummary {
+        runs(path).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_run_is_resumable_until_it_is_done() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = temp.path().join("run");
+        let recipe = Recipe {
+            dataset: "glyphs(train=72, test=36)".into(),
+            model: "lenet5".parse().unwrap(),
+            epochs: 2,
+            batch_size: 36,
+            max_updates: Some(3),
+            ..Recipe::default()
+        };
+        train(Job::new(recipe.clone(), &run)).unwrap();
+        let part = one(&run);
+        assert_eq!(
+            (part.state, part.epochs, part.of_epochs),
+            (RunState::Resumable, 1, Some(2))
+        );
+        assert_eq!(part.dataset.as_deref(), Some("glyphs(train=72, test=36)"));
+        let whole = Job {
+            start: crate::Start::Resume,
+            ..Job::new(
+                Recipe {
+                    max_updates: None,
+                    ..Recipe::read(&run.join("recipe.toml")).unwrap()
+                },
+                &run,
+            )
+        };
+        let report = train(whole).unwrap();
+        let done = one(temp.path());
+        assert_eq!((done.state, done.epochs), (RunState::Done, 2));
+        assert_eq!((done.test, done.best), (report.test, report.best));
+        // A session that was killed leaves no end.
+        let events = fs::read_to_string(run.join("events.jsonl")).unwrap();
+        fs::write(
+            run.join("events.jsonl"),
+            events + "{\"event\":\"start\"}\n{\"ev",
+        )
+        .unwrap();
+        let killed = one(&run);
+        assert_eq!((killed.state, killed.test), (RunState::Resumable, None));
+        fs::remove_dir_all(run.join("checkpoints")).unwrap();
+        let bare = one(&run);
+        assert_eq!((bare.state, bare.epochs), (RunState::NotBegun, 2));
+        fs::write(run.join("recipe.toml"), "epochs = [").unwrap();
+        assert_eq!(one(temp.path()).state, RunState::Damaged);
+    }
+
+    #[test]
+    fn the_newest_comes_first_and_what_is_no_run_is_left_out() {
+        let temp = tempfile::tempdir().unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        for (name, hours) in [("old", 1), ("new", 3), ("middle", 2)] {
+            let run = temp.path().join(name);
+            fs::create_dir(&run).unwrap();
+            fs::write(run.join("recipe.toml"), "epochs = 7").unwrap();
+            let file = fs::File::options()
+                .append(true)
+                .open(run.join("recipe.toml"))
+                .unwrap();
+            file.set_modified(long_ago + std::time::Duration::from_secs(3600 * hours))
+                .unwrap();
+        }
+        fs::create_dir(temp.path().join("other")).unwrap();
+        fs::write(temp.path().join("notes.txt"), "").unwrap();
+        let found = runs(temp.path()).unwrap();
+        let at = |name: &str| temp.path().join(name).display().to_string();
+        let names: Vec<_> = found.into_iter().map(|run| run.run_dir).collect();
+        assert_eq!(names, [at("new"), at("middle"), at("old")]);
+        assert!(runs(&temp.path().join("nowhere")).is_err());
+    }
+}
