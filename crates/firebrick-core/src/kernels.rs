@@ -1,7 +1,7 @@
 //! The kernels of `firebrick-kernels` as operations on burn's tensors, with gradients.
 //!
 //! They work on f32 tensors of the CPU backends, `flex` and `ndarray`. For every other tensor, and
-//! while they are off ([`enable`]), each operation here is burn's own.
+//! while they are off ([`enable`]), each operation here is made of burn's.
 //!
 //! Images keep the shape `[N, C, H, W]`. Their memory is channels-last between these operations;
 //! any other layout is taken too and converted first, so they mix with burn's operations freely.
@@ -26,7 +26,7 @@ use burn::tensor::{DType, Tensor};
 pub use firebrick_kernels::memory::keep_freed_pages;
 pub use firebrick_kernels::simd::{Level, level};
 
-pub use activation::{add_relu, relu};
+pub use activation::{add_relu, elu, gelu, leaky_relu, relu, sigmoid, silu, tanh};
 pub use batch_norm::{BatchNormTrained, batch_norm, batch_norm_train};
 pub use conv2d::conv2d;
 pub use dropout::dropout;

@@ -453,7 +453,7 @@ fn cross_entropy_is_burns() {
                 check(&name, [2, 3, 4, 1], &[], |x, _| {
                     let logits: Tensor<2> = x.reshape([6, 4]) * 5.0;
                     let value = loss.loss(logits, &targets);
-                    value.sum / value.weight
+                    value.mean()
                 });
             }
         }
@@ -502,6 +502,15 @@ fn what_the_kernels_refuse_is_burns() {
         [wide, none]
     });
     assert_eq!(with, without);
+}
+
+#[test]
+fn activations() {
+    for (name, activation) in Activation::ALL {
+        check(name, [2, 3, 4, 5], &[], |x, _| activation.forward(x * 3.0));
+        let row = |x: Tensor<4>| x.reshape([2, 60]);
+        check(name, [2, 3, 4, 5], &[], |x, _| activation.forward(row(x)));
+    }
 }
 
 /// Our layers, burn's layers and burn's operations in turn; one tensor used three times.

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::elementwise::flat::{First, PART, Part, Whole, parts_of};
+use crate::exponential::exp;
 use crate::simd::{Simd, Task, dispatch};
 use crate::threads::Shared;
 
@@ -160,107 +161,4 @@ unsafe fn highest<S: Simd>(v: S::V) -> f32 {
     // SAFETY: no vector has more than 16 lanes.
     unsafe { S::store(lanes.as_mut_ptr(), v) };
     lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
-}
-
-/// exp(x) for x up to 88, within 1.5 units in the last place of f32; NaN stays NaN.
-///
-/// x = n · ln 2 + r with whole n and |r| ≤ ln 2 / 2. The series of exp(r) to the seventh power is
-/// off by less than 1e-8; 2ⁿ is multiplied in two steps, so that results below the normal numbers
-/// lose digits but do not jump to zero.
-///
-/// # Safety
-/// The processor has `S`.
-#[inline(always)]
-pub(crate) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
-    /// Adding and subtracting it rounds to a whole number.
-    const ROUND: f32 = 12_582_912.0;
-    /// ln 2 in two parts; the first has so few digits that its product with n is exact.
-    const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
-    /// 1/7!, …, 1/2!.
-    const SERIES: [f32; 6] = [
-        1.0 / 5040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        1.0 / 2.0,
-    ];
-    // SAFETY: as of this function.
-    unsafe {
-        // Below -104, exp is zero in f32. `max` gives its second argument where one is NaN.
-        let x = S::max(S::splat(-104.0), x);
-        let round = S::splat(ROUND);
-        let n = S::mul(x, S::splat(std::f32::consts::LOG2_E));
-        let n = S::sub(S::add(n, round), round);
-        let r = S::fma(n, S::splat(-LN_2[0]), x);
-        let r = S::fma(n, S::splat(-LN_2[1]), r);
-        let mut p = S::splat(SERIES[0]);
-        for term in &SERIES[1..] {
-            p = S::fma(p, r, S::splat(*term));
-        }
-        let one = S::splat(1.0);
-        let e = S::add(S::fma(S::mul(r, r), p, r), one);
-        let half = S::sub(S::fma(n, S::splat(0.5), round), round);
-        S::mul(S::mul(e, S::two_to(half)), S::two_to(S::sub(n, half)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Exp<'a>(&'a [f32], &'a mut [f32]);
-
-    impl Task for Exp<'_> {
-        type Output = ();
-        #[inline(always)]
-        unsafe fn run<S: Simd>(self) {
-            for (from, to) in self.0.chunks(S::LANES).zip(self.1.chunks_mut(S::LANES)) {
-                // SAFETY: both have so many elements.
-                unsafe {
-                    let v = exp::<S>(S::load_first(from.as_ptr(), from.len()));
-                    S::store_first(to.as_mut_ptr(), v, to.len());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn exp_is_within_two_units_in_the_last_place() {
-        let x: Vec<f32> = (0..2_000_000).map(|i| -87.3 + i as f32 * 8.73e-5).collect();
-        let mut y = vec![0.0; x.len()];
-        dispatch(Exp(&x, &mut y));
-        let error = |(x, y): (&f32, &f32)| {
-            let exact = f64::from(*x).exp();
-            ((f64::from(*y) - exact) / exact).abs()
-        };
-        let worst = x.iter().zip(&y).map(error).fold(0.0, f64::max);
-        assert!(worst < 1.5e-7, "{worst}");
-    }
-
-    #[test]
-    fn exp_at_the_edges() {
-        let x = [
-            0.0,
-            -100.0,
-            -103.0,
-            -104.0,
-            -1e4,
-            f32::NEG_INFINITY,
-            f32::NAN,
-            -0.0,
-        ];
-        let mut y = [9.0; 8];
-        dispatch(Exp(&x, &mut y));
-        assert_eq!(y[0], 1.0);
-        assert!(
-            (f64::from(y[1]) / (-100.0_f64).exp() - 1.0).abs() < 0.05,
-            "{}",
-            y[1]
-        );
-        assert_eq!(y[2], f32::from_bits(1));
-        assert_eq!(y[3..6], [0.0; 3]);
-        assert!(y[6].is_nan());
-        assert_eq!(y[7], 1.0);
-    }
 }

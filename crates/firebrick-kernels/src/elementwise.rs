@@ -92,7 +92,7 @@ pub fn add_into(a: &mut [f32], b: &[f32]) {
 }
 
 /// A step over all of so many elements.
-struct Flat<T>(T, usize);
+pub(crate) struct Flat<T>(pub(crate) T, pub(crate) usize);
 
 impl<T: Step> Task for Flat<T> {
     type Output = ();

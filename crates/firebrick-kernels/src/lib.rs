@@ -10,11 +10,13 @@
 //! Functions panic when a slice does not have the length that the shapes give; the binding checks
 //! what users can get wrong.
 
+pub mod activation;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod elementwise;
+mod exponential;
 pub mod layout;
 pub mod linear;
 pub mod memory;

@@ -1,9 +1,16 @@
-//! The rectifier, on its own and after a sum.
+//! Activation functions, and the rectifier after a sum.
+//!
+//! Values and gradients are ours on every device and in every type, and PyTorch's everywhere, at kinks
+//! too. Burn's own differ from device to device: without a kernel for it, GELU's gradient is the one of
+//! the tanh form, sigmoid goes through f32, and ELU's gradient is NaN where eˣ overflows.
+
+mod composed;
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 use burn::tensor::activation;
+use firebrick_kernels::activation::{self as curves, Activation};
 use firebrick_kernels::elementwise as kernel;
 
 use super::host::{Host, arranged, from_arranged, values};
@@ -30,6 +37,49 @@ pub fn add_relu<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     }
     let inputs = vec![a.into_dispatch(), b.into_dispatch()];
     Tensor::from_dispatch(run_single(AddRelu, inputs))
+}
+
+/// x above zero, else `negative_slope` · x; at zero the gradient is `negative_slope`.
+#[must_use]
+pub fn leaky_relu<const D: usize>(x: Tensor<D>, negative_slope: f64) -> Tensor<D> {
+    apply(Activation::LeakyRelu(negative_slope), x)
+}
+
+/// x above zero, else eˣ - 1.
+#[must_use]
+pub fn elu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Elu, x)
+}
+
+/// x · Φ(x) with the distribution Φ of the normal distribution: the exact form.
+#[must_use]
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Gelu, x)
+}
+
+/// x · sigmoid(x).
+#[must_use]
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Silu, x)
+}
+
+/// The hyperbolic tangent.
+#[must_use]
+pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Tanh, x)
+}
+
+/// 1 / (1 + e⁻ˣ).
+#[must_use]
+pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Sigmoid, x)
+}
+
+fn apply<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    if !take(&x) {
+        return composed::apply(activation, x);
+    }
+    Tensor::from_dispatch(run_single(Curve(activation), vec![x.into_dispatch()]))
 }
 
 /// The gradient where the bits let it pass.
@@ -102,5 +152,44 @@ impl Operation for AddRelu {
             .iter()
             .map(|wanted| wanted.then(|| gradient.clone()))
             .collect()
+    }
+}
+
+#[derive(Debug)]
+struct Curve(Activation);
+
+impl Operation for Curve {
+    /// The input.
+    type Saved<B: Host> = FloatTensor<B>;
+
+    fn forward<B: Host>(
+        &self,
+        mut inputs: Vec<FloatTensor<B>>,
+        _wanted: &[bool],
+    ) -> (Vec<FloatTensor<B>>, FloatTensor<B>) {
+        let x = arranged::<B>(inputs.swap_remove(0));
+        let y = curves::forward(self.0, values::<B>(&x));
+        (vec![from_arranged::<B>(y, &x.shape())], x)
+    }
+
+    fn infer<B: Host>(&self, mut inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
+        let mut x = inputs.swap_remove(0);
+        if let Some(x) = B::elements_mut(&mut x) {
+            curves::forward_in_place(self.0, x);
+        } else {
+            return self.forward::<B>(vec![x], &[false]).0;
+        }
+        vec![x]
+    }
+
+    fn backward<B: Host>(
+        &self,
+        x: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        _wanted: &[bool],
+    ) -> Vec<Option<FloatTensor<B>>> {
+        let gradient = arranged::<B>(gradient);
+        let dx = curves::backward(self.0, values::<B>(&x), values::<B>(&gradient));
+        vec![Some(from_arranged::<B>(dx, &x.shape()))]
     }
 }

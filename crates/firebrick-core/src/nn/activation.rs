@@ -1,6 +1,6 @@
 //! Activation functions by name.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::{ConfigError, kernels, probe, spec::Spec};
@@ -66,12 +66,12 @@ impl Activation {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let output = match self {
             Self::Relu => kernels::relu(input),
-            Self::LeakyRelu => activation::leaky_relu(input, 0.01),
-            Self::Elu => activation::elu(input, 1.0),
-            Self::Gelu => activation::gelu(input),
-            Self::Silu => activation::silu(input),
-            Self::Tanh => activation::tanh(input),
-            Self::Sigmoid => activation::sigmoid(input),
+            Self::LeakyRelu => kernels::leaky_relu(input, 0.01),
+            Self::Elu => kernels::elu(input),
+            Self::Gelu => kernels::gelu(input),
+            Self::Silu => kernels::silu(input),
+            Self::Tanh => kernels::tanh(input),
+            Self::Sigmoid => kernels::sigmoid(input),
             Self::Identity => return input,
         };
         let name = Self::ALL

@@ -1,0 +1,174 @@
+//! Activation functions where there is no kernel for them: their values by Burn's operations, with
+//! slopes that are ours.
+
+// burn-ndarray is deprecated upstream, and the dispatch that is generated here names it.
+#![allow(deprecated)]
+
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
+use burn::tensor::Tensor;
+use firebrick_kernels::activation::Activation;
+
+/// The function of every element, see [`firebrick_kernels::activation`].
+pub(super) fn apply<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    let plain = x.clone().without_autodiff();
+    let value = value(activation, plain.clone());
+    if !x.is_autodiff() {
+        return value;
+    }
+    // Without a gradient any slope will do.
+    let slope = if x.is_tracked() {
+        slope(activation, plain)
+    } else {
+        value.clone()
+    };
+    Tensor::from_dispatch(<Dispatch as Attach>::attach(
+        x.into_dispatch(),
+        value.into_dispatch(),
+        slope.into_dispatch(),
+    ))
+}
+
+fn value<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    match activation {
+        Activation::LeakyRelu(slope) => {
+            let below = x.clone().lower_equal_scalar(0.0);
+            x.clone().mask_where(below, x * slope)
+        }
+        Activation::Elu => {
+            let below = x.clone().lower_equal_scalar(0.0);
+            let curve = x.clone().clamp_max(0.0).exp() - 1.0;
+            x.mask_where(below, curve)
+        }
+        Activation::Gelu => x.clone() * normal(x),
+        Activation::Silu => x.clone() * sigmoid(x),
+        Activation::Tanh => x.tanh(),
+        Activation::Sigmoid => sigmoid(x),
+    }
+}
+
+fn slope<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    match activation {
+        Activation::LeakyRelu(slope) => {
+            let below = x.clone().lower_equal_scalar(0.0);
+            x.ones_like().mask_fill(below, slope)
+        }
+        Activation::Elu => {
+            let below = x.clone().lower_equal_scalar(0.0);
+            let curve = x.clone().clamp_max(0.0).exp();
+            x.ones_like().mask_where(below, curve)
+        }
+        Activation::Gelu => {
+            let density =
+                (x.clone().square() * -0.5).exp() * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2 / 2.0);
+            normal(x.clone()) + x * density
+        }
+        Activation::Silu => {
+            let (large, small) = sigmoids(x.clone());
+            sigmoid(x.clone()) + x * large * small
+        }
+        Activation::Tanh => {
+            let (large, small) = sigmoids(x * 2.0);
+            large * small * 4.0
+        }
+        Activation::Sigmoid => {
+            let (large, small) = sigmoids(x);
+            large * small
+        }
+    }
+}
+
+/// Φ(x).
+fn normal<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5
+}
+
+/// σ(|x|) and σ(-|x|), without an overflow on either side.
+fn sigmoids<const D: usize>(x: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+    let e = x.abs().neg().exp();
+    let large = (e.clone() + 1.0).recip();
+    (large.clone(), e * large)
+}
+
+fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let below = x.clone().lower_equal_scalar(0.0);
+    let (large, small) = sigmoids(x);
+    large.mask_where(below, small)
+}
+
+/// A value that is put in the place of a function of `x`, with its slope: the gradient by `x` is the
+/// one by the value times the slope.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Autodiff,
+)]
+pub(super) trait Attach: Backend {
+    fn attach(
+        x: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        slope: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+}
+
+macro_rules! without_gradient {
+    ($feature:meta, $backend:ident) => {
+        #[cfg($feature)]
+        impl Attach for burn::backend::$backend {
+            fn attach(
+                _x: FloatTensor<Self>,
+                value: FloatTensor<Self>,
+                _slope: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                value
+            }
+        }
+    };
+}
+without_gradient!(feature = "flex", Flex);
+without_gradient!(feature = "ndarray", NdArray);
+without_gradient!(any(feature = "wgpu", feature = "cuda"), Cube);
+
+impl<B: Backend + Attach, C: CheckpointStrategy> Attach for Autodiff<B, C> {
+    fn attach(
+        x: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        slope: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let value = value.into_primitive();
+        let prepared = Slope.prepare::<C>([x.node()]).compute_bound().stateful();
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(slope.into_primitive(), value),
+            OpsKind::UnTracked(prepared) => prepared.finish(value),
+        }
+    }
+}
+
+/// The step of the backward pass.
+#[derive(Debug)]
+struct Slope;
+
+impl<B: Backend> Backward<B, 1> for Slope {
+    /// The slope.
+    type State = FloatTensor<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [parent] = ops.parents;
+        if let Some(parent) = parent {
+            gradients.register::<B>(parent.id, B::float_mul(gradient, ops.state));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Activation functions against plain loops in f64, on every instruction set.
+
+mod settings;
+
+use firebrick_kernels::activation::{Activation, backward, forward, forward_in_place};
+use settings::{every_level, noise, same_for_all_threads};
+
+const ALL: [Activation; 7] = [
+    Activation::LeakyRelu(0.01),
+    Activation::LeakyRelu(0.3),
+    Activation::Elu,
+    Activation::Gelu,
+    Activation::Silu,
+    Activation::Tanh,
+    Activation::Sigmoid,
+];
+
+/// Φ(x): the series of the distribution near zero, a continued fraction in the tails.
+fn normal(x: f64) -> f64 {
+    let density = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    if x.abs() < 4.0 {
+        let (mut term, mut sum, mut n) = (x, x, 1.0);
+        while term.abs() > 1e-18 * sum.abs() {
+            term *= x * x / (2.0 * n + 1.0);
+            sum += term;
+            n += 1.0;
+        }
+        return 0.5 + density * sum;
+    }
+    let fraction = (1..200)
+        .rev()
+        .fold(0.0, |below, n| f64::from(n) / (x.abs() + below));
+    let tail = density / (x.abs() + fraction);
+    if x > 0.0 { 1.0 - tail } else { tail }
+}
+
+/// Value and slope.
+fn exact(activation: Activation, x: f64) -> (f64, f64) {
+    let sigmoid = 1.0 / (1.0 + (-x).exp());
+    match activation {
+        Activation::LeakyRelu(slope) if x <= 0.0 => (slope * x, slope),
+        Activation::Elu if x <= 0.0 => (x.exp_m1(), x.exp()),
+        Activation::LeakyRelu(_) | Activation::Elu => (x, 1.0),
+        Activation::Gelu => {
+            let density = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            (x * normal(x), normal(x) + x * density)
+        }
+        Activation::Silu => (x * sigmoid, sigmoid * (1.0 + x / (1.0 + x.exp()))),
+        Activation::Tanh => (x.tanh(), 1.0 / x.cosh().powi(2)),
+        Activation::Sigmoid => (sigmoid, sigmoid / (1.0 + x.exp())),
+    }
+}
+
+/// From -30 to 30, zero among them, and ever nearer to zero.
+fn inputs() -> Vec<f32> {
+    let wide = (-6000..=6000).map(|i| i as f32 * 0.005);
+    let near = (0..800).map(|i| 2.0_f32.powf(-(i as f32) / 30.0));
+    wide.chain(near.clone()).chain(near.map(|x| -x)).collect()
+}
+
+#[test]
+fn values_and_slopes_are_exact_to_the_last_digits() {
+    let x = inputs();
+    let dy = vec![-2.0; x.len()];
+    every_level(|level| {
+        for activation in ALL {
+            let (y, dx) = (forward(activation, &x), backward(activation, &x, &dy));
+            for (at, x) in x.iter().enumerate() {
+                let (value, slope) = exact(activation, (*x).into());
+                // The slope of GELU and SiLU crosses zero: there the error is one of its terms.
+                let near = |found: f32, expected: f64, what: &str| {
+                    let size = match (activation, what) {
+                        (Activation::Gelu | Activation::Silu, "slope") => {
+                            expected.abs().max(normal(f64::from(*x)))
+                        }
+                        // exp(-x²/2) loses what the square's rounding costs.
+                        _ => expected.abs(),
+                    };
+                    let error = (f64::from(found) - expected).abs();
+                    let tail = if activation == Activation::Gelu {
+                        1.0 + f64::from(*x).powi(2) / 8.0
+                    } else {
+                        1.0
+                    };
+                    assert!(
+                        error <= 6e-7 * tail * size + 1e-36,
+                        "{level:?} {activation:?} {what} at {x}: {found} for {expected}"
+                    );
+                };
+                near(y[at], value, "value");
+                near(dx[at] / -2.0, slope, "slope");
+            }
+            let mut place = x.clone();
+            forward_in_place(activation, &mut place);
+            assert_eq!(place, y, "{activation:?} in place");
+        }
+    });
+}
+
+#[test]
+fn what_is_not_finite_stays_so_and_the_ends_are_limits() {
+    let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 100.0, -100.0];
+    every_level(|_| {
+        for activation in ALL {
+            let (y, dx) = (forward(activation, &x), backward(activation, &x, &[1.0; 5]));
+            assert!(y[0].is_nan(), "{activation:?}");
+            let bent = matches!(activation, Activation::LeakyRelu(_));
+            assert!(
+                bent || dx[0].is_nan() || activation == Activation::Elu,
+                "{activation:?}"
+            );
+            let (high, low) = match activation {
+                Activation::LeakyRelu(slope) => (1.0, slope as f32),
+                Activation::Elu | Activation::Gelu | Activation::Silu => (1.0, 0.0),
+                Activation::Tanh | Activation::Sigmoid => (0.0, 0.0),
+            };
+            assert!((dx[3] - high).abs() < 1e-6, "{activation:?}: {}", dx[3]);
+            assert!((dx[4] - low).abs() < 1e-6, "{activation:?}: {}", dx[4]);
+            let (top, bottom) = match activation {
+                Activation::Tanh => (1.0, -1.0),
+                Activation::Sigmoid => (1.0, 0.0),
+                _ => continue,
+            };
+            assert_eq!([y[1], y[2]], [top, bottom], "{activation:?}");
+        }
+    });
+}
+
+#[test]
+fn threads_change_no_bit_and_any_length_is_covered() {
+    for len in [0, 1, 5, 33, 100_003] {
+        let (x, dy) = (noise(1, len), noise(2, len));
+        same_for_all_threads(|| {
+            ALL.map(|activation| backward(activation, &x, &forward(activation, &dy)))
+                .to_vec()
+        });
+    }
+}
