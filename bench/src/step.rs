@@ -24,7 +24,7 @@ pub(crate) fn open(case: &Network) -> Result<Opened> {
             anyhow::bail!("an earlier step failed");
         };
         let value = loss.loss(current.forward(images.clone()), &targets);
-        let value = value.sum / value.weight;
+        let value = value.mean();
         let mut gradients = value.backward();
         let gradients = Gradients::take(&current, &mut gradients);
         let (shell, parameters) = Parameters::take(current);

@@ -1,7 +1,7 @@
 //! Losses for classification: `cross_entropy`, with label smoothing, class weights and soft targets.
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Targets;
@@ -17,6 +17,23 @@ pub struct LossValue {
     pub sum: Tensor<1>,
     /// The sum of the weights; the loss is `sum / weight`.
     pub weight: f64,
+}
+
+impl LossValue {
+    /// The loss, `[1]`.
+    ///
+    /// In f64 the gradient is good to f64's last digits: burn's division by a number takes the
+    /// reciprocal in f32 on the way back.
+    #[must_use]
+    pub fn mean(&self) -> Tensor<1> {
+        let sum = self.sum.clone();
+        if sum.dtype() != DType::F64 {
+            return sum / self.weight;
+        }
+        let data = TensorData::new(vec![self.weight], [1]);
+        let weight = Tensor::<1>::from_data(data, (&sum.device(), DType::F64));
+        sum / weight
+    }
 }
 
 /// A loss over class scores.
@@ -124,9 +141,8 @@ impl CrossEntropy {
         let ([count, classes], device, dtype) = (logits.dims(), logits.device(), logits.dtype());
         let log_p = log_softmax(logits, 1);
         let weights = self.class_weights.as_ref().map(|weights| {
-            let weights: Vec<f32> = weights.iter().map(|weight| *weight as f32).collect();
-            Tensor::<1>::from_data(TensorData::new(weights, [classes]), (&device, dtype))
-                .reshape([1, classes])
+            let data = TensorData::new(weights.clone(), [1, classes]);
+            Tensor::<2>::from_data(data, (&device, dtype))
         });
         // -Σ over classes of weight · log p: the part that label smoothing spreads.
         let log_p = match weights {

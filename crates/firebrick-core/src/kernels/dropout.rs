@@ -22,7 +22,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, keep: f64, [key, stream]: [u64; 2])
         let operation = Dropout { keep, key, stream };
         return Tensor::from_dispatch(run_single(operation, vec![x.into_dispatch()]));
     }
-    let (shape, kept) = (x.shape(), (1.0 / keep) as f32);
+    let (shape, kept) = (x.shape(), 1.0 / keep);
     let bits = kernel::bits(shape.num_elements(), keep, key, stream);
     let scale = |element: usize| {
         if bits[element / 32] >> (element % 32) & 1 == 1 {
@@ -31,7 +31,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, keep: f64, [key, stream]: [u64; 2])
             0.0
         }
     };
-    let mask: Vec<f32> = (0..shape.num_elements()).map(scale).collect();
+    let mask: Vec<f64> = (0..shape.num_elements()).map(scale).collect();
     let (device, dtype) = (x.device(), x.dtype());
     x * Tensor::from_data(TensorData::new(mask, shape), (&device, dtype))
 }

@@ -283,7 +283,7 @@ impl Pass<'_> {
             // Divided by no weight it would not be a number.
             (0.0, Gradients(Vec::new()))
         } else {
-            let loss = value.sum / value.weight;
+            let loss = value.mean();
             let mut gradients = loss.backward();
             let gradients = Gradients::take(model, &mut gradients);
             (loss.into_data().iter::<f64>().sum(), gradients)
