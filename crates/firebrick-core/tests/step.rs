@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::kernels;
-use firebrick_core::kernels::step::{Formula, Real, Tensors, apply};
+use firebrick_core::kernels::step::{Formula, Number, Real, Tensors, apply};
 use firebrick_core::parameters::Gradients;
 
 /// The switch is the whole process's: one test at a time, and the kernels on afterwards.
@@ -91,6 +91,40 @@ fn kernels_give_the_bits_of_burns_operations() {
         let plain = numbers(17, 0)[3];
         let root = (plain * plain + 2.0).sqrt() * numbers(17, 1)[3];
         assert_eq!(fused[3][0][3], root, "{device:?}");
+    }
+}
+
+#[test]
+fn numbers_stand_on_either_side_of_a_minus() {
+    let _exclusive = Exclusive::new();
+    #[derive(Debug, Clone, Copy)]
+    struct Signs;
+    impl Formula<3, 1> for Signs {
+        #[inline(always)]
+        fn apply<R: Real>(&self, _: [R; 3], [x]: [R; 1]) -> [R; 3] {
+            [-x.clone(), Number(1.5) - x.clone(), x - 0.3]
+        }
+    }
+    let given = [0.0, -2.5, 0.3, f32::INFINITY, f32::MIN_POSITIVE];
+    for device in cpus() {
+        let signs = || {
+            let tensors = Tensors {
+                formula: Signs,
+                written: [0; 3].map(|_| tensor(&[9.0; 5], &device)),
+                read: [tensor(&given, &device)],
+            };
+            let changed = apply(vec![tensors]).pop().unwrap();
+            changed.each_ref().map(values)
+        };
+        let (fused, composed) = both(signs);
+        assert_eq!(fused, composed, "{device:?}");
+        let expected = [
+            given.map(|x| -x),
+            given.map(|x| 1.5 - x),
+            given.map(|x| x - 0.3),
+        ];
+        assert_eq!(fused, expected.map(|x| x.to_vec()), "{device:?}");
+        assert!(fused[0][0].is_sign_negative(), "-0 is a number too");
     }
 }
 

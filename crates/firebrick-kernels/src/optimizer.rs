@@ -10,7 +10,7 @@
 
 mod lanes;
 
-use std::ops::{Add, Div, Mul, Range, Sub};
+use std::ops::{Add, Div, Mul, Neg, Range, Sub};
 
 use lanes::Pass;
 
@@ -21,14 +21,17 @@ pub const PIECE: usize = 1 << 14;
 
 /// Numbers that a formula computes with: some elements of a tensor, or a whole one.
 ///
-/// The scalars are f64 and are rounded to the elements' type where they meet them.
+/// The scalars are f64 and are rounded to the elements' type where they meet them. A scalar stands on
+/// the right, as in `value * 0.9` and `value - 1.0`; on the left of a minus it is a [`Number`].
 pub trait Real:
     Clone
+    + Neg<Output = Self>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Div<Output = Self>
     + Add<f64, Output = Self>
+    + Sub<f64, Output = Self>
     + Mul<f64, Output = Self>
 {
     /// The root of every element; NaN below zero.
@@ -54,6 +57,28 @@ pub trait Real:
     /// Every element within `[low, high]`; NaN stays NaN.
     #[must_use]
     fn clamp(self, low: f64, high: f64) -> Self;
+}
+
+/// A scalar on the left of a minus: `Number(1.0) - value`.
+///
+/// ```
+/// use firebrick_kernels::optimizer::{Number, Real};
+///
+/// /// The share that is left: 1 - x.
+/// fn left<R: Real>(x: R) -> R {
+///     Number(1.0) - x
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Number(pub f64);
+
+impl<R: Real> Sub<R> for Number {
+    type Output = R;
+
+    #[inline(always)]
+    fn sub(self, value: R) -> R {
+        -value + self.0
+    }
 }
 
 /// What happens to an element that `WRITTEN` tensors change and `READ` tensors give.

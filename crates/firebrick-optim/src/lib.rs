@@ -27,4 +27,4 @@ mod wrapper;
 pub use about::{About, Configure, Entry, Field, Range};
 pub use grouped::grouped;
 pub use plan::{Listing, Plan, Request, optimizers, plan, schedules};
-pub use rule::{Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise};
+pub use rule::{Formula, Moment, Number, PerTensor, Real, Rule, StateNames, Stepping, elementwise};

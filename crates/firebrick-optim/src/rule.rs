@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-pub use firebrick_core::kernels::step::{Formula, Real};
+pub use firebrick_core::kernels::step::{Formula, Number, Real};
 use firebrick_core::kernels::step::{Tensors, apply};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::update::{

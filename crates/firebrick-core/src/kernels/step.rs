@@ -9,7 +9,7 @@ mod memory;
 
 use burn::tensor::Tensor;
 use firebrick_kernels::optimizer as kernel;
-pub use firebrick_kernels::optimizer::{Formula, Real};
+pub use firebrick_kernels::optimizer::{Formula, Number, Real};
 
 use memory::Memory;
 

@@ -1,6 +1,6 @@
 //! One piece of a tensor, vector by vector.
 
-use std::ops::{Add, Div, Mul, Sub};
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::{Formula, Real, Tensors};
 use crate::simd::{Simd, Task};
@@ -36,16 +36,11 @@ impl<S: Simd> Lanes<S> {
         Self(unsafe { S::max(self.0, other.0) })
     }
 
-    #[inline(always)]
-    fn negated(self) -> Self {
-        self * -1.0
-    }
-
     /// The lanes that are NaN.
     #[inline(always)]
     fn nan(self) -> u32 {
         // SAFETY: as in `splat`.
-        unsafe { S::passes(self.0) & S::passes(self.negated().0) }
+        unsafe { S::passes(self.0) & S::passes(self.neg().0) }
     }
 }
 
@@ -66,6 +61,24 @@ operator!(Add, add);
 operator!(Sub, sub);
 operator!(Mul, mul);
 operator!(Div, div);
+
+impl<S: Simd> Neg for Lanes<S> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn neg(self) -> Self {
+        self * -1.0
+    }
+}
+
+impl<S: Simd> Sub<f64> for Lanes<S> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, scalar: f64) -> Self {
+        self - self.splat(scalar)
+    }
+}
 
 impl<S: Simd> Add<f64> for Lanes<S> {
     type Output = Self;
@@ -107,7 +120,7 @@ impl<S: Simd> Real for Lanes<S> {
     #[inline(always)]
     fn abs(self) -> Self {
         // Of both zeros the positive one.
-        self.above(self.negated()) + 0.0
+        self.above(-self) + 0.0
     }
 
     #[inline(always)]
@@ -117,7 +130,7 @@ impl<S: Simd> Real for Lanes<S> {
         let (above, below, nan) = unsafe {
             (
                 S::keep(one.0, S::passes(self.0)),
-                S::keep(one.0, S::passes(self.negated().0)),
+                S::keep(one.0, S::passes(self.neg().0)),
                 S::keep(self.0, self.nan()),
             )
         };
@@ -139,7 +152,7 @@ impl<S: Simd> Real for Lanes<S> {
     #[inline(always)]
     fn clamp(self, low: f64, high: f64) -> Self {
         let above = self.splat(low).above(self);
-        self.splat(-high).above(above.negated()).negated()
+        -self.splat(-high).above(-above)
     }
 }
 

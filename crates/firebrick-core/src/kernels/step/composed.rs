@@ -1,6 +1,6 @@
 //! A formula over whole tensors, by burn's operations: what the kernels are compared with.
 
-use std::ops::{Add, Div, Mul, Sub};
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use burn::tensor::Tensor;
 
@@ -42,6 +42,22 @@ operator!(Add, add);
 operator!(Sub, sub);
 operator!(Mul, mul);
 operator!(Div, div);
+
+impl Neg for Whole {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(self.0.neg())
+    }
+}
+
+impl Sub<f64> for Whole {
+    type Output = Self;
+
+    fn sub(self, scalar: f64) -> Self {
+        Self(self.0 - scalar)
+    }
+}
 
 impl Add<f64> for Whole {
     type Output = Self;
