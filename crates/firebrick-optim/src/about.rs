@@ -65,6 +65,8 @@ pub struct Field {
     pub range: Range,
     /// The constant of the lecture "Training Neural Networks II", where it names one.
     pub lecture: Option<&'static str>,
+    /// Whether a `momentum` (`beta1`) or `weight_decay` keeps its value where a schedule gives another.
+    pub fixed: bool,
 }
 
 impl Field {
@@ -75,6 +77,16 @@ impl Field {
             name,
             range,
             lecture: None,
+            fixed: false,
+        }
+    }
+
+    /// Keeps its value whatever is scheduled.
+    #[must_use]
+    pub const fn fixed(self) -> Self {
+        Self {
+            fixed: true,
+            ..self
         }
     }
 

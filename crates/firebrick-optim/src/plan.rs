@@ -6,6 +6,7 @@ use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Update;
 use firebrick_core::{ConfigError, Schedule};
 
+use crate::about::Entry;
 use crate::optimizer;
 use crate::schedule::joined::Joined;
 use crate::schedule::{self, Outlook, Planned};
@@ -238,7 +239,12 @@ pub(crate) fn schedule_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
 
 /// The rate that an optimizer is given, its own or that of the optimizer it wraps.
 pub(crate) fn optimizer_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
-    let fields = (optimizer::find(spec)?.fields)();
+    rate_of(optimizer::find(spec)?, spec)
+}
+
+/// [`optimizer_rate`] of an optimizer that need not be registered.
+pub(crate) fn rate_of(entry: Entry, spec: &Spec) -> Result<Option<Rate>, ConfigError> {
+    let fields = (entry.fields)();
     if fields.iter().any(|(field, _)| field == "lr") {
         return given_rate(&fields, spec, "lr");
     }

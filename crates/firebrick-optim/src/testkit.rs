@@ -13,12 +13,16 @@
 // These are tests.
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::print_stderr)]
 
+mod fields;
+mod scheduled;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
-use firebrick_core::spec::{Spec, Value};
+use firebrick_core::spec::Spec;
 use firebrick_core::update::{GroupFactors, Step, Update, UpdateError};
 
-use crate::about::{Configure, Entry, Range};
+use crate::about::{Configure, Entry};
+pub use fields::{every_field_matters, fields_out_of_range_are_named};
 
 /// A function of all entries and its gradient.
 pub type Objective = fn(&[f64]) -> (f64, Vec<f64>);
@@ -195,6 +199,7 @@ fn split(gradient: &[f64], like: &Parameters) -> Gradients {
 pub fn contracts<C: Configure>() {
     let entry = Entry::of::<C>();
     fields_out_of_range_are_named(entry);
+    every_field_matters(entry);
     every_contract(entry, &Spec::new(entry.about.name));
 }
 
@@ -207,52 +212,12 @@ pub fn every_contract(entry: Entry, spec: &Spec) {
     kit.a_resumed_run_is_the_uninterrupted_one();
     kit.states_of_others_are_refused();
     kit.groups_scale_the_rate();
+    kit.what_is_scheduled_stands_in_for_its_own();
     kit.parameters_without_gradient_are_left_alone();
     kit.every_device_steps_alike();
     kit.memory_is_what_the_registry_says();
     kit.it_converges(bowl, "a quadratic", &BOWL_START, 300, 0.02);
     kit.it_converges(rosenbrock, "Rosenbrock's valley", &[-1.2, 1.0], 1500, 0.1);
-}
-
-/// Every field of the struct is in [`About`](crate::About), and values outside its range are errors
-/// that name it.
-pub fn fields_out_of_range_are_named(entry: Entry) {
-    let (name, about) = (entry.about.name, entry.about);
-    let known: Vec<_> = about.fields.iter().map(|field| field.name).collect();
-    let fields: Vec<_> = (entry.fields)()
-        .into_iter()
-        .map(|(field, _)| field)
-        .collect();
-    assert_eq!(
-        known, fields,
-        "{name}: the fields of ABOUT and of the struct"
-    );
-    for field in about.fields {
-        let number = |value: f64| vec![Value::Number(value)];
-        let mut bad = match field.range {
-            Range::NotNegative => number(-0.001),
-            Range::Positive => vec![Value::Number(0.0), Value::Number(-1.0)],
-            Range::Share => vec![Value::Number(1.0), Value::Number(-0.001)],
-            Range::Within(low, high) => {
-                vec![Value::Number(low - 0.001), Value::Number(high + 0.001)]
-            }
-            Range::Between(low, high) => vec![Value::Number(low), Value::Number(high)],
-            Range::Count(least) => vec![Value::Integer(least as i64 - 1), Value::Number(1.5)],
-            Range::Finite => Vec::new(),
-            Range::Flag | Range::Optimizer => number(1.0),
-            Range::Choice(_) => vec!["nonsense".into()],
-        };
-        bad.extend([f64::NAN, f64::INFINITY].map(Value::Number));
-        for value in bad {
-            let spec = Spec::new(name).with(field.name, value);
-            let Err(error) = entry.build(&spec) else {
-                panic!("{spec} was taken");
-            };
-            let error = error.to_string();
-            let needle = format!("{name}: {}", field.name);
-            assert!(error.contains(&needle), "{spec}: {error}");
-        }
-    }
 }
 
 /// Shapes of the contracts' parameters: a vector, a linear weight, a convolution kernel.
@@ -316,7 +281,7 @@ impl Kit<'_> {
 
     /// Its own rate, but none at which gradient descent leaves the bowl: schedule-free SGD's is 1.
     fn lr(&self) -> f64 {
-        match crate::plan::optimizer_rate(&self.canonical()) {
+        match crate::plan::rate_of(self.entry, &self.canonical()) {
             Ok(Some((lr, _))) if self.build().reevaluates() => lr,
             Ok(Some((lr, _))) => lr.min(0.1),
             _ => 1.0,

@@ -4,6 +4,7 @@ use firebrick_core::length::RunLength;
 use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Schedule};
 
+use crate::about::Entry;
 use crate::optimizer;
 use crate::plan::{inner, schedule_rate};
 use crate::schedule::{self, Outlook, Planned};
@@ -67,15 +68,25 @@ impl Kind {
         }
     }
 
+    /// The fields that it stands in for.
+    pub(crate) fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Momentum => &["momentum", "beta1"],
+            Self::WeightDecay => &["weight_decay"],
+        }
+    }
+
+    /// Whether an optimizer, or what it wraps, has a field that follows it.
+    pub(crate) fn moves(self, entry: Entry, optimizer: &Spec) -> Result<bool, ConfigError> {
+        has_field(entry, optimizer, self.names())
+    }
+
     /// What to say where an optimizer has no such value, itself or in what it wraps.
     pub(crate) fn without_effect(self, optimizer: &Spec) -> Result<Option<String>, ConfigError> {
-        let has = match self {
-            Self::Momentum => has_field(optimizer, &["momentum", "beta1"])?,
-            Self::WeightDecay => has_field(optimizer, &["weight_decay"])?,
-        };
-        Ok((!has).then(|| {
+        let moves = self.moves(optimizer::find(optimizer)?, optimizer)?;
+        Ok((!moves).then(|| {
             format!(
-                "{} has no {}: the {} has no effect on it",
+                "{} has no {} that follows a schedule: the {} has no effect on it",
                 optimizer.name,
                 self.field(),
                 self.unit()
@@ -84,12 +95,15 @@ impl Kind {
     }
 }
 
-fn has_field(optimizer: &Spec, names: &[&str]) -> Result<bool, ConfigError> {
-    let fields = (optimizer::find(optimizer)?.fields)();
-    if fields.iter().any(|(field, _)| names.contains(&&**field)) {
+fn has_field(entry: Entry, optimizer: &Spec, names: &[&str]) -> Result<bool, ConfigError> {
+    let mut known = entry.about.fields.iter();
+    if known.any(|field| !field.fixed && names.contains(&field.name)) {
         return Ok(true);
     }
-    inner(&fields, optimizer, "base")?.map_or(Ok(false), |base| has_field(&base, names))
+    let base = inner(&(entry.fields)(), optimizer, "base")?;
+    base.map_or(Ok(false), |base| {
+        has_field(optimizer::find(&base)?, &base, names)
+    })
 }
 
 /// Refuses a momentum schedule beside a schedule that cycles the momentum itself.
@@ -263,10 +277,22 @@ mod tests {
     #[test]
     fn a_value_that_the_optimizer_does_not_have_is_noticed() {
         let has = |optimizer: &str, names: &[&str]| {
-            has_field(&optimizer.parse().unwrap(), names).unwrap()
+            let spec = optimizer.parse().unwrap();
+            has_field(optimizer::find(&spec).unwrap(), &spec, names).unwrap()
         };
         assert!(has("sgd", &["momentum", "beta1"]) && has("adam", &["momentum", "beta1"]));
         assert!(!has("sgd", &["beta1"]) && !has("adam", &["momentum"]));
+        assert!(has("sam(base=adam)", &["beta1"]) && !has("sam(base=rprop)", &["beta1"]));
+        // Its momentum is fixed.
+        for spec in ["schedule_free_sgd", "schedule_free_adamw"] {
+            let notes = plan(spec, "constant", Some("constant(0.9)"), None)
+                .unwrap()
+                .notes;
+            assert_eq!(notes.len(), 1, "{notes:?}");
+            let needle =
+                "has no momentum that follows a schedule: the momentum_schedule has no effect";
+            assert!(notes[0].contains(needle), "{notes:?}");
+        }
     }
 
     #[test]

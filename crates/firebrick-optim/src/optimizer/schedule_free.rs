@@ -119,7 +119,7 @@ impl Configure for ScheduleFreeSgd {
         source: SOURCE,
         fields: &[
             Field::LR,
-            Field::new("momentum", Range::Between(0.0, 1.0)),
+            Field::new("momentum", Range::Between(0.0, 1.0)).fixed(),
             Field::WEIGHT_DECAY,
             WARMUP_STEPS,
             R,
@@ -145,7 +145,7 @@ impl Configure for ScheduleFreeAdamW {
         source: SOURCE,
         fields: &[
             Field::LR,
-            Field::new("beta1", Range::Between(0.0, 1.0)),
+            Field::new("beta1", Range::Between(0.0, 1.0)).fixed(),
             Field::new("beta2", Range::Share),
             Field::EPS,
             Field::WEIGHT_DECAY,

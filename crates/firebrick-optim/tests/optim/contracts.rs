@@ -232,3 +232,123 @@ fn fields_out_of_range_are_named() {
         assert!(optimizer::build(&spec).is_err(), "{spec}");
     }
 }
+
+/// Optimizers with a planted fault each.
+mod careless {
+    use burn::tensor::Tensor;
+    use firebrick_core::ConfigError;
+    use firebrick_core::update::Update;
+    use firebrick_optim::{
+        About, Configure, Field, Formula, PerTensor, Range, Real, Rule, StateNames, Stepping,
+        elementwise,
+    };
+    use serde::{Deserialize, Serialize};
+
+    /// Gradient descent with momentum, `lr` and `momentum` of a step as the closures have it.
+    macro_rules! careless {
+        ($name:ident, $lr:expr, $momentum:expr) => {
+            #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+            #[serde(default, deny_unknown_fields)]
+            pub(crate) struct $name {
+                lr: f64,
+                momentum: f64,
+                beta2: f64,
+            }
+
+            impl Default for $name {
+                fn default() -> Self {
+                    Self {
+                        lr: 0.01,
+                        momentum: 0.9,
+                        beta2: 0.99,
+                    }
+                }
+            }
+
+            impl Configure for $name {
+                const ABOUT: About = About {
+                    name: "careless",
+                    aliases: &[],
+                    summary: "momentum",
+                    source: "none",
+                    fields: &[
+                        Field::LR,
+                        Field::new("momentum", Range::Share),
+                        Field::new("beta2", Range::Share),
+                    ],
+                    cost: "one pass",
+                };
+
+                fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+                    Ok(Box::new(PerTensor::new(self.clone())))
+                }
+
+                fn memory(&self, shape: &[usize]) -> usize {
+                    shape.iter().product()
+                }
+            }
+
+            impl Rule for $name {
+                fn name(&self) -> &'static str {
+                    Self::ABOUT.name
+                }
+
+                fn state(&self) -> StateNames {
+                    StateNames::tensors(&["buffer"])
+                }
+
+                fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
+                    let lr: fn(&Self, &Stepping<'_>) -> f64 = $lr;
+                    let momentum: fn(&Self, &Stepping<'_>) -> f64 = $momentum;
+                    elementwise(tensors, &["buffer"], |one| Move {
+                        lr: lr(self, one),
+                        momentum: momentum(self, one),
+                    })
+                }
+            }
+        };
+    }
+
+    careless!(Sound, |own, one| one.now.lr * own.beta2, |own, one| one
+        .now
+        .momentum(own.momentum));
+    // Its `beta2` is read by nothing.
+    careless!(Idle, |_, one| one.now.lr, |own, one| one
+        .now
+        .momentum(own.momentum));
+    // It keeps to its own momentum, whatever the schedule says.
+    careless!(Deaf, |own, one| one.now.lr * own.beta2, |own, _| own
+        .momentum);
+
+    #[derive(Debug, Clone, Copy)]
+    struct Move {
+        lr: f64,
+        momentum: f64,
+    }
+
+    impl Formula<2, 1> for Move {
+        #[inline(always)]
+        fn apply<R: Real>(&self, [value, kept]: [R; 2], [gradient]: [R; 1]) -> [R; 2] {
+            let kept = kept * self.momentum + gradient;
+            [value - kept.clone() * self.lr, kept]
+        }
+    }
+}
+
+#[test]
+fn contracts_find_an_idle_field_and_a_rule_that_follows_no_schedule() {
+    use firebrick_optim::testkit::contracts;
+
+    contracts::<careless::Sound>();
+    let message = |contracts: fn()| {
+        let panic = std::panic::catch_unwind(contracts).unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    };
+    let idle = message(contracts::<careless::Idle>);
+    assert!(idle.contains("careless: beta2 changes nothing"), "{idle}");
+    let deaf = message(contracts::<careless::Deaf>);
+    assert!(
+        deaf.contains("careless: a momentum_schedule has no effect"),
+        "{deaf}"
+    );
+}

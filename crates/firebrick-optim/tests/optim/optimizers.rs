@@ -302,3 +302,10 @@ fn fields_out_of_range_are_named() {
         testkit::fields_out_of_range_are_named(entry);
     }
 }
+
+#[test]
+fn every_field_of_every_optimizer_matters() {
+    for entry in optimizer::entries() {
+        testkit::every_field_matters(entry);
+    }
+}

@@ -1,0 +1,150 @@
+//! The hyper-parameters of an optimizer: each has a range that is kept, and each does something.
+
+use burn::tensor::DType;
+use firebrick_core::spec::{Spec, Value};
+use firebrick_core::update::Step;
+
+use super::{Descent, Kit, coupled, flex, gradient, start, values};
+use crate::about::{Entry, Field, Range};
+use crate::plan::rate_of;
+
+/// Every field of the struct is in [`About`](crate::About), and values outside its range are errors
+/// that name it.
+pub fn fields_out_of_range_are_named(entry: Entry) {
+    let (name, about) = (entry.about.name, entry.about);
+    let known: Vec<_> = about.fields.iter().map(|field| field.name).collect();
+    let fields: Vec<_> = (entry.fields)()
+        .into_iter()
+        .map(|(field, _)| field)
+        .collect();
+    assert_eq!(
+        known, fields,
+        "{name}: the fields of ABOUT and of the struct"
+    );
+    for field in about.fields {
+        let number = |value: f64| vec![Value::Number(value)];
+        let mut bad = match field.range {
+            Range::NotNegative => number(-0.001),
+            Range::Positive => vec![Value::Number(0.0), Value::Number(-1.0)],
+            Range::Share => vec![Value::Number(1.0), Value::Number(-0.001)],
+            Range::Within(low, high) => {
+                vec![Value::Number(low - 0.001), Value::Number(high + 0.001)]
+            }
+            Range::Between(low, high) => vec![Value::Number(low), Value::Number(high)],
+            Range::Count(least) => vec![Value::Integer(least as i64 - 1), Value::Number(1.5)],
+            Range::Finite => Vec::new(),
+            Range::Flag | Range::Optimizer => number(1.0),
+            Range::Choice(_) => vec!["nonsense".into()],
+        };
+        bad.extend([f64::NAN, f64::INFINITY].map(Value::Number));
+        for value in bad {
+            let spec = Spec::new(name).with(field.name, value);
+            let Err(error) = entry.build(&spec) else {
+                panic!("{spec} was taken");
+            };
+            let error = error.to_string();
+            let needle = format!("{name}: {}", field.name);
+            assert!(error.contains(&needle), "{spec}: {error}");
+        }
+    }
+}
+
+/// Every field changes where a descent goes: alone, or beside another field that is not at its default,
+/// as `nesterov` needs a momentum.
+///
+/// The rate is that of the plan, which has to find it in the field `lr`.
+pub fn every_field_matters(entry: Entry) {
+    let plain = Spec::new(entry.about.name);
+    let kit = Kit {
+        entry,
+        spec: &plain,
+    };
+    let (spec, lr) = (kit.canonical(), kit.lr());
+    let others = |field: &Field| others(field.range, spec.get(field.name));
+    let mut companions = vec![spec.clone()];
+    for field in entry.about.fields {
+        let changed = others(field).into_iter();
+        companions.extend(changed.map(|value| spec.clone().with(field.name, value)));
+    }
+    // Each is walked at most once, when it is first needed.
+    let mut ways: Vec<Option<Way>> = companions.iter().map(|_| None).collect();
+    for field in entry.about.fields {
+        if field.name == "lr" {
+            let fast = spec.clone().with("lr", 0.123);
+            let found = rate_of(entry, &fast).unwrap();
+            assert_eq!(found.map(|(lr, _)| lr), Some(0.123), "{fast}");
+            continue;
+        }
+        let mut walks = companions.iter().zip(&mut ways);
+        let matters = walks.any(|(companion, way)| {
+            let way = way.get_or_insert_with(|| walk(entry, companion, lr));
+            way.is_some()
+                && others(field).into_iter().any(|value| {
+                    let changed = companion.clone().with(field.name, value);
+                    let changed = walk(entry, &changed, lr);
+                    changed.is_some() && changed != *way
+                })
+        });
+        assert!(
+            matters,
+            "{}: {} changes nothing, whatever it and one other field are",
+            entry.about.name, field.name
+        );
+    }
+}
+
+/// Where a spec goes: the values, and those to evaluate, after each step. `None` for a spec that is
+/// refused.
+type Way = Option<Vec<u64>>;
+
+/// The way down a bowl and along given gradients, at rates that change. A step that fails ends it.
+fn walk(entry: Entry, spec: &Spec, lr: f64) -> Way {
+    let build = || (entry.update)(spec).ok();
+    let start = || start(&flex(), DType::F64);
+    let bowl = Descent::new(build()?, start(), coupled, 1.0);
+    let along = Descent::along(build()?, start(), |step| gradient(step, 1.0));
+    let mut way = Vec::new();
+    for mut descent in [bowl, along] {
+        for (index, share) in (0..12).zip([1.0, 0.5, 0.75].into_iter().cycle()) {
+            if descent.try_step(&Step::new(index, lr * share)).is_err() {
+                way.push(index);
+                break;
+            }
+            let view = descent.update.evaluation_view(&descent.parameters);
+            let view = view.iter().map(|view| values(view).concat());
+            let places = view.chain([descent.values().concat()]);
+            way.extend(places.flatten().map(f64::to_bits));
+        }
+    }
+    Some(way)
+}
+
+/// Values of a field that are not its own, far apart from each other.
+fn others(range: Range, own: Option<&Value>) -> Vec<Value> {
+    let numbers = |numbers: &[f64]| numbers.iter().copied().map(Value::Number).collect();
+    let mut all: Vec<Value> = match range {
+        Range::NotNegative => numbers(&[0.3, 0.0, 2.0]),
+        Range::Positive => numbers(&[0.3, 2.0, 1e-3, 100.0]),
+        Range::Share => numbers(&[0.5, 0.0, 0.95]),
+        Range::Between(low, high) | Range::Within(low, high) => {
+            let width = if high.is_finite() { high - low } else { 1.0 };
+            numbers(&[0.5, 0.05, 0.95].map(|share| low + share * width))
+        }
+        Range::Count(least) => [0, 1, 4, 50].map(|more| (least + more).into()).to_vec(),
+        Range::Finite => match own {
+            Some(Value::List(list)) => {
+                let near = |value: &Value| match value {
+                    Value::Number(number) => Value::Number(number * 0.75),
+                    other => other.clone(),
+                };
+                vec![Value::List(list.iter().map(near).collect())]
+            }
+            _ => numbers(&[0.3, -1.0, 2.0]),
+        },
+        Range::Flag => vec![true.into(), false.into()],
+        Range::Choice(words) => words.iter().map(|word| (*word).into()).collect(),
+        Range::Optimizer => ["sgd", "adam"].map(|name| Spec::new(name).into()).to_vec(),
+    };
+    all.retain(|value| Some(value) != own);
+    all
+}

@@ -1,0 +1,85 @@
+//! What a schedule gives beside the rate: the momentum and the weight decay of a step stand in for the
+//! optimizer's own.
+
+use firebrick_core::spec::{Spec, Value};
+use firebrick_core::update::Step;
+
+use super::Kit;
+use crate::about::Entry;
+use crate::optimizer;
+use crate::values::Kind;
+
+impl Kit<'_> {
+    pub(super) fn what_is_scheduled_stands_in_for_its_own(&self) {
+        for (kind, value) in [(Kind::Momentum, 0.37), (Kind::WeightDecay, 0.23)] {
+            let (own, name) = (self.canonical(), kind.unit());
+            let (scheduled, plain) = (
+                self.scheduled(&own, kind, Some(value)),
+                self.scheduled(&own, kind, None),
+            );
+            if !kind.moves(self.entry, &own).unwrap() {
+                assert_eq!(
+                    scheduled, plain,
+                    "{}: a {name} is said to have no effect, but has one",
+                    self.spec
+                );
+                continue;
+            }
+            assert_ne!(
+                scheduled, plain,
+                "{}: a {name} has no effect; a field that cannot follow one is `Field::fixed`",
+                self.spec
+            );
+            let same = with_value(self.entry, &own, kind, value);
+            if (self.entry.update)(&same).is_err() {
+                continue;
+            }
+            let expected = self.scheduled(&same, kind, None);
+            for (found, expected) in scheduled.iter().zip(&expected) {
+                assert!(
+                    (found - expected).abs() <= 1e-12 * (1.0 + expected.abs()),
+                    "{}: a {name} at {value} gives {found}, {same} gives {expected}",
+                    self.spec
+                );
+            }
+        }
+    }
+
+    /// The values after some steps of a spec with this value scheduled.
+    fn scheduled(&self, spec: &Spec, kind: Kind, value: Option<f64>) -> Vec<f64> {
+        let kit = Kit {
+            entry: self.entry,
+            spec,
+        };
+        let mut descent = kit.descent();
+        for index in 0..6 {
+            let mut step = Step::new(index, self.lr());
+            match kind {
+                Kind::Momentum => step.momentum = value,
+                Kind::WeightDecay => step.weight_decay = value,
+            }
+            descent.step(&step);
+        }
+        descent.values().concat()
+    }
+}
+
+/// The spec with this value in every field that the schedule stands in for, those of what it wraps
+/// and of its parts (`adam_beta1`) included.
+fn with_value(entry: Entry, spec: &Spec, kind: Kind, value: f64) -> Spec {
+    let mut spec = spec.clone();
+    for field in entry.about.fields {
+        let of_kind = kind.names().iter().any(|name| field.name.ends_with(name));
+        match spec.get(field.name) {
+            Some(Value::Spec(base)) => {
+                if let Ok(entry) = optimizer::find(base) {
+                    let base = with_value(entry, base, kind, value);
+                    spec.set(field.name, base.into());
+                }
+            }
+            Some(Value::Number(_)) if of_kind => spec.set(field.name, value.into()),
+            _ => {}
+        }
+    }
+    spec
+}
