@@ -1,11 +1,12 @@
 //! Gradient check: autograd against central differences.
 //!
-//! In f64 where the device has it, else in f32 with a wider step. Along a random direction of each
-//! tensor, which sees every entry, and at single entries, which tell where an error is.
+//! Along a random direction of each tensor, which sees every entry, and at single entries, which tell
+//! where an error is. Errors are relative to the size of the gradient itself, so a gradient that is
+//! twice what it should be is an error of one half, whatever the scale of the loss.
 
 use std::fmt;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use rand::RngExt;
 
@@ -13,8 +14,14 @@ use crate::parameters::{Parameters, Path};
 use crate::random::{self, HostRng};
 
 /// How to check.
+///
+/// By default in the type of what is checked: f32 as models have it, so it is the kernels that train
+/// them that are checked, within [`TOLERANCE_F32`]. [`GradCheck::in_f64`] is ten thousand times sharper,
+/// but goes through burn's operations, and the tensors that the function closes over must be f64 too.
 #[derive(Debug, Clone)]
 pub struct GradCheck {
+    /// The type to compute in; `None` is that of the tensor, or of the module's parameters.
+    pub dtype: Option<DType>,
     /// Half the distance between the two evaluations; `None` picks 1e-5 in f64 and 1e-2 in f32.
     pub step: Option<f64>,
     /// Single entries to look at in each tensor.
@@ -23,9 +30,16 @@ pub struct GradCheck {
     pub seed: u64,
 }
 
+/// The error that a right gradient may have in f64.
+pub const TOLERANCE_F64: f64 = 1e-6;
+
+/// The error that a right gradient may have in f32.
+pub const TOLERANCE_F32: f64 = 1e-2;
+
 impl Default for GradCheck {
     fn default() -> Self {
         Self {
+            dtype: None,
             step: None,
             entries: 8,
             seed: 0,
@@ -44,7 +58,9 @@ pub struct Worst {
     pub autograd: f64,
     /// What the difference quotient says.
     pub difference: f64,
-    /// |autograd - difference| / max(1, |autograd|, |difference|).
+    /// |autograd - difference| over the largest of |autograd|, |difference|, the root mean square of
+    /// the tensor's gradient, and a thousandth (in f32 a tenth) of the largest such mean of all
+    /// tensors; less what the rounding of the loss alone can make of the difference.
     pub error: f64,
 }
 
@@ -55,6 +71,9 @@ pub struct GradReport {
     pub worst: Worst,
     /// Comparisons made.
     pub comparisons: usize,
+    /// Those of them in which the loss is so much larger than what moves it that its rounding would
+    /// hide a gradient twice too large: they say nothing.
+    pub hidden: usize,
     /// The precision of the check.
     pub dtype: DType,
 }
@@ -76,11 +95,33 @@ impl fmt::Display for GradReport {
             f,
             "worst of {}: {path} {place}: autograd {autograd:.6e}, differences {difference:.6e}, error {error:.2e} ({:?})",
             self.comparisons, self.dtype
-        )
+        )?;
+        match self.hidden {
+            0 => Ok(()),
+            hidden => write!(f, "; {hidden} are lost in the rounding of the loss"),
+        }
     }
 }
 
 impl GradReport {
+    /// The error that a right gradient may have in the precision of this check.
+    #[must_use]
+    pub fn tolerance(&self) -> f64 {
+        if self.dtype == DType::F64 {
+            TOLERANCE_F64
+        } else {
+            TOLERANCE_F32
+        }
+    }
+
+    /// Panics with the worst place when its error is above [`Self::tolerance`]: for tests.
+    ///
+    /// # Panics
+    /// When the error is too large, or not a number.
+    pub fn assert_right(&self) {
+        self.assert_within(self.tolerance());
+    }
+
     /// Panics with the worst place when its error is above `tolerance`: for tests.
     ///
     /// # Panics
@@ -94,7 +135,25 @@ impl GradReport {
 }
 
 impl GradCheck {
-    /// Checks a scalar function of one tensor; close over further ones.
+    /// In f64, where the device has it; else in f32.
+    #[must_use]
+    pub fn in_f64() -> Self {
+        Self {
+            dtype: Some(DType::F64),
+            ..Self::default()
+        }
+    }
+
+    /// In f32, by the kernels that training uses.
+    #[must_use]
+    pub fn in_f32() -> Self {
+        Self {
+            dtype: Some(DType::F32),
+            ..Self::default()
+        }
+    }
+
+    /// Checks a scalar function of one tensor; close over further ones, of the type of the check.
     ///
     /// # Shapes
     /// `function` maps `[…]` to `[1]`.
@@ -105,14 +164,15 @@ impl GradCheck {
         function: impl Fn(Tensor<D>) -> Tensor<1>,
     ) -> GradReport {
         let single = Single {
-            value: Param::from_tensor(input.clone().inner().autodiff()),
+            value: Param::from_tensor(input.clone().without_autodiff().autodiff()),
         };
         let mut report = self.module(&single, |single| function(single.value.val()));
         report.worst.path = name.to_string();
         report
     }
 
-    /// Checks a scalar function of a module in every trainable parameter.
+    /// Checks a scalar function of a module in every trainable parameter; what it closes over is of the
+    /// type of the check.
     ///
     /// # Shapes
     /// `function` returns `[1]`.
@@ -120,26 +180,29 @@ impl GradCheck {
     /// # Panics
     /// When the module has no trainable parameter.
     pub fn module<M: Module>(&self, module: &M, function: impl Fn(&M) -> Tensor<1>) -> GradReport {
-        let device = module.devices().into_iter().next();
-        let dtype = if device.is_some_and(|device| device.supports_dtype(DType::F64)) {
-            DType::F64
-        } else {
-            DType::F32
-        };
-        let step = self
-            .step
-            .unwrap_or(if dtype == DType::F64 { 1e-5 } else { 1e-2 });
-        let module = cast(module.valid().train(), dtype);
+        let precision = Precision::new(self.dtype.unwrap_or_else(|| first_type(module)), module);
+        let step = self.step.unwrap_or(precision.step);
+        let module = cast(module.valid().train(), precision.dtype);
+        let parameters = Parameters::list(&module);
         let mut gradients = function(&module).backward();
         let gradients = crate::parameters::Gradients::take(&module, &mut gradients);
+        let gradients: Vec<Vec<f64>> = parameters
+            .iter()
+            .zip(gradients.0)
+            .map(|((_, shape), gradient)| {
+                gradient.map_or_else(
+                    || vec![0.0; shape.iter().product()],
+                    |gradient| gradient.to_data().iter::<f64>().collect(),
+                )
+            })
+            .collect();
+        let largest = gradients.iter().map(|one| size(one)).fold(0.0, f64::max);
         let mut rng = random::rng(self.seed, "gradcheck", 0, 0);
-        let mut all = Vec::new();
-        for (at, (path, shape)) in Parameters::list(&module).into_iter().enumerate() {
-            let count: usize = shape.iter().product();
-            let gradient = gradients.0[at].as_ref().map_or_else(
-                || vec![0.0; count],
-                |gradient| gradient.to_data().iter::<f64>().collect(),
-            );
+        let (mut all, mut hidden) = (Vec::new(), 0);
+        for (at, (path, shape)) in parameters.into_iter().enumerate() {
+            let gradient = &gradients[at];
+            let count = gradient.len();
+            let floor = size(gradient).max(precision.share * largest);
             let mut compare = |direction: &[f64], index: Option<Vec<usize>>| {
                 let value = |sign: f64| {
                     let moved = shift(module.clone(), at, direction, sign * step);
@@ -149,19 +212,18 @@ impl GradCheck {
                         .next()
                         .unwrap_or(f64::NAN)
                 };
-                let difference = (value(1.0) - value(-1.0)) / (2.0 * step);
+                let (after, before) = (value(1.0), value(-1.0));
+                let difference = (after - before) / (2.0 * step);
+                let rounding = precision.epsilon * after.abs().max(before.abs()) / step;
                 let autograd: f64 = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
-                let scale = autograd.abs().max(difference.abs()).max(1.0);
-                // NaN counts as the largest error.
-                let error = Some((autograd - difference).abs() / scale)
-                    .filter(|e| !e.is_nan())
-                    .unwrap_or(f64::INFINITY);
+                let scale = autograd.abs().max(difference.abs()).max(floor);
+                hidden += usize::from(rounding > scale / 2.0);
                 all.push(Worst {
                     path: path.clone(),
                     index,
                     autograd,
                     difference,
-                    error,
+                    error: error(autograd - difference, rounding, scale),
                 });
             };
             compare(&unit_direction(count, &mut rng), None);
@@ -179,9 +241,72 @@ impl GradCheck {
         GradReport {
             worst,
             comparisons,
-            dtype,
+            hidden,
+            dtype: precision.dtype,
         }
     }
+}
+
+/// What a type of numbers can tell.
+struct Precision {
+    dtype: DType,
+    /// Half the distance between two evaluations.
+    step: f64,
+    /// The rounding of a number of size one.
+    epsilon: f64,
+    /// The share of the largest gradient that counts as nothing.
+    share: f64,
+}
+
+impl Precision {
+    /// Of this type where the module's device has it, else of f32.
+    fn new<M: Module>(dtype: DType, module: &M) -> Self {
+        let devices = module.devices();
+        if dtype == DType::F64 && devices.iter().all(|device| device.supports_dtype(dtype)) {
+            return Self {
+                dtype,
+                step: 1e-5,
+                epsilon: f64::EPSILON,
+                share: 1e-3,
+            };
+        }
+        Self {
+            dtype: DType::F32,
+            step: 1e-2,
+            epsilon: f32::EPSILON.into(),
+            share: 0.1,
+        }
+    }
+}
+
+/// The type of the first trainable parameter.
+fn first_type<M: Module>(module: &M) -> DType {
+    struct First(Option<DType>);
+    impl ModuleVisitor for First {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0.get_or_insert(param.val().dtype());
+            }
+        }
+    }
+    let mut first = First(None);
+    module.visit(&mut first);
+    first.0.unwrap_or(DType::F32)
+}
+
+/// The root mean square.
+fn size(gradient: &[f64]) -> f64 {
+    let squares: f64 = gradient.iter().map(|entry| entry * entry).sum();
+    (squares / gradient.len().max(1) as f64).sqrt()
+}
+
+/// See [`Worst::error`]. NaN counts as the largest error.
+fn error(apart: f64, rounding: f64, scale: f64) -> f64 {
+    if apart.abs() <= rounding {
+        return 0.0;
+    }
+    let error = (apart.abs() - rounding) / scale;
+    if error.is_nan() { f64::INFINITY } else { error }
 }
 
 #[derive(Module, Debug)]

@@ -82,7 +82,7 @@ fn conv2d_gradients() {
     for config in configs {
         let conv = config.init(&training());
         let input = noise([2, 4, 7, 6]);
-        let check = GradCheck::default();
+        let check = GradCheck::in_f64();
         let report = check.module(&conv, |conv| scalar(conv.forward(input.clone())));
         assert_eq!(report.dtype, DType::F64);
         report.assert_within(TOLERANCE);
@@ -129,7 +129,7 @@ fn conv2d_pads_each_side_as_told() {
 fn linear_gradients() {
     let linear = LinearConfig::new(5, 3).init(&training());
     let input = noise([4, 5]);
-    let check = GradCheck::default();
+    let check = GradCheck::in_f64();
     check
         .module(&linear, |linear| scalar(linear.forward(input.clone())))
         .assert_within(TOLERANCE);
@@ -143,7 +143,7 @@ fn linear_gradients() {
 fn batch_norm_gradients_in_training_and_frozen() {
     let norm = BatchNormConfig::new(3).init(&training());
     let input = noise([4, 3, 2, 2]);
-    let check = GradCheck::default();
+    let check = GradCheck::in_f64();
     check
         .module(&norm, |norm| scalar(norm.forward(input.clone())))
         .assert_within(TOLERANCE);
@@ -158,7 +158,7 @@ fn batch_norm_gradients_in_training_and_frozen() {
 #[test]
 fn pool_gradients() {
     let input = noise([2, 2, 7, 7]);
-    let check = GradCheck::default();
+    let check = GradCheck::in_f64();
     let max = MaxPool2dConfig {
         stride: 2,
         padding: 1,
@@ -269,7 +269,7 @@ fn cross_entropy_gradients() {
                 };
                 let report = GradCheck::default().tensor("logits", &logits, |logits| {
                     let value = loss.loss(logits, &targets);
-                    value.sum / value.weight
+                    value.mean()
                 });
                 report.assert_within(TOLERANCE);
             }
@@ -284,7 +284,7 @@ fn cross_entropy_values() {
     let (low, high) = (4f32.ln(), (4f32 / 3.0).ln());
     let value = |loss: CrossEntropy, targets: &Targets| {
         let value = loss.loss(logits.clone(), targets);
-        values(&(value.sum / value.weight))[0]
+        values(&(value.mean()))[0]
     };
     let classes = Targets::Classes(vec![0, 1]);
     let smooth = |label_smoothing, class_weights| CrossEntropy {
@@ -528,7 +528,7 @@ fn a_wrong_gradient_is_found_and_named() {
     let linear = LinearConfig::new(2, 1).init(&training());
     let input = noise([3, 2]);
     // The weight's gradient is lost: differences see it, autograd does not.
-    let report = GradCheck::default().module(&linear, |linear| {
+    let report = GradCheck::in_f64().module(&linear, |linear| {
         let product = input.clone().matmul(linear.weight.val().detach());
         scalar(product + linear.bias.as_ref().unwrap().val().reshape([1, 1]))
     });
@@ -550,6 +550,172 @@ fn a_wrong_gradient_is_found_and_named() {
         scalar(input) + entry.reshape([1])
     });
     assert_eq!(report.worst.index, Some(vec![1, 1]), "{report}");
+}
+
+/// Σ x² + sin x, scaled, whose gradient is `times` too large.
+fn exaggerated(x: Tensor<2>, scale: f64, times: f64) -> Tensor<1> {
+    let value = scalar(x.clone()) * scale;
+    let constant = scalar(x.detach()) * scale;
+    value * times - constant * (times - 1.0)
+}
+
+#[test]
+fn errors_are_relative_at_every_scale_of_the_loss() {
+    let input = noise([3, 4]);
+    for scale in [1e-12, 1e-6, 1.0, 1e6] {
+        for (check, input) in [
+            (GradCheck::in_f64(), input.clone()),
+            (GradCheck::in_f32(), input.clone().cast(DType::F32)),
+        ] {
+            let report = |times| check.tensor("x", &input, |x| exaggerated(x, scale, times));
+            report(1.0).assert_right();
+            for times in [0.5, 0.9, 1.1, 2.0, -1.0] {
+                let report = report(times);
+                assert!(
+                    report.worst.error > 5.0 * report.tolerance(),
+                    "{times} times at scale {scale:e}: {report}"
+                );
+            }
+        }
+    }
+}
+
+#[derive(Module, Debug)]
+struct Two {
+    large: Param<Tensor<2>>,
+    small: Param<Tensor<2>>,
+}
+
+#[test]
+fn a_small_gradient_beside_a_large_one_is_looked_at() {
+    for (check, dtype, small) in [
+        (GradCheck::in_f64(), DType::F64, 1e-8),
+        (GradCheck::in_f32(), DType::F32, 0.05),
+    ] {
+        let input = noise([3, 4]).cast(dtype);
+        let two = Two {
+            large: Param::from_tensor(input.clone()),
+            small: Param::from_tensor(input),
+        };
+        let report = |times| {
+            check.module(&two, |two| {
+                let [large, own] = [&two.large, &two.small].map(Param::val);
+                large.sum() + exaggerated(own, small, times)
+            })
+        };
+        report(1.0).assert_right();
+        let wrong = report(2.0);
+        assert_eq!(wrong.worst.path, "small", "{wrong}");
+        assert!(wrong.worst.error > 5.0 * wrong.tolerance(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_gradient_that_the_loss_drowns_is_counted() {
+    let input = noise([3, 4]).cast(DType::F32);
+    let drowned = |x: Tensor<2>| scalar(x) * 1e-6 + 1e3;
+    let report = GradCheck::in_f32().tensor("x", &input, drowned);
+    assert_eq!(report.hidden, report.comparisons, "{report}");
+    assert!(
+        report.to_string().contains("lost in the rounding"),
+        "{report}"
+    );
+    let report = GradCheck::in_f64().tensor("x", &input, drowned);
+    assert_eq!(report.hidden, 0, "{report}");
+}
+
+#[test]
+fn a_gradient_of_nothing_but_rounding_is_right() {
+    // What is added before a batch norm is taken out by it: the gradient is zero.
+    for check in [GradCheck::in_f64(), GradCheck::in_f32()] {
+        let dtype = check.dtype.unwrap();
+        let conv = Conv2dConfig::new([3, 4], 3).init(&training());
+        let norm = BatchNormConfig::new(4).init(&training());
+        let input = noise([4, 3, 5, 5]).cast(dtype);
+        let report = check.module(&(conv, norm), |(conv, norm)| {
+            scalar(norm.forward(conv.forward(input.clone())))
+        });
+        report.assert_right();
+    }
+}
+
+#[test]
+fn the_kernels_gradients_are_those_of_differences_in_f32() {
+    for name in ["flex", "ndarray"] {
+        let device = firebrick_core::device(name).unwrap().autodiff();
+        let of = |shape: [usize; 4]| {
+            let values = noise(shape).to_data().convert::<f32>();
+            Tensor::<4>::from_data(values, (&device, DType::F32))
+        };
+        // The default is the type of what is checked.
+        let check = GradCheck::default();
+        let right = |place: &str, report: firebrick_core::gradcheck::GradReport| {
+            assert_eq!(report.dtype, DType::F32);
+            assert!(
+                report.worst.error <= report.tolerance(),
+                "{place} on {name}: {report}"
+            );
+        };
+        // The second one is wide enough for Winograd's way.
+        for (config, shape) in [
+            (Conv2dConfig::new([4, 6], 3).with_stride(2), [2, 4, 7, 6]),
+            (
+                Conv2dConfig::new([16, 16], 3).with_padding(1),
+                [5, 16, 16, 16],
+            ),
+            (
+                Conv2dConfig {
+                    groups: 8,
+                    ..Conv2dConfig::new([8, 8], 3)
+                },
+                [2, 8, 6, 6],
+            ),
+            (Conv2dConfig::new([5, 3], 1), [2, 5, 4, 4]),
+        ] {
+            let place = format!("{config:?}");
+            let conv = config.init(&device);
+            let input = of(shape);
+            // The mean, so that the loss does not drown what moves it.
+            let mean =
+                |output: Tensor<4>| scalar(output.clone()) / output.shape().num_elements() as f64;
+            let report = check.module(&conv, |conv| mean(conv.forward(input.clone())));
+            right(&place, report);
+            right(
+                &place,
+                check.tensor("input", &input, |input| mean(conv.forward(input))),
+            );
+        }
+        let norm = BatchNormConfig::new(3).init(&device);
+        let input = of([4, 3, 2, 2]);
+        let report = check.module(&norm, |norm| scalar(norm.forward(input.clone())));
+        right("batch norm", report);
+        let report = check.tensor("input", &input, |input| scalar(norm.forward(input)));
+        right("batch norm", report);
+        let linear = LinearConfig::new(5, 3).init(&device);
+        let rows = of([4, 5, 1, 1]).reshape([4, 5]);
+        let report = check.module(&linear, |linear| scalar(linear.forward(rows.clone())));
+        right("linear", report);
+        let pool = AvgPool2dConfig::new(3).init();
+        right(
+            "pool",
+            check.tensor("input", &of([2, 2, 7, 7]), |input| {
+                scalar(pool.forward(input))
+            }),
+        );
+        // Away from the kink at 0.
+        let input = of([1, 1, 4, 4]);
+        let input = input.clone() + input.sign() * 0.1;
+        for (name, activation) in Activation::ALL {
+            let report = check.tensor(name, &input, |x| scalar(activation.forward(x)));
+            right(name, report);
+        }
+        let loss = CrossEntropy::default();
+        let report = check.tensor("logits", &rows, |logits| {
+            loss.loss(logits, &Targets::Classes(vec![0, 3, 1, 4]))
+                .mean()
+        });
+        right("cross-entropy", report);
+    }
 }
 
 #[test]

@@ -213,7 +213,7 @@ mod tests {
         let device = firebrick_core::device("flex").unwrap();
         let input = Tensor::<2>::random([6, 7], Distribution::Default, &device);
         let layer = DropoutConfig { prob: 0.4 }.init().unwrap();
-        let report = GradCheck::default().tensor("input", &input, |input| {
+        let report = GradCheck::in_f64().tensor("input", &input, |input| {
             SCOPE.enter(|| layer.forward(input.powi_scalar(2))).sum()
         });
         report.assert_within(1e-7);
