@@ -99,7 +99,8 @@ def cross_entropy():
     logits = draw(count, classes) * 2
     labels = torch.tensor([0, 3, 1, 1, 2])
     soft = torch.softmax(draw(count, classes), 1).float().double()
-    weights = [0.5, 2.0, 1.0, 0.25]
+    # None is exact in f32.
+    weights = [0.3, 2.1, 0.9, 0.7]
     cases = []
     for targets in (labels, soft):
         plain = None
@@ -122,6 +123,45 @@ def cross_entropy():
                     "gradient": array(x.grad),
                 }
             )
+    return cases
+
+
+def activation():
+    functions = {
+        "relu": nn.functional.relu,
+        "leaky_relu": nn.functional.leaky_relu,
+        "elu": nn.functional.elu,
+        "gelu": nn.functional.gelu,
+        "silu": nn.functional.silu,
+        "tanh": torch.tanh,
+        "sigmoid": torch.sigmoid,
+        "identity": nn.Identity(),
+        # Of moderate values: beyond them the result is a difference of large ones.
+        "log_softmax": lambda x: nn.functional.log_softmax(x.clamp(-9.5, 9.5), 1),
+    }
+    # The kink and what lies beside it, the tails, and where an exponential overflows in f32.
+    special = torch.tensor([0.0, -0.0, 1e-3, -1e-3, 1e-6, -1e-6, -2, 2, 9, -9, 20, -20, 95, -95, 400, -400])
+    x = torch.cat([special.double(), torch.linspace(-6, 6, 48).double()]).float().double().reshape(8, 8)
+    cotangent = draw(8, 8)
+    cases = []
+    for name, function in functions.items():
+        input = x.clone().requires_grad_()
+        output = function(input)
+        (output * cotangent).sum().backward()
+        cases.append(
+            {
+                "name": name,
+                "input": array(x),
+                "cotangent": array(cotangent),
+                "output": array(output),
+                "input_gradient": array(input.grad),
+            }
+        )
+    # The exact form of GELU is told from the tanh form by far more than the tolerance.
+    wide = x.clone().requires_grad_()
+    (nn.functional.gelu(wide, approximate="tanh") * cotangent).sum().backward()
+    exact = torch.tensor(cases[3]["input_gradient"]["values"], dtype=torch.float64).reshape(8, 8)
+    assert (wide.grad - exact).abs().max() >= 100 * TOLERANCE
     return cases
 
 
@@ -161,6 +201,7 @@ def main():
         "batch_norm": [batch_norm((2, 3, 2, 2), 1e-5, 0.1), batch_norm((3, 2, 4, 3), 1e-2, 0.3)],
         "cross_entropy": cross_entropy(),
         "clip": clip(),
+        "activation": activation(),
     }
     OUT.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(

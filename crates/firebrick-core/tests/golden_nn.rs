@@ -1,20 +1,26 @@
 //! Layers, loss and clipping against PyTorch's and timm's float64 values, from
-//! `python3 xtask/golden/{nn,clipping}.py`, in f32 on every device of this machine.
+//! `python3 xtask/golden/{nn,clipping,conv2d_error}.py`, in f32 on every device of this machine, and activations and
+//! the loss in f64 too where a device has it.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 use burn::module::Param;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::Clipping;
 use firebrick_core::data::Targets;
 use firebrick_core::loss::{CrossEntropy, Loss};
-use firebrick_core::nn::{BatchNormConfig, Conv2dConfig};
+use firebrick_core::nn::{Activation, BatchNormConfig, Conv2dConfig};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
+use firebrick_core::spec::Spec;
+use rand_distr::{Distribution, StandardNormal};
 use serde::Deserialize;
 
 /// Of the largest entry expected; f32 rounds at 6e-8 and sums have some dozens of terms.
 const TOLERANCE: f64 = 1e-5;
+
+/// In f64, of the largest entry expected.
+const TOLERANCE_F64: f64 = 1e-14;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -22,6 +28,7 @@ struct Golden {
     batch_norm: Vec<BatchNormCase>,
     cross_entropy: Vec<CrossEntropyCase>,
     clip: Vec<ClipCase>,
+    activation: Vec<ActivationCase>,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +89,15 @@ struct CrossEntropyCase {
 }
 
 #[derive(Deserialize)]
+struct ActivationCase {
+    name: String,
+    input: Array,
+    cotangent: Array,
+    output: Array,
+    input_gradient: Array,
+}
+
+#[derive(Deserialize)]
 struct ClipCase {
     limit: f64,
     norm: f64,
@@ -95,7 +111,17 @@ impl Array {
         Tensor::from_data(TensorData::new(values, self.shape.clone()), device)
     }
 
+    fn tensor_in<const D: usize>(&self, device: &Device, dtype: DType) -> Tensor<D> {
+        let data = TensorData::new(self.values.clone(), self.shape.clone());
+        Tensor::from_data(data, (device, dtype))
+    }
+
     fn assert_near<const D: usize>(&self, found: &Tensor<D>, place: &str) {
+        let tolerance = if found.dtype() == DType::F64 {
+            TOLERANCE_F64
+        } else {
+            TOLERANCE
+        };
         assert_eq!(found.dims().to_vec(), self.shape, "{place}");
         let largest = self
             .values
@@ -105,7 +131,7 @@ impl Array {
         for (index, (found, expected)) in found.iter().zip(&self.values).enumerate() {
             let error = (found - expected).abs() / largest;
             assert!(
-                error <= TOLERANCE,
+                error <= tolerance,
                 "{place}[{index}]: {found} is not {expected}"
             );
         }
@@ -202,33 +228,91 @@ fn batch_norm_is_pytorchs_in_training_and_evaluation() {
     });
 }
 
+/// f32, and f64 where the device has it.
+fn types(device: &Device) -> Vec<DType> {
+    let mut types = vec![DType::F32];
+    types.extend(device.supports_dtype(DType::F64).then_some(DType::F64));
+    types
+}
+
 #[test]
 fn cross_entropy_is_pytorchs() {
     on_devices(|name, device| {
-        for (index, case) in golden().cross_entropy.iter().enumerate() {
-            let loss = CrossEntropy {
-                label_smoothing: case.label_smoothing,
-                class_weights: case.class_weights.clone(),
-            };
-            let targets = match (&case.labels, &case.soft) {
-                (Some(labels), _) => Targets::Classes(labels.clone()),
-                (None, Some(soft)) => Targets::Soft {
-                    values: soft.values.iter().map(|value| *value as f32).collect(),
-                    classes: soft.shape[1],
-                },
-                (None, None) => panic!("case {index} has no targets"),
-            };
-            let logits = case.logits.tensor::<2>(device).require_grad();
-            let value = loss.build().unwrap().loss(logits.clone(), &targets);
-            let mean = value.sum / value.weight;
-            let place = format!("cross-entropy {index} on {name}");
-            let found = f64::from(mean.clone().into_scalar::<f32>());
-            let error = (found - case.loss).abs() / case.loss;
-            assert!(error <= TOLERANCE, "{place}: {found} is not {}", case.loss);
-            let gradient = logits.grad(&mean.backward()).unwrap();
-            case.gradient.assert_near(&gradient, &place);
+        for dtype in types(device) {
+            for (index, case) in golden().cross_entropy.iter().enumerate() {
+                let loss = CrossEntropy {
+                    label_smoothing: case.label_smoothing,
+                    class_weights: case.class_weights.clone(),
+                };
+                let targets = match (&case.labels, &case.soft) {
+                    (Some(labels), _) => Targets::Classes(labels.clone()),
+                    (None, Some(soft)) => Targets::Soft {
+                        values: soft.values.iter().map(|value| *value as f32).collect(),
+                        classes: soft.shape[1],
+                    },
+                    (None, None) => panic!("case {index} has no targets"),
+                };
+                let logits = case.logits.tensor_in::<2>(device, dtype).require_grad();
+                let mean = loss.build().unwrap().loss(logits.clone(), &targets).mean();
+                let place = format!("cross-entropy {index} on {name} in {dtype:?}");
+                let expected = Array {
+                    shape: vec![1],
+                    values: vec![case.loss],
+                };
+                expected.assert_near(&mean, &place);
+                let gradient = logits.grad(&mean.backward()).unwrap();
+                case.gradient.assert_near(&gradient, &place);
+            }
         }
     });
+}
+
+#[test]
+fn activations_and_their_gradients_are_pytorchs() {
+    let golden = golden().activation;
+    for (name, _) in Activation::ALL {
+        let found = golden.iter().any(|case| case.name == name);
+        assert!(found, "{name} has no golden values");
+    }
+    on_devices(|device_name, device| {
+        for dtype in types(device) {
+            for case in &golden {
+                let activation = Activation::from_spec(&Spec::new(&case.name));
+                let function = |x: Tensor<2>| match activation.as_ref() {
+                    Ok(activation) => activation.forward(x),
+                    Err(_) => burn::tensor::activation::log_softmax(x.clamp(-9.5, 9.5), 1),
+                };
+                let input = case.input.tensor_in::<2>(device, dtype).require_grad();
+                let output = function(input.clone());
+                let place = format!("{} on {device_name} in {dtype:?}", case.name);
+                entrywise(&case.output, &output, &format!("{place}: value"));
+                let plain = function(case.input.tensor_in(&device.clone().inner(), dtype));
+                entrywise(&case.output, &plain, &format!("{place}: value alone"));
+                let cotangent = case.cotangent.tensor_in(device, dtype);
+                let gradients = (output * cotangent).sum().backward();
+                let gradient = input.grad(&gradients).unwrap();
+                let place = format!("{place}: gradient");
+                entrywise(&case.input_gradient, &gradient, &place);
+            }
+        }
+    });
+}
+
+/// Each entry within a few roundings of itself, or of one where it is smaller.
+fn entrywise(expected: &Array, found: &Tensor<2>, place: &str) {
+    let tolerance = if found.dtype() == DType::F64 {
+        1e-14
+    } else {
+        2e-6
+    };
+    let found = found.to_data().iter::<f64>().collect::<Vec<_>>();
+    for (index, (found, expected)) in found.iter().zip(&expected.values).enumerate() {
+        let error = (found - expected).abs() / expected.abs().max(1.0);
+        assert!(
+            error <= tolerance,
+            "{place}[{index}]: {found} is not {expected}"
+        );
+    }
 }
 
 #[test]
@@ -321,4 +405,86 @@ fn limits_are_pytorchs_and_timms_in_order() {
             }
         }
     });
+}
+
+#[derive(Deserialize)]
+struct ConvErrors {
+    batch: usize,
+    side: usize,
+    rows: Vec<ConvError>,
+}
+
+/// PyTorch's root-mean-square error in f32, relative to the result's size.
+#[derive(Deserialize)]
+struct ConvError {
+    channels: usize,
+    rectified: bool,
+    output: f64,
+    input_gradient: f64,
+    weight_gradient: f64,
+}
+
+/// Draws of the normal distribution times `scale`, exact in f32.
+fn normal(shape: [usize; 4], scale: f64, stream: u64) -> Array {
+    let mut rng = firebrick_core::random::rng(1, "error", stream, 0);
+    let mut draw = |_| {
+        let value: f64 = StandardNormal.sample(&mut rng);
+        f64::from((value * scale) as f32)
+    };
+    Array {
+        shape: shape.to_vec(),
+        values: (0..shape.iter().product()).map(&mut draw).collect(),
+    }
+}
+
+/// 3×3 convolutions go Winograd's way, which rounds more. Three times PyTorch's error is the bound; that
+/// of a weight gradient is a sum over images and stays near PyTorch's.
+#[test]
+fn convolutions_err_at_most_three_times_as_much_as_pytorchs() {
+    let golden: ConvErrors =
+        serde_json::from_str(include_str!("golden/conv2d_error.json")).unwrap();
+    let device = firebrick_core::device("flex").unwrap().autodiff();
+    for row in &golden.rows {
+        let (channels, side) = (row.channels, golden.side);
+        let image = [golden.batch, channels, side, side];
+        let mut x = normal(image, 1.0, 0);
+        if row.rectified {
+            x.values
+                .iter_mut()
+                .for_each(|value| *value = value.max(0.0));
+        }
+        let scale = 1.0 / (9.0 * channels as f64).sqrt();
+        let weight = normal([channels, channels, 3, 3], scale, 1);
+        let cotangent = normal(image, 1.0, 2);
+        let run = |dtype| {
+            let config = Conv2dConfig::new([channels, channels], 3).with_padding(1);
+            let mut layer = config.with_bias(false).init(&device);
+            layer.weight = Param::from_tensor(weight.tensor_in::<4>(&device, dtype));
+            let x = x.tensor_in::<4>(&device, dtype).require_grad();
+            let y = layer.forward(x.clone());
+            let gradients = (y.clone() * cotangent.tensor_in(&device, dtype))
+                .sum()
+                .backward();
+            let weight = layer.weight.val().grad(&gradients).unwrap();
+            [y.without_autodiff(), x.grad(&gradients).unwrap(), weight]
+                .map(|tensor| tensor.to_data().iter::<f64>().collect::<Vec<_>>())
+        };
+        let (found, exact) = (run(DType::F32), run(DType::F64));
+        let bounds = [
+            ("output", 3.0 * row.output),
+            ("input gradient", 3.0 * row.input_gradient),
+            ("weight gradient", 2.0 * row.weight_gradient),
+        ];
+        for ((what, bound), (found, exact)) in bounds.into_iter().zip(found.iter().zip(&exact)) {
+            let squares = found.iter().zip(exact).map(|(a, b)| (a - b).powi(2));
+            let (squares, size): (f64, f64) = (squares.sum(), exact.iter().map(|b| b * b).sum());
+            let error = (squares / size).sqrt();
+            let place = format!(
+                "{what} of {channels} channels, rectified: {}",
+                row.rectified
+            );
+            println!("{place}: {error:.2e}, at most {bound:.2e}");
+            assert!(error <= bound, "{place}: {error:.2e} is above {bound:.2e}");
+        }
+    }
 }

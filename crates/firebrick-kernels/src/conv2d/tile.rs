@@ -1,5 +1,7 @@
 //! The innermost loops: a tile of the result in registers.
 
+use std::ops::Range;
+
 use crate::simd::Simd;
 
 /// Vectors of columns that a tile of one instruction set is wide at most.
@@ -41,6 +43,89 @@ pub(super) unsafe fn rows<S: Simd, const M: usize, const V: usize>(
                     for v in 0..V {
                         sums[m][v] = S::fma(value, columns[v], sums[m][v]);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// The product of some elements of `M` rows with those of a slab of `V · LANES` columns.
+///
+/// # Safety
+/// All of them can be read.
+#[inline(always)]
+pub(super) unsafe fn sums<S: Simd, const M: usize, const V: usize>(
+    rows: &[*const f32; M],
+    range: Range<usize>,
+    slab: *const f32,
+) -> [[S::V; V]; M] {
+    let run = Run {
+        offset: range.start as isize,
+        slab: range.start,
+        len: range.len(),
+    };
+    // SAFETY: as of this function.
+    unsafe {
+        let mut sums = [[S::splat(0.0); V]; M];
+        self::rows::<S, M, V>(rows, &[run], slab, &mut sums);
+        sums
+    }
+}
+
+/// a += b.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(super) unsafe fn add<S: Simd, const M: usize, const V: usize>(
+    a: &mut [[S::V; V]; M],
+    b: &[[S::V; V]; M],
+) {
+    for m in 0..M {
+        for v in 0..V {
+            // SAFETY: as of this function.
+            a[m][v] = unsafe { S::add(a[m][v], b[m][v]) };
+        }
+    }
+}
+
+/// Stores the first `there` rows, one behind the other.
+///
+/// # Safety
+/// They can be written, and the processor has `S`.
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd, const M: usize, const V: usize>(
+    sums: &[[S::V; V]; M],
+    to: *mut f32,
+    there: usize,
+) {
+    for m in 0..M {
+        if m < there {
+            for v in 0..V {
+                // SAFETY: as of this function.
+                unsafe { S::store(to.add((m * V + v) * S::LANES), sums[m][v]) };
+            }
+        }
+    }
+}
+
+/// Adds the first `there` rows to what is stored.
+///
+/// # Safety
+/// As of [`store`].
+#[inline(always)]
+pub(super) unsafe fn add_to<S: Simd, const M: usize, const V: usize>(
+    sums: &[[S::V; V]; M],
+    to: *mut f32,
+    there: usize,
+) {
+    for m in 0..M {
+        if m < there {
+            for v in 0..V {
+                // SAFETY: as of this function.
+                unsafe {
+                    let to = to.add((m * V + v) * S::LANES);
+                    S::store(to, S::add(S::load(to), sums[m][v]));
                 }
             }
         }

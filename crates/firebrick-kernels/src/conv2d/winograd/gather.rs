@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::Conv2d;
 use super::super::gather::{Gather, Pixel, Tap, finish, store, widest_now};
 use super::super::packed::padded;
-use super::super::tile::{self, Run};
+use super::super::tile;
 use super::*;
 use crate::simd::{Task, dispatch, lanes};
 use crate::threads::{Shared, for_each};
@@ -13,6 +13,11 @@ use crate::{Image, scratch};
 
 /// Transformed source elements of a block, at one point: they stay in the second-level cache.
 const BLOCK: usize = 6144;
+
+/// Channels that are summed up one after the other, and such parts that are summed up before they join
+/// the rest: what a sum loses grows with the number of terms that went before.
+const PART: usize = 16;
+const PARTS: usize = 4;
 
 /// Whether this way is open for a gather, and faster even if the weights must be transformed first,
 /// which costs as much as some pixels.
@@ -255,11 +260,6 @@ impl Block<'_> {
     unsafe fn panel<S: Simd, const M: usize, const V: usize>(&mut self, first: usize) {
         let (gather, c, count) = (self.gather, self.gather.image.c, self.tiles.len());
         let width = V * S::LANES;
-        let whole = [Run {
-            offset: 0,
-            slab: 0,
-            len: c,
-        }];
         for point in 0..POINTS {
             // SAFETY: the panel's weights of this point, rows of `sources`, rows of `results`.
             unsafe {
@@ -273,16 +273,31 @@ impl Block<'_> {
                     let there = (count - start).min(M);
                     let rows: [*const f32; M] =
                         std::array::from_fn(|m| sources.add((start + m.min(there - 1)) * c));
-                    let mut sums = [[S::splat(0.0); V]; M];
-                    tile::rows::<S, M, V>(&rows, &whole, slab, &mut sums);
-                    for m in 0..M {
-                        if m < there {
-                            for v in 0..V {
-                                S::store(
-                                    results.add((start + m) * width + v * S::LANES),
-                                    sums[m][v],
-                                );
-                            }
+                    let to = results.add(start * width);
+                    if c <= PART {
+                        let sums = tile::sums::<S, M, V>(&rows, 0..c, slab);
+                        tile::store::<S, M, V>(&sums, to, there);
+                        continue;
+                    }
+                    for from in (0..c).step_by(PART * PARTS) {
+                        let group = from..c.min(from + PART * PARTS);
+                        let mut some = tile::sums::<S, M, V>(
+                            &rows,
+                            group.start..group.end.min(from + PART),
+                            slab,
+                        );
+                        for from in group.clone().step_by(PART).skip(1) {
+                            let part = tile::sums::<S, M, V>(
+                                &rows,
+                                from..group.end.min(from + PART),
+                                slab,
+                            );
+                            tile::add::<S, M, V>(&mut some, &part);
+                        }
+                        if from > 0 {
+                            tile::add_to::<S, M, V>(&some, to, there);
+                        } else {
+                            tile::store::<S, M, V>(&some, to, there);
                         }
                     }
                 }

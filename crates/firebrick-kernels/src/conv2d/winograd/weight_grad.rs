@@ -273,9 +273,8 @@ impl Block<'_> {
                 let sums = self.sums.as_mut_ptr().add(point * DEPTH * width);
                 for row in (0..self.depth.next_multiple_of(M)).step_by(M) {
                     let sums = sums.add(row * width);
-                    let mut tile: [[S::V; V]; M] = std::array::from_fn(|m| {
-                        std::array::from_fn(|v| S::load(sums.add((m * V + v) * S::LANES)))
-                    });
+                    // The block by itself first: a long sum loses more than a sum of short ones.
+                    let mut tile = [[S::splat(0.0); V]; M];
                     tile::outer::<S, M, V>(
                         (sources.add(row), DEPTH),
                         (gradients, width),
@@ -284,7 +283,8 @@ impl Block<'_> {
                     );
                     for m in 0..M {
                         for v in 0..V {
-                            S::store(sums.add((m * V + v) * S::LANES), tile[m][v]);
+                            let at = sums.add((m * V + v) * S::LANES);
+                            S::store(at, S::add(S::load(at), tile[m][v]));
                         }
                     }
                 }
