@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The optimizer then has its name on this program's command line: `optim list`, `optim race`,
-//! `train --optimizer`. `examples/outside` is such a program.
+//! `train --optimizer`. `examples/outside` is such a program. [`Program`] gives it a name of its own.
 
 mod class_scores;
 mod commands;
@@ -23,6 +23,7 @@ mod failure;
 mod free_memory;
 mod output;
 mod overview;
+mod program;
 mod progress;
 mod run_name;
 mod shell;
@@ -31,11 +32,12 @@ mod train_flags;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::Failure;
+pub use program::Program;
 
 /// Composable bricks for training convolutional networks.
 ///
@@ -75,6 +77,24 @@ fn long_version() -> &'static str {
     &TEXT
 }
 
+/// The command line under the name of this program.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    match program::own() {
+        Some(Program { name, version }) => command
+            .name(name)
+            .version(version)
+            .long_version(own_long_version(version)),
+        None => command,
+    }
+}
+
+/// The version of a program of someone's own, and what it stands on.
+fn own_long_version(version: &str) -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| format!("{version}\nfirebrick {}", long_version()))
+}
+
 /// The whole program: reads the arguments of the process, works, prints, and gives the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -107,7 +127,8 @@ pub fn run<A>(arguments: impl IntoIterator<Item = A>) -> ExitCode
 where
     A: Into<OsString> + Clone,
 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let matches = command().try_get_matches_from(arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and the version come this way too.

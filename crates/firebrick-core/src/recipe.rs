@@ -58,6 +58,9 @@ pub struct Recipe {
     pub schedule_start: u64,
     /// The run and update this one branched from.
     pub branched_from: Option<String>,
+    /// The program that the run needs because it registers a unit that the recipe names, such as an
+    /// optimizer of another crate; none where the `firebrick` command line is enough.
+    pub program: Option<String>,
     /// The base learning rate; wins over the schedule's and the optimizer's.
     pub lr: Option<f64>,
     /// Random changes of training images, in order.
@@ -132,6 +135,7 @@ impl Default for Recipe {
             weight_decay_schedule: None,
             schedule_start: 0,
             branched_from: None,
+            program: None,
             lr: None,
             augment: Pipeline::default(),
             loss: Spec::new("cross_entropy"),
@@ -235,6 +239,7 @@ impl Recipe {
         let plain = Self::default();
         Self {
             data_dir: None,
+            program: None,
             device: plain.device,
             workers: plain.workers,
             checkpoint_every: None,

@@ -21,6 +21,7 @@ pub mod memory;
 mod mistakes;
 mod model_file;
 mod overview;
+mod own_program;
 pub mod predict;
 pub mod prelude;
 mod prepared;

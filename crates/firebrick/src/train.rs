@@ -25,6 +25,7 @@ use crate::lone_image::train_loader;
 use crate::memory;
 use crate::model_file;
 use crate::overview::{DataOverview, Overview};
+use crate::own_program;
 use crate::prepared::Prepared;
 
 /// Where a job begins.
@@ -87,6 +88,8 @@ pub struct Job<'a> {
     pub hooks: Vec<Box<dyn Hook<Model> + 'a>>,
     /// Set from outside to end after the current step.
     pub interrupted: Arc<AtomicBool>,
+    /// The name of the program, for runs that need it because it registers units of its own.
+    pub program: Option<String>,
     /// Told once what the run is, when everything has been checked and before the first update.
     pub overview: Box<dyn FnMut(&Overview) + 'a>,
     /// Told what a person should know while it runs.
@@ -106,6 +109,7 @@ impl Job<'_> {
             free_memory: None,
             hooks: Vec::new(),
             interrupted: Arc::default(),
+            program: None,
             overview: Box::new(|_| {}),
             notice: Box::new(|_| {}),
             clock: None,
@@ -132,6 +136,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         free_memory,
         hooks,
         interrupted,
+        program,
         mut overview,
         mut notice,
         clock,
@@ -186,10 +191,12 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         weight_decay_schedule,
         lr,
         notes,
-    } = planned(&recipe, length)?;
-    let update = grouped(update, lr, &recipe.groups)?;
+    } = planned(&recipe, length).map_err(|error| own_program::explain(error, &recipe))?;
+    let update = grouped(update, lr, &recipe.groups)
+        .map_err(|error| own_program::explain(error, &recipe))?;
     notes.iter().for_each(|note| notice(note));
     recipe.optimizer = optimizer;
+    own_program::note(&mut recipe, program);
     recipe.schedule = schedule_spec;
     recipe.momentum_schedule = momentum_schedule;
     recipe.weight_decay_schedule = weight_decay_schedule;

@@ -17,7 +17,11 @@ fn main() -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::FAILURE;
     }
-    firebrick_cli::main()
+    firebrick_cli::Program {
+        name: env!("CARGO_BIN_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+    .main()
 }
 
 #[cfg(test)]

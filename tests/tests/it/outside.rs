@@ -84,5 +84,17 @@ fn registered_it_has_name_validation_listing_race_and_training() {
     assert!(read("race.svg").contains("signum(lr=0.05)"));
     let train = "train --dataset glyphs(train=64,test=16) --model lenet5 --epochs 1 --batch-size 32 --optimizer signum(lr=0.001) --out HERE/run";
     assert_eq!(command(train), status(0));
-    assert!(read("run/recipe.toml").contains("signum(lr=0.001"));
+    let recipe = read("run/recipe.toml");
+    assert!(recipe.contains("signum(lr=0.001"));
+
+    // A program that does not know it says whose it is.
+    let elsewhere = recipe
+        .replace("signum", "signum_of_others")
+        .replace("a program of its own", "sign-trainer");
+    let elsewhere = firebrick::core::Recipe::from_toml(&elsewhere, "recipe.toml").unwrap();
+    let job = firebrick::Job::new(elsewhere, temp.path().join("other"));
+    let error = firebrick::train(job).err().unwrap().to_string();
+    let expected = "unknown optimizer `signum_of_others`: this run was made with sign-trainer, which registers it";
+    assert!(error.contains(expected), "{error}");
+    assert!(!temp.path().join("other").exists());
 }

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::{Shell, generate};
 
-use crate::Cli;
 use crate::failure::Failure;
 use crate::output;
 
@@ -29,7 +28,7 @@ impl Completions {
         let name = Path::new(&called).file_stem().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let mut script = Vec::new();
-        generate(self.shell, &mut Cli::command(), name, &mut script);
+        generate(self.shell, &mut crate::command(), name, &mut script);
         output::say(String::from_utf8_lossy(&script).trim_end());
         Ok(())
     }

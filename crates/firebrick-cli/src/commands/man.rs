@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
-use crate::Cli;
 use crate::failure::Failure;
 use crate::output;
 
@@ -22,7 +21,7 @@ impl Man {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let directory = &self.directory;
         let written = std::fs::create_dir_all(directory)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
+            .and_then(|()| clap_mangen::generate_to(crate::command(), directory));
         written.map_err(|error| {
             Failure::Work(format!(
                 "cannot write manual pages to {}: {error}",

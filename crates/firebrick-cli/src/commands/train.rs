@@ -75,6 +75,7 @@ impl Train {
                 }
             }),
             notice: Box::new(output::notice),
+            program: crate::program::own().map(|program| program.name.into()),
             clock: Some(std::time::SystemTime::now),
         })?;
         let run = Path::new(&report.run_dir);

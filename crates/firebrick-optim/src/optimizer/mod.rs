@@ -42,9 +42,10 @@ mod trust;
 use std::sync::{PoisonError, RwLock};
 
 use firebrick_core::ConfigError;
-use firebrick_core::spec::Spec;
+use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Update;
 
+use crate::about::About;
 pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
@@ -130,6 +131,25 @@ pub fn find(spec: &Spec) -> Result<Entry, ConfigError> {
     entries.iter().find(called).copied().ok_or_else(|| {
         let known: Vec<_> = entries.iter().map(|entry| entry.about.name).collect();
         ConfigError::unknown_name("optimizer", name, known)
+    })
+}
+
+/// The first optimizer that a spec names, itself or inside, and that another crate has registered.
+#[must_use]
+pub fn registered_in(spec: &Spec) -> Option<&'static str> {
+    let named =
+        |about: &About| about.name == spec.name || about.aliases.contains(&spec.name.as_str());
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    let mut own = registered.iter().map(|entry| entry.about);
+    let own = own.find(|about| named(about)).map(|about| about.name);
+    drop(registered);
+    let named = spec.named.iter().map(|(_, value)| value);
+    let mut inside = spec.positional.iter().chain(named);
+    own.or_else(|| {
+        inside.find_map(|value| match value {
+            Value::Spec(inner) => registered_in(inner),
+            _ => None,
+        })
     })
 }
 

@@ -1,0 +1,44 @@
+//! The program that this command line is: `firebrick`, or one of someone's own with more units.
+
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+/// Name and version of a program that has the `firebrick` command line and something more, such as
+/// an optimizer of its own. Help, `--version`, completions and manual pages show them, and a run that
+/// needs the program says its name to whoever tries to resume it with another.
+///
+/// ```no_run
+/// # use std::process::ExitCode;
+/// fn main() -> ExitCode {
+///     // … register what is your own …
+///     firebrick_cli::Program {
+///         name: "mine",
+///         version: env!("CARGO_PKG_VERSION"),
+///     }
+///     .main()
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// What the program is called on the command line.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+/// The program of this process, where it is not `firebrick`.
+static OWN: OnceLock<Program> = OnceLock::new();
+
+impl Program {
+    /// As [`crate::main`], under this name. To be called once, by `main`.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        OWN.get_or_init(|| self);
+        crate::main()
+    }
+}
+
+/// The program of this process, where it is not `firebrick`.
+pub(crate) fn own() -> Option<Program> {
+    OWN.get().copied()
+}
