@@ -107,7 +107,7 @@ impl Grid {
         let figures = [("", 12.0), (" small", 10.0)]
             .into_iter()
             .find(|(_, size)| {
-                width(&count(largest), *size) <= self.cell - 3.0 && self.cell >= 14.0
+                width(&count(largest), *size) <= self.cell - 2.0 && self.cell >= 14.0
             });
         let gap = if self.cell >= 10.0 { 1.0 } else { 0.0 };
         let side = px(self.cell - gap);
