@@ -120,7 +120,7 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// A share in at most six characters.
-fn share(value: f64) -> String {
+pub(crate) fn share(value: f64) -> String {
     if value >= 0.99995 {
         return "100%".into();
     }

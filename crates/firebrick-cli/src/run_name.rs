@@ -9,12 +9,17 @@ const LONGEST: usize = 40;
 
 /// `hymenoptera-small_cnn` for `folder:data/hymenoptera`, `cifar10-resnet20` for `cifar10`.
 pub(crate) fn run_name(recipe: &Recipe) -> String {
-    let dataset = recipe.dataset.trim();
-    let name = match dataset.strip_prefix("folder:") {
+    let data = data_name(&recipe.dataset);
+    format!("{}-{}", file_name(&data), file_name(&recipe.model.name))
+}
+
+/// The last folder of `folder:PATH`, else the name of the data set without its options.
+pub(crate) fn data_name(dataset: &str) -> String {
+    let dataset = dataset.trim();
+    match dataset.strip_prefix("folder:") {
         Some(path) => last_folder(path),
         None => dataset.split('(').next().unwrap_or_default().into(),
-    };
-    format!("{}-{}", file_name(&name), file_name(&recipe.model.name))
+    }
 }
 
 /// The name of the folder that a path leads to; of `.` and `..` too.

@@ -70,6 +70,10 @@ pub fn runs(directory: &Path) -> Result<Vec<RunSummary>, Error> {
     if is_run(directory) {
         return Ok(vec![summary(directory)]);
     }
+    if !directory.is_dir() {
+        let text = format!("{}: there is no such directory", directory.display());
+        return Err(DataError::Invalid(text).into());
+    }
     let failed = |error| DataError::io(directory, error);
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {

@@ -9,9 +9,10 @@ use firebrick::{BestEpoch, RunState, RunSummary, runs};
 use serde_json::{Value, json};
 
 use super::train::RUNS;
-use crate::epoch_table::number;
+use crate::epoch_table::{number, share};
 use crate::failure::Failure;
-use crate::output::{self, columns, percent, shortened};
+use crate::output::{self, columns, shortened};
+use crate::run_name::data_name;
 
 /// Longest data set, model or run that is shown in full.
 const LONGEST: usize = 32;
@@ -65,15 +66,17 @@ fn row(run: &RunSummary, now: SystemTime) -> Vec<String> {
     let path = Path::new(&run.run_dir);
     let name = path.file_name().unwrap_or(path.as_os_str());
     let missing = |cell: Option<String>| cell.unwrap_or_else(|| "–".into());
-    let spec = |spec: &Option<String>| missing(spec.as_ref().map(|spec| shortened(spec, LONGEST)));
+    // Options would make the table wider than a terminal; the JSON document has them.
+    let data = run.dataset.as_ref().map(|data| data_name(data));
+    let model = run.model.as_ref().and_then(|model| model.split('(').next());
     // A clock that was set back makes no age below nothing.
     let age = run
         .changed
         .map(|time| age(now.duration_since(time).unwrap_or_default().as_secs()));
     vec![
         shortened(&name.to_string_lossy(), LONGEST),
-        spec(&run.dataset),
-        spec(&run.model),
+        missing(data.map(|data| shortened(&data, LONGEST))),
+        missing(model.map(|model| shortened(model, LONGEST))),
         format!(
             "{}/{}",
             run.epochs,
@@ -81,7 +84,7 @@ fn row(run: &RunSummary, now: SystemTime) -> Vec<String> {
                 .map_or("?".into(), |epochs| epochs.to_string())
         ),
         missing(run.best.as_ref().map(best)),
-        missing(run.test.map(|test| percent(test.top1))),
+        missing(run.test.map(|test| share(test.top1))),
         missing(age),
         state(run.state).into(),
     ]
@@ -90,7 +93,7 @@ fn row(run: &RunSummary, now: SystemTime) -> Vec<String> {
 /// The value of the metric by which the best epoch was found, which is named unless it is the usual one.
 fn best(best: &BestEpoch) -> String {
     let value = if best.metric.contains("top") {
-        percent(best.value)
+        share(best.value)
     } else {
         number(best.value)
     };
@@ -144,8 +147,8 @@ mod tests {
                 value,
             })
         };
-        assert_eq!(at("valid_top1", 0.985), "98.50 %");
-        assert_eq!(at("train_top1", 0.985), "98.50 % train_top1");
+        assert_eq!(at("valid_top1", 0.985), "98.50%");
+        assert_eq!(at("train_top1", 0.985), "98.50% train_top1");
         assert_eq!(at("valid_loss", 0.25), "0.2500 valid_loss");
     }
 }

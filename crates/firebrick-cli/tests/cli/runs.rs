@@ -136,7 +136,7 @@ fn runs_are_listed_the_newest_first() {
     let at = temp.path();
     let none = run(at, "runs");
     assert!(
-        none.status == 1 && none.stderr.contains("runs"),
+        none.status == 1 && none.stderr.contains("runs: there is no such directory"),
         "{}",
         none.stderr
     );
@@ -171,7 +171,7 @@ fn runs_are_listed_the_newest_first() {
         (lines[2][0], lines[2][3], lines[2][7]),
         ("glyphs-lenet5-1", "2/2", "done")
     );
-    assert!(lines[2][5].ends_with(" %"), "{:?}", lines[2]);
+    assert!(lines[2][5].ends_with('%'), "{:?}", lines[2]);
     let json = run(at, "runs runs/glyphs-lenet5-1 --json").json();
     let report: serde_json::Value =
         serde_json::from_slice(&fs::read(at.join("runs/glyphs-lenet5-1/run.json")).unwrap())
