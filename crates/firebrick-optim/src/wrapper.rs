@@ -6,6 +6,9 @@ use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::spec::Spec;
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
 
+/// The most wrappers inside each other that evaluate the batch again: each doubles the evaluations.
+const MOST_REEVALUATING: usize = 4;
+
 /// What a wrapper does around the optimizer inside; [`Wrapped`] makes it an [`Update`].
 pub(crate) trait Wrapper: Clone + Send + 'static {
     /// Whether it evaluates the batch again itself.
@@ -50,6 +53,11 @@ impl<W: Wrapper> Wrapped<W> {
         wrapper: impl FnOnce(&dyn Update) -> W,
     ) -> Result<Box<dyn Update>, ConfigError> {
         let base = crate::optimizer::update(base)?;
+        if W::REEVALUATES && base.name().matches("sam(").count() == MOST_REEVALUATING {
+            return Err(ConfigError::Conflict(format!(
+                "{name}: each sam inside another doubles the evaluations of a batch; {MOST_REEVALUATING} inside each other are the most that are allowed"
+            )));
+        }
         Ok(Box::new(Self {
             name: format!("{name}({})", base.name()),
             wrapper: wrapper(&*base),
