@@ -114,12 +114,7 @@ impl Train {
             return Ok((recipe, Start::Fresh, out));
         };
         let file = parent.join("recipe.toml");
-        if !file.is_file() {
-            return Err(Failure::Work(format!(
-                "{}: not a run directory: it has no recipe.toml",
-                parent.display()
-            )));
-        }
+        firebrick::training::run_dir::check_recipe(parent)?;
         // Limits cut a session short, not the run.
         let mut recipe = Recipe {
             max_updates: None,
