@@ -113,7 +113,6 @@ impl Train {
             };
             return Ok((recipe, Start::Fresh, out));
         };
-        let file = parent.join("recipe.toml");
         firebrick::training::run_dir::check_recipe(parent)?;
         // Limits cut a session short, not the run.
         let mut recipe = Recipe {
