@@ -35,6 +35,7 @@ fn what_is_there_is_said_once_before_training() {
         "         all       16      6     4",
         "images   read as 1×32×32 (grey)",
         "model    lenet5(",
+        "         61\u{202f}026 parameters",
         "length   1 epoch of 2 updates",
         "device   flex",
         "run      runs/insects-lenet5-1",
