@@ -3,6 +3,11 @@
 //! JPEG, PNG, WebP, BMP, GIF and TIFF are recognised by their content, never by their name.
 //! Colour profiles are not applied: values are taken as they are stored.
 
+mod guard;
+mod jpeg;
+mod png;
+
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -13,6 +18,10 @@ use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Luma,
     Pixel, Rgb,
 };
+
+pub use guard::catches_panics;
+
+use crate::image_files;
 
 /// The longest side that is decoded, in pixels.
 pub const MAX_SIDE: u32 = 16_384;
@@ -28,6 +37,14 @@ const FORMATS: [(ImageFormat, &str); 6] = [
     (ImageFormat::Tiff, "TIFF"),
 ];
 
+/// Reads an image file and decodes it: [`image_files::content`], then [`decode`].
+///
+/// # Errors
+/// [`DataError`] naming the file.
+pub fn read(path: &Path, channels: usize) -> Result<Image, DataError> {
+    decode(path, &image_files::content(path)?, channels)
+}
+
 /// Decodes the content of an image file to `channels` (1: grey, 3: RGB). `path` is for messages.
 ///
 /// - The first frame of an animation is taken.
@@ -39,8 +56,9 @@ const FORMATS: [(ImageFormat, &str); 6] = [
 ///
 /// # Errors
 /// [`DataError::Corrupt`] naming the file and the reason: it is empty, no image, damaged, cut off,
-/// of a kind that is not supported (floating point pixels), or larger than [`MAX_SIDE`] or
-/// [`MAX_BYTES`], which is found from the header before memory is taken.
+/// of a kind that is not supported (floating point pixels), larger than [`MAX_SIDE`] or
+/// [`MAX_BYTES`], which is found from the header before memory is taken, or such that the decoder
+/// itself breaks off (see [`catches_panics`]).
 pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataError> {
     let refuse = |problem: String| DataError::corrupt(path, problem);
     if !matches!(channels, 1 | 3) {
@@ -59,16 +77,54 @@ pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataE
         let known = FORMATS.map(|(_, name)| name).join(", ");
         return Err(refuse(format!("its content is no image: none of {known}")));
     };
+    let bytes = as_decoded(bytes, format).ok_or_else(|| {
+        refuse("the JPEG is cut off: some of the image and its end marker are missing".into())
+    })?;
+    let image =
+        guard::guarded(|| upright(&bytes, format, name, &refuse)).unwrap_or_else(|panic| {
+            Err(refuse(format!(
+                "it cannot be read as {name}: the decoder broke off: {panic}"
+            )))
+        })?;
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (found, pixels) = eight_bit(image).ok_or_else(|| {
+        refuse(
+            "its pixels are floating point numbers, which have no agreed range: convert it to 8 or \
+             16 bits"
+                .into(),
+        )
+    })?;
+    let (found, pixels) = over_white(found, pixels);
+    let image = Image {
+        width,
+        height,
+        channels: found,
+        pixels,
+    };
+    Ok(with_channels(image, channels))
+}
+
+/// What the decoder is given; `None` for a JPEG that is cut off, which it would fill with grey and say
+/// nothing.
+fn as_decoded(bytes: &[u8], format: ImageFormat) -> Option<Cow<'_, [u8]>> {
+    match format {
+        ImageFormat::Jpeg => jpeg::whole(bytes),
+        ImageFormat::Png => Some(png::without_profile(bytes)),
+        _ => Some(Cow::Borrowed(bytes)),
+    }
+}
+
+/// The pixels as they are stored, turned upright.
+fn upright(
+    bytes: &[u8],
+    format: ImageFormat,
+    name: &str,
+    refuse: &dyn Fn(String) -> DataError,
+) -> Result<DynamicImage, DataError> {
     let explain = |error: ImageError| match error {
         ImageError::Limits(_) => refuse(too_large()),
         error => refuse(format!("it cannot be read as {name}: {error}")),
     };
-    if format == ImageFormat::Jpeg && !reaches_end_of_jpeg(bytes) {
-        // The decoder would fill the missing part with grey and say nothing.
-        return Err(refuse(
-            "the JPEG is cut off: it has no end-of-image marker".into(),
-        ));
-    }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -88,22 +144,7 @@ pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataE
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(explain)?;
     image.apply_orientation(orientation);
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    let (found, pixels) = eight_bit(image).ok_or_else(|| {
-        refuse(
-            "its pixels are floating point numbers, which have no agreed range: convert it to 8 or \
-             16 bits"
-                .into(),
-        )
-    })?;
-    let (found, pixels) = over_white(found, pixels);
-    let image = Image {
-        width,
-        height,
-        channels: found,
-        pixels,
-    };
-    Ok(with_channels(image, channels))
+    Ok(image)
 }
 
 fn too_large() -> String {
@@ -111,25 +152,6 @@ fn too_large() -> String {
         "the limit is {MAX_SIDE} pixels a side and {} MiB decoded: make it smaller",
         MAX_BYTES >> 20
     )
-}
-
-/// Whether the marker that ends a JPEG is there, outside of headers and thumbnails.
-///
-/// Segments are skipped by their length; in compressed data a marker is `FF` and a byte that is
-/// neither stuffing (`00`), a restart (`D0` to `D7`) nor fill (`FF`).
-fn reaches_end_of_jpeg(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(rest) = bytes.get(at..) {
-        match rest {
-            [0xff, 0xd9, ..] => return true,
-            [0xff, 0x01 | 0xd0..=0xd8, ..] => at += 2,
-            [0xff, 0x00 | 0xff, ..] => at += 1,
-            [0xff, _, high, low, ..] => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
-            [0xff, ..] | [] => return false,
-            [_, ..] => at += 1,
-        }
-    }
-    false
 }
 
 /// Channels and 8-bit values; `None` for floating point.

@@ -1,20 +1,22 @@
 //! Image folders: `split/class/image` or `class/image`, decoded one by one when they are asked for.
 
-use std::fs;
+mod checksums;
+mod layout;
+
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use firebrick_core::data::{DataError, Dataset, Sample};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::decode::decode;
+pub use checksums::Changes;
 
-/// The names that the validation split goes by.
-const VALID: [&str; 3] = ["val", "valid", "validation"];
-/// File names that are taken for images; the content then decides the format.
-const EXTENSIONS: [&str; 11] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif", "tif", "tiff",
-];
+use crate::decode;
+use crate::image_files::{EXTENSIONS, Found, Kind, LeftOut, entries};
+use crate::split_names::Split;
+use checksums::Sum;
+use layout::{Layout, refuse_parts, subfolders};
 
 /// Labelled image files. Only their paths are in memory.
 #[derive(Debug, Clone)]
@@ -22,240 +24,227 @@ pub struct FolderDataset {
     root: PathBuf,
     channels: usize,
     classes: Vec<String>,
-    files: Vec<Entry>,
-    ignored: usize,
-    fingerprint: String,
-}
-
-#[derive(Debug, Clone)]
-struct Entry {
     /// Relative to the root.
-    path: PathBuf,
-    bytes: u64,
-    label: usize,
+    files: Vec<PathBuf>,
+    labels: Vec<usize>,
+    left_out: LeftOut,
+    /// Read once, when they are first asked for.
+    sums: Arc<OnceLock<Vec<Option<Sum>>>>,
 }
 
-/// The splits of an image folder.
+/// The parts of an image folder.
 #[derive(Debug, Clone)]
 pub struct Folders {
-    /// `train`, or everything when the folders below are classes.
-    pub train: FolderDataset,
-    /// `val`, `valid` or `validation`, if there is one.
-    pub valid: Option<FolderDataset>,
-    /// `test`, if there is one.
-    pub test: Option<FolderDataset>,
+    root: PathBuf,
+    /// The splits that are there, in the order of [`Split`]; or [`Split::All`] alone, when the folders
+    /// below are classes.
+    pub splits: Vec<(Split, FolderDataset)>,
+    /// Folders beside the train split whose images have no classes, with their number.
+    pub unlabelled: Vec<(PathBuf, usize)>,
+    /// What a person should know of the files, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Reads the names of the images below `root`; `channels` (1 or 3) is what they will be decoded to.
 ///
-/// When `root/train` has folders in it, the folders of `root` are splits (`train`; `val`, `valid`
-/// or `validation`; `test`), else they are classes. Classes are sorted by name, and the images of
-/// one class by path. Folders inside a class are searched too; links are followed, once. Names
-/// that begin with `.` or `__` are skipped; files without an image extension are counted.
+/// When a folder of `root` has the name of a train split ([`Split::of_folder`]) and folders in it, the
+/// folders of `root` are splits; also when all of them have names of splits. Else they are classes.
+/// Classes are sorted by name, and the images of one class by path. Folders inside a class are
+/// searched too; links are followed, once. Which files are images: [`crate::image_files`].
 ///
 /// # Errors
-/// [`DataError`] naming the folder: it does not exist, has no class folders or a single one, a
-/// class without an image, a folder beside `train` that is no split, or a split whose classes are
-/// not those of `train`.
+/// [`DataError`] naming the folder: it does not exist, has no class folders, a class without an image,
+/// a folder beside the train split that has images but is no split, two folders for one split, or
+/// "classes" that are parts of a data set.
 pub fn open(root: &Path, channels: usize) -> Result<Folders, DataError> {
-    let folders = subfolders(root)?;
-    let train = root.join("train");
-    if !folders.iter().any(|name| name == "train") || subfolders(&train)?.is_empty() {
-        return Ok(Folders {
-            train: FolderDataset::scan(root, channels, None)?,
-            valid: None,
-            test: None,
-        });
+    let Layout {
+        mut splits,
+        unlabelled,
+        mut notes,
+    } = Layout::read(root)?;
+    splits.sort();
+    let splits: Vec<(Split, FolderDataset)> = splits
+        .into_iter()
+        .map(|(split, name)| {
+            let folder = match split {
+                Split::All => root.into(),
+                _ => root.join(name),
+            };
+            Ok((split, FolderDataset::scan(&folder, channels)?))
+        })
+        .collect::<Result<_, DataError>>()?;
+    for (_, set) in &splits {
+        notes.extend(note_of_left_out(set));
     }
-    let valid: Vec<_> = folders
-        .iter()
-        .filter(|name| VALID.contains(&name.as_str()))
-        .collect();
-    if valid.len() > 1 {
-        return Err(invalid(
-            root,
-            &format!(
-                "`{}` and `{}` are both validation splits: keep one",
-                valid[0], valid[1]
-            ),
-        ));
+    Ok(Folders {
+        root: root.into(),
+        splits,
+        unlabelled,
+        notes,
+    })
+}
+
+fn note_of_left_out(set: &FolderDataset) -> Option<String> {
+    let (count, pictures) = (set.left_out.count(), set.left_out.other_pictures());
+    if count == 0 {
+        return None;
     }
-    let is_split = |name: &str| name == "train" || name == "test" || VALID.contains(&name);
-    if let Some(stray) = folders.iter().find(|name| !is_split(name)) {
-        return Err(invalid(
-            root,
-            &format!(
-                "`{stray}` lies beside `train` but is no split: rename it to val or test, or move \
-                 it away"
-            ),
-        ));
-    }
-    let train = FolderDataset::scan(&train, channels, None)?;
-    let split = |name: &str| {
-        FolderDataset::scan(&root.join(name), channels, Some(&train.classes)).map(Some)
+    let advice = if pictures.is_empty() {
+        String::new()
+    } else {
+        let names: Vec<String> = pictures.iter().map(|name| format!(".{name}")).collect();
+        format!(
+            "; to use the {} files, convert them to JPEG or PNG",
+            names.join(", ")
+        )
     };
-    let valid = valid
-        .first()
-        .map_or(Ok(None), |name| split(name.as_str()))?;
-    let has_test = folders.iter().any(|name| name == "test");
-    let test = if has_test { split("test")? } else { None };
-    Ok(Folders { train, valid, test })
+    let files = if count == 1 {
+        "file that is no image was"
+    } else {
+        "files that are no images were"
+    };
+    Some(format!(
+        "{}: {count} {files} left out: {}{advice}",
+        set.root.display(),
+        set.left_out
+    ))
+}
+
+impl Folders {
+    /// The part with this name.
+    #[must_use]
+    pub fn get(&self, split: Split) -> Option<&FolderDataset> {
+        let mut splits = self.splits.iter();
+        splits
+            .find(|(found, _)| *found == split)
+            .map(|(_, set)| set)
+    }
+
+    /// What is trained on: the train split, or all images when there are no splits.
+    ///
+    /// # Errors
+    /// [`DataError`] when there is no train split, when it has a single class, or when another split
+    /// has other classes.
+    pub fn train(&self) -> Result<&FolderDataset, DataError> {
+        let Some(train) = self.get(Split::Train).or_else(|| self.get(Split::All)) else {
+            let there: Vec<&str> = self.splits.iter().map(|(split, _)| split.name()).collect();
+            return Err(invalid(
+                &self.root,
+                &format!(
+                    "there is no train split here, only {}: put the images to train on into \
+                     train/CLASS/",
+                    there.join(" and ")
+                ),
+            ));
+        };
+        if let [only] = train.classes.as_slice() {
+            return Err(invalid(
+                &train.root,
+                &format!(
+                    "`{only}` is the only class folder: at least two classes are needed, as \
+                     class/image or as train/class/image"
+                ),
+            ));
+        }
+        for (_, set) in &self.splits {
+            same_classes(&set.root, &set.classes, &train.classes)?;
+        }
+        Ok(train)
+    }
+
+    /// The SHA-256 of every image, as `sha256sum` writes them, with paths from the root. Reads all
+    /// files that [`Dataset::fingerprint`] has not read yet.
+    #[must_use]
+    pub fn checksums(&self) -> String {
+        let mut text = String::new();
+        for (_, set) in &self.splits {
+            let prefix = set.root.strip_prefix(&self.root).unwrap_or(&set.root);
+            text.push_str(&checksums::lines(prefix, &set.files, set.sums()));
+        }
+        text
+    }
 }
 
 fn invalid(folder: &Path, problem: &str) -> DataError {
     DataError::Invalid(format!("{}: {problem}", folder.display()))
 }
 
-fn is_hidden(name: &str) -> bool {
-    name.starts_with('.') || name.starts_with("__")
-}
-
-/// The names in a folder, sorted, without hidden ones.
-fn names(folder: &Path) -> Result<Vec<String>, DataError> {
-    let io = |source| DataError::io(folder, source);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        let Some(name) = name.to_str() else {
-            return Err(invalid(
-                folder,
-                &format!(
-                    "the name `{}` is not valid UTF-8: rename it",
-                    name.display()
-                ),
-            ));
-        };
-        if !is_hidden(name) {
-            names.push(name.to_string());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn subfolders(folder: &Path) -> Result<Vec<String>, DataError> {
-    let mut names = names(folder)?;
-    names.retain(|name| folder.join(name).is_dir());
-    Ok(names)
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| {
-        EXTENSIONS
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(extension))
-    })
-}
-
 impl FolderDataset {
-    /// Reads `root/class/**/image`; `expected` are the classes that must be there.
-    fn scan(root: &Path, channels: usize, expected: Option<&[String]>) -> Result<Self, DataError> {
+    /// Reads `root/class/**/image`.
+    fn scan(root: &Path, channels: usize) -> Result<Self, DataError> {
         let classes = subfolders(root)?;
         if classes.is_empty() {
-            let loose = names(root)?
-                .iter()
-                .filter(|name| is_image(Path::new(name)))
-                .count();
+            let names = entries(root)?;
+            let loose = names.iter().filter(|entry| entry.kind == Kind::Image);
             return Err(invalid(
                 root,
                 &format!(
-                    "there are no class folders here ({loose} images lie loose): put each image into \
-                     a folder named after its class"
+                    "there are no class folders here ({} images lie loose): put each image into \
+                     a folder named after its class",
+                    loose.count()
                 ),
             ));
         }
-        match expected {
-            Some(expected) => same_classes(root, &classes, expected)?,
-            None if classes.len() == 1 => {
-                return Err(invalid(
-                    root,
-                    &format!(
-                        "`{}` is the only class folder: at least two classes are needed, as \
-                         class/image or as train/class/image",
-                        classes[0]
-                    ),
-                ));
-            }
-            None => {}
-        }
-        let mut found = Self {
-            root: root.into(),
-            channels,
-            files: Vec::new(),
-            ignored: 0,
-            fingerprint: String::new(),
-            classes,
-        };
-        for (label, class) in found.classes.clone().iter().enumerate() {
-            let (before, ignored) = (found.files.len(), found.ignored);
-            found.collect(Path::new(class), label, &mut Vec::new())?;
-            if found.files.len() == before {
+        refuse_parts(root, &classes)?;
+        let (mut files, mut labels) = (Vec::new(), Vec::new());
+        let mut left_out = LeftOut::default();
+        for (label, class) in classes.iter().enumerate() {
+            let mut found = Found::default();
+            found.search(root, Path::new(class))?;
+            if found.images.is_empty() {
+                let others = match found.left_out.count() {
+                    0 => "it is empty".into(),
+                    _ => format!("it has {}", found.left_out),
+                };
                 return Err(invalid(
                     &root.join(class),
                     &format!(
-                        "this class folder holds no image ({} other files): fill it or remove it",
-                        found.ignored - ignored
+                        "this class folder holds no image, {others}: put images into it ({}), or \
+                         remove it",
+                        EXTENSIONS.join(", ")
                     ),
                 ));
             }
+            labels.resize(files.len() + found.images.len(), label);
+            files.append(&mut found.images);
+            left_out.add(&found.left_out);
         }
-        found.fingerprint = found.hash();
-        Ok(found)
+        Ok(Self {
+            root: root.into(),
+            channels,
+            classes,
+            files,
+            labels,
+            left_out,
+            sums: Arc::default(),
+        })
     }
 
-    /// Collects the images below `folder`; `above` are the real paths of the folders around it, so
-    /// that a link to one of them ends there.
-    fn collect(
-        &mut self,
-        folder: &Path,
-        label: usize,
-        above: &mut Vec<PathBuf>,
-    ) -> Result<(), DataError> {
-        let absolute = self.root.join(folder);
-        let real =
-            fs::canonicalize(&absolute).map_err(|source| DataError::io(&absolute, source))?;
-        if above.contains(&real) {
-            return Ok(());
-        }
-        above.push(real);
-        for name in names(&absolute)? {
-            let path = folder.join(name);
-            let absolute = self.root.join(&path);
-            if absolute.is_dir() {
-                self.collect(&path, label, above)?;
-            } else if is_image(&path) {
-                // A dangling link is kept: reading it says what is wrong.
-                let bytes = fs::metadata(&absolute).map_or(0, |metadata| metadata.len());
-                self.files.push(Entry { path, bytes, label });
-            } else {
-                self.ignored += 1;
-            }
-        }
-        above.pop();
-        Ok(())
-    }
-
-    /// SHA-256 over relative paths and sizes, cut to 128 bits; the pixels are not read for it.
-    fn hash(&self) -> String {
-        let mut hasher = Sha256::new();
-        hasher.update([self.channels as u8]);
-        for file in &self.files {
-            for part in &file.path {
-                hasher.update(part.as_encoded_bytes());
-                hasher.update(b"/");
-            }
-            hasher.update(file.bytes.to_le_bytes());
-        }
-        let mut digest = format!("{:x}", hasher.finalize());
-        digest.truncate(32);
-        digest
-    }
-
-    /// Files that are no images by their name and were left out.
+    /// Files that are no images and were left out.
     #[must_use]
-    pub fn ignored(&self) -> usize {
-        self.ignored
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
+    /// How many images have content that is in a text of checksums, under whatever name.
+    #[must_use]
+    pub fn known(&self, checksums: &str) -> usize {
+        checksums::known(self.sums(), checksums)
+    }
+
+    fn sums(&self) -> &[Option<Sum>] {
+        self.sums
+            .get_or_init(|| checksums::of_files(&self.root, &self.files))
+    }
+
+    /// The reasons why images cannot be read, each naming its file, in the order of the files.
+    /// Decodes every image once, on all cores, and keeps no pixels.
+    #[must_use]
+    pub fn bad_images(&self) -> Vec<(usize, DataError)> {
+        (0..self.len())
+            .into_par_iter()
+            .filter_map(|index| self.get(index).err().map(|error| (index, error)))
+            .collect()
     }
 
     /// Decodes every image once and leaves out those that cannot be read; also gives the reasons,
@@ -264,19 +253,29 @@ impl FolderDataset {
     /// # Errors
     /// [`DataError`] when a class has no readable image left.
     pub fn without_bad_images(&self) -> Result<(Self, Vec<String>), DataError> {
-        let check = |index| self.get(index).err().map(|error| error.to_string());
-        let problems: Vec<Option<String>> = (0..self.len()).into_par_iter().map(check).collect();
-        let mut good = self.clone();
-        let mut is_good = problems.iter().map(Option::is_none);
-        good.files.retain(|_| is_good.next().unwrap_or(true));
+        let bad = self.bad_images();
+        if bad.is_empty() {
+            return Ok((self.clone(), Vec::new()));
+        }
+        let mut is_good = vec![true; self.len()];
+        for (index, _) in &bad {
+            is_good[*index] = false;
+        }
+        let kept = || (0..self.len()).filter(|index| is_good[*index]);
+        let good = Self {
+            files: kept().map(|index| self.files[index].clone()).collect(),
+            labels: kept().map(|index| self.labels[index]).collect(),
+            sums: Arc::default(),
+            ..self.clone()
+        };
         for (label, class) in self.classes.iter().enumerate() {
-            if !good.files.iter().any(|file| file.label == label) {
+            if !good.labels.contains(&label) {
                 let problem = "this class folder holds no image that can be read";
                 return Err(invalid(&self.root.join(class), problem));
             }
         }
-        good.fingerprint = good.hash();
-        Ok((good, problems.into_iter().flatten().collect()))
+        let reasons = bad.into_iter().map(|(_, error)| error.to_string());
+        Ok((good, reasons.collect()))
     }
 }
 
@@ -309,16 +308,14 @@ impl Dataset for FolderDataset {
                 &format!("there is no image {index}, the folder has {}", self.len()),
             ));
         };
-        let path = self.root.join(&file.path);
-        let bytes = fs::read(&path).map_err(|source| DataError::io(&path, source))?;
         Ok(Sample {
-            image: decode(&path, &bytes, self.channels)?,
-            label: file.label,
+            image: decode::read(&self.root.join(file), self.channels)?,
+            label: self.labels[index],
         })
     }
 
     fn label(&self, index: usize) -> usize {
-        self.files[index].label
+        self.labels[index]
     }
 
     fn classes(&self) -> &[String] {
@@ -327,13 +324,28 @@ impl Dataset for FolderDataset {
 
     fn describe(&self, index: usize) -> String {
         match self.files.get(index) {
-            Some(file) => self.root.join(&file.path).display().to_string(),
+            Some(file) => self.root.join(file).display().to_string(),
             None => format!("{}[{index}]", self.root.display()),
         }
     }
 
+    /// SHA-256 over the relative paths and the content of all files, cut to 128 bits; where the folder
+    /// lies does not matter. The first call reads every file once, on all cores.
     fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        let mut hasher = Sha256::new();
+        hasher.update([self.channels as u8]);
+        for (file, sum) in self.files.iter().zip(self.sums()) {
+            for part in file {
+                hasher.update(part.as_encoded_bytes());
+                hasher.update(b"/");
+            }
+            // A file that cannot be read counts as such.
+            hasher.update([u8::from(sum.is_some())]);
+            hasher.update(sum.unwrap_or_default());
+        }
+        let mut digest = format!("{:x}", hasher.finalize());
+        digest.truncate(32);
+        digest
     }
 }
 

@@ -91,7 +91,6 @@ pub struct Loader {
     assembly: Arc<Assembly>,
     prefetch: usize,
     worker_count: usize,
-    fingerprint: String,
     epoch: u64,
     /// The next batch to hand out.
     batch: usize,
@@ -135,7 +134,6 @@ impl Loader {
         }
         config.sampling.validate(&labels, classes)?;
         Ok(Self {
-            fingerprint: dataset.fingerprint(),
             prefetch: config.prefetch,
             worker_count: config.workers,
             assembly: Arc::new(Assembly {
@@ -249,7 +247,7 @@ impl BatchSource for Loader {
     }
 
     fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        self.assembly.dataset.fingerprint()
     }
 
     /// Sorted; only images of batches that were asked for.

@@ -12,7 +12,8 @@ use firebrick_core::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 pub use crate::catalogue::{Card, REGISTRY, RemoteFile, info, list};
-use crate::folder::{self, FolderDataset};
+use crate::folder::{self, FolderDataset, Folders};
+use crate::split_names::Split;
 pub use crate::verify::{FileCheck, FileState, fetch, verify};
 use crate::{catalogue, split};
 
@@ -66,7 +67,7 @@ impl Default for OpenOptions {
 /// An open data set.
 #[derive(Clone)]
 pub struct Splits {
-    /// The spec in full, with every option; for a folder, `folder:PATH`.
+    /// The spec in full, with every option; for a folder, `folder:PATH` with the absolute path.
     pub name: String,
     /// What is trained on.
     pub train: Arc<dyn Dataset>,
@@ -80,6 +81,53 @@ pub struct Splits {
     pub size: Option<[usize; 2]>,
     /// The images that were left out because they cannot be read, each with the reason.
     pub skipped: Vec<String>,
+    /// Whether the validation split was cut off the train split, rather than being one of its own.
+    pub valid_is_cut: bool,
+    /// What a person should know of the files, one sentence each: what was left out, and why.
+    pub notes: Vec<String>,
+    /// The files of a folder, with those that cannot be read.
+    pub folders: Option<Folders>,
+}
+
+impl Splits {
+    /// Changes when an image that the course of training depends on changes: one that is trained on,
+    /// or one of a validation split of its own. Where the files lie does not matter.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let train = self.train.fingerprint();
+        match self.valid.as_ref().filter(|_| !self.valid_is_cut) {
+            Some(valid) => format!("{train}+{}", valid.fingerprint()),
+            None => train,
+        }
+    }
+
+    /// Decodes every image of the validation and test splits once, on all cores, so that one that
+    /// cannot be read is found before training rather than after an epoch of it. Only folders can have
+    /// such images; those that were opened with [`OnBadImage::Skip`] have been checked already.
+    ///
+    /// # Errors
+    /// [`DataError`] of the first image that cannot be read, and how many more there are.
+    pub fn check_held_out(&self) -> Result<(), DataError> {
+        let Some(folders) = self.folders.as_ref() else {
+            return Ok(());
+        };
+        let valid = folders.get(Split::Valid);
+        let test = folders.get(Split::Test).filter(|_| self.test.is_some());
+        let mut bad = valid
+            .into_iter()
+            .chain(test)
+            .flat_map(FolderDataset::bad_images);
+        let Some((_, first)) = bad.next() else {
+            return Ok(());
+        };
+        match bad.count() {
+            0 => Err(first),
+            more => Err(DataError::Invalid(format!(
+                "{first} (and {more} more images of the validation and test splits cannot be read; \
+                 --on-bad-image skip leaves them out)"
+            ))),
+        }
+    }
 }
 
 impl fmt::Debug for Splits {
@@ -138,7 +186,7 @@ pub enum DatasetError {
 /// (with the way to get them), or files that are damaged.
 pub fn open(spec: &str, options: &OpenOptions) -> Result<Splits, DatasetError> {
     check("data", "valid_fraction", options.valid_fraction, 0.0..1.0)?;
-    let mut splits = match spec.trim().strip_prefix("folder:") {
+    let mut splits = match folder_path(spec) {
         Some(path) => open_folder(Path::new(path), options)?,
         None => open_named(spec, options)?,
     };
@@ -146,12 +194,19 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<Splits, DatasetError> {
         let (train, valid) =
             split::split(splits.train, options.valid_fraction, options.seed, true)?;
         splits.train = train;
+        splits.valid_is_cut = valid.is_some();
         splits.valid = valid;
     }
     if let Some(count) = options.limit_train {
         splits.train = split::limit(splits.train, count, options.seed)?;
     }
     Ok(splits)
+}
+
+/// The path in `folder:PATH`.
+#[must_use]
+pub fn folder_path(spec: &str) -> Option<&str> {
+    spec.trim().strip_prefix("folder:").map(str::trim)
 }
 
 fn open_named(text: &str, options: &OpenOptions) -> Result<Splits, DatasetError> {
@@ -187,10 +242,39 @@ fn open_named(text: &str, options: &OpenOptions) -> Result<Splits, DatasetError>
         channels: loaded.channels,
         size: Some(loaded.size),
         skipped: Vec::new(),
+        valid_is_cut: false,
+        notes: Vec::new(),
+        folders: None,
     })
 }
 
 fn open_folder(path: &Path, options: &OpenOptions) -> Result<Splits, DatasetError> {
+    let channels = folder_channels(path, options)?;
+    let folders = folder::open(path, channels)?;
+    let mut skipped = Vec::new();
+    let mut part = |set: &FolderDataset| -> Result<Arc<dyn Dataset>, DataError> {
+        Ok(Arc::new(clean(set, options, &mut skipped)?))
+    };
+    let train = part(folders.train()?)?;
+    let valid = folders.get(Split::Valid).map(&mut part).transpose()?;
+    let test = folders.get(Split::Test).map(&mut part).transpose()?;
+    let place = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    Ok(Splits {
+        name: format!("folder:{}", place.display()),
+        train,
+        valid,
+        test,
+        channels,
+        size: None,
+        skipped,
+        valid_is_cut: false,
+        notes: folders.notes.clone(),
+        folders: Some(folders),
+    })
+}
+
+/// Checks what must be right before a folder is read; gives the channels of its images.
+fn folder_channels(path: &Path, options: &OpenOptions) -> Result<usize, DatasetError> {
     let channels = options.channels.unwrap_or(3);
     if !matches!(channels, 1 | 3) {
         let range = "1 (grey) or 3 (RGB)";
@@ -200,27 +284,71 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Splits, DatasetErro
         let problem = "`folder:` needs the path of a folder: folder:PATH";
         return Err(ConfigError::Conflict(problem.into()).into());
     }
-    let folders = folder::open(path, channels)?;
-    let mut skipped = Vec::new();
-    let mut clean = |split: FolderDataset| -> Result<Arc<dyn Dataset>, DataError> {
-        if options.on_bad_image == OnBadImage::Fail {
-            return Ok(Arc::new(split));
-        }
-        let (good, bad) = split.without_bad_images()?;
-        skipped.extend(bad);
-        Ok(Arc::new(good))
+    if !path.is_dir() {
+        let problem = if path.exists() {
+            "this is a file, not a folder of images"
+        } else {
+            "there is no such folder; if it was moved, say where it is now with --dataset folder:PATH"
+        };
+        return Err(DataError::Invalid(format!("{}: {problem}", path.display())).into());
+    }
+    Ok(channels)
+}
+
+/// The images without those that cannot be read, if that is what was asked for.
+fn clean(
+    set: &FolderDataset,
+    options: &OpenOptions,
+    skipped: &mut Vec<String>,
+) -> Result<FolderDataset, DataError> {
+    if options.on_bad_image == OnBadImage::Fail {
+        return Ok(set.clone());
+    }
+    let (good, bad) = set.without_bad_images()?;
+    skipped.extend(bad);
+    Ok(good)
+}
+
+/// A folder of images that a finished model is scored on.
+pub struct HeldOut {
+    /// The test split; every image of a folder without splits, as [`Split::All`]; or the validation
+    /// split.
+    pub split: Split,
+    /// Its images.
+    pub images: FolderDataset,
+    /// Those that were left out because they cannot be read, each with the reason.
+    pub skipped: Vec<String>,
+    /// What a person should know of the files, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Opens a folder that is to be scored, not trained on: nothing is split off it, it needs no train
+/// split, and a single class is enough.
+///
+/// # Errors
+/// [`DatasetError`]: files that cannot be read, or a folder with a train split only.
+pub fn open_held_out(path: &str, options: &OpenOptions) -> Result<HeldOut, DatasetError> {
+    let path = Path::new(path);
+    let channels = folder_channels(path, options)?;
+    let mut folders = folder::open(path, channels)?;
+    let wanted = [Split::Test, Split::All, Split::Valid];
+    let place = |wanted: &Split| folders.splits.iter().position(|(split, _)| split == wanted);
+    let Some(at) = wanted.iter().find_map(place) else {
+        return Err(DataError::Invalid(format!(
+            "{}: it has only a train split: name the folder of the images to score, or give --split \
+             train",
+            path.display()
+        ))
+        .into());
     };
-    let train = clean(folders.train)?;
-    let valid = folders.valid.map(&mut clean).transpose()?;
-    let test = folders.test.map(&mut clean).transpose()?;
-    Ok(Splits {
-        name: format!("folder:{}", path.display()),
-        train,
-        valid,
-        test,
-        channels,
-        size: None,
+    let (split, set) = folders.splits.swap_remove(at);
+    let mut skipped = Vec::new();
+    let images = clean(&set, options, &mut skipped)?;
+    Ok(HeldOut {
+        split,
+        images,
         skipped,
+        notes: folders.notes,
     })
 }
 

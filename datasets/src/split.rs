@@ -1,6 +1,6 @@
 //! Parts of a data set: a seeded validation split, and fewer images of every class.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use firebrick_core::ConfigError;
 use firebrick_core::data::{DataError, Dataset, Sample};
@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 pub struct Subset {
     dataset: Arc<dyn Dataset>,
     indices: Vec<usize>,
-    fingerprint: String,
+    /// Taken when it is first asked for: that of a folder costs a reading of its files.
+    fingerprint: OnceLock<String>,
 }
 
 impl Subset {
@@ -22,20 +23,13 @@ impl Subset {
     /// # Errors
     /// [`ConfigError::OutOfRange`] for an index that the data set does not have.
     pub fn new(dataset: Arc<dyn Dataset>, indices: Vec<usize>) -> Result<Self, ConfigError> {
-        let mut hash = Sha256::new();
-        hash.update(dataset.fingerprint());
         for index in &indices {
             check("subset", "index", *index, 0..dataset.len())?;
-            hash.update((*index as u64).to_le_bytes());
         }
-        let digest: String = hash.finalize()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         Ok(Self {
-            fingerprint: format!("subset-{}-{digest}", indices.len()),
             dataset,
             indices,
+            fingerprint: OnceLock::new(),
         })
     }
 
@@ -69,7 +63,19 @@ impl Dataset for Subset {
     }
 
     fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        let take = || {
+            let mut hash = Sha256::new();
+            hash.update(self.dataset.fingerprint());
+            for index in &self.indices {
+                hash.update((*index as u64).to_le_bytes());
+            }
+            let digest: String = hash.finalize()[..16]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!("subset-{}-{digest}", self.indices.len())
+        };
+        self.fingerprint.get_or_init(take).clone()
     }
 }
 

@@ -7,6 +7,7 @@ usage: pip install pillow numpy; python3 datasets/tests/golden.py
 """
 import io
 import pathlib
+import struct
 
 import numpy as np
 from PIL import Image
@@ -68,6 +69,18 @@ save("bilevel.png", encoded(photo(40, 24).convert("1"), format="PNG"))
 save("bilevel.grey", photo(40, 24).convert("1").convert("L").tobytes())
 save("cmyk.tiff", encoded(cmyk, format="TIFF", compression="tiff_lzw"))
 save("cmyk_tiff.rgb", cmyk.convert("RGB").tobytes())
+
+# A TIFF of three planes, each one tile larger than the image: the tiff crate 0.11 asserts on it.
+tile, size = 16, (10, 6)
+entries = [(256, 3, 1, size[0]), (257, 3, 1, size[1]), (258, 3, 3, 200), (259, 3, 1, 1), (262, 3, 1, 2), (277, 3, 1, 3),
+           (284, 3, 1, 2), (322, 3, 1, tile), (323, 3, 1, tile), (324, 4, 3, 210), (325, 4, 3, 230), (339, 3, 3, 250)]
+data = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+data = bytearray(data.ljust(300, b"\0"))
+struct.pack_into("<3H", data, 200, 8, 8, 8)
+struct.pack_into("<3I", data, 210, *(300 + plane * tile * tile for plane in range(3)))
+struct.pack_into("<3I", data, 230, *[tile * tile] * 3)
+struct.pack_into("<3H", data, 250, 1, 1, 1)
+save("planar_tiles.tiff", bytes(data) + bytes([77]) * (3 * tile * tile))
 
 # Resizing. torchvision's Resize + CenterCrop is resize() of the size below, then the crop.
 source = photo(61, 43)

@@ -181,7 +181,8 @@ pub fn model_file(data: &[u8]) {
     let mut told = 0;
     // Weights that are not finite have no prediction but an error.
     let each = &mut |_: Result<_, _>| told += 1;
-    firebrick::predict::predict(&file, &device, &[image], 3, false, each).expect("it was built");
+    firebrick::predict::predict(&file, &device, vec![Ok(image)], 3, false, each)
+        .expect("it was built");
     assert_eq!(told, 1);
 }
 

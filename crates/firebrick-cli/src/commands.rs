@@ -19,7 +19,10 @@ pub(crate) mod train;
 
 use std::path::{Path, PathBuf};
 
+use firebrick::core::Recipe;
+
 use crate::failure::Failure;
+use crate::home;
 
 /// Turns the CPU kernels off, or on, as `FIREBRICK_KERNELS` says.
 pub(crate) fn switch_kernels() -> Result<(), Failure> {
@@ -41,12 +44,20 @@ pub(crate) fn switch_kernels() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The recipe with this name, or in this file.
+fn recipe(name: &str) -> Result<Recipe, Failure> {
+    home::in_recipe(firebrick::recipe(name)?)
+}
+
 /// Where data sets lie when no flag says: `FIREBRICK_DATA`, else the user's cache directory.
 fn data_cache() -> PathBuf {
     let directory = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
+        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+        let whole = value.to_str().map(home::in_text);
+        Some(match whole {
+            Some(Ok(path)) => path.into(),
+            _ => PathBuf::from(value),
+        })
     };
     directory("FIREBRICK_DATA")
         .or_else(|| directory("XDG_CACHE_HOME").map(|cache| cache.join("firebrick")))

@@ -21,6 +21,7 @@ mod commands;
 mod epoch_table;
 mod failure;
 mod free_memory;
+mod home;
 mod output;
 mod overview;
 mod program;
@@ -100,6 +101,10 @@ fn own_long_version(version: &str) -> &'static str {
 pub fn main() -> ExitCode {
     // A fault of ours is one paragraph too, and never a backtrace.
     std::panic::set_hook(Box::new(|info| {
+        // An image that makes a decoder panic is a bad image, and will be named as one.
+        if firebrick::datasets::decode::catches_panics() {
+            return;
+        }
         let what = info
             .payload_as_str()
             .unwrap_or("no message")
@@ -127,6 +132,10 @@ pub fn run<A>(arguments: impl IntoIterator<Item = A>) -> ExitCode
 where
     A: Into<OsString> + Clone,
 {
+    let arguments = match home::in_arguments(arguments.into_iter().map(Into::into)) {
+        Ok(arguments) => arguments,
+        Err(failure) => return failure.report(),
+    };
     let matches = command().try_get_matches_from(arguments);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,

@@ -232,14 +232,22 @@ impl Recipe {
         })
     }
 
-    /// The recipe without what may differ between sessions of one run: where it runs, how it is
-    /// fed, when it saves and when it is cut short.
+    /// The recipe without what may differ between sessions of one run: where it runs, where its files
+    /// lie (their content has a fingerprint, and checkpoints hold all weights), how it is fed, when it
+    /// saves and when it is cut short.
     #[must_use]
     pub fn identity(&self) -> Self {
         let plain = Self::default();
+        let folder = self.dataset.trim().starts_with("folder:");
         Self {
+            dataset: if folder {
+                "folder".into()
+            } else {
+                self.dataset.clone()
+            },
             data_dir: None,
             program: None,
+            weights: None,
             device: plain.device,
             workers: plain.workers,
             checkpoint_every: None,
@@ -360,6 +368,24 @@ mod tests {
         let again = recipe.to_toml().unwrap();
         assert_eq!(Recipe::from_toml(&again, "test").unwrap(), recipe);
         assert_eq!(Recipe::from_toml("", "test").unwrap(), Recipe::default());
+    }
+
+    #[test]
+    fn places_are_no_part_of_the_identity() {
+        let at = |folder: &str, weights: &str| Recipe {
+            dataset: format!("folder:{folder}"),
+            weights: Some(weights.into()),
+            data_dir: Some(folder.into()),
+            ..Recipe::default()
+        };
+        let identity = at("/a", "w.pth").identity();
+        assert_eq!(identity, at("b/c", "/else/w.pth").identity());
+        assert_eq!(identity, identity.identity(), "nothing more to take off");
+        let named = Recipe {
+            dataset: "mnist".into(),
+            ..at("/a", "w.pth")
+        };
+        assert_ne!(identity, named.identity());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use firebrick_core::Recipe;
 use firebrick_core::json_number;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::{ParameterState, UpdateState};
@@ -62,6 +63,14 @@ struct State {
     #[serde(with = "json_number", default)]
     optimizer_shared: BTreeMap<String, f64>,
     hooks: BTreeMap<String, serde_json::Value>,
+}
+
+/// What this version takes for the identity of a recipe that another version may have written: one
+/// with fewer fields, or with places in it.
+fn identity_of(recipe: &str) -> String {
+    Recipe::from_toml(recipe, "checkpoint")
+        .and_then(|recipe| recipe.identity().to_toml())
+        .unwrap_or_else(|_| recipe.into())
 }
 
 impl Checkpoint {
@@ -312,7 +321,7 @@ impl Identity {
                 "it was trained on other data: fingerprint {}, but this run reads {}",
                 found.data, expected.data
             )
-        } else if found.recipe != expected.recipe {
+        } else if identity_of(&found.recipe) != identity_of(&expected.recipe) {
             let lines = found
                 .recipe
                 .lines()

@@ -1,7 +1,7 @@
 //! A run directory: locked by the kernel while in use, every file written whole or not at all.
 //!
 //! ```text
-//! recipe.toml  metrics.csv  events.jsonl  run.json  report.html  model.safetensors
+//! recipe.toml  metrics.csv  events.jsonl  run.json  report.html  model.safetensors  data.sha256
 //! checkpoints/step-000001234/{model.safetensors, optimizer.safetensors, state.json, manifest.json}
 //! ```
 

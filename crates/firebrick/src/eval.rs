@@ -1,76 +1,201 @@
 //! Evaluating a model on a split of a data set.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use firebrick_core::data::Dataset;
 use firebrick_core::loss::CrossEntropy;
 use firebrick_core::{ConfigError, Recipe};
+use firebrick_datasets::Split;
+use firebrick_datasets::class_names::matched;
+use firebrick_datasets::registry::{folder_path, open_held_out};
 use firebrick_train::Evaluation;
 
-use crate::prepared::Prepared;
+use crate::prepared::{self, CHECKSUMS, Prepared};
 use crate::{Error, ModelFile};
 
-/// Evaluates a model on `split` (`train`, `valid` or `test`) of the recipe's data set, with the
-/// model's own preprocessing. `progress` is told the images done and their total.
+/// What a model is scored on.
+pub struct EvalJob<'a> {
+    /// The model.
+    pub file: &'a ModelFile,
+    /// Names the data set, and how it is split and read. For the data of a run, the run's recipe.
+    pub recipe: Recipe,
+    /// Whether this is another data set than the one that the model was trained on. Such a folder of
+    /// classes is scored whole: nothing is split off it, unless `split` asks for that.
+    pub held_out: bool,
+    /// The split. Without one, the test split; where there is none, the validation split.
+    pub split: Option<Split>,
+    /// Whether the classes of the model are only numbers, because its weights came without names.
+    pub numbered: bool,
+    /// The run directory of the model, if it has one: it knows the images that it was started with.
+    pub run: Option<PathBuf>,
+    /// Where data sets lie when the recipe does not say.
+    pub cache: PathBuf,
+}
+
+/// What an evaluation found.
+pub struct Evaluated {
+    /// Scores, confusion matrix and the worst mistakes; indices are those of the model's classes.
+    pub evaluation: Evaluation,
+    /// The split that was taken.
+    pub split: Split,
+    /// What a person should know, one sentence each: that another split was taken, what was left out.
+    pub notes: Vec<String>,
+}
+
+/// Evaluates a model with its own preprocessing. `progress` is told the images done and their total.
 ///
 /// # Errors
 /// [`Error`] when the data cannot be read, the split is not there, or its classes are not the model's.
 pub fn evaluate(
-    file: &ModelFile,
-    recipe: &Recipe,
-    split: &str,
-    cache: &Path,
+    job: EvalJob<'_>,
     device: &Device,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Evaluation, Error> {
+) -> Result<Evaluated, Error> {
+    let Taken {
+        split,
+        dataset,
+        mut notes,
+    } = take(&job)?;
+    let EvalJob {
+        file,
+        recipe,
+        numbered,
+        ..
+    } = job;
+    let (dataset, note) = matched(dataset, &file.classes, numbered)?;
+    notes.extend(note);
+    let total = dataset.len();
+    let mut loader = prepared::evaluation_loader(&recipe, &file.preprocessing, dataset)?;
+    let model = file.build(device)?;
+    let evaluation =
+        firebrick_train::evaluate(&model, &mut loader, &CrossEntropy::default(), &mut |done| {
+            progress(done, total);
+        })?;
+    Ok(Evaluated {
+        evaluation,
+        split,
+        notes,
+    })
+}
+
+/// The images to score.
+struct Taken {
+    split: Split,
+    dataset: Arc<dyn Dataset>,
+    notes: Vec<String>,
+}
+
+fn take(job: &EvalJob<'_>) -> Result<Taken, Error> {
     // The file knows how its images are preprocessed: nothing is to be measured on the data.
     let recipe = Recipe {
         normalize: "none".into(),
-        channels: recipe.channels.or(Some(file.preprocessing.channels)),
-        ..recipe.clone()
+        channels: job
+            .recipe
+            .channels
+            .or(Some(job.file.preprocessing.channels)),
+        ..job.recipe.clone()
     };
-    let mut prepared = Prepared::open(&recipe, cache)?;
-    prepared.preprocessing = file.preprocessing.clone();
-    let dataset = split_of(&prepared, split, &recipe.dataset)?;
-    let classes = dataset.classes().len();
-    if classes != file.classes.len() {
-        let problem = format!(
-            "{} has {classes} classes, but the model tells {} apart",
-            recipe.dataset,
-            file.classes.len()
-        );
-        return Err(ConfigError::Conflict(problem).into());
+    let whole = matches!(job.split, None | Some(Split::Test | Split::All));
+    if whole
+        && job.held_out
+        && let Some(path) = folder_path(&recipe.dataset)
+    {
+        return held_out(path, &recipe, job);
     }
-    let total = dataset.len();
-    let mut loader = prepared.evaluation_loader(&recipe, dataset)?;
-    let model = file.build(device)?;
-    Ok(firebrick_train::evaluate(
-        &model,
-        &mut loader,
-        &CrossEntropy::default(),
-        &mut |done| progress(done, total),
-    )?)
+    let splits = Prepared::open(&recipe, &job.cache)?.splits;
+    let there = |split: Split| match split {
+        Split::Train => Some(splits.train.clone()),
+        Split::Valid => splits.valid.clone(),
+        Split::Test => splits.test.clone(),
+        Split::All => None,
+    };
+    let mut notes = splits.notes.clone();
+    notes.extend(unreadable(&splits.skipped));
+    let preference: &[Split] = match &job.split {
+        Some(split) => std::slice::from_ref(split),
+        None => &[Split::Test, Split::Valid],
+    };
+    let found = preference
+        .iter()
+        .find_map(|split| Some((*split, there(*split)?)));
+    let Some((split, dataset)) = found else {
+        let names: Vec<&str> = [Split::Train, Split::Valid, Split::Test]
+            .into_iter()
+            .filter(|split| there(*split).is_some())
+            .map(Split::name)
+            .collect();
+        let wanted = preference.iter().map(|split| split.name());
+        return Err(ConfigError::Conflict(format!(
+            "{} has no {} split; it has: {}. Choose one with --split, or score other images with \
+             --dataset",
+            recipe.dataset,
+            wanted.collect::<Vec<_>>().join(" and no "),
+            names.join(", ")
+        ))
+        .into());
+    };
+    if job.split.is_none() && split != Split::Test {
+        notes.push(fallback(&recipe.dataset));
+    }
+    Ok(Taken {
+        split,
+        dataset,
+        notes,
+    })
 }
 
-fn split_of(
-    prepared: &Prepared,
-    split: &str,
-    dataset: &str,
-) -> Result<Arc<dyn Dataset>, ConfigError> {
-    let splits = &prepared.splits;
-    let found = match split {
-        "train" => Some(splits.train.clone()),
-        "valid" => splits.valid.clone(),
-        "test" => splits.test.clone(),
-        other => {
-            return Err(ConfigError::unknown_name(
-                "split",
-                other,
-                ["train", "valid", "test"],
+/// The first few images that cannot be read, and how many more there are.
+fn unreadable(skipped: &[String]) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let shown = skipped.iter().take(SHOWN);
+    let mut notes: Vec<String> = shown.map(|image| format!("left out: {image}")).collect();
+    if skipped.len() > SHOWN {
+        let more = skipped.len() - SHOWN;
+        notes.push(format!(
+            "{more} more images cannot be read and were left out"
+        ));
+    }
+    notes
+}
+
+fn fallback(dataset: &str) -> String {
+    format!("{dataset} has no test split: these are the scores on the validation split")
+}
+
+/// A folder of images that the model has not been trained on.
+fn held_out(path: &str, recipe: &Recipe, job: &EvalJob<'_>) -> Result<Taken, Error> {
+    let held_out = open_held_out(path, &prepared::open_options(recipe, &job.cache)?)?;
+    let mut notes = held_out.notes;
+    notes.extend(unreadable(&held_out.skipped));
+    let checksums = job.run.as_ref().map(|run| run.join(CHECKSUMS));
+    if let Some(Ok(checksums)) = checksums.map(std::fs::read_to_string) {
+        let known = held_out.images.known(&checksums);
+        if known > 0 {
+            notes.push(format!(
+                "{known} of the {} images are among those that the run was started with: on what a \
+                 model was trained on it scores too well",
+                held_out.images.len()
             ));
         }
-    };
-    found.ok_or_else(|| ConfigError::Conflict(format!("{dataset} has no {split} split")))
+    }
+    match (job.split, held_out.split) {
+        (None, Split::Valid) => notes.push(fallback(&recipe.dataset)),
+        (Some(wanted), found)
+            if found == Split::Valid || (wanted == Split::All && found != wanted) =>
+        {
+            return Err(ConfigError::Conflict(format!(
+                "{} has no {wanted} split, but {found}: choose it with --split {found}",
+                recipe.dataset
+            ))
+            .into());
+        }
+        _ => {}
+    }
+    Ok(Taken {
+        split: held_out.split,
+        dataset: Arc::new(held_out.images),
+        notes,
+    })
 }

@@ -43,7 +43,7 @@ pub use finish::{BestEpoch, TrainReport, TrainScores};
 pub use lr_find::lr_find;
 pub use model_file::ModelFile;
 pub use overview::{DataOverview, Overview, SplitOverview};
-pub use prepared::Prepared;
+pub use prepared::{CHECKSUMS, Prepared};
 pub use recipes::{RECIPES, recipe, run_recipe};
 pub use runs::{RunState, RunSummary, runs};
 pub use search::{SearchJob, SearchReport};

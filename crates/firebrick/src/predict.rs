@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_core::Classifier;
 use firebrick_core::data::{DataError, Image};
 use firebrick_datasets::decode;
+use firebrick_datasets::image_files::{Listed, list};
 use firebrick_train::metrics::{ranked, softmax};
 use serde::Serialize;
 
@@ -34,53 +35,11 @@ pub struct Guess {
     pub probability: f64,
 }
 
-/// Extensions of image files that a directory is searched for.
-const EXTENSIONS: [&str; 9] = [
-    "jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jpe",
-];
-
-/// The files that `paths` name: files as they are, directories searched for images, sorted.
-///
-/// # Errors
-/// [`DataError`] for a path that is not there, or a directory without images.
-pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            std::fs::metadata(path).map_err(|error| DataError::io(path, error))?;
-            files.push(path.clone());
-            continue;
-        }
-        let before = files.len();
-        search(path, &mut files)?;
-        files[before..].sort();
-        if files.len() == before {
-            return Err(DataError::Invalid(format!(
-                "{}: no image files in this directory ({})",
-                path.display(),
-                EXTENSIONS.join(", ")
-            )));
-        }
-    }
-    Ok(files)
-}
-
-fn search(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    for entry in std::fs::read_dir(directory).map_err(|error| DataError::io(directory, error))? {
-        let entry = entry.map_err(|error| DataError::io(directory, error))?;
-        let path = entry.path();
-        // A link to a directory is not followed: it may lead back up.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            search(&path, files)?;
-        } else if path.extension().is_some_and(|ext| {
-            EXTENSIONS
-                .iter()
-                .any(|known| ext.eq_ignore_ascii_case(known))
-        }) {
-            files.push(path);
-        }
-    }
-    Ok(())
+/// The image files that `paths` name: files as they are, folders searched with everything below them,
+/// sorted, by the same rule as for training. A path that gives none is an error in its place.
+#[must_use]
+pub fn image_files(paths: &[PathBuf]) -> Listed {
+    list(paths)
 }
 
 /// Images in one forward pass.
@@ -89,14 +48,15 @@ const BATCH: usize = 32;
 const VALUES: usize = 1 << 26;
 
 /// Runs the model over image files of any size, a batch at a time: memory does not grow with their
-/// number. `each` gets the prediction or the error of every file, in order.
+/// number. `each` gets the prediction or the error of every file, in order; an error among the files
+/// comes out in its place.
 ///
 /// # Errors
 /// [`Error`] when the model cannot be built.
 pub fn predict(
     file: &ModelFile,
     device: &Device,
-    paths: &[PathBuf],
+    files: Vec<Result<PathBuf, DataError>>,
     top: usize,
     logits: bool,
     each: &mut dyn FnMut(Result<Prediction, DataError>),
@@ -104,25 +64,36 @@ pub fn predict(
     let model = file.build(device)?;
     let image = &file.preprocessing;
     let values = (image.channels * image.height * image.width).max(1);
-    for chunk in paths.chunks((VALUES / values).clamp(1, BATCH)) {
-        let images: Vec<_> = chunk.iter().map(|path| read(path, file)).collect();
-        let good: Vec<&Image> = images.iter().flatten().collect();
+    let batch = (VALUES / values).clamp(1, BATCH);
+    let mut files = files.into_iter();
+    loop {
+        let chunk: Vec<_> = files.by_ref().take(batch).collect();
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let images: Vec<Result<(PathBuf, Image), DataError>> = chunk
+            .into_iter()
+            .map(|path| {
+                let path = path?;
+                let image = read(&path, file)?;
+                Ok((path, image))
+            })
+            .collect();
+        let good: Vec<&Image> = images.iter().flatten().map(|(_, image)| image).collect();
         let mut rows = forward(&model, file, device, &good).into_iter();
-        for (path, image) in chunk.iter().zip(images) {
-            each(image.and_then(|_| {
+        for image in images {
+            each(image.and_then(|(path, _)| {
                 let row = rows.next().ok_or_else(|| {
                     DataError::Invalid(format!("{}: the model gave no scores", path.display()))
                 })?;
-                prediction(path, &row, file, top, logits)
+                prediction(&path, &row, file, top, logits)
             }));
         }
     }
-    Ok(())
 }
 
 fn read(path: &Path, file: &ModelFile) -> Result<Image, DataError> {
-    let bytes = std::fs::read(path).map_err(|error| DataError::io(path, error))?;
-    let image = decode::decode(path, &bytes, file.preprocessing.channels)?;
+    let image = decode::read(path, file.preprocessing.channels)?;
     Ok(decode::fit(image, &file.preprocessing))
 }
 

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use firebrick_core::data::{Dataset, Preprocessing, SampleTransform};
 use firebrick_core::error::nearest;
 use firebrick_core::{ConfigError, Recipe};
+use firebrick_datasets::folder::Changes;
 use firebrick_datasets::sampler::Sampling;
 use firebrick_datasets::statistics::channel_statistics;
 use firebrick_datasets::{Loader, LoaderConfig, OnBadImage, OpenOptions, Splits};
 use firebrick_zoo::{Input, Normalization};
 
 use crate::Error;
+
+/// The file in a run directory with the SHA-256 of every image that the run was started with.
+pub const CHECKSUMS: &str = "data.sha256";
 
 /// The data of a recipe.
 pub struct Prepared {
@@ -29,16 +33,8 @@ impl Prepared {
     /// # Errors
     /// [`Error`] naming the file or setting.
     pub fn open(recipe: &Recipe, cache: &Path) -> Result<Self, Error> {
-        let on_bad = on_bad_image(&recipe.on_bad_image)?;
-        let options = OpenOptions {
-            data_dir: recipe.data_dir.as_ref().map(PathBuf::from),
-            default_data_dir: cache.into(),
-            channels: recipe.channels,
-            on_bad_image: on_bad,
-            valid_fraction: recipe.valid_fraction,
-            seed: recipe.seed,
-            limit_train: recipe.limit_train,
-        };
+        let options = open_options(recipe, cache)?;
+        let on_bad = options.on_bad_image;
         let splits = firebrick_datasets::open(&recipe.dataset, &options)?;
         let preprocessing = preprocessing(recipe, &splits, on_bad)?;
         Ok(Self {
@@ -84,9 +80,14 @@ impl Prepared {
         let config = LoaderConfig {
             overfit_batches: recipe.overfit_batches,
             join_lone_image,
-            ..self.config(recipe, sampling)
+            ..config(recipe, sampling)?
         };
-        self.loader(self.splits.train.clone(), transforms, config)
+        loader(
+            self.splits.train.clone(),
+            &self.preprocessing,
+            transforms,
+            config,
+        )
     }
 
     /// A loader for evaluation: every image once, unchanged, in order.
@@ -98,38 +99,98 @@ impl Prepared {
         recipe: &Recipe,
         dataset: Arc<dyn Dataset>,
     ) -> Result<Loader, Error> {
-        self.loader(
-            dataset,
-            Vec::new(),
-            self.config(recipe, Sampling::Sequential),
-        )
+        evaluation_loader(recipe, &self.preprocessing, dataset)
     }
 
-    fn config(&self, recipe: &Recipe, sampling: Sampling) -> LoaderConfig {
-        LoaderConfig {
-            batch_size: recipe.batch_size,
-            sampling,
-            seed: recipe.seed,
-            workers: recipe.workers,
-            on_bad: self.on_bad,
-            ..LoaderConfig::default()
+    /// Changes when an image that the course of training depends on changes.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.splits.fingerprint()
+    }
+
+    /// The SHA-256 of every image of a folder, as `sha256sum` writes them; kept in the run directory,
+    /// so that a later look at the data can say which files changed.
+    #[must_use]
+    pub fn checksums(&self) -> Option<String> {
+        Some(self.splits.folders.as_ref()?.checksums())
+    }
+
+    /// How the images of a folder differ from those that a run was started with; `None` when they do
+    /// not, or when that is not known.
+    #[must_use]
+    pub fn changes_since(&self, run: &Path) -> Option<Changes> {
+        let before = std::fs::read_to_string(run.join(CHECKSUMS)).ok()?;
+        let changes = Changes::between(&before, &self.checksums()?);
+        (!changes.is_empty()).then_some(changes)
+    }
+
+    /// Writes the places of data and weights into a recipe as absolute paths, so that a run can be
+    /// resumed and evaluated from another working directory.
+    pub fn settle(&self, recipe: &mut Recipe) {
+        if self.splits.folders.is_some() {
+            recipe.dataset.clone_from(&self.splits.name);
+        }
+        for place in [&mut recipe.data_dir, &mut recipe.weights] {
+            if let Some(place) = place.as_mut().filter(|place| Path::new(place).exists())
+                && let Ok(absolute) = std::path::absolute(&*place)
+            {
+                *place = absolute.display().to_string();
+            }
         }
     }
+}
 
-    fn loader(
-        &self,
-        dataset: Arc<dyn Dataset>,
-        transforms: Vec<Box<dyn SampleTransform>>,
-        config: LoaderConfig,
-    ) -> Result<Loader, Error> {
-        Ok(Loader::new(
-            dataset,
-            self.preprocessing.clone(),
-            Arc::new(transforms),
-            Vec::new(),
-            config,
-        )?)
-    }
+/// How the data set of a recipe is opened. `cache` is where data sets lie when the recipe does not say.
+pub(crate) fn open_options(recipe: &Recipe, cache: &Path) -> Result<OpenOptions, ConfigError> {
+    Ok(OpenOptions {
+        data_dir: recipe.data_dir.as_ref().map(PathBuf::from),
+        default_data_dir: cache.into(),
+        channels: recipe.channels,
+        on_bad_image: on_bad_image(&recipe.on_bad_image)?,
+        valid_fraction: recipe.valid_fraction,
+        seed: recipe.seed,
+        limit_train: recipe.limit_train,
+    })
+}
+
+/// Every image of `dataset` once, unchanged, in order.
+pub(crate) fn evaluation_loader(
+    recipe: &Recipe,
+    preprocessing: &Preprocessing,
+    dataset: Arc<dyn Dataset>,
+) -> Result<Loader, Error> {
+    loader(
+        dataset,
+        preprocessing,
+        Vec::new(),
+        config(recipe, Sampling::Sequential)?,
+    )
+}
+
+fn config(recipe: &Recipe, sampling: Sampling) -> Result<LoaderConfig, ConfigError> {
+    Ok(LoaderConfig {
+        batch_size: recipe.batch_size,
+        sampling,
+        seed: recipe.seed,
+        workers: recipe.workers,
+        on_bad: on_bad_image(&recipe.on_bad_image)?,
+        ..LoaderConfig::default()
+    })
+}
+
+fn loader(
+    dataset: Arc<dyn Dataset>,
+    preprocessing: &Preprocessing,
+    transforms: Vec<Box<dyn SampleTransform>>,
+    config: LoaderConfig,
+) -> Result<Loader, Error> {
+    Ok(Loader::new(
+        dataset,
+        preprocessing.clone(),
+        Arc::new(transforms),
+        Vec::new(),
+        config,
+    )?)
 }
 
 fn on_bad_image(name: &str) -> Result<OnBadImage, ConfigError> {

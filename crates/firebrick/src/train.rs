@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use firebrick_core::data::BatchSource;
+use firebrick_core::data::{BatchSource, DataError};
 use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::schedule::Delayed;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Clipping, ConfigError, Groups, Recipe, Schedule};
-use firebrick_datasets::Loader;
+use firebrick_datasets::{Loader, OnBadImage};
 use firebrick_optim::{Plan, Request, grouped};
 use firebrick_train::{
     Checkpoint, Clock, Hook, Identity, Monitor, OnNonFinite, RunDir, TrainConfig, Training, fit,
@@ -26,7 +26,7 @@ use crate::memory;
 use crate::model_file;
 use crate::overview::{DataOverview, Overview};
 use crate::own_program;
-use crate::prepared::Prepared;
+use crate::prepared::{CHECKSUMS, Prepared};
 
 /// Where a job begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,8 +154,13 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     config.check()?;
     let loss = loss(&recipe)?;
     let mut prepared = Prepared::open(&recipe, &cache)?;
-    if !test {
+    if test {
+        prepared.splits.notes.iter().for_each(|note| notice(note));
+    } else {
         prepared.splits.test = None;
+    }
+    if prepared.on_bad == OnBadImage::Fail {
+        prepared.splits.check_held_out()?;
     }
     loss.check_classes(prepared.splits.train.classes().len())?;
     let (mut train_loader, joined) = train_loader(&recipe, &prepared, &device)?;
@@ -212,11 +217,23 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         .or((prepared.splits.size.is_none()).then_some(prepared.preprocessing.height));
 
     memory::check(&recipe, &prepared.input(), free_memory)?;
+    prepared.settle(&mut recipe);
     let identity = Identity {
         model: recipe.model.to_string(),
-        data: train_loader.fingerprint(),
+        data: prepared.fingerprint(),
         recipe: recipe.identity().to_toml()?,
     };
+    if let (Start::Branch { parent: from }, Some(parent)) = (&start, &parent)
+        && parent.identity.data != identity.data
+    {
+        let error = ConfigError::Conflict(format!(
+            "{}: it was trained on other data than this branch would read: fingerprint {}, not {}",
+            from.display(),
+            parent.identity.data,
+            identity.data
+        ));
+        return Err(which_files(error.into(), &prepared, from));
+    }
     let model = match start {
         Start::Fresh => initial_model(&recipe, &prepared, &device)?,
         // Its weights come from a checkpoint; the file that they once came from may be gone.
@@ -227,7 +244,22 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     let resume = match &start {
         Start::Fresh => None,
         Start::Branch { .. } => parent,
-        Start::Resume => newest(run.path(), Some(&identity), &device, notice)?,
+        Start::Resume => {
+            let found = newest(run.path(), Some(&identity), &device, notice)
+                .map_err(|error| which_files(error, &prepared, run.path()))?;
+            // Before the first checkpoint only the checksums know the data.
+            if found.is_none()
+                && let Some(changes) = prepared.changes_since(run.path())
+            {
+                return Err(DataError::Invalid(format!(
+                    "{}: the images are not those that this run was started with: {changes}; start a \
+                     new run",
+                    run.path().display()
+                ))
+                .into());
+            }
+            found
+        }
     };
     let model = match (&start, &resume) {
         (Start::Resume, None) => {
@@ -265,8 +297,13 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
             .map_or(0, |checkpoint| checkpoint.progress.step),
         run_dir: run.path().into(),
     });
-    if start != Start::Resume {
+    if start == Start::Resume {
+        tell_place(&run, &recipe)?;
+    } else {
         run.write("recipe.toml", recipe.to_toml()?.as_bytes())?;
+        if let Some(checksums) = prepared.checksums() {
+            run.write(CHECKSUMS, checksums.as_bytes())?;
+        }
     }
     run.event(
         &serde_json::json!({ "event": "start", "from": resumed_from, "device": recipe.device }),
@@ -328,6 +365,26 @@ pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     grouped(planned.update, planned.lr, &recipe.groups)?;
     initial_model(recipe, &prepared, &device)?;
     Ok(prepared)
+}
+
+/// Adds to a refusal of other data which files changed.
+fn which_files(error: Error, prepared: &Prepared, run: &Path) -> Error {
+    match prepared.changes_since(run) {
+        Some(changes) => {
+            DataError::Invalid(format!("{error}. Since the run was started: {changes}")).into()
+        }
+        None => error,
+    }
+}
+
+/// After a resume on data that were moved, the run's recipe says where they are now.
+fn tell_place(run: &RunDir, recipe: &Recipe) -> Result<(), Error> {
+    let mut kept = Recipe::read(&run.path().join("recipe.toml"))?;
+    if kept.dataset != recipe.dataset {
+        kept.dataset.clone_from(&recipe.dataset);
+        run.write("recipe.toml", kept.to_toml()?.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Says which images were left out: the first few at once, all of them in `skipped.txt`.

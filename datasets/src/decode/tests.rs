@@ -241,8 +241,11 @@ fn what_is_no_image_is_refused_with_the_file_and_the_reason() {
         (half(ImageFormat::Bmp), "cannot be read as BMP"),
         (half(ImageFormat::Tiff), "cannot be read as TIFF"),
         (half(ImageFormat::WebP), "cannot be read as WebP"),
-        (half(ImageFormat::Jpeg), "cut off: it has no end-of-image"),
-        (whole(ImageFormat::Jpeg)[..3].to_vec(), "cut off"),
+        (half(ImageFormat::Jpeg), "the JPEG is cut off"),
+        (
+            whole(ImageFormat::Jpeg)[..3].to_vec(),
+            "the JPEG is cut off",
+        ),
     ];
     let float = image::Rgb32FImage::from_pixel(2, 2, image::Rgb([0.5, 0.5, 0.5]));
     cases.push((
@@ -260,6 +263,80 @@ fn what_is_no_image_is_refused_with_the_file_and_the_reason() {
     let mut trailing = whole(ImageFormat::Jpeg);
     trailing.extend(b"\0\0rubbish");
     assert!(decoded(&trailing, 3).is_ok());
+}
+
+/// A phone's JPEG: all of the image, no end marker, and a trailer.
+#[test]
+fn a_complete_jpeg_without_its_end_marker_is_read() {
+    for whole in [
+        encoded(to_rgb_image(&photo(40, 24)), ImageFormat::Jpeg),
+        fixture("progressive.jpg"),
+        fixture("cmyk.jpg"),
+    ] {
+        let expected = decoded(&whole, 3).unwrap();
+        let bare = &whole[..whole.len() - 2];
+        let trailer: Vec<u8> = (0..200).collect();
+        for bytes in [bare.to_vec(), [bare, &trailer].concat()] {
+            assert_eq!(decoded(&bytes, 3).unwrap(), expected);
+        }
+    }
+    let real = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../shared/cases/images/complete_without_end_marker.jpg"
+    ));
+    if real.is_file() {
+        assert!(read(real, 3).is_ok());
+    } else {
+        println!("SKIPPED: there is no {}", real.display());
+    }
+}
+
+#[test]
+fn a_colour_profile_is_not_unpacked() {
+    let image = photo(40, 24);
+    let plain = encoded(to_rgb_image(&image), ImageFormat::Png);
+    let mut bytes = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    encoder.set_icc_profile(vec![0; 3 << 20]).unwrap();
+    encoder
+        .write_image(&image.pixels, 40, 24, image::ExtendedColorType::Rgb8)
+        .unwrap();
+    let has_profile = |bytes: &[u8]| bytes.windows(4).any(|kind| kind == b"iCCP");
+    assert!(has_profile(&bytes));
+    assert_eq!(decoded(&bytes, 3).unwrap(), image);
+    let seen = as_decoded(&bytes, ImageFormat::Png).unwrap();
+    assert!(!has_profile(&seen));
+    assert_eq!(as_decoded(&plain, ImageFormat::Png).unwrap(), plain);
+    // Wherever the file ends, nothing is read past it.
+    for length in 0..200 {
+        let cut = &bytes[..length];
+        let _ = as_decoded(cut, ImageFormat::Png);
+    }
+}
+
+#[test]
+fn a_decoder_that_panics_has_met_a_bad_image() {
+    let error = decoded(&fixture("planar_tiles.tiff"), 3)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("some/file: it cannot be read as TIFF: the decoder broke off: "),
+        "{error}"
+    );
+    assert!(!catches_panics());
+    let real = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../shared/cases/images"
+    ));
+    for name in ["planar_lzw.tiff", "planar_lzw_278x374.tiff"] {
+        let path = real.join(name);
+        if !path.is_file() {
+            println!("SKIPPED: there is no {}", path.display());
+            continue;
+        }
+        let error = read(&path, 3).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
 }
 
 /// A PNG that is only a header, of any size.

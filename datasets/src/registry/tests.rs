@@ -168,6 +168,115 @@ fn folders_keep_their_own_validation_split_and_list_bad_images() {
     assert_eq!(splits.train.get(0).unwrap().image.channels, 1);
 }
 
+fn png(root: &Path, path: &str, value: u8) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let image = image::GrayImage::from_pixel(5, 4, image::Luma([value]));
+    image
+        .save_with_format(path, image::ImageFormat::Png)
+        .unwrap();
+}
+
+#[test]
+fn identity_covers_a_validation_split_of_its_own_and_no_place() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    for class in ["a", "b"] {
+        for index in 0..6 {
+            png(root, &format!("one/train/{class}/{index}.png"), index);
+            png(root, &format!("flat/{class}/{index}.png"), index);
+        }
+        png(root, &format!("one/val/{class}/x.png"), 9);
+        png(root, &format!("one/test/{class}/x.png"), 9);
+    }
+    let options = OpenOptions::default();
+    let of = |folder: &str| {
+        let spec = format!("folder:{}", root.join(folder).display());
+        open(&spec, &options).unwrap()
+    };
+    let own = of("one");
+    assert!(
+        !own.valid_is_cut && own.name.starts_with("folder:/"),
+        "{}",
+        own.name
+    );
+    assert!(of("flat").valid_is_cut);
+    assert_eq!(of("flat").fingerprint(), of("flat").train.fingerprint());
+    let before = own.fingerprint();
+    png(root, "one/test/a/x.png", 10);
+    assert_eq!(
+        of("one").fingerprint(),
+        before,
+        "test images decide nothing"
+    );
+    std::fs::rename(root.join("one"), root.join("two")).unwrap();
+    assert_eq!(of("two").fingerprint(), before);
+    png(root, "two/val/a/x.png", 10);
+    assert_ne!(of("two").fingerprint(), before);
+
+    // What cannot be read is found before training, in the parts that are used.
+    assert!(of("two").check_held_out().is_ok());
+    for (name, needle) in [
+        ("two/test/b/x.png", "x.png"),
+        ("two/val/b/x.png", "and 1 more images"),
+    ] {
+        std::fs::write(root.join(name), b"?").unwrap();
+        let error = of("two").check_held_out().unwrap_err().to_string();
+        assert!(error.contains(needle), "{error}");
+    }
+    let without_test = Splits {
+        test: None,
+        ..of("two")
+    };
+    let error = without_test.check_held_out().unwrap_err().to_string();
+    assert!(
+        error.contains("val/b/x.png") && !error.contains("more"),
+        "{error}"
+    );
+    std::fs::write(root.join("two/train/b/0.png"), b"?").unwrap();
+    assert!(of("flat").check_held_out().is_ok());
+}
+
+#[test]
+fn what_is_only_scored_is_not_split_and_needs_no_train_split() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    for (path, count) in [
+        ("flat/a", 5),
+        ("flat/b", 6),
+        ("one/a", 3),
+        ("parts/val/a", 2),
+        ("parts/train/a", 4),
+    ] {
+        for index in 0..count {
+            png(root, &format!("{path}/{index}.png"), 1);
+        }
+    }
+    let options = OpenOptions::default();
+    let held_out = |folder: &str| {
+        let path = root.join(folder);
+        let found = open_held_out(path.to_str().unwrap(), &options);
+        found.map(|found| (found.split, found.images.len()))
+    };
+    assert_eq!(held_out("flat").unwrap(), (Split::All, 11));
+    assert_eq!(held_out("one").unwrap(), (Split::All, 3), "a single class");
+    assert_eq!(held_out("parts").unwrap(), (Split::Valid, 2));
+    png(root, "parts/Testing/a/1.png", 1);
+    assert_eq!(held_out("parts").unwrap(), (Split::Test, 1));
+    std::fs::remove_dir_all(root.join("parts/Testing")).unwrap();
+    std::fs::remove_dir_all(root.join("parts/val")).unwrap();
+    let error = held_out("parts").unwrap_err().to_string();
+    assert!(error.contains("it has only a train split"), "{error}");
+    std::fs::write(root.join("flat/a/bad.png"), b"?").unwrap();
+    let lenient = OpenOptions {
+        on_bad_image: OnBadImage::Skip,
+        ..OpenOptions::default()
+    };
+    let flat = root.join("flat");
+    let found = open_held_out(flat.to_str().unwrap(), &lenient).unwrap();
+    assert_eq!((found.images.len(), found.skipped.len()), (11, 1));
+}
+
 /// Mean and standard deviation of all values, in [0, 1].
 fn statistics(set: &dyn Dataset) -> [f64; 2] {
     let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);

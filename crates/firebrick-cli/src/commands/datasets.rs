@@ -1,12 +1,14 @@
 //! `firebrick datasets`.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use firebrick::DataOverview;
+use firebrick::core::data::Dataset;
 use firebrick::datasets::OpenOptions;
-use firebrick::datasets::registry::{FileState, fetch, info, list, verify};
+use firebrick::datasets::folder::{self, Changes};
+use firebrick::datasets::registry::{FileState, fetch, folder_path, info, list, verify};
+use firebrick::{CHECKSUMS, DataOverview};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -44,13 +46,17 @@ enum Action {
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
-    /// Check the files of a data set against their published checksums
+    /// Check the files of a data set against their published checksums; of a folder, whether every
+    /// image can be read
     Verify {
-        /// The data set
+        /// The data set: a name, or folder:PATH
         name: String,
         /// Where the files are; by default the cache directory
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+        /// With a folder: say which images changed since this run was started
+        #[arg(long, value_name = "RUN")]
+        run: Option<PathBuf>,
     },
 }
 
@@ -61,7 +67,14 @@ impl Datasets {
             Action::Info { name } if name.trim().starts_with("folder:") => describe_folder(name),
             Action::Info { name } => describe(name),
             Action::Fetch { name, data_dir } => fetch_one(name, data_dir.as_ref()),
-            Action::Verify { name, data_dir } => verify_one(name, data_dir.as_ref()),
+            Action::Verify {
+                name,
+                data_dir,
+                run,
+            } => match folder_path(name) {
+                Some(path) => verify_folder(path, run.as_deref()),
+                None => verify_one(name, data_dir.as_ref()),
+            },
         }
     }
 }
@@ -89,6 +102,7 @@ fn describe_folder(name: &str) -> Result<(), Failure> {
     overview::of_data(&DataOverview::of(&splits))
         .iter()
         .for_each(|line| output::say(line));
+    splits.notes.iter().for_each(|note| output::notice(note));
     Ok(())
 }
 
@@ -161,6 +175,52 @@ fn verify_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
         return Err(Failure::Work(format!(
             "{bad} of {} files of {name} are not what was published; get them with: firebrick datasets fetch {name}",
             checks.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Decodes every image of a folder, and compares it with what a run was started with.
+fn verify_folder(path: &str, run: Option<&Path>) -> Result<(), Failure> {
+    let folders = folder::open(Path::new(path), 3).map_err(firebrick::Error::from)?;
+    let mut bad = 0;
+    for (split, set) in &folders.splits {
+        let problems = set.bad_images();
+        output::say(&format!(
+            "{split}: {} images of {} classes, {} of them can be read",
+            set.len(),
+            set.classes().len(),
+            set.len() - problems.len()
+        ));
+        for (_, problem) in &problems {
+            output::say(&format!("  {problem}"));
+        }
+        bad += problems.len();
+    }
+    folders.notes.iter().for_each(|note| output::notice(note));
+    if let Some(run) = run {
+        let file = run.join(CHECKSUMS);
+        let before = std::fs::read_to_string(&file).map_err(|error| {
+            Failure::Work(format!(
+                "{}: {error}; only a run on a folder has the checksums of its images",
+                file.display()
+            ))
+        })?;
+        let changes = Changes::between(&before, &folders.checksums());
+        if !changes.is_empty() {
+            return Err(Failure::Work(format!(
+                "these are not the images that {} was started with: {changes}",
+                run.display()
+            )));
+        }
+        output::say(&format!(
+            "every image is what it was when {} was started",
+            run.display()
+        ));
+    }
+    if bad > 0 {
+        return Err(Failure::Work(format!(
+            "{bad} images cannot be read: mend or remove them, or train with --on-bad-image skip"
         )));
     }
     Ok(())

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use firebrick::ModelFile;
 use firebrick::core::Recipe;
 use firebrick::core::data::Preprocessing;
 use firebrick::core::spec::Spec;
 use firebrick::core::state_dict::StateDict;
+use firebrick::datasets::Split;
+use firebrick::datasets::registry::folder_path;
+use firebrick::eval::{EvalJob, Evaluated, evaluate};
 use firebrick::zoo::{self, Normalization};
-use firebrick::{ModelFile, eval};
 use serde_json::json;
 
 use crate::class_scores;
@@ -31,9 +34,10 @@ pub(crate) struct Eval {
     /// Directory that holds the files of the data set
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Split: train, valid or test
-    #[arg(long, default_value = "test")]
-    split: String,
+    /// Split: train, valid or test. By default test, or valid where there is no test split; a folder
+    /// of classes given with --dataset is scored whole
+    #[arg(long, value_name = "SPLIT")]
+    split: Option<Split>,
     /// Images in a batch
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
@@ -43,7 +47,7 @@ pub(crate) struct Eval {
     /// What to do about an image that cannot be read: fail or skip
     #[arg(long, value_name = "fail|skip")]
     on_bad_image: Option<String>,
-    /// Print one JSON document: {loss, top1, top5, nll, ece, brier, count, seconds, per_class,
+    /// Print one JSON document: {split, loss, top1, top5, nll, ece, brier, count, seconds, per_class,
     /// confusion}
     #[arg(long)]
     json: bool,
@@ -119,18 +123,26 @@ impl Eval {
         let file = model_file(self.run.as_deref(), &self.plain)?;
         let recipe = self.recipe(&file)?;
         let clock = Instant::now();
-        let evaluation = eval::evaluate(
-            &file,
-            &recipe,
-            &self.split,
-            &super::data_cache(),
-            &device,
-            &mut progress::images(self.quiet || self.json),
-        )?;
+        let job = EvalJob {
+            file: &file,
+            held_out: self.is_held_out(),
+            recipe: recipe.clone(),
+            split: self.split,
+            numbered: self.run.is_none(),
+            run: self.run_dir(),
+            cache: super::data_cache(),
+        };
+        let Evaluated {
+            evaluation,
+            split,
+            notes,
+        } = evaluate(job, &device, &mut progress::images(self.quiet || self.json))?;
+        notes.iter().for_each(|note| output::notice(note));
         let seconds = clock.elapsed().as_secs_f64();
         let scores = evaluation.scores;
         if self.json {
             return output::json(&json!({
+                "split": split,
                 "loss": scores.loss, "top1": scores.top1, "top5": scores.top5, "nll": scores.nll, "ece": scores.ece, "brier": scores.brier,
                 "count": scores.count, "seconds": seconds,
                 "per_class": class_scores::per_class_json(&file.classes, &evaluation.confusion),
@@ -147,7 +159,7 @@ impl Eval {
         output::say(&format!(
             "{} {}: top-1 {} ({wrong} of {} wrong){top5}",
             recipe.dataset,
-            self.split,
+            split,
             percent(scores.top1),
             scores.count
         ));
@@ -162,16 +174,41 @@ impl Eval {
         Ok(())
     }
 
+    /// Whether other data are scored than those of the run.
+    fn is_held_out(&self) -> bool {
+        let Some(dataset) = &self.dataset else {
+            return false;
+        };
+        let place = |dataset: &str| folder_path(dataset).map(std::fs::canonicalize);
+        let same = |recipe: Recipe| match (place(dataset), place(&recipe.dataset)) {
+            (Some(Ok(given)), Some(Ok(of_run))) => given == of_run,
+            _ => *dataset == recipe.dataset,
+        };
+        let of_run = self.run_recipe().map(|path| Recipe::read(&path));
+        !of_run.is_some_and(|recipe| recipe.is_ok_and(same))
+    }
+
+    /// The directory of the run, if the model lies in one.
+    fn run_dir(&self) -> Option<PathBuf> {
+        let run = self.run.as_ref()?;
+        Some(if run.is_dir() {
+            run.clone()
+        } else {
+            run.parent().unwrap_or(Path::new("")).into()
+        })
+    }
+
+    /// The recipe file of the run.
+    fn run_recipe(&self) -> Option<PathBuf> {
+        let path = self.run_dir()?.join("recipe.toml");
+        path.is_file().then_some(path)
+    }
+
     /// The run's recipe, so that its splits are the same; flags win.
     fn recipe(&self, file: &ModelFile) -> Result<Recipe, Failure> {
-        let of_run: Option<PathBuf> = self.run.as_ref().map(|run| {
-            if run.is_dir() {
-                run.clone()
-            } else {
-                run.parent().unwrap_or(Path::new("")).into()
-            }
-        });
-        let found = of_run.filter(|run| run.join("recipe.toml").is_file());
+        let found = self
+            .run_dir()
+            .filter(|run| run.join("recipe.toml").is_file());
         let mut recipe = found
             .as_deref()
             .map_or_else(|| Ok(Recipe::default()), firebrick::run_recipe)?;

@@ -86,7 +86,7 @@ impl LrFind {
         let mut recipe = self
             .recipe
             .as_deref()
-            .map_or_else(|| Ok(Recipe::default()), firebrick::recipe)?;
+            .map_or_else(|| Ok(Recipe::default()), super::recipe)?;
         self.flags.apply(&mut recipe)?;
         let sweep = Sweep {
             start_lr: self.start_lr,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use firebrick::core::error::check;
+use firebrick::datasets::image_files::Listed;
 use firebrick::predict::{Prediction, image_files, predict};
 
 use super::eval::{PlainWeights, model_file};
@@ -51,13 +52,20 @@ impl Predict {
             ));
         }
         let file = model_file(run, &self.plain)?;
-        let files = image_files(images)?;
+        let Listed { files, left_out } = image_files(images);
+        if left_out.count() > 0 {
+            output::notice(&format!(
+                "{} files that are no images were left out: {left_out}",
+                left_out.count()
+            ));
+        }
+        let total = files.len();
         let mut predictions = Vec::new();
         let mut unreadable = Vec::new();
         predict(
             &file,
             &device,
-            &files,
+            files,
             self.top,
             self.logits,
             &mut |result| match result {
@@ -72,7 +80,7 @@ impl Predict {
         if unreadable.is_empty() {
             return Ok(());
         }
-        if self.on_bad_image == "skip" {
+        if self.on_bad_image == "skip" && unreadable.len() < total {
             unreadable
                 .iter()
                 .for_each(|error| output::log(&output::message(&format!("left out: {error}"))));

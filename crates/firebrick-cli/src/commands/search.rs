@@ -82,7 +82,7 @@ fn space(text: &str) -> Result<Space, String> {
 
 impl Search {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let mut recipe = firebrick::recipe(&self.recipe)?;
+        let mut recipe = super::recipe(&self.recipe)?;
         self.flags.apply(&mut recipe)?;
         let paper = Paper {
             space: self.space.clone(),

@@ -34,7 +34,8 @@ pub(crate) struct Train {
     /// Start from a recipe by name (see `firebrick recipes`) or file; flags win over it
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     recipe: Option<String>,
-    /// Go on with a run; with --out, branch a new run off it, for instance with another --schedule
+    /// Go on with a run; with --out, branch a new run off it, for instance with another --schedule.
+    /// If its images were moved, say where they are: --dataset folder:PATH
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     /// Run directory; by default the next free one in runs/
@@ -102,7 +103,7 @@ impl Train {
             let mut recipe = self
                 .recipe
                 .as_deref()
-                .map_or_else(|| Ok(Recipe::default()), firebrick::recipe)?;
+                .map_or_else(|| Ok(Recipe::default()), super::recipe)?;
             self.flags.apply(&mut recipe)?;
             let out = match &self.out {
                 Some(out) => RunPlace::At(out.clone()),
@@ -121,10 +122,17 @@ impl Train {
             ..firebrick::run_recipe(parent)?
         };
         let branch = self.out.as_ref().filter(|out| *out != parent);
+        // The data may have been moved: whether they are the same, their fingerprint says.
+        let folder = |dataset: &str| dataset.trim().starts_with("folder:");
+        let moved = self.flags.dataset.as_deref().is_some_and(folder) && folder(&recipe.dataset);
+        let mut other_flags = self.flags.clone();
+        if moved {
+            other_flags.dataset = None;
+        }
         let changed = if branch.is_some() {
-            self.flags.changes_more_than_a_branch()
+            other_flags.changes_more_than_a_branch()
         } else {
-            self.flags.changes_the_run()
+            other_flags.changes_the_run()
         };
         if let Some(flag) = changed {
             let flag = flag.replace('_', "-");

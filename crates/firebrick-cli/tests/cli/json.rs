@@ -57,6 +57,7 @@ fn train_and_eval() {
     assert_eq!(
         keys(&eval),
         [
+            "split",
             "loss",
             "top1",
             "top5",

@@ -7,6 +7,7 @@ mod bad_input;
 mod damage;
 mod eval;
 mod first_hour;
+mod folders;
 mod hostile;
 #[cfg(unix)]
 mod interruption;

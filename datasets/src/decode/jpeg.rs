@@ -1,0 +1,409 @@
+//! Whether a JPEG is all there.
+//!
+//! The decoder fills what is missing with grey and says nothing, so a file that was cut off has to be
+//! found before. Where the end marker is missing, the scans are walked code by code, without
+//! computing a pixel (ITU-T T.81, annexes B, F and G): phones write complete scans, no marker, and a
+//! trailer of their own.
+
+use std::borrow::Cow;
+
+use super::{MAX_BYTES, MAX_SIDE};
+
+const END: [u8; 2] = [0xff, 0xd9];
+/// A file that was cut off and filled up with zeros, as interrupted downloads are, has at least so
+/// many at its end.
+const ZEROS: usize = 16;
+
+/// The file when it has its end marker; with the marker in the place of a trailer when only that is
+/// missing; `None` when it is cut off.
+pub(super) fn whole(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if has_end_marker(bytes) {
+        return Some(Cow::Borrowed(bytes));
+    }
+    let end = end_of_scans(bytes)?;
+    // Zeros are codes, too, so that the scans seem to go on in them.
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    if zeros >= ZEROS && bytes.len() - zeros + 1 < end {
+        return None;
+    }
+    Some(Cow::Owned([&bytes[..end], &END].concat()))
+}
+
+/// Whether the marker that ends a JPEG is there, outside of headers and thumbnails.
+///
+/// Segments are skipped by their length; in compressed data a marker is `FF` and a byte that is
+/// neither stuffing (`00`), a restart (`D0` to `D7`) nor fill (`FF`).
+fn has_end_marker(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(rest) = bytes.get(at..) {
+        match rest {
+            [0xff, 0xd9, ..] => return true,
+            [0xff, 0x01 | 0xd0..=0xd8, ..] => at += 2,
+            [0xff, 0x00 | 0xff, ..] => at += 1,
+            [0xff, _, high, low, ..] => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+            [0xff, ..] | [] => return false,
+            [_, ..] => at += 1,
+        }
+    }
+    false
+}
+
+/// Where the last scan ends; `None` when some of the image is missing, or not understood.
+fn end_of_scans(bytes: &[u8]) -> Option<usize> {
+    let mut tables = Tables::default();
+    let mut frame: Option<Frame> = None;
+    let mut at = 2;
+    loop {
+        let [0xff, marker] = *bytes.get(at..)?.first_chunk::<2>()? else {
+            return None;
+        };
+        match marker {
+            0xff => {
+                at += 1;
+                continue;
+            }
+            0x01 | 0xd0..=0xd8 => {
+                at += 2;
+                continue;
+            }
+            _ => at += 2,
+        }
+        let length = usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+        let segment = bytes.get(at + 2..at + length)?;
+        at += length;
+        match marker {
+            0xc4 => tables.read_huffman(segment)?,
+            0xdd => tables.restart = usize::from(u16::from_be_bytes(*segment.first_chunk()?)),
+            0xc0..=0xc2 => frame = Some(Frame::read(segment, marker == 0xc2)?),
+            // Lossless, hierarchical and arithmetic coding, which the decoder does not know either.
+            0xc3 | 0xc5..=0xcf => return None,
+            0xda => {
+                let frame = frame.as_mut()?;
+                at = frame.walk(segment, &tables, bytes, at)?;
+                if frame.is_complete() {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tables {
+    /// By class (0: DC, 1: AC) and number.
+    huffman: [[Option<Huffman>; 4]; 2],
+    /// Units between restart markers; 0 is none.
+    restart: usize,
+}
+
+impl Tables {
+    fn read_huffman(&mut self, mut segment: &[u8]) -> Option<()> {
+        while let Some((head, rest)) = segment.split_first() {
+            let counts = *rest.first_chunk::<16>()?;
+            let total: usize = counts.iter().map(|count| usize::from(*count)).sum();
+            let values = rest.get(16..16 + total)?.to_vec();
+            let (class, number) = (usize::from(head >> 4), usize::from(head & 15));
+            *self.huffman.get_mut(class)?.get_mut(number)? = Some(Huffman { counts, values });
+            segment = &rest[16 + total..];
+        }
+        Some(())
+    }
+
+    fn table(&self, class: usize, number: u8) -> Option<&Huffman> {
+        self.huffman[class].get(usize::from(number))?.as_ref()
+    }
+}
+
+/// Canonical Huffman codes: how many of each length, and what they stand for in order.
+struct Huffman {
+    counts: [u8; 16],
+    values: Vec<u8>,
+}
+
+impl Huffman {
+    fn symbol(&self, bits: &mut Bits<'_>) -> Option<u8> {
+        let (mut code, mut first, mut index) = (0_usize, 0_usize, 0_usize);
+        for count in self.counts.map(usize::from) {
+            code = 2 * code + bits.take(1)?;
+            first *= 2;
+            if code < first + count {
+                return self.values.get(index + code.checked_sub(first)?).copied();
+            }
+            first += count;
+            index += count;
+        }
+        None
+    }
+}
+
+/// The bits of a scan, up to a marker or the end of the file.
+struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    byte: u8,
+    left: u32,
+}
+
+impl Bits<'_> {
+    fn take(&mut self, count: u32) -> Option<usize> {
+        let mut value = 0;
+        for _ in 0..count {
+            if self.left == 0 {
+                self.byte = *self.bytes.get(self.at)?;
+                self.at += 1;
+                if self.byte == 0xff {
+                    // `FF 00` is the byte FF; anything else a marker.
+                    (*self.bytes.get(self.at)? == 0).then_some(())?;
+                    self.at += 1;
+                }
+                self.left = 8;
+            }
+            self.left -= 1;
+            value = 2 * value + usize::from(self.byte >> self.left & 1);
+        }
+        Some(value)
+    }
+
+    /// Goes past a restart marker.
+    fn restart(&mut self) -> Option<()> {
+        self.left = 0;
+        while *self.bytes.get(self.at..)?.first_chunk::<2>()? == [0xff, 0xff] {
+            self.at += 1;
+        }
+        let [0xff, 0xd0..=0xd7] = *self.bytes.get(self.at..)?.first_chunk::<2>()? else {
+            return None;
+        };
+        self.at += 2;
+        Some(())
+    }
+}
+
+struct Frame {
+    progressive: bool,
+    /// Of the whole image: units of all components together.
+    units: [usize; 2],
+    components: Vec<Component>,
+}
+
+struct Component {
+    id: u8,
+    /// Blocks in a unit, across and down.
+    sampling: [usize; 2],
+    /// Blocks that the component itself needs, across and down.
+    blocks: [usize; 2],
+    /// For each coefficient the lowest bit that was read; `None` when none was.
+    lowest: [Option<u8>; 64],
+    /// For each block, which coefficients are not zero so far: what refining scans depend on.
+    nonzero: Vec<u64>,
+}
+
+/// What a scan holds of each block.
+struct Scan<'a> {
+    first: usize,
+    last: usize,
+    refines: bool,
+    low: u8,
+    dc: Option<&'a Huffman>,
+    ac: Option<&'a Huffman>,
+}
+
+impl Frame {
+    fn read(segment: &[u8], progressive: bool) -> Option<Self> {
+        let [_, height @ .., _, _, count] = *segment.first_chunk::<6>()?;
+        let height = usize::from(u16::from_be_bytes(height));
+        let width = usize::from(u16::from_be_bytes([segment[3], segment[4]]));
+        let pixels = width as u64 * height as u64 * u64::from(count);
+        if pixels == 0 || pixels > MAX_BYTES || width.max(height) > MAX_SIDE as usize {
+            return None;
+        }
+        let described = segment.get(6..6 + 3 * usize::from(count))?;
+        let samplings: Vec<[usize; 2]> = described
+            .chunks_exact(3)
+            .map(|of| [usize::from(of[1] >> 4), usize::from(of[1] & 15)])
+            .collect();
+        if count > 4
+            || samplings
+                .as_flattened()
+                .iter()
+                .any(|s| !(1..=4).contains(s))
+        {
+            return None;
+        }
+        let most = [0, 1].map(|axis| samplings.iter().map(|s| s[axis]).max().unwrap_or(1));
+        let size = [width, height];
+        let components = described
+            .chunks_exact(3)
+            .zip(&samplings)
+            .map(|(of, sampling)| Component {
+                id: of[0],
+                sampling: *sampling,
+                blocks: [0, 1].map(|axis| {
+                    (size[axis] * sampling[axis])
+                        .div_ceil(most[axis])
+                        .div_ceil(8)
+                }),
+                lowest: [None; 64],
+                nonzero: Vec::new(),
+            });
+        Some(Self {
+            progressive,
+            units: [0, 1].map(|axis| size[axis].div_ceil(8 * most[axis])),
+            components: components.collect(),
+        })
+    }
+
+    fn is_complete(&self) -> bool {
+        let lowest = self.components.iter().flat_map(|of| &of.lowest);
+        lowest.into_iter().all(|low| *low == Some(0))
+    }
+
+    /// Walks the scan with this header, whose data begin at `at`; gives where they end.
+    fn walk(&mut self, header: &[u8], tables: &Tables, bytes: &[u8], at: usize) -> Option<usize> {
+        let count = usize::from(*header.first()?);
+        let [first, last, bits] = *header.get(1 + 2 * count..)?.first_chunk::<3>()?;
+        let (first, last) = (usize::from(first), usize::from(last));
+        if !(1..=4).contains(&count) {
+            return None;
+        }
+        if self.progressive && (last < first || last > 63 || (first > 0 && count != 1)) {
+            return None;
+        }
+        let mut members = Vec::new();
+        for of in header[1..1 + 2 * count].chunks_exact(2) {
+            let member = self
+                .components
+                .iter()
+                .position(|component| component.id == of[0])?;
+            let scan = Scan {
+                first: if self.progressive { first } else { 0 },
+                last: if self.progressive { last } else { 63 },
+                refines: self.progressive && bits >> 4 > 0,
+                low: if self.progressive { bits & 15 } else { 0 },
+                dc: tables.table(0, of[1] >> 4),
+                ac: tables.table(1, of[1] & 15),
+            };
+            members.push((member, scan));
+        }
+        let mut bits = Bits {
+            bytes,
+            at,
+            byte: 0,
+            left: 0,
+        };
+        let units = match members.as_slice() {
+            [(member, _)] => self.components[*member].blocks,
+            _ => self.units,
+        };
+        // Blocks of one component alone come row by row, without those that fill up units.
+        let alone = members.len() == 1;
+        let mut run = 0;
+        for unit in 0..units[0] * units[1] {
+            if tables.restart > 0 && unit > 0 && unit.is_multiple_of(tables.restart) {
+                bits.restart()?;
+                run = 0;
+            }
+            for (member, scan) in &members {
+                let component = &mut self.components[*member];
+                let blocks = if alone {
+                    1
+                } else {
+                    component.sampling.iter().product()
+                };
+                for _ in 0..blocks {
+                    if !self.progressive {
+                        sequential(&mut bits, scan)?;
+                    } else if scan.first == 0 {
+                        dc(&mut bits, scan)?;
+                    } else {
+                        let count = component.blocks.iter().product();
+                        component.nonzero.resize(count, 0);
+                        let nonzero = component.nonzero.get_mut(unit)?;
+                        ac(&mut bits, scan, nonzero, &mut run)?;
+                    }
+                }
+            }
+        }
+        for (member, scan) in &members {
+            self.components[*member].lowest[scan.first..=scan.last].fill(Some(scan.low));
+        }
+        Some(bits.at)
+    }
+}
+
+/// A whole block of a sequential scan.
+fn sequential(bits: &mut Bits<'_>, scan: &Scan<'_>) -> Option<()> {
+    let size = scan.dc?.symbol(bits)?;
+    bits.take(u32::from(size))?;
+    let table = scan.ac?;
+    let mut index = 1;
+    while index < 64 {
+        let symbol = table.symbol(bits)?;
+        match (usize::from(symbol >> 4), symbol & 15) {
+            (15, 0) => index += 16,
+            (_, 0) => break,
+            (zeros, size) => {
+                index += zeros + 1;
+                bits.take(u32::from(size))?;
+            }
+        }
+    }
+    (index <= 64).then_some(())
+}
+
+/// The first coefficient of a block in a progressive scan.
+fn dc(bits: &mut Bits<'_>, scan: &Scan<'_>) -> Option<()> {
+    let size = if scan.refines {
+        1
+    } else {
+        scan.dc?.symbol(bits)?
+    };
+    bits.take(u32::from(size)).map(|_| ())
+}
+
+/// The other coefficients of a block in a progressive scan; `run` counts the blocks that have nothing
+/// new.
+fn ac(bits: &mut Bits<'_>, scan: &Scan<'_>, nonzero: &mut u64, run: &mut usize) -> Option<()> {
+    let table = scan.ac?;
+    let mut index = scan.first;
+    if *run == 0 {
+        while index <= scan.last {
+            let symbol = table.symbol(bits)?;
+            let (mut zeros, size) = (symbol >> 4, symbol & 15);
+            if size == 0 && zeros < 15 {
+                *run = (1 << zeros) + bits.take(u32::from(zeros))?;
+                break;
+            }
+            bits.take(u32::from(size))?;
+            // A refining scan has a bit for each coefficient that is known already; zeros are those
+            // that are not.
+            while index <= scan.last {
+                if scan.refines && *nonzero >> index & 1 == 1 {
+                    bits.take(1)?;
+                } else if zeros == 0 {
+                    break;
+                } else {
+                    zeros -= 1;
+                }
+                index += 1;
+            }
+            if size > 0 {
+                (index <= scan.last).then_some(())?;
+                *nonzero |= 1 << index;
+            }
+            index += 1;
+        }
+    }
+    if *run > 0 {
+        if scan.refines {
+            let known = (index..=scan.last).filter(|index| *nonzero >> index & 1 == 1);
+            bits.take(known.count() as u32)?;
+        }
+        *run -= 1;
+    }
+    Some(())
+}
+
+#[cfg(test)]
+#[path = "jpeg/tests.rs"]
+mod tests;
