@@ -1,10 +1,11 @@
 //! What a schedule gives beside the rate: the momentum and the weight decay of a step stand in for the
 //! optimizer's own.
 
+use burn::tensor::DType;
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Step;
 
-use super::Kit;
+use super::{Descent, Kit, flex, gradient, start};
 use crate::about::Entry;
 use crate::optimizer;
 use crate::values::Kind;
@@ -18,15 +19,15 @@ impl Kit<'_> {
                 self.scheduled(&own, kind, None),
             );
             if !kind.moves(self.entry, &own).unwrap() {
-                assert_eq!(
-                    scheduled, plain,
+                assert!(
+                    scheduled == plain,
                     "{}: a {name} is said to have no effect, but has one",
                     self.spec
                 );
                 continue;
             }
-            assert_ne!(
-                scheduled, plain,
+            assert!(
+                scheduled != plain,
                 "{}: a {name} has no effect; a field that cannot follow one is `Field::fixed`",
                 self.spec
             );
@@ -45,22 +46,31 @@ impl Kit<'_> {
         }
     }
 
-    /// The values after some steps of a spec with this value scheduled.
+    /// Where a spec goes with this value scheduled: down a bowl, and along gradients whose signs change,
+    /// for rules that look at nothing else.
     fn scheduled(&self, spec: &Spec, kind: Kind, value: Option<f64>) -> Vec<f64> {
         let kit = Kit {
             entry: self.entry,
             spec,
         };
-        let mut descent = kit.descent();
-        for index in 0..6 {
-            let mut step = Step::new(index, self.lr());
-            match kind {
-                Kind::Momentum => step.momentum = value,
-                Kind::WeightDecay => step.weight_decay = value,
+        let start = start(&flex(), DType::F64);
+        let along = Descent::along(kit.build(), start, |step| gradient(step, 1.0));
+        let mut way = Vec::new();
+        for mut descent in [kit.descent(), along] {
+            for index in 0..6 {
+                let mut step = Step::new(index, self.lr());
+                match kind {
+                    Kind::Momentum => step.momentum = value,
+                    Kind::WeightDecay => step.weight_decay = value,
+                }
+                // A rule that searches may say that there is no way down a plane.
+                if descent.try_step(&step).is_err() {
+                    break;
+                }
+                way.extend(descent.values().concat());
             }
-            descent.step(&step);
         }
-        descent.values().concat()
+        way
     }
 }
 
