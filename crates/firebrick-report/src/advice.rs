@@ -126,7 +126,7 @@ fn nothing_gained(run: &RunRecord) -> Option<String> {
     let last = run.epochs.last()?;
     let (best, _) = run.best?;
     let after = last.epoch.checked_sub(best)?;
-    if after < PATIENCE || 3 * after < run.epochs.len() as u64 {
+    if after < PATIENCE || after.saturating_mul(3) < run.epochs.len() as u64 {
         return None;
     }
     let loss = |row: &EpochRow| row.valid.as_ref().map(|valid| valid.loss);
@@ -270,6 +270,11 @@ mod tests {
         assert!(stale(5, 0.23).unwrap().contains("5 epochs after epoch 2"));
         assert_eq!(stale(4, 0.23), None);
         assert_eq!(stale(5, 0.21), None);
+        // A record from elsewhere may name any epoch.
+        let mut odd = run(&[(0.8, 0.5), (0.9, 0.2)]);
+        odd.epochs[1].epoch = u64::MAX;
+        odd.best = Some((0, 0.8));
+        assert_eq!(nothing_gained(&odd), None);
         // Five of twenty are no third.
         let mut long = vec![(0.8, 0.5); 15];
         long.push((0.9, 0.2));
