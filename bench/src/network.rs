@@ -29,7 +29,7 @@ pub(crate) fn build(case: &Network, device: &Device) -> Result<Model> {
         std::fs::write(&case.weights, bytes)
             .with_context(|| format!("cannot write {}", case.weights.display()))?;
     }
-    Ok(firebrick::zoo::load(model, &case.weights)?)
+    Ok(firebrick::zoo::load(model, &case.weights)?.0)
 }
 
 /// Gives batch norms running statistics other than 0 and 1, so that logits show whether they are

@@ -14,7 +14,7 @@ use firebrick::core::data::{Fit, Preprocessing};
 use firebrick::core::length::RunLength;
 use firebrick::core::run::RunRecord;
 use firebrick::core::spec::{Pipeline, Spec};
-use firebrick::core::state_dict::StateDict;
+use firebrick::core::weights_file::WeightsFile;
 use firebrick::core::{Recipe, loss};
 use firebrick::datasets::cifar::{Cifar, Labels, Location};
 use firebrick::datasets::{decode, idx};
@@ -207,7 +207,8 @@ pub fn pickle(data: &[u8]) {
 
 fn weights(data: &[u8], name: &str) {
     let folder = folder();
-    if let Err(error) = StateDict::read(&path_in(&folder, name, data)) {
+    let read = WeightsFile::open(&path_in(&folder, name, data)).and_then(WeightsFile::read_all);
+    if let Err(error) = read {
         fit_for_a_person(&error.to_string());
     }
 }

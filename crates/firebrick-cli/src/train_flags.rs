@@ -47,7 +47,8 @@ pub(crate) struct TrainFlags {
     /// Model with options, such as 'resnet20(activation=silu)'; see `firebrick models list`
     #[arg(long, value_name = "SPEC")]
     model: Option<Spec>,
-    /// Weights to start from: safetensors or PyTorch's .pt, .pth, .th
+    /// Weights to start from: safetensors, or what PyTorch's torch.save writes; a last layer for
+    /// other classes is drawn anew
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     weights: Option<String>,
 

@@ -31,6 +31,7 @@ pub mod schedule;
 pub mod spec;
 pub mod state_dict;
 pub mod update;
+pub mod weights_file;
 
 pub use classifier::Classifier;
 pub use clip::Clipping;

@@ -5,13 +5,14 @@
 //! `[out, in]`). Everything else has the same name and layout.
 
 use std::collections::BTreeMap;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::PathBuf;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors};
 
 use crate::parameters::Path;
+use crate::weights_file::listed;
 
 /// Tensors by PyTorch key.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,7 +36,7 @@ pub enum WeightsError {
         source: std::io::Error,
     },
     /// Not a weights file that can be read.
-    #[error("{}: not a readable weights file (safetensors, or PyTorch's .pt, .pth, .th): {reason}", path.display())]
+    #[error("{}: not a readable weights file (safetensors, or what torch.save writes): {reason}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
@@ -114,20 +115,44 @@ impl StateDict {
     /// loaded then.
     pub fn load_into<M: Module>(&self, module: M) -> Result<M, WeightsError> {
         self.check(&Self::shapes(&module))?;
-        struct Load<'a>(Path, &'a BTreeMap<String, TensorData>);
-        impl ModuleMapper for Load<'_> {
+        Self::fill(module, |key| Ok(self.tensors.get(key).cloned()))
+    }
+
+    /// Puts what `read` gives for each key into the module, one tensor at a time. `None` leaves the
+    /// module's own.
+    ///
+    /// # Errors
+    /// The first that `read` returns; the module is lost then.
+    pub(crate) fn fill<M: Module>(
+        module: M,
+        read: impl FnMut(&str) -> Result<Option<TensorData>, WeightsError>,
+    ) -> Result<M, WeightsError> {
+        struct Fill<R> {
+            path: Path,
+            read: R,
+            failed: Option<WeightsError>,
+        }
+        impl<R: FnMut(&str) -> Result<Option<TensorData>, WeightsError>> ModuleMapper for Fill<R> {
             fn enter_module(&mut self, name: &str, container: &str) {
-                self.0.enter(name, container);
+                self.path.enter(name, container);
             }
 
             fn exit_module(&mut self, _name: &str, _container: &str) {
-                self.0.exit();
+                self.path.exit();
             }
 
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let name = pytorch_name(&self.0);
-                let Some(data) = self.1.get(&name.key).cloned() else {
+                let name = pytorch_name(&self.path);
+                if self.failed.is_some() {
                     return param;
+                }
+                let data = match (self.read)(&name.key) {
+                    Ok(Some(data)) => data,
+                    Ok(None) => return param,
+                    Err(error) => {
+                        self.failed = Some(error);
+                        return param;
+                    }
                 };
                 let (tracked, device) = (param.is_require_grad(), param.val().device());
                 param.map(|_| {
@@ -142,7 +167,13 @@ impl StateDict {
                 })
             }
         }
-        Ok(module.map(&mut Load(Path::default(), &self.tensors)))
+        let mut fill = Fill {
+            path: Path::default(),
+            read,
+            failed: None,
+        };
+        let module = module.map(&mut fill);
+        fill.failed.map_or(Ok(module), Err)
     }
 
     /// The module's keys and shapes in PyTorch's layout, in the module's order.
@@ -193,53 +224,7 @@ impl StateDict {
         if problems.is_empty() {
             return Ok(());
         }
-        let more = problems.len().saturating_sub(6);
-        problems.truncate(6);
-        let tail = if more > 0 {
-            format!("; and {more} more")
-        } else {
-            String::new()
-        };
-        Err(WeightsError::Mismatch(problems.join("; ") + &tail))
-    }
-
-    /// Reads a safetensors file, or a PyTorch checkpoint (`.pt`, `.pth`, `.th`, zip or legacy
-    /// pickle). A `state_dict` level and a `module.` prefix are taken off, and
-    /// `num_batches_tracked`, which nothing reads, is dropped.
-    ///
-    /// # Errors
-    /// [`WeightsError`] naming the file.
-    pub fn read(path: &FilePath) -> Result<Self, WeightsError> {
-        let bytes = std::fs::read(path).map_err(|source| WeightsError::Io {
-            path: path.into(),
-            source,
-        })?;
-        let format = |reason: String| WeightsError::Format {
-            path: path.into(),
-            reason,
-        };
-        let pytorch = path.extension().is_some_and(|ext| {
-            ["pt", "pth", "th", "bin"]
-                .iter()
-                .any(|known| ext.eq_ignore_ascii_case(known))
-        });
-        let mut dict = if pytorch {
-            Self::from_pytorch(path).map_err(format)?
-        } else {
-            Self::from_safetensors(&bytes).map_err(format)?
-        };
-        let tensors = std::mem::take(&mut dict.tensors).into_iter();
-        dict.tensors = tensors
-            .map(|(key, data)| {
-                (
-                    key.strip_prefix("module.")
-                        .map_or_else(|| key.clone(), ToString::to_string),
-                    data,
-                )
-            })
-            .filter(|(key, _)| !key.ends_with("num_batches_tracked"))
-            .collect();
-        Ok(dict)
+        Err(WeightsError::Mismatch(listed(problems.into_iter(), 6)))
     }
 
     /// Reads safetensors bytes; half and double precision become f32.
@@ -309,38 +294,5 @@ impl StateDict {
             bytes.extend(data.as_bytes());
         }
         Ok(bytes)
-    }
-
-    fn from_pytorch(path: &FilePath) -> Result<Self, String> {
-        use pytorch_reader::PytorchReader;
-        let reader = PytorchReader::with_top_level_key(path, "state_dict")
-            .or_else(|_| PytorchReader::new(path))
-            .map_err(|error| error.to_string())?;
-        let mut tensors = BTreeMap::new();
-        for (key, tensor) in reader.tensors() {
-            use pytorch_reader::DType as Source;
-            let dtype = match tensor.dtype() {
-                Source::F32 => DType::F32,
-                Source::F64 => DType::F64,
-                Source::F16 => DType::F16,
-                Source::BF16 => DType::BF16,
-                Source::I64 if key.ends_with("num_batches_tracked") => continue,
-                other => {
-                    return Err(format!(
-                        "tensor `{key}` is {other:?}; expected a float type"
-                    ));
-                }
-            };
-            let bytes = tensor
-                .read()
-                .map_err(|error| format!("tensor `{key}`: {error}"))?;
-            let data = TensorData::try_from_bytes_vec(bytes, tensor.shape().to_vec(), dtype)
-                .map_err(|error| format!("tensor `{key}`: {error}"))?;
-            tensors.insert(key.clone(), data.convert::<f32>());
-        }
-        Ok(Self {
-            tensors,
-            metadata: BTreeMap::new(),
-        })
     }
 }

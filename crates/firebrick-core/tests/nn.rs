@@ -18,6 +18,7 @@ use firebrick_core::nn::{
 use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::{StateDict, WeightsError};
+use firebrick_core::weights_file::WeightsFile;
 use rand::RngExt;
 
 fn plain() -> Device {
@@ -821,11 +822,11 @@ fn files_that_are_no_weights_are_named() {
     let wrong = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let error = StateDict::read(&path).unwrap_err().to_string();
+        let error = WeightsFile::open(&path).unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
         error
     };
-    let missing = StateDict::read(&dir.path().join("none.safetensors"))
+    let missing = WeightsFile::open(&dir.path().join("none.safetensors"))
         .unwrap_err()
         .to_string();
     assert!(missing.contains("none.safetensors"), "{missing}");

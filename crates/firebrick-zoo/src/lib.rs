@@ -46,4 +46,4 @@ pub use registry::{Architecture, Build, REGISTRY, build, canonical, default_inpu
 pub use resnet_cifar::{ResNetCifar, ResNetCifarBlock, ResNetCifarConfig, Shortcut};
 pub use resnet18::{ResNet18, ResNet18Block, ResNet18Config, Stem};
 pub use small_cnn::{SmallCnn, SmallCnnConfig, SmallCnnStage};
-pub use weights::{load, parameters};
+pub use weights::{load, load_for_training, parameters};

@@ -22,6 +22,19 @@ pub enum Model {
     ResNet18(ResNet18),
 }
 
+impl Model {
+    /// The path of the last layer, whose outputs are the classes, as in the keys of weight files: `fc`
+    /// for `fc.weight` and `fc.bias`. The rest does not depend on the number of classes.
+    #[must_use]
+    pub const fn head(&self) -> &'static str {
+        match self {
+            Self::LeNet5(_) => "fc3",
+            Self::SmallCnn(_) | Self::ResNet18(_) => "fc",
+            Self::ResNetCifar(_) => "linear",
+        }
+    }
+}
+
 impl Classifier for Model {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         match self {

@@ -13,11 +13,17 @@ use crate::prepared::Prepared;
 use crate::train::{initial_model, loss, run_length, train_config};
 
 /// Runs the test with the model, data, optimizer and groups of a recipe; its schedule does not count.
-/// `cache` is where data sets lie when the recipe does not say. Nothing is written.
+/// `cache` is where data sets lie when the recipe does not say; `notice` is told what a person should
+/// know. Nothing is written.
 ///
 /// # Errors
 /// [`Error`] naming the setting or file.
-pub fn lr_find(recipe: &Recipe, cache: &Path, sweep: Sweep) -> Result<LrCurve, Error> {
+pub fn lr_find(
+    recipe: &Recipe,
+    cache: &Path,
+    sweep: Sweep,
+    notice: &mut dyn FnMut(&str),
+) -> Result<LrCurve, Error> {
     sweep.check()?;
     let device = firebrick_core::device(&recipe.device)?.autodiff();
     let mut recipe = recipe.clone();
@@ -33,7 +39,7 @@ pub fn lr_find(recipe: &Recipe, cache: &Path, sweep: Sweep) -> Result<LrCurve, E
     let run = run_length(&recipe, &loader);
     let planned = plan(&recipe.optimizer, &Spec::new("constant"), recipe.lr, run)?;
     let update = grouped(planned.update, planned.lr, &recipe.groups)?;
-    let model = initial_model(&recipe, &prepared, &device)?;
+    let model = initial_model(&recipe, &prepared, &device, notice)?;
     let (curve, _) = firebrick_train::lr_find(&model, update, &*loss, &mut loader, &config, sweep)?;
     Ok(curve)
 }

@@ -17,6 +17,7 @@ use firebrick_core::error::check;
 use firebrick_core::run::RunRecord;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::{StateDict, WeightsError};
+use firebrick_core::weights_file::WeightsFile;
 use firebrick_zoo::{Input, MAX_CLASSES, MAX_SIDE, Model};
 
 use crate::Error;
@@ -87,14 +88,14 @@ impl ModelFile {
             problem,
         };
         verify(&file)?;
-        let weights = StateDict::read(&file)?;
+        let weights = WeightsFile::open(&file)?;
         let metadata = |key: &str| {
             let missing = || {
                 problem(format!(
                     "it has weights but no `{key}`, so it is not a model file of firebrick; use --model NAME --weights FILE for plain weights"
                 ))
             };
-            weights.metadata.get(key).ok_or_else(missing)
+            weights.metadata().get(key).ok_or_else(missing)
         };
         let damaged =
             |error: serde_json::Error| problem(format!("its metadata is damaged: {error}"));
@@ -104,13 +105,14 @@ impl ModelFile {
             serde_json::from_str(metadata("firebrick.classes")?).map_err(damaged)?;
         let preprocessing: Preprocessing =
             serde_json::from_str(metadata("firebrick.preprocessing")?).map_err(damaged)?;
-        let read = Self {
+        let mut read = Self {
             model,
             classes,
             preprocessing,
-            weights,
+            weights: StateDict::default(),
         };
         read.check().map_err(refused)?;
+        read.weights = weights.read_all()?;
         Ok(read)
     }
 

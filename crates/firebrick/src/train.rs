@@ -235,7 +235,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         return Err(which_files(error.into(), &prepared, from));
     }
     let model = match start {
-        Start::Fresh => initial_model(&recipe, &prepared, &device)?,
+        Start::Fresh => initial_model(&recipe, &prepared, &device, notice)?,
         // Its weights come from a checkpoint; the file that they once came from may be gone.
         _ => untrained_model(&recipe, &prepared, &device)?,
     };
@@ -264,7 +264,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     let model = match (&start, &resume) {
         (Start::Resume, None) => {
             start_over(&recipe, run.path(), notice)?;
-            initial_model(&recipe, &prepared, &device)?
+            initial_model(&recipe, &prepared, &device, notice)?
         }
         _ => model,
     };
@@ -363,7 +363,7 @@ pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     let length = run_length(recipe, &loader);
     let planned = planned(recipe, length)?;
     grouped(planned.update, planned.lr, &recipe.groups)?;
-    initial_model(recipe, &prepared, &device)?;
+    initial_model(recipe, &prepared, &device, &mut |_| {})?;
     Ok(prepared)
 }
 
@@ -509,19 +509,23 @@ pub(crate) fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
     (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
 }
 
+/// The model as it is before the first update. Weights from a file may be for other classes.
 pub(crate) fn initial_model(
     recipe: &Recipe,
     prepared: &Prepared,
     device: &Device,
+    notice: &mut dyn FnMut(&str),
 ) -> Result<Model, Error> {
     let model = untrained_model(recipe, prepared, device)?;
-    match &recipe.weights {
-        Some(path) => {
-            model_file::verify(Path::new(path))?;
-            Ok(firebrick_zoo::load(model, Path::new(path))?)
-        }
-        None => Ok(model),
-    }
+    let Some(path) = &recipe.weights else {
+        return Ok(model);
+    };
+    model_file::verify(Path::new(path))?;
+    let (model, notes) = firebrick_zoo::load_for_training(model, Path::new(path))?;
+    notes
+        .iter()
+        .for_each(|note| notice(&format!("{path}: {note}")));
+    Ok(model)
 }
 
 pub(crate) fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {

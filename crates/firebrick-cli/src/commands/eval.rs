@@ -9,10 +9,11 @@ use firebrick::core::Recipe;
 use firebrick::core::data::Preprocessing;
 use firebrick::core::spec::Spec;
 use firebrick::core::state_dict::StateDict;
+use firebrick::core::weights_file::WeightsFile;
 use firebrick::datasets::Split;
 use firebrick::datasets::registry::folder_path;
 use firebrick::eval::{EvalJob, Evaluated, evaluate};
-use firebrick::zoo::{self, Normalization};
+use firebrick::zoo::{self, Input, Normalization};
 use serde_json::json;
 
 use crate::class_scores;
@@ -62,7 +63,7 @@ pub(crate) struct PlainWeights {
     /// Model of plain weights, such as resnet20
     #[arg(long, value_name = "SPEC", requires = "weights")]
     pub(crate) model: Option<Spec>,
-    /// Plain weights: safetensors or PyTorch's .pt, .pth, .th
+    /// Plain weights: safetensors, or what PyTorch's torch.save writes
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) weights: Option<PathBuf>,
     /// How the images of plain weights are normalized: imagenet, cifar10, mnist, none or 'mean=…; std=…'
@@ -96,7 +97,17 @@ impl PlainWeights {
             mean,
             std,
         };
-        let weights = StateDict::read(path)?;
+        let file = WeightsFile::open(path)?;
+        let built = zoo::build(
+            model,
+            &Input { classes, ..input },
+            0,
+            &firebrick::core::device("flex")?,
+        )?;
+        let (weights, notes) = file.state_dict(&StateDict::shapes(&built))?;
+        for note in notes {
+            output::log(&format!("note: {}: {note}", path.display()));
+        }
         Ok(Some(ModelFile {
             model: model.clone(),
             classes: (0..classes).map(|class| class.to_string()).collect(),

@@ -94,7 +94,8 @@ impl LrFind {
             num_iter: self.num_iter,
             rise: self.mode,
         };
-        let curve = firebrick::lr_find(&recipe, &super::data_cache(), sweep)?;
+        let mut notice = |text: &str| output::log(&format!("note: {text}"));
+        let curve = firebrick::lr_find(&recipe, &super::data_cache(), sweep, &mut notice)?;
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
             let svg = curves_svg(&chart(&curve, title, self.mode));

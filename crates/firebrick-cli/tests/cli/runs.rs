@@ -380,3 +380,42 @@ fn a_run_of_nan_can_be_resumed_and_reported() {
         said.stderr
     );
 }
+
+#[test]
+fn weights_for_other_classes_get_a_new_head() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    for class in ["light", "dark", "grey"] {
+        fs::create_dir_all(at.join("photos").join(class)).unwrap();
+        for number in 0..8u8 {
+            let value = match class {
+                "light" => 220,
+                "dark" => 20,
+                _ => 128,
+            };
+            image::GrayImage::from_pixel(32, 32, image::Luma([value + number]))
+                .save(at.join(format!("photos/{class}/{number}.png")))
+                .unwrap();
+        }
+    }
+    run(at, &format!("{SMALL} --out one --quiet"));
+    let own = "--dataset folder:photos --channels 1 --image-size 32 --model lenet5 --batch-size 4 --weights one/model.safetensors";
+    let drawn =
+        "the head is drawn anew: `fc3.weight` was [36, 84] in the file, the model has 3 classes";
+    let tuned = run(at, &format!("train {own} --epochs 1 --lr 0.001 --out two"));
+    assert_eq!(tuned.status, 0, "{}", tuned.stderr);
+    assert!(tuned.stderr.contains(drawn), "{}", tuned.stderr);
+    let found = run(at, &format!("lr-find {own} --num-iter 8"));
+    assert_eq!(found.status, 0, "{}", found.stderr);
+    assert!(found.stderr.contains(drawn), "{}", found.stderr);
+    let plain = "--model lenet5 --weights one/model.safetensors --normalize none --classes 3";
+    for strict in [
+        format!("eval {plain} --dataset folder:photos"),
+        format!("predict {plain} photos/dark"),
+    ] {
+        let refused = run(at, &strict);
+        assert_eq!(refused.status, 1, "{}", refused.stderr);
+        let needle = "`fc3.weight` is [36, 84] in the file but [3, 84] in the model";
+        assert!(refused.stderr.contains(needle), "{}", refused.stderr);
+    }
+}

@@ -27,7 +27,8 @@ fn every_model_goes_through_a_file() {
         let images = noise(1, &input, 3);
         let expected = values(&saved.forward(images.clone()));
         assert!(distance(&values(&fresh.forward(images.clone())), &expected) > 1e-3);
-        let loaded = load(fresh, &path).unwrap();
+        let (loaded, notes) = load(fresh, &path).unwrap();
+        assert!(notes.is_empty(), "{notes:?}");
         assert_eq!(values(&loaded.forward(images)), expected, "{}", entry.name);
     }
 }

@@ -1,0 +1,255 @@
+//! Files of weights as people have them: safetensors and every format of `torch.save`, told apart by
+//! content.
+//!
+//! Opening one reads its index alone: names, types, shapes, and where the values lie. Names and shapes
+//! are compared with the model's before any value is read, and values are read one tensor at a time,
+//! so that a file cannot take more memory than the model it is for. Nothing in a file is ever executed.
+
+mod element;
+mod fit;
+mod pickle;
+mod pytorch;
+mod pytorch_tar;
+mod safetensors_file;
+mod sniff;
+mod storages;
+mod view;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::TensorData;
+
+use crate::state_dict::{StateDict, WeightsError};
+use fit::Fit;
+pub(crate) use fit::listed;
+use storages::Storages;
+use view::View;
+
+/// Tensors of a file at most.
+const MAX_TENSORS: usize = 50_000;
+
+/// A file of weights whose values are not read yet.
+#[derive(Debug)]
+pub struct WeightsFile {
+    path: PathBuf,
+    length: u64,
+    contents: Contents,
+}
+
+/// What the formats have in common.
+#[derive(Debug)]
+struct Contents {
+    /// The tensors, in the order of the file.
+    entries: Vec<Entry>,
+    metadata: BTreeMap<String, String>,
+    storages: Storages,
+}
+
+/// A tensor of a file.
+#[derive(Debug)]
+struct Entry {
+    /// The keys of all levels, joined by dots: `state_dict.conv1.weight`.
+    name: String,
+    /// How much of the name is that of the dictionary: the length of `state_dict`.
+    level: usize,
+    view: View,
+}
+
+/// Whether a file's last layer must be the model's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head<'a> {
+    /// Every tensor must be there with its shape.
+    Same,
+    /// Tensors of the layer at this path, such as `fc`, may be missing or of another shape: then the
+    /// model keeps its own there.
+    MayDiffer(&'a str),
+}
+
+impl WeightsFile {
+    /// Reads the index of a file: safetensors, or what `torch.save` writes.
+    ///
+    /// # Errors
+    /// [`WeightsError`] naming the file, and what it is in place of weights.
+    pub fn open(path: &Path) -> Result<Self, WeightsError> {
+        let io = |source| WeightsError::Io {
+            path: path.into(),
+            source,
+        };
+        let format = |reason: String| WeightsError::Format {
+            path: path.into(),
+            reason,
+        };
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        if !metadata.is_file() {
+            return Err(format("it is no file but a directory or a device".into()));
+        }
+        let mut file = File::open(path).map_err(io)?;
+        let length = metadata.len();
+        let mut head = Vec::new();
+        (&mut file)
+            .take(sniff::LOOK)
+            .read_to_end(&mut head)
+            .map_err(io)?;
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let contents = match sniff::kind(&head, length).map_err(format)? {
+            sniff::Kind::Safetensors => safetensors_file::open(file, length),
+            sniff::Kind::Zip => pytorch::open_zip(file, length),
+            sniff::Kind::Legacy => pytorch::open_legacy(file, length),
+            sniff::Kind::Tar => pytorch_tar::open(file),
+            sniff::Kind::Pickle => pytorch::open_pickle(file),
+        };
+        Ok(Self {
+            path: path.into(),
+            length,
+            contents: contents.map_err(format)?,
+        })
+    }
+
+    /// Text that travels with the weights (safetensors metadata).
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.contents.metadata
+    }
+
+    /// Every tensor with its shape by its full name, in the order of the file.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        let entries = self.contents.entries.iter();
+        entries.map(|entry| (entry.name.as_str(), entry.view.shape.as_slice()))
+    }
+
+    /// Loads the tensors of a model into it, and says what a person should know about it. Prefixes
+    /// and levels that all of the model's keys share are taken off, and tensors that are no floats
+    /// do not count.
+    ///
+    /// # Errors
+    /// [`WeightsError`] listing what is missing, extra or of another shape, before anything is read;
+    /// or that values are damaged, before anything is loaded. A clone of the module, which shares
+    /// its running statistics, changes only when the disk itself fails halfway.
+    pub fn load_into<M: Module>(
+        mut self,
+        module: M,
+        head: Head<'_>,
+    ) -> Result<(M, Vec<String>), WeightsError> {
+        let shapes = StateDict::shapes(&module);
+        let Fit { entries, notes } = self.fit(&shapes, head)?;
+        let places: BTreeMap<&str, usize> = shapes
+            .iter()
+            .zip(&entries)
+            .filter_map(|((key, _), at)| Some((key.as_str(), (*at)?)))
+            .collect();
+        let module = StateDict::fill(module, |key| match places.get(key) {
+            Some(&at) => self.read(at).map(Some),
+            None => Ok(None),
+        })?;
+        Ok((module, notes))
+    }
+
+    /// Reads the tensors that a model of these keys and shapes has, all of them, and says what a
+    /// person should know about it.
+    ///
+    /// # Errors
+    /// As for [`Self::load_into`].
+    pub fn state_dict(
+        mut self,
+        shapes: &[(String, Vec<usize>)],
+    ) -> Result<(StateDict, Vec<String>), WeightsError> {
+        let Fit { entries, notes } = self.fit(shapes, Head::Same)?;
+        let mut tensors = BTreeMap::new();
+        for ((key, _), at) in shapes.iter().zip(entries) {
+            if let Some(at) = at {
+                tensors.insert(key.clone(), self.read(at)?);
+            }
+        }
+        Ok((
+            StateDict {
+                tensors,
+                metadata: self.contents.metadata,
+            },
+            notes,
+        ))
+    }
+
+    /// Reads every tensor of floats by its full name, without a model to compare them with.
+    ///
+    /// # Errors
+    /// [`WeightsError`] when values are damaged, or would take far more memory than the file.
+    pub fn read_all(mut self) -> Result<StateDict, WeightsError> {
+        let wanted =
+            |entry: &Entry| entry.view.element.float().is_some() && !fit::is_counter(&entry.name);
+        let wanted: Vec<usize> = (0..self.contents.entries.len())
+            .filter(|at| wanted(&self.contents.entries[*at]))
+            .collect();
+        let bytes = wanted.iter().try_fold(0u64, |all, at| {
+            let elements = self.contents.entries[*at].view.elements()? as u64;
+            all.checked_add(elements.checked_mul(4)?)
+        });
+        // Half precision doubles, and compression may save something.
+        if bytes.is_none_or(|bytes| bytes / 8 > self.length) {
+            return Err(self.format(format!(
+                "its tensors would take far more memory than its {} bytes",
+                self.length
+            )));
+        }
+        let mut tensors = BTreeMap::new();
+        for at in wanted {
+            self.check(at)?;
+            tensors.insert(self.contents.entries[at].name.clone(), self.read(at)?);
+        }
+        Ok(StateDict {
+            tensors,
+            metadata: self.contents.metadata,
+        })
+    }
+
+    /// Compares names and shapes, then values with their checksums.
+    fn fit(
+        &mut self,
+        shapes: &[(String, Vec<usize>)],
+        head: Head<'_>,
+    ) -> Result<Fit, WeightsError> {
+        let head = match head {
+            Head::Same => None,
+            Head::MayDiffer(path) => Some(path),
+        };
+        let fit = fit::fit(&self.contents.entries, shapes, head).map_err(|reason| {
+            WeightsError::Mismatch(format!("{}: {reason}", self.path.display()))
+        })?;
+        for at in fit.entries.iter().flatten() {
+            self.check(*at)?;
+        }
+        Ok(fit)
+    }
+
+    fn check(&mut self, at: usize) -> Result<(), WeightsError> {
+        let entry = &self.contents.entries[at];
+        let checked = self.contents.storages.check(&entry.view);
+        checked.map_err(|reason| {
+            self.format(format!(
+                "tensor `{}`: {reason}",
+                self.contents.entries[at].name
+            ))
+        })
+    }
+
+    fn read(&mut self, at: usize) -> Result<TensorData, WeightsError> {
+        let entry = &self.contents.entries[at];
+        let read = self.contents.storages.read(&entry.view);
+        read.map_err(|reason| {
+            self.format(format!(
+                "tensor `{}`: {reason}",
+                self.contents.entries[at].name
+            ))
+        })
+    }
+
+    fn format(&self, reason: String) -> WeightsError {
+        WeightsError::Format {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+}
