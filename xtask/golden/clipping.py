@@ -21,7 +21,7 @@ SHAPES = {
     "conv.weight": [3, 2, 2, 2],
     "conv.bias": [3],
     "hidden.weight": [4, 5],
-    "norm.gamma": [5],
+    "norm.weight": [5],
     "fc.weight": [5, 3],
     "fc.bias": [3],
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
-use crate::error::check_not_negative;
+use crate::error::{check_not_negative, nearest};
 use crate::parameters::module;
 use crate::spec::Spec;
 use crate::update::GroupFactors;
@@ -15,7 +15,7 @@ use crate::update::GroupFactors;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRule {
-    /// A path with `*` for any run of characters: `*.bias`, `layer1.*`, `*bn*`.
+    /// A path as in weight files, with `*` for any run of characters: `*.bias`, `layer1.*`, `*bn*`.
     pub path: String,
     /// Multiplies the learning rate; 0 freezes the parameters: they are left alone with their state.
     #[serde(default = "one")]
@@ -108,12 +108,7 @@ impl Groups {
         }
         let idle = |rule: &&GroupRule| !parameters.iter().any(|(path, _)| rule.matches(path));
         if let Some(rule) = self.rules.iter().find(idle) {
-            let shown = parameters.iter().take(4).map(|(path, _)| *path);
-            return Err(ConfigError::Conflict(format!(
-                "group `{}` matches no parameter; paths look like {}, …",
-                rule.path,
-                shown.collect::<Vec<_>>().join(", ")
-            )));
+            return Err(ConfigError::Conflict(matches_none(&rule.path, parameters)));
         }
         let layers = layers(parameters);
         let last = layers.iter().max().copied().unwrap_or(0);
@@ -135,6 +130,32 @@ impl Groups {
                 factors
             });
         Ok(factors.collect())
+    }
+}
+
+/// The message for a pattern that is no parameter's, with what it may have meant.
+fn matches_none(pattern: &str, parameters: &[(&str, &[usize])]) -> String {
+    let begin = format!("group `{pattern}` matches no parameter");
+    for (old, new) in [("gamma", "weight"), ("beta", "bias")] {
+        // A vector called `weight` is a norm's.
+        let vector =
+            |(path, shape): &&(&str, &[usize])| shape.len() == 1 && path.ends_with(".weight");
+        if pattern.contains(old)
+            && let Some((norm, _)) = parameters.iter().find(vector)
+        {
+            let name = format!("{}.{new}", module(norm));
+            return format!(
+                "{begin}: as in weight files, a norm's {old} is called `{new}`, here for instance `{name}`"
+            );
+        }
+    }
+    let paths = parameters.iter().map(|(path, _)| *path);
+    match nearest(pattern, paths.clone()) {
+        Some(path) => format!("{begin} (did you mean `{path}`?)"),
+        None => {
+            let shown = paths.take(4).collect::<Vec<_>>().join(", ");
+            format!("{begin}; paths look like {shown}, …")
+        }
     }
 }
 
@@ -185,7 +206,7 @@ mod tests {
             ("*.bias", "fc.bias2", false),
             ("layer1.*", "layer1.0.conv1.weight", true),
             ("layer1.*", "layer10.weight", false),
-            ("*bn*gamma", "layer1.0.bn1.gamma", true),
+            ("*bn*weight", "layer1.0.bn1.weight", true),
             ("fc.weight", "fc.weight", true),
             ("fc", "fc.weight", false),
         ] {
@@ -196,8 +217,8 @@ mod tests {
     const SHAPES: [(&str, &[usize]); 7] = [
         ("conv.weight", &[4, 1, 3, 3]),
         ("conv.bias", &[4]),
-        ("bn.gamma", &[4]),
-        ("bn.beta", &[4]),
+        ("bn.weight", &[4]),
+        ("bn.bias", &[4]),
         ("block.conv.weight", &[4, 4, 3, 3]),
         ("fc.weight", &[4, 3]),
         ("fc.bias", &[3]),
@@ -224,6 +245,20 @@ mod tests {
             error.to_string().contains("`head.*` matches no parameter"),
             "{error}"
         );
+        for (pattern, needle) in [
+            (
+                "bn.gamma",
+                "gamma is called `weight`, here for instance `bn.weight`",
+            ),
+            (
+                "*.beta",
+                "beta is called `bias`, here for instance `bn.bias`",
+            ),
+            ("fc.wieght", "(did you mean `fc.weight`?)"),
+        ] {
+            let error = groups(&[rule(pattern, 1.0)]).factors(&SHAPES).unwrap_err();
+            assert!(error.to_string().contains(needle), "{pattern}: {error}");
+        }
         assert!(rule("*", f64::NAN).check().is_err());
         assert!(Groups::default().factors(&SHAPES).unwrap().is_empty());
     }
@@ -232,7 +267,7 @@ mod tests {
     fn layers_are_modules_with_weights_and_norms_go_with_the_one_before() {
         assert_eq!(layers(&SHAPES), [0, 0, 0, 0, 1, 2, 2]);
         let first: [(&str, &[usize]); 3] = [
-            ("norm.gamma", &[1]),
+            ("norm.weight", &[1]),
             ("a.bias", &[2]),
             ("a.weight", &[1, 2]),
         ];

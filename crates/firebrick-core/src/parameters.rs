@@ -1,4 +1,6 @@
 //! A module's parameters by path, in order, and their gradients.
+//!
+//! A parameter has one name everywhere, that of weight files: [`Path::key`] gives it.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients as BurnGradients, Tensor};
@@ -8,7 +10,7 @@ use crate::kernels::step::{self, Formula, Real, Tensors};
 /// One trainable parameter, taken out of its module.
 #[derive(Debug, Clone)]
 pub struct Parameter {
-    /// Its path, such as `layer1.0.conv1.weight`.
+    /// Its name in weight files, such as `layer1.0.conv1.weight`.
     pub path: String,
     /// Its shape in the module.
     pub shape: Vec<usize>,
@@ -88,6 +90,26 @@ impl Path {
             .join(".")
     }
 
+    /// The name of the tensor in weight files, which is PyTorch's. Burn's norm layers call their
+    /// parameters `gamma` and `beta`; PyTorch calls them `weight` and `bias`.
+    pub(crate) fn key(&self) -> String {
+        let path = self.join();
+        if !self.container().ends_with("Norm") {
+            return path;
+        }
+        let (module, field) = path
+            .rsplit_once('.')
+            .map_or((None, path.as_str()), |(module, field)| {
+                (Some(module), field)
+            });
+        let field = match field {
+            "gamma" => "weight",
+            "beta" => "bias",
+            field => field,
+        };
+        module.map_or_else(|| field.into(), |module| format!("{module}.{field}"))
+    }
+
     /// The type that holds the field, such as `Struct:Linear`.
     pub(crate) fn container(&self) -> &str {
         self.containers.last().map_or("", String::as_str)
@@ -119,7 +141,7 @@ impl Parameters {
                 let (shape, device) = (tensor.dims(), tensor.device());
                 let value = tensor.inner().reshape([shape.iter().product::<usize>()]);
                 self.taken.push(Parameter {
-                    path: self.path.join(),
+                    path: self.path.key(),
                     shape: shape.to_vec(),
                     value,
                 });
@@ -160,7 +182,7 @@ impl Parameters {
         module.map(&mut Put(self.0.into_iter()))
     }
 
-    /// The paths and shapes of a module's trainable parameters, in order.
+    /// The paths, as in weight files, and shapes of a module's trainable parameters, in order.
     pub fn list<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
         struct List(Path, Vec<(String, Vec<usize>)>);
         impl ModuleVisitor for List {
@@ -174,7 +196,7 @@ impl Parameters {
 
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 if param.is_require_grad() {
-                    self.1.push((self.0.join(), param.val().dims().to_vec()));
+                    self.1.push((self.0.key(), param.val().dims().to_vec()));
                 }
             }
         }

@@ -55,24 +55,11 @@ struct PytorchName {
 }
 
 fn pytorch_name(path: &Path) -> PytorchName {
-    let burn = path.join();
-    let (parent, field) = burn
-        .rsplit_once('.')
-        .map_or(("", burn.as_str()), |(parent, field)| (parent, field));
-    let norm = path.container().ends_with("Norm");
-    let field = match field {
-        "gamma" if norm => "weight",
-        "beta" if norm => "bias",
-        field => field,
-    };
-    let key = if parent.is_empty() {
-        field.to_string()
-    } else {
-        format!("{parent}.{field}")
-    };
+    let key = path.key();
+    let is_weight = key == "weight" || key.ends_with(".weight");
     PytorchName {
+        transposed: path.container() == "Struct:Linear" && is_weight,
         key,
-        transposed: path.container() == "Struct:Linear" && field == "weight",
     }
 }
 

@@ -4,6 +4,7 @@
 //! checkpoint's name is complete unless the disk failed; what the disk did to it later shows in the
 //! checksums.
 
+mod format_1;
 mod manifest;
 
 use std::collections::BTreeMap;
@@ -209,7 +210,7 @@ impl Checkpoint {
             let tensors = tensors(&format!("hook-{name}.safetensors"))?.tensors;
             hooks.insert(name, HookState { tensors, data });
         }
-        Ok(Self {
+        let mut checkpoint = Self {
             identity: state.identity,
             progress: state.progress,
             model: tensors("model.safetensors")?,
@@ -219,7 +220,11 @@ impl Checkpoint {
                 .transpose()?,
             optimizer,
             hooks,
-        })
+        };
+        if files.format == 1 {
+            checkpoint.rename_norms().map_err(bad)?;
+        }
+        Ok(checkpoint)
     }
 
     /// The newest sound checkpoint below `run`, and what is wrong with those newer than it; `None`

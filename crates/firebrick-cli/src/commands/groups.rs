@@ -8,6 +8,7 @@ use firebrick::optim::plan;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::number::real;
 use crate::output;
 use crate::train_flags::group;
 
@@ -21,7 +22,7 @@ pub(crate) struct GroupFlags {
     #[arg(long, value_name = "GROUP", value_parser = group, requires = "model")]
     group: Vec<GroupRule>,
     /// Factor of the rate for each layer between a parameter and the output
-    #[arg(long, value_name = "FACTOR", requires = "model")]
+    #[arg(long, value_name = "FACTOR", requires = "model", value_parser = real)]
     layer_decay: Option<f64>,
     /// No weight decay for biases and norm parameters
     #[arg(long, requires = "model")]
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(last.last().unwrap().lr_factor, 0.5);
         let norm = rows
             .iter()
-            .rfind(|row| row.path.ends_with("gamma"))
+            .rfind(|row| row.path.ends_with("bn2.weight"))
             .unwrap();
         assert_eq!((norm.lr_factor, norm.weight_decay_factor), (0.5, 0.0));
         assert!(row("linear.weight").shape == [64, 10]);

@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::TrainError;
 
-/// Raised when older versions can no longer read what is written.
-const FORMAT: u32 = 1;
+/// Raised when older versions can no longer read what is written. Format 1 had other names for the
+/// parameters of norms; it is still read.
+pub(super) const FORMAT: u32 = 2;
 
 /// `manifest.json`: what the set consists of.
 #[derive(Serialize, Deserialize)]
@@ -27,8 +28,12 @@ pub(super) struct Manifest {
 
 impl Manifest {
     pub(super) fn new(files: BTreeMap<String, String>) -> Self {
+        Self::of_format(FORMAT, files)
+    }
+
+    pub(super) fn of_format(format: u32, files: BTreeMap<String, String>) -> Self {
         let mut manifest = Self {
-            format: FORMAT,
+            format,
             firebrick: env!("CARGO_PKG_VERSION").into(),
             files,
             checksum: String::new(),
@@ -52,6 +57,8 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 /// Files of a set whose checksums fit.
 pub(super) struct SoundFiles<'a> {
     path: &'a Path,
+    /// The format that they were written in.
+    pub(super) format: u32,
     files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -68,12 +75,13 @@ impl<'a> SoundFiles<'a> {
                 "manifest.json is damaged: its checksum does not fit".into()
             ));
         }
-        if manifest.format != FORMAT {
+        if !(1..=FORMAT).contains(&manifest.format) {
             return Err(bad(format!(
-                "written in format {} by firebrick {}; this version reads format {FORMAT}",
+                "written in format {} by firebrick {}; this version reads formats 1 to {FORMAT}",
                 manifest.format, manifest.firebrick
             )));
         }
+        let format = manifest.format;
         let mut files = BTreeMap::new();
         for (name, sum) in manifest.files.into_iter().filter(|(name, _)| wanted(name)) {
             if Path::new(&name).file_name() != Some(name.as_ref()) {
@@ -88,7 +96,11 @@ impl<'a> SoundFiles<'a> {
             }
             files.insert(name, bytes);
         }
-        Ok(Self { path, files })
+        Ok(Self {
+            path,
+            format,
+            files,
+        })
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
