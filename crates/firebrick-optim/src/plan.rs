@@ -8,6 +8,7 @@ use firebrick_core::{ConfigError, Schedule};
 
 use crate::about::Entry;
 use crate::optimizer;
+use crate::rates::schedule_without_rate;
 use crate::schedule::joined::Joined;
 use crate::schedule::{self, Outlook, Planned};
 use crate::values::{self, Kind};
@@ -54,7 +55,7 @@ pub struct Request {
     pub optimizer: Spec,
     /// The schedule of the rate.
     pub schedule: Spec,
-    /// The base rate; the schedule's or the optimizer's where it is left out.
+    /// The base rate, which wins over the schedule's and the optimizer's; theirs where it is left out.
     pub lr: Option<f64>,
     /// The length of the run.
     pub run: RunLength,
@@ -85,31 +86,35 @@ impl Request {
 
     /// Builds the optimizer and its schedules.
     ///
-    /// The schedule gives the absolute rate of each update. Its base comes from `lr`, else from the
-    /// schedule's own `lr`, `max_lr` or `from` (also those of the schedules inside `warmup` and
-    /// `batch_scaled`; in a `sequence` the highest), else from the optimizer's `lr`, else it is the
-    /// optimizer's default. Rates that are given more than once must be equal.
+    /// The schedule gives the absolute rate of each update. Its base is `lr`, which takes the place of
+    /// any other; else the schedule's own `lr`, `max_lr` or `from` (also those of the schedules inside
+    /// `warmup` and `batch_scaled`; in a `sequence` the highest) or the optimizer's `lr`, which must be
+    /// equal where both are given; else the optimizer's default.
     ///
     /// Planning the specs of a plan again gives the same plan.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the unit and the field, or the two rates that differ.
+    /// [`ConfigError`] naming the unit and the field, or the two rates that differ: the schedule's and
+    /// the optimizer's, or those of a `sequence` that `lr` cannot take the place of.
     pub fn plan(&self) -> Result<Plan, ConfigError> {
         let mut canonical = optimizer::build(&self.optimizer)?.spec;
         let default = optimizer_rate(&canonical)?.map_or(0.0, |(lr, _)| lr);
         if let Some(lr) = self.lr {
             check_not_negative("learning rate", "lr", lr)?;
         }
-        let given = [
-            self.lr.map(|lr| (lr, format!("lr = {lr}"))),
-            schedule_rate(&self.schedule)?,
-            optimizer_rate(&self.optimizer)?,
-        ];
-        let lr = agreed(given.into_iter().flatten())?.unwrap_or(default);
+        let of_schedule = schedule_rate(&self.schedule)?;
+        let of_optimizer = optimizer_rate(&self.optimizer)?;
+        let (lr, schedule) = match self.lr {
+            Some(lr) => (lr, self.schedule_at(lr, of_schedule.map(|(own, _)| own))?),
+            None => (
+                agreed(of_schedule, of_optimizer)?.unwrap_or(default),
+                self.schedule.clone(),
+            ),
+        };
 
         set_rate(&mut canonical, lr)?;
         let built = optimizer::build(&canonical)?;
-        let rate = schedule::build(&self.schedule, &self.outlook(lr))?;
+        let rate = schedule::build(&schedule, &self.outlook(lr))?;
         let value = |kind: Kind, spec: &Option<Spec>| {
             spec.as_ref()
                 .map(|spec| kind.plan(spec, &self.outlook(lr)))
@@ -118,7 +123,7 @@ impl Request {
         let momentum = value(Kind::Momentum, &self.momentum_schedule)?;
         let decay = value(Kind::WeightDecay, &self.weight_decay_schedule)?;
         if momentum.is_some() {
-            values::check_one_momentum(&self.schedule, &*rate.schedule, self.run)?;
+            values::check_one_momentum(&schedule, &*rate.schedule, self.run)?;
         }
         let mut notes: Vec<String> = Vec::new();
         notes.extend(values::ends_early("schedule", &rate, self.run));
@@ -149,6 +154,24 @@ impl Request {
             lr,
             notes,
         })
+    }
+
+    /// The schedule without its own rate, `own`, so that it takes `lr`.
+    fn schedule_at(&self, lr: f64, own: Option<f64>) -> Result<Spec, ConfigError> {
+        let Some(own) = own else {
+            return Ok(self.schedule.clone());
+        };
+        // What is wrong with it is not hidden by taking its rate out.
+        schedule::build(&self.schedule, &self.outlook(own))?;
+        let without = schedule_without_rate(&self.schedule)?;
+        match schedule_rate(&without)? {
+            Some((left, place)) if left != lr => Err(ConfigError::Conflict(format!(
+                "lr = {lr} cannot take the place of the rates of {}, which differ: change them there, such as {place}, \
+                 or leave out lr",
+                self.schedule
+            ))),
+            _ => Ok(without),
+        }
     }
 
     fn outlook(&self, lr: f64) -> Outlook {
@@ -198,16 +221,16 @@ pub fn plan(
 /// A rate and where it was written.
 pub(crate) type Rate = (f64, String);
 
-/// The first rate, if no other differs from it.
-fn agreed(mut rates: impl Iterator<Item = Rate>) -> Result<Option<f64>, ConfigError> {
-    let Some((first, place)) = rates.next() else {
-        return Ok(None);
-    };
-    match rates.find(|(other, _)| *other != first) {
-        Some((_, other)) => Err(ConfigError::Conflict(format!(
-            "two learning rates are given, {place} and {other}; leave one of them out"
-        ))),
-        None => Ok(Some(first)),
+/// The one rate of a schedule and an optimizer.
+fn agreed(schedule: Option<Rate>, optimizer: Option<Rate>) -> Result<Option<f64>, ConfigError> {
+    match (schedule, optimizer) {
+        (Some((one, place)), Some((other, elsewhere))) if one != other => {
+            Err(ConfigError::Conflict(format!(
+                "two learning rates are given, {place} and {elsewhere}; leave one of them out, or give \
+                 the one to use with --lr, which wins over both"
+            )))
+        }
+        (schedule, optimizer) => Ok(schedule.or(optimizer).map(|(rate, _)| rate)),
     }
 }
 

@@ -41,6 +41,46 @@ fn the_rate_comes_from_the_first_that_gives_one() {
 }
 
 #[test]
+fn a_rate_of_its_own_wins_over_those_in_the_specs() {
+    for (optimizer, schedule) in [
+        ("adam(lr=0.01)", "constant"),
+        ("adam(0.01)", "constant(0.2)"),
+        ("lookahead(base=sgd(0.2))", "warmup(then=cosine(0.3))"),
+        ("sgd", "one_cycle(max_lr=2)"),
+        ("sgd", "linear(from=0.2, to=0.001)"),
+        ("sgd(0.7)", "sequence([constant(0.2), cosine(0.2)], [10])"),
+    ] {
+        let plan = make(optimizer, schedule, Some(0.05)).unwrap();
+        assert_eq!(plan.lr, 0.05, "{optimizer}, {schedule}");
+        let (optimizer, schedule) = (plan.optimizer.to_string(), plan.schedule_spec.to_string());
+        assert!(optimizer.contains("lr=0.05"), "{optimizer}");
+        assert!(
+            !schedule.contains("0.2") && schedule.contains("=0.05"),
+            "{schedule}"
+        );
+        let highest = (0..RUN.updates).map(|step| plan.schedule.lr(step));
+        assert_eq!(highest.fold(0.0, f64::max), 0.05, "{schedule}");
+    }
+    // What is wrong in a spec stays wrong, though its rate is not used.
+    for (optimizer, schedule, needle) in [
+        ("adam(lr=-1)", "constant", "lr = -1"),
+        ("adam", "cosine(lr=-1)", "lr = -1"),
+        ("adam", "cosine(0.1, steps=0)", "steps = 0"),
+        (
+            "adam",
+            "sequence([constant(0.1), constant(0.2)], [10])",
+            "lr = 0.05 cannot take the place of the rates of sequence",
+        ),
+    ] {
+        let error = make(optimizer, schedule, Some(0.05))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains(needle), "{optimizer}, {schedule}: {error}");
+    }
+}
+
+#[test]
 fn the_rate_reaches_both_specs_and_the_schedule() {
     let plan = make("sgd(momentum=0.9)", "cosine", Some(0.25)).unwrap();
     assert_eq!(plan.schedule.lr(0), 0.25);
@@ -114,9 +154,9 @@ fn mistakes_are_named() {
         ),
         (
             "sgd(0.1)",
-            "cosine",
-            Some(0.3),
-            ["lr = 0.3", "sgd(lr = 0.1)"],
+            "warmup(then=cosine(0.3))",
+            None,
+            ["cosine(lr = 0.3)", "--lr, which wins"],
         ),
         (
             "adam(lr=1)",
