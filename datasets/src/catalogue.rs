@@ -11,7 +11,7 @@ use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::spec::Spec;
 use serde::{Deserialize, Serialize};
 
-pub use files::RemoteFile;
+pub use files::{RemoteFile, UnpackedFile};
 
 use crate::cifar::{Cifar, Labels};
 use crate::emnist::{EmnistConfig, EmnistSplit};
@@ -300,12 +300,19 @@ pub fn list() -> &'static [Entry<Card>] {
 /// spec (`emnist(split=letters)`).
 ///
 /// # Errors
-/// [`ConfigError::UnknownName`] with the nearest name.
+/// [`ConfigError::UnknownName`] with the nearest name; [`ConfigError::Conflict`] for the path of a
+/// folder, which needs `folder:` before it.
 pub fn info(name: &str) -> Result<&'static Entry<Card>, ConfigError> {
-    let name = name.split('(').next().unwrap_or_default().trim();
+    let text = name.trim();
+    let name = text.split('(').next().unwrap_or_default().trim();
     let plain = |name: &str| name.to_lowercase().replace(['-', '_', ' '], "");
     let known = list().iter().find(|entry| plain(entry.name) == plain(name));
     known.ok_or_else(|| {
+        if is_path(text) {
+            return ConfigError::Conflict(format!(
+                "unknown data set `{text}`; for the images of a folder write folder:{text}"
+            ));
+        }
         let known: Vec<_> = list()
             .iter()
             .map(|entry| entry.name)
@@ -313,6 +320,11 @@ pub fn info(name: &str) -> Result<&'static Entry<Card>, ConfigError> {
             .collect();
         ConfigError::unknown_name(REGISTRY.family, name, known)
     })
+}
+
+/// Whether a text that names no data set is the path of a folder: it looks like one, or there is one.
+fn is_path(text: &str) -> bool {
+    text.contains(['/', '\\']) || text.starts_with(['~', '.']) || Path::new(text).is_dir()
 }
 
 /// The folders of one data set below `data_dir`.
@@ -381,5 +393,27 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("cifar100, folder:PATH"), "{error}");
+    }
+
+    #[test]
+    fn paths_are_told_how_folders_are_written() {
+        let temp = tempfile::tempdir().unwrap();
+        let there = temp.path().display().to_string();
+        for path in [
+            &*there,
+            "/data/photos",
+            "photos/ants",
+            "./photos",
+            "~/photos",
+            "C:\\photos",
+        ] {
+            let error = info(path).err().unwrap().to_string();
+            assert!(error.contains(&format!("write folder:{path}")), "{error}");
+        }
+        // A directory here, of a name without slashes.
+        let error = info("src").err().unwrap().to_string();
+        assert!(error.contains("write folder:src"), "{error}");
+        let error = info("nowhere").err().unwrap().to_string();
+        assert!(!error.contains("write folder:"), "{error}");
     }
 }

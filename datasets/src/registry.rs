@@ -11,7 +11,7 @@ use firebrick_core::error::check;
 use firebrick_core::spec::Spec;
 use serde::{Deserialize, Serialize};
 
-pub use crate::catalogue::{Card, REGISTRY, RemoteFile, info, list};
+pub use crate::catalogue::{Card, REGISTRY, RemoteFile, UnpackedFile, info, list};
 use crate::folder::{self, FolderDataset, Folders};
 use crate::split_names::Split;
 pub use crate::verify::{FileCheck, FileState, fetch, verify};

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use firebrick_core::data::DataError;
+use firebrick_core::spec::Spec;
 
-use crate::catalogue::{RemoteFile, folders, info};
+use crate::catalogue::{UnpackedFile, folders, info};
 use crate::download;
 use crate::registry::DatasetError;
 
@@ -52,8 +53,11 @@ pub struct FileCheck {
 pub enum FileState {
     /// Size and hash are right.
     Good,
-    /// It is not there; the set may still be there in another form, such as unpacked.
+    /// It is not there.
     Missing,
+    /// The set is there in another form and reads without a fault, but the hashes of that form are not
+    /// known.
+    Readable,
     /// It has another size.
     WrongSize {
         /// In bytes.
@@ -75,6 +79,9 @@ impl std::fmt::Display for FileState {
         match self {
             Self::Good => f.write_str("good"),
             Self::Missing => f.write_str("not there"),
+            Self::Readable => f.write_str(
+                "readable in full, but not as it was published: no hash to compare with",
+            ),
             Self::WrongSize { expected, found } => {
                 write!(f, "has {found} bytes, expected {expected}")
             }
@@ -85,20 +92,93 @@ impl std::fmt::Display for FileState {
     }
 }
 
-/// Compares the published files of a data set below `data_dir` with their sizes and hashes; empty
-/// for a set without files.
+impl FileState {
+    /// Whether nothing is wrong with the file.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        matches!(self, Self::Good | Self::Readable)
+    }
+}
+
+/// Compares the files of a data set below `data_dir` with the published sizes and hashes; empty for a
+/// set without files. Where a published file is not there, but what it becomes when it is unpacked, or
+/// any other form that can be trained on, that is checked in its place.
 ///
 /// # Errors
 /// An unknown name, or a file that cannot be read.
 pub fn verify(name: &str, data_dir: &Path) -> Result<Vec<FileCheck>, DatasetError> {
     let entry = info(name)?;
     let folders = folders(&entry.build, data_dir);
-    let check = |file: &RemoteFile| {
-        let mut paths = folders.iter().map(|folder| folder.join(file.name));
-        let first = folders
-            .first()
-            .map_or(PathBuf::new(), |folder| folder.join(file.name));
-        let Some(path) = paths.find(|path| path.is_file()) else {
+    let mut checks = Vec::new();
+    for file in entry.build.files {
+        let published = Expected {
+            names: vec![file.name.into()],
+            bytes: file.bytes,
+            sha256: file.sha256,
+        };
+        let check = published.check(&folders)?;
+        if check.state != FileState::Missing {
+            checks.push(check);
+            continue;
+        }
+        let unpacked = file
+            .unpacked
+            .iter()
+            .map(|file| Expected::from(file).check(&folders));
+        let unpacked: Vec<_> = unpacked.collect::<Result<_, _>>()?;
+        if unpacked
+            .iter()
+            .any(|check| check.state != FileState::Missing)
+        {
+            checks.extend(unpacked);
+        } else {
+            checks.push(check);
+        }
+    }
+    let missing = |check: &FileCheck| check.state == FileState::Missing;
+    if !checks.is_empty()
+        && checks.iter().all(missing)
+        && (entry.build.read)(&Spec::new(entry.name), &folders)?.is_some()
+    {
+        let path = folders.into_iter().find(|folder| folder.is_dir());
+        return Ok(vec![FileCheck {
+            path: path.unwrap_or_else(|| data_dir.into()),
+            state: FileState::Readable,
+        }]);
+    }
+    Ok(checks)
+}
+
+/// A file with a known hash.
+struct Expected {
+    /// Its possible places in a folder, the usual one first.
+    names: Vec<PathBuf>,
+    bytes: u64,
+    sha256: &'static str,
+}
+
+impl From<&UnpackedFile> for Expected {
+    fn from(file: &UnpackedFile) -> Self {
+        // Some mirrors write `train-images.idx3-ubyte`.
+        let names = [file.name.to_string(), file.name.replace("-idx", ".idx")];
+        let inside = names.iter().map(|name| Path::new(file.folder).join(name));
+        Self {
+            names: names.iter().map(PathBuf::from).chain(inside).collect(),
+            bytes: file.bytes,
+            sha256: file.sha256,
+        }
+    }
+}
+
+impl Expected {
+    /// Checks the first of its places that has it.
+    fn check(&self, folders: &[PathBuf]) -> Result<FileCheck, DatasetError> {
+        let places = folders
+            .iter()
+            .flat_map(|folder| self.names.iter().map(|name| folder.join(name)));
+        let mut places = places.peekable();
+        let first = places.peek().cloned().unwrap_or_default();
+        let Some(path) = places.find(|path| path.is_file()) else {
             return Ok(FileCheck {
                 path: first,
                 state: FileState::Missing,
@@ -107,25 +187,22 @@ pub fn verify(name: &str, data_dir: &Path) -> Result<Vec<FileCheck>, DatasetErro
         let found = std::fs::metadata(&path)
             .map_err(|source| DataError::io(&path, source))?
             .len();
-        if found != file.bytes {
-            let state = FileState::WrongSize {
-                expected: file.bytes,
-                found,
-            };
+        let expected = self.bytes;
+        if found != expected {
+            let state = FileState::WrongSize { expected, found };
             return Ok(FileCheck { path, state });
         }
         let found = download::sha256_of(&path)?;
-        let state = if found == file.sha256 {
+        let state = if found == self.sha256 {
             FileState::Good
         } else {
             FileState::WrongHash {
-                expected: file.sha256.into(),
+                expected: self.sha256.into(),
                 found,
             }
         };
         Ok(FileCheck { path, state })
-    };
-    entry.build.files.iter().map(check).collect()
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +250,89 @@ mod tests {
                 println!("SKIPPED: {name} is not in {}", shared().display());
                 continue;
             }
+            assert!(
+                checks.iter().all(|check| check.state == FileState::Good),
+                "{checks:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn unpacked_files_are_compared_with_what_the_archive_holds() {
+        let temp = tempfile::tempdir().unwrap();
+        let inner = temp.path().join("cifar10/cifar-10-batches-bin");
+        std::fs::create_dir_all(&inner).unwrap();
+        // The right size and other bytes in one file, the wrong size in another.
+        let sized = std::fs::File::create(inner.join("data_batch_2.bin")).unwrap();
+        sized.set_len(30_730_000).unwrap();
+        std::fs::write(inner.join("test_batch.bin"), b"short").unwrap();
+        let checks = verify("cifar10", temp.path()).unwrap();
+        let states: Vec<_> = checks.iter().map(|check| &check.state).collect();
+        assert_eq!(
+            states.len(),
+            6,
+            "each of the files in the archive: {checks:?}"
+        );
+        assert!(
+            matches!(states[1], FileState::WrongHash { .. }),
+            "{checks:?}"
+        );
+        assert!(matches!(states[5], FileState::WrongSize { found: 5, .. }));
+        assert!(
+            states
+                .iter()
+                .filter(|state| ***state == FileState::Missing)
+                .count()
+                == 4
+        );
+        assert!(checks.iter().all(|check| !check.state.is_sound()));
+    }
+
+    #[test]
+    fn a_form_without_known_hashes_is_read_in_full() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = temp.path().join("cifar100");
+        std::fs::create_dir(&folder).unwrap();
+        let record = [vec![1, 1], vec![7; 3072]].concat();
+        for name in ["train.bin", "test.bin"] {
+            std::fs::write(folder.join(name), record.repeat(3)).unwrap();
+        }
+        let checks = verify("cifar100", temp.path()).unwrap();
+        let expected = FileCheck {
+            path: folder.clone(),
+            state: FileState::Readable,
+        };
+        assert_eq!(checks, [expected]);
+        std::fs::write(folder.join("train.bin"), &record[..100]).unwrap();
+        let error = verify("cifar100", temp.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("train.bin") && error.contains("cut off"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_real_files_unpacked_have_the_listed_hashes() {
+        use std::io::Read;
+        let temp = tempfile::tempdir().unwrap();
+        for (set, folder) in [("mnist", "mnist"), ("fashion_mnist", "fashion-mnist")] {
+            let packed = shared().join(folder);
+            if !packed.is_dir() {
+                println!("SKIPPED: {set} is not in {}", shared().display());
+                continue;
+            }
+            std::fs::create_dir(temp.path().join(set)).unwrap();
+            for file in info(set).unwrap().build.files {
+                let packed = std::fs::File::open(packed.join(file.name)).unwrap();
+                let mut bytes = Vec::new();
+                flate2::read::GzDecoder::new(packed)
+                    .read_to_end(&mut bytes)
+                    .unwrap();
+                let name = file.name.trim_end_matches(".gz").replace("-idx", ".idx");
+                std::fs::write(temp.path().join(set).join(name), bytes).unwrap();
+            }
+            let checks = verify(set, temp.path()).unwrap();
+            assert_eq!(checks.len(), 4);
             assert!(
                 checks.iter().all(|check| check.state == FileState::Good),
                 "{checks:?}"
