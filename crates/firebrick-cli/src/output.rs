@@ -116,7 +116,11 @@ fn colour(text: &str) -> Option<usize> {
 
 /// Something a person should know, on stderr.
 pub(crate) fn notice(text: &str) {
-    let word = Style::new().for_stderr().yellow().apply_to("note:");
+    let (word, text) = match text.strip_prefix("warning: ") {
+        Some(text) => ("warning:", text),
+        None => ("note:", text),
+    };
+    let word = Style::new().for_stderr().yellow().apply_to(word);
     log(&format!("{word} {}", message(text)));
 }
 

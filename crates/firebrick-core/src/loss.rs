@@ -50,6 +50,13 @@ pub trait Loss: Send + Sync {
         Ok(())
     }
 
+    /// The loss of scores that are equal for all classes, a guess, over so many images of each class;
+    /// `None` where there is no such number.
+    fn of_guess(&self, images: &[u64]) -> Option<f64> {
+        let _ = images;
+        None
+    }
+
     /// The spec that builds this loss again.
     fn spec(&self) -> Spec;
 }
@@ -200,6 +207,21 @@ impl Loss for CrossEntropy {
             ))),
             _ => Ok(()),
         }
+    }
+
+    fn of_guess(&self, images: &[u64]) -> Option<f64> {
+        let classes = images.len() as f64;
+        // -log p is ln C for every class; what is spread by smoothing has the weight of all of them.
+        let weights = |class: usize| self.class_weights.as_ref().map_or(1.0, |w| w[class]);
+        let (mut sum, mut weight) = (0.0, 0.0);
+        let spread: f64 = (0..images.len()).map(weights).sum::<f64>() / classes;
+        for (class, count) in images.iter().enumerate() {
+            let own = weights(class);
+            let smoothing = self.label_smoothing;
+            sum += *count as f64 * ((1.0 - smoothing) * own + smoothing * spread);
+            weight += *count as f64 * own;
+        }
+        Some(classes.ln() * sum / weight).filter(|loss| loss.is_finite())
     }
 
     fn spec(&self) -> Spec {

@@ -157,6 +157,9 @@ pub struct RunRecord {
     /// SHA-256 of other files of the run by name: `model.safetensors`.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// What a person was warned of during training.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A `run.json` that cannot be read or used.

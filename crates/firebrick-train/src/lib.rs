@@ -8,6 +8,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod divergence;
 pub mod error;
 pub mod evaluate;
 pub mod fit;
@@ -22,6 +23,7 @@ pub mod search;
 
 pub use checkpoint::{Checkpoint, Identity};
 pub use config::{Monitor, OnNonFinite, TrainConfig};
+pub use divergence::{Divergence, Guess};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, evaluate_unless};
 pub use fit::{Ended, Outcome, Training, fit};

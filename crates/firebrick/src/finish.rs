@@ -91,6 +91,7 @@ pub(crate) struct Finish<'a> {
     pub(crate) monitor: Monitor,
     pub(crate) parameters: usize,
     pub(crate) interrupted: &'a AtomicBool,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Finish<'_> {
@@ -223,6 +224,7 @@ impl Finish<'_> {
             calibration,
             first_batch: first_batch::picture(self.recipe, self.prepared)?,
             files,
+            warnings: self.warnings.clone(),
         };
         let json = record
             .to_json()

@@ -1,11 +1,12 @@
 //! A training job from start to end: data, model, loop, test, files.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use firebrick_core::data::{BatchSource, DataError};
+use firebrick_core::data::{BatchSource, DataError, Dataset};
 use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::schedule::Delayed;
@@ -14,7 +15,8 @@ use firebrick_core::{Clipping, ConfigError, Groups, Recipe, Schedule};
 use firebrick_datasets::{Loader, OnBadImage};
 use firebrick_optim::{Plan, Request, grouped};
 use firebrick_train::{
-    Checkpoint, Clock, Hook, Identity, Monitor, OnNonFinite, RunDir, TrainConfig, Training, fit,
+    Checkpoint, Clock, Divergence, Guess, Hook, Identity, Monitor, OnNonFinite, RunDir,
+    TrainConfig, Training, fit,
 };
 use firebrick_zoo::Model;
 use serde::Serialize;
@@ -313,6 +315,18 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         schedule,
         start: recipe.schedule_start,
     });
+    let warnings = RefCell::new(warned_before(resume.as_ref()));
+    let mut hooks: Vec<Box<dyn Hook<Model> + '_>> = hooks;
+    // Trials of a search may well diverge: that is what is looked for.
+    if test && let Some(guess) = guess(&*loss, &prepared) {
+        let notice = &mut *notice;
+        hooks.push(Box::new(Divergence::new(guess, |text| {
+            warnings.borrow_mut().push(text.to_string());
+            notice(&format!("warning: {text}"));
+            // The record and the terminal have it too; a full disk stops the run elsewhere.
+            let _ = run.event(&serde_json::json!({ "event": "warning", "text": text }));
+        })));
+    }
     let training = Training {
         model,
         update,
@@ -347,8 +361,33 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         monitor: config.monitor,
         parameters,
         interrupted: &interrupted,
+        warnings: warnings.into_inner(),
     };
     finish.report(outcome, resumed_from, &device.inner())
+}
+
+/// The losses of guessing, where the loss has them.
+fn guess(loss: &dyn Loss, prepared: &Prepared) -> Option<Guess> {
+    let images = |dataset: &dyn Dataset| {
+        let mut images = vec![0; dataset.classes().len()];
+        (0..dataset.len()).for_each(|index| images[dataset.label(index)] += 1);
+        images
+    };
+    let splits = &prepared.splits;
+    let train = loss.of_guess(&images(&*splits.train))?;
+    let valid = splits.valid.as_ref();
+    Some(Guess {
+        classes: splits.train.classes().len(),
+        train,
+        valid: valid.map_or(Some(train), |valid| loss.of_guess(&images(&**valid)))?,
+    })
+}
+
+/// What the run that is resumed was warned of.
+fn warned_before(resume: Option<&Checkpoint>) -> Vec<String> {
+    let state = resume.and_then(|checkpoint| checkpoint.hooks.get(Divergence::NAME));
+    let told = state.and_then(|state| state.data.as_str());
+    told.map(Into::into).into_iter().collect()
 }
 
 /// Checks a recipe as far as that goes without training, data and model included; writes nothing.

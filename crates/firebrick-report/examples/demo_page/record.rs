@@ -51,6 +51,7 @@ pub(crate) fn empty(name: &str) -> RunRecord {
         calibration: vec![],
         first_batch: None,
         files: std::collections::BTreeMap::new(),
+        warnings: vec![],
     }
 }
 

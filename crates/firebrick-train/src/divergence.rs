@@ -1,0 +1,295 @@
+//! A run that learns nothing is told so once: [`Divergence`].
+
+use firebrick_core::run::{EpochRow, Scores};
+
+use crate::error::TrainError;
+use crate::hook::{Flow, Hook, HookState, Moment};
+
+/// The losses of a model that gives every class the same score, on the training images and on those
+/// of validation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Guess {
+    /// Classes to guess among.
+    pub classes: usize,
+    /// The loss on the training images.
+    pub train: f64,
+    /// The loss on the validation images.
+    pub valid: f64,
+}
+
+/// Warns once in a run when the loss is absurd, or after an epoch worse than guessing, with the next
+/// thing to try. A resumed run is not told again.
+///
+/// A loss is absurd when it is more than 100 times that of guessing. Epochs within the first 25
+/// updates are left alone: so long a model may need to find its scale.
+pub struct Divergence<'a> {
+    guess: Guess,
+    tell: Box<dyn FnMut(&str) + 'a>,
+    /// Of the first update, before it.
+    first: Option<f64>,
+    told: Option<String>,
+}
+
+/// What is absurd, as a multiple of guessing.
+const ABSURD: f64 = 100.0;
+/// Updates after which an epoch is judged.
+const PATIENCE: u64 = 25;
+/// A loss that is so many times the first one has risen; below, it has hardly moved.
+const RISEN: f64 = 1.2;
+
+impl Divergence<'_> {
+    /// Its name in checkpoints, where the state of a run that was warned is the text.
+    pub const NAME: &'static str = "divergence";
+}
+
+impl<'a> Divergence<'a> {
+    /// Calls `tell` with the warning.
+    pub fn new(guess: Guess, tell: impl FnMut(&str) + 'a) -> Self {
+        Self {
+            guess,
+            tell: Box::new(tell),
+            first: None,
+            told: None,
+        }
+    }
+
+    fn warn(&mut self, text: String) {
+        (self.tell)(&text);
+        self.told = Some(text);
+    }
+
+    /// What is wrong after an epoch.
+    fn after_epoch(&self, row: &EpochRow, step: u64) -> Option<String> {
+        let Guess { train, valid, .. } = self.guess;
+        let absurd = |scores: &Scores| scores.loss.is_finite() && scores.loss > ABSURD * valid;
+        if let Some(scores) = row.valid.as_ref().filter(|scores| absurd(scores)) {
+            let what = format!(
+                "after epoch {} the validation loss is {}",
+                row.epoch,
+                short(scores.loss)
+            );
+            return Some(self.diverges(&what, row.lr));
+        }
+        let also = |scores: &Scores| scores.loss > valid;
+        let worse = row.train_loss > train && row.valid.as_ref().is_none_or(also);
+        if !worse || step < PATIENCE {
+            return None;
+        }
+        let what = format!(
+            "after epoch {} the training loss is {}",
+            row.epoch,
+            short(row.train_loss)
+        );
+        let risen = RISEN * self.first.unwrap_or(train);
+        Some(if row.train_loss > risen {
+            self.diverges(&what, row.lr)
+        } else {
+            self.stands_still(&what, row.lr)
+        })
+    }
+
+    fn guessing(&self) -> String {
+        format!(
+            "guessing among {} classes gives {}",
+            self.guess.classes,
+            short(self.guess.train)
+        )
+    }
+
+    fn diverges(&self, what: &str, lr: f64) -> String {
+        format!(
+            "{what}; {}: training diverges at a rate of {lr:.1e}. Try a lower one (--lr {:.0e}, or what \
+             `firebrick lr-find` advises), a warm-up, or --clip-norm 1",
+            self.guessing(),
+            lr / 10.0
+        )
+    }
+
+    fn stands_still(&self, what: &str, lr: f64) -> String {
+        let began = self.first.map_or(String::new(), |first| {
+            format!(", and was {} before the first update", short(first))
+        });
+        format!(
+            "{what}{began}; {}: nothing is learnt yet at a rate of {lr:.1e}. `firebrick lr-find` advises one; \
+             `--overfit-batches 1` shows whether the model can learn at all",
+            self.guessing()
+        )
+    }
+}
+
+/// Three digits, with an exponent where that is short.
+fn short(loss: f64) -> String {
+    if (1e-2..1e4).contains(&loss) {
+        format!("{loss:.3}")
+    } else {
+        format!("{loss:.2e}")
+    }
+}
+
+impl<M> Hook<M> for Divergence<'_> {
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+
+    fn after_step(&mut self, _model: &M, moment: &Moment, loss: f64) -> Result<Flow, TrainError> {
+        if moment.step == 1 {
+            self.first = Some(loss).filter(|loss| loss.is_finite());
+        }
+        if self.told.is_none() && loss.is_finite() && loss > ABSURD * self.guess.train {
+            let what = format!("the loss of update {} is {}", moment.step, short(loss));
+            let text = self.diverges(&what, moment.lr);
+            self.warn(text);
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn epoch_end(
+        &mut self,
+        _model: &M,
+        moment: &Moment,
+        row: &EpochRow,
+    ) -> Result<Flow, TrainError> {
+        if self.told.is_none()
+            && let Some(text) = self.after_epoch(row, moment.step)
+        {
+            self.warn(text);
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn save(&self) -> Option<HookState> {
+        let told = self.told.as_ref()?;
+        Some(HookState {
+            data: told.as_str().into(),
+            ..HookState::default()
+        })
+    }
+
+    fn load(&mut self, state: HookState) -> Result<(), TrainError> {
+        self.told = state.data.as_str().map(Into::into);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    fn moment(step: u64) -> Moment {
+        Moment {
+            step,
+            epoch: 0,
+            step_in_epoch: step,
+            updates_per_epoch: 100,
+            updates: 1000,
+            lr: 0.5,
+            train_top1: 0.0,
+        }
+    }
+
+    fn row(train_loss: f64, valid_loss: Option<f64>) -> EpochRow {
+        let scores = |loss| Scores {
+            loss,
+            top1: 0.1,
+            top5: 0.5,
+            nll: loss,
+            ece: 0.0,
+            brier: 1.0,
+            count: 10,
+        };
+        EpochRow {
+            epoch: 1,
+            step: 100,
+            lr: 0.5,
+            train_loss,
+            train_top1: 0.1,
+            valid: valid_loss.map(scores),
+            seconds: 1.0,
+            images_per_second: 1.0,
+        }
+    }
+
+    /// What is said over a first loss, then epochs with their training and validation loss.
+    fn said(first: f64, epochs: &[(f64, Option<f64>)], step: u64) -> Vec<String> {
+        let said = Rc::new(RefCell::new(Vec::new()));
+        let into = said.clone();
+        let guess = Guess {
+            classes: 10,
+            train: 2.3,
+            valid: 2.4,
+        };
+        let mut hook = Divergence::new(guess, move |text| into.borrow_mut().push(text.to_string()));
+        Hook::after_step(&mut hook, &(), &moment(1), first).unwrap();
+        for (train, valid) in epochs {
+            Hook::epoch_end(&mut hook, &(), &moment(step), &row(*train, *valid)).unwrap();
+        }
+        drop(hook);
+        Rc::into_inner(said).unwrap().into_inner()
+    }
+
+    #[test]
+    fn what_is_worse_than_guessing_is_told_once_with_what_to_try() {
+        let told = said(2.4, &[(9.0, Some(8.0)), (10.0, Some(9.0))], 100);
+        assert_eq!(told.len(), 1, "{told:?}");
+        for needle in [
+            "training loss is 9.000",
+            "guessing among 10 classes gives 2.300",
+            "diverges",
+            "--lr 5e-2",
+        ] {
+            assert!(told[0].contains(needle), "{needle}: {told:?}");
+        }
+        let still = said(2.35, &[(2.34, None)], 100);
+        assert!(still[0].contains("nothing is learnt yet"), "{still:?}");
+        assert!(
+            still[0].contains("was 2.350 before") && still[0].contains("lr-find"),
+            "{still:?}"
+        );
+        let absurd = said(2.4, &[(1.9, Some(1e18))], 3);
+        assert!(
+            absurd[0].contains("validation loss is 1.00e18"),
+            "{absurd:?}"
+        );
+        let at_once = said(1.409_259_9e18, &[(2.5, None)], 3);
+        assert!(
+            at_once[0].contains("the loss of update 1 is 1.41e18"),
+            "{at_once:?}"
+        );
+    }
+
+    #[test]
+    fn what_learns_or_has_hardly_begun_is_left_alone() {
+        for (epochs, step) in [
+            (&[(2.29, Some(5.0))][..], 100),
+            (&[(2.5, Some(2.39))], 100),
+            (&[(9.0, Some(9.0))], 24),
+            (&[(f64::NAN, None)], 100),
+        ] {
+            let told = said(2.4, epochs, step);
+            assert!(told.is_empty(), "{epochs:?}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_resumed_run_is_not_told_again() {
+        let guess = Guess {
+            classes: 2,
+            train: 0.7,
+            valid: 0.7,
+        };
+        let mut first = Divergence::new(guess, |_| {});
+        assert!(Hook::<()>::save(&first).is_none());
+        Hook::epoch_end(&mut first, &(), &moment(50), &row(9.0, None)).unwrap();
+        let state = Hook::<()>::save(&first).unwrap();
+        let mut again = 0;
+        let mut resumed = Divergence::new(guess, |_| again += 1);
+        Hook::<()>::load(&mut resumed, state).unwrap();
+        Hook::epoch_end(&mut resumed, &(), &moment(60), &row(9.0, None)).unwrap();
+        assert!(Hook::<()>::save(&resumed).is_some());
+        drop(resumed);
+        assert_eq!(again, 0);
+    }
+}
