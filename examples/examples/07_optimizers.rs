@@ -168,7 +168,12 @@ impl Task {
             sweep,
         )?;
         let found = curve.suggestions;
-        let found = [found.valley, found.steepest, found.minimum_over_10];
+        let found = [
+            found.advised,
+            found.valley,
+            found.steepest,
+            found.minimum_over_10,
+        ];
         let mut rates: Vec<f64> = found.into_iter().flatten().collect();
         rates.sort_by(f64::total_cmp);
         rates.insert(0, rates.first().map_or(plan.lr, |least| least / 3.0));

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run -- optim describe signum
-//! cargo run -- optim race --optim 'signum(lr=0.05)' --optim 'adam(lr=0.1)' --svg race.svg
+//! cargo run -- optim race --optimizer 'signum(lr=0.05)' --optimizer 'adam(lr=0.1)' --svg race.svg
 //! cargo run -- train --optimizer signum
 //! ```
 

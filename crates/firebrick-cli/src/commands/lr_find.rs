@@ -10,6 +10,7 @@ use firebrick::report::{Axis, Chart, Mark, Scale, Series, Tone, Unit, curves_svg
 use firebrick::training::lr_find::{LrCurve, Rise, Stopped, Sweep};
 
 use crate::failure::Failure;
+use crate::number::{real, whole};
 use crate::output;
 use crate::shell::{program, quoted};
 use crate::train_flags::TrainFlags;
@@ -29,26 +30,29 @@ pub(crate) struct LrFind {
     #[arg(
         long,
         value_name = "RATE",
-        default_value_t = 1e-7,
+        default_value_t = Sweep::default().start_lr,
         allow_negative_numbers = true,
-        help_heading = "The sweep"
+        help_heading = "The sweep",
+        value_parser = real
     )]
     start_lr: f64,
     /// Rate of the last update
     #[arg(
         long,
         value_name = "RATE",
-        default_value_t = 10.0,
+        default_value_t = Sweep::default().end_lr,
         allow_negative_numbers = true,
-        help_heading = "The sweep"
+        help_heading = "The sweep",
+        value_parser = real
     )]
     end_lr: f64,
     /// Updates at most; it stops when the loss diverges
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 100,
-        help_heading = "The sweep"
+        default_value_t = Sweep::default().num_iter,
+        help_heading = "The sweep",
+        value_parser = whole::<u64>
     )]
     num_iter: u64,
     /// How the rate rises: exp (by a factor) or linear (by an amount)
@@ -57,7 +61,8 @@ pub(crate) struct LrFind {
     /// Draw the curve into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Print one JSON document: lr, loss, smoothed, suggestions, stopped
+    /// Print one JSON document: lr, loss, smoothed, suggestions, stopped; all suggestions are null where
+    /// the curve does not tell, and suggestions.none_because says why
     #[arg(long)]
     json: bool,
 }
@@ -124,7 +129,12 @@ fn say(curve: &LrCurve, sweep: Sweep) {
         sweep.start_lr
     ));
     let found = curve.suggestions;
+    if let Some(why) = found.none_because {
+        output::say(&format!("no rate to advise: {why}"));
+        return;
+    }
     for (name, rate) in [
+        ("advised", found.advised),
         ("steepest", found.steepest),
         ("valley", found.valley),
         ("minimum / 10", found.minimum_over_10),
@@ -135,11 +145,8 @@ fn say(curve: &LrCurve, sweep: Sweep) {
         );
         output::say(&format!("{name:<14}{rate}"));
     }
-    match found.best() {
-        Some(lr) => output::say(&format!("next: {} --lr {lr:.2e}", train_command())),
-        None => output::say(
-            "the loss never fell; try more updates (--num-iter), a lower --start-lr or a higher --end-lr",
-        ),
+    if let Some(lr) = found.best() {
+        output::say(&format!("next: {} --lr {lr:.2e}", train_command()));
     }
 }
 
@@ -190,13 +197,14 @@ fn chart(curve: &LrCurve, title: String, rise: Rise) -> Chart {
     let most = curve.smoothed.iter().copied().fold(0.0, f64::max);
     let raw: Vec<_> = curve.loss.iter().map(|loss| loss.min(most)).collect();
     let found = curve.suggestions;
-    // Letters: the three often lie closer than their names are long.
+    // Letters: they often lie closer than their names are long.
     let marks = [
+        ("a", found.advised),
         ("s", found.steepest),
         ("v", found.valley),
         ("m", found.minimum_over_10),
     ];
-    let legend = "learning rate (s steepest, v valley, m minimum / 10)";
+    let legend = "learning rate (a advised, s steepest, v valley, m minimum / 10)";
     Chart {
         title,
         x: Axis::new(legend, Unit::Number).scale(match rise {

@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::support::{run, run_with};
 
-const SWEEP: &str = "lr-find --dataset glyphs(train=240,test=60) --model lenet5 --batch-size 32 \
-                     --optimizer sgd(lr=0.5,momentum=0.9) --start-lr 1e-5 --end-lr 100 --num-iter 40";
+const SWEEP: &str = "lr-find --dataset glyphs(train=240,test=60) --model small_cnn --batch-size 32 \
+                     --optimizer sgd(lr=0.5,momentum=0.9) --start-lr 1e-5 --end-lr 100 --num-iter 80";
 
 #[test]
 fn a_sweep_gives_a_curve_suggestions_and_a_picture_and_writes_nothing_else() {
@@ -18,9 +18,9 @@ fn a_sweep_gives_a_curve_suggestions_and_a_picture_and_writes_nothing_else() {
     assert_eq!(json["lr"][0], 1e-5);
     let stopped = json["stopped"].as_str().unwrap();
     assert!(["end", "diverged", "not_finite"].contains(&stopped));
-    let valley = json["suggestions"]["valley"].as_f64().unwrap();
-    assert!((1e-5..10.0).contains(&valley), "{json}");
-    for key in ["steepest", "minimum_over_10"] {
+    let advised = json["suggestions"]["advised"].as_f64().unwrap();
+    assert!((1e-3..1.0).contains(&advised), "{json}");
+    for key in ["steepest", "valley", "minimum_over_10"] {
         assert!(json["suggestions"].get(key).is_some(), "{json}");
     }
     let svg = fs::read_to_string(temp.path().join("lr.svg")).unwrap();
@@ -38,7 +38,7 @@ fn the_text_says_the_command_to_train_with() {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     let next = ran.stdout.lines().last().unwrap();
     let command = format!(
-        "next: {} train --dataset 'glyphs(train=240,test=60)' --model lenet5 --batch-size 32 \
+        "next: {} train --dataset 'glyphs(train=240,test=60)' --model small_cnn --batch-size 32 \
          --optimizer 'sgd(momentum=0.9)' --lr ",
         env!("CARGO_BIN_EXE_firebrick")
     );
@@ -57,6 +57,39 @@ fn the_text_says_the_command_to_train_with() {
     ]);
     let trained = run_with(temp.path(), &words);
     assert_eq!(trained.status, 0, "{}", trained.stderr);
+}
+
+#[test]
+fn a_sweep_that_does_not_tell_advises_nothing_and_says_why() {
+    let temp = tempfile::tempdir().unwrap();
+    let sweep = "lr-find --dataset glyphs(train=240,test=60) --batch-size 32 --model";
+    for (more, why) in [
+        // Few updates over all rates, with a loss that ends in NaN or not.
+        ("small_cnn --num-iter 3", "losses are too few to tell"),
+        (
+            "small_cnn --num-iter 12 --end-lr 1e6",
+            "losses are too few to tell",
+        ),
+        // Rates at which nothing happens.
+        (
+            "lenet5 --num-iter 40 --start-lr 1e-9 --end-lr 1e-7",
+            "never falls by more than its noise",
+        ),
+    ] {
+        let ran = run(temp.path(), &format!("{sweep} {more}"));
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        assert!(
+            ran.stdout.contains("no rate to advise") && ran.stdout.contains(why),
+            "{}",
+            ran.stdout
+        );
+        assert!(!ran.stdout.contains("next:"), "{}", ran.stdout);
+        let json = run(temp.path(), &format!("{sweep} {more} --json")).json();
+        for key in ["advised", "steepest", "valley", "minimum_over_10"] {
+            assert!(json["suggestions"][key].is_null(), "{json}");
+        }
+        assert!(!json["suggestions"]["none_because"].is_null(), "{json}");
+    }
 }
 
 #[test]

@@ -88,13 +88,15 @@ fn it_stops_when_the_loss_diverges_or_is_not_finite() {
     let lengths = (curve.lr.len(), curve.smoothed.len());
     assert_eq!(lengths, (curve.loss.len(), curve.loss.len()));
     assert!(
-        curve.suggestions.best().is_some_and(|lr| lr < 1e3),
+        curve.suggestions.best().is_none_or(|lr| lr < 1e3),
         "{curve:?}"
     );
     let mut poisoned = Source::poisoned(40, [2]);
     let (curve, _) = find(&net(), update("sgd"), &mut poisoned, sweep).unwrap();
     assert_eq!((curve.loss.len(), curve.stopped), (1, Stopped::NotFinite));
     assert_eq!(curve.suggestions.best(), None);
+    let why = curve.suggestions.none_because.unwrap().to_string();
+    assert!(why.contains("1 losses are too few"), "{why}");
 }
 
 #[test]
