@@ -1,14 +1,18 @@
 //! One file for each command.
 
+pub(crate) mod augment;
 pub(crate) mod completions;
 pub(crate) mod datasets;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod groups;
+mod listing;
+pub(crate) mod loss;
 pub(crate) mod lr_find;
 pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod optim;
+mod plain_weights;
 pub(crate) mod predict;
 pub(crate) mod recipes;
 pub(crate) mod report;

@@ -21,7 +21,9 @@ mod commands;
 mod epoch_table;
 mod failure;
 mod free_memory;
+mod help;
 mod home;
+mod number;
 mod output;
 mod overview;
 mod program;
@@ -35,7 +37,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::{LazyLock, OnceLock};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::Failure;
 pub use program::Program;
@@ -57,14 +59,22 @@ enum Command {
     LrFind(Box<commands::lr_find::LrFind>),
     Search(Box<commands::search::Search>),
     Predict(commands::predict::Predict),
+    #[command(alias = "dataset")]
     Datasets(commands::datasets::Datasets),
+    #[command(alias = "model")]
     Models(commands::models::Models),
+    #[command(alias = "optimizers")]
     Optim(commands::optim::Optim),
+    #[command(alias = "schedules")]
+    Schedule(commands::schedule::Schedule),
+    #[command(alias = "augmentations")]
+    Augment(commands::augment::Augment),
+    #[command(alias = "losses")]
+    Loss(commands::loss::Loss),
     Devices(commands::devices::Devices),
     Recipes(commands::recipes::Recipes),
     Report(commands::report::Report),
     Runs(commands::runs::Runs),
-    Schedule(commands::schedule::Schedule),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -80,7 +90,7 @@ fn long_version() -> &'static str {
 
 /// The command line under the name of this program.
 fn command() -> clap::Command {
-    let command = Cli::command();
+    let command = negative_numbers(Cli::command());
     match program::own() {
         Some(Program { name, version }) => command
             .name(name)
@@ -169,6 +179,20 @@ where
     }
 }
 
+/// A negative number is a value wherever one is expected, so that the message about it names its flag.
+fn negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let takes_value =
+            !arg.is_positional() && matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+        if takes_value {
+            arg.allow_negative_numbers(true)
+        } else {
+            arg
+        }
+    });
+    command.mut_subcommands(negative_numbers)
+}
+
 fn work(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(train) => train.run(),
@@ -184,7 +208,134 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Report(report) => report.run(),
         Command::Runs(runs) => runs.run(),
         Command::Schedule(schedule) => schedule.run(),
+        Command::Augment(augment) => augment.run(),
+        Command::Loss(loss) => loss.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command with its full name.
+    fn commands() -> Vec<(String, clap::Command)> {
+        fn below(name: &str, command: &clap::Command, all: &mut Vec<(String, clap::Command)>) {
+            all.push((name.into(), command.clone()));
+            for inner in command.get_subcommands() {
+                below(&format!("{name} {}", inner.get_name()), inner, all);
+            }
+        }
+        let mut all = Vec::new();
+        below("firebrick", &command(), &mut all);
+        all
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_answers_in_the_words_of_the_compiler() {
+        let mut numbers = 0;
+        for (name, command) in commands() {
+            for arg in command.get_arguments() {
+                for text in ["x1", "", "1.5.2"] {
+                    let parser = arg.get_value_parser();
+                    let Err(error) = parser.parse_ref(&command, Some(arg), text.as_ref()) else {
+                        continue;
+                    };
+                    let error = error.to_string();
+                    for ugly in [
+                        "invalid digit",
+                        "invalid float",
+                        "empty string",
+                        "out of range",
+                    ] {
+                        assert!(!error.contains(ugly), "{name}, {}: {error}", arg.get_id());
+                    }
+                    numbers += usize::from(error.contains("expected a"));
+                }
+            }
+        }
+        assert!(numbers > 60, "{numbers}");
+    }
+
+    /// A flag that several commands have means the same in all of them.
+    #[test]
+    fn one_flag_has_one_meaning() {
+        let mut flags = std::collections::BTreeMap::<String, (String, String)>::new();
+        for (name, command) in commands() {
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let longs = arg.get_long_and_visible_aliases().unwrap_or_default();
+                for long in longs
+                    .into_iter()
+                    .filter(|long| *long == "split" || *long == "optimizer")
+                {
+                    let id = arg.get_id().to_string();
+                    let (first, known) = flags
+                        .entry(long.into())
+                        .or_insert((name.clone(), id.clone()));
+                    let same = id.trim_end_matches('s') == known.trim_end_matches('s');
+                    assert!(same, "--{long} is {id} of {name} but {known} of {first}");
+                }
+            }
+        }
+        assert!(flags.len() == 2, "{flags:?}");
+    }
+
+    #[test]
+    fn help_names_what_the_registries_hold() {
+        let train = command();
+        let train = train.find_subcommand("train").unwrap();
+        let help = |id: &str| {
+            let arg = train.get_arguments().find(|arg| arg.get_id() == id);
+            arg.unwrap().get_help().unwrap().to_string()
+        };
+        let optimizers = firebrick::optim::optimizer::entries();
+        let optimizers: Vec<_> = optimizers.iter().map(|entry| entry.about.name).collect();
+        fn names<B>(entries: &'static [firebrick::core::registry::Entry<B>]) -> Vec<&'static str> {
+            entries.iter().map(|entry| entry.name).collect()
+        }
+        for (id, names) in [
+            ("optimizer", optimizers),
+            (
+                "schedule",
+                names(firebrick::optim::schedule::REGISTRY.entries),
+            ),
+            (
+                "augment",
+                names(firebrick::regularize::augment::REGISTRY.entries),
+            ),
+            ("loss", names(firebrick::core::loss::REGISTRY.entries)),
+            ("model", names(firebrick::zoo::REGISTRY.entries)),
+            ("dataset", names(firebrick::datasets::registry::list())),
+        ] {
+            let text = help(id);
+            let listed: Vec<_> = text
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .collect();
+            for name in names {
+                assert!(
+                    listed.contains(&name),
+                    "--{id} does not name {name}: {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_family_is_listed_and_described_by_the_same_verbs() {
+        for family in [
+            "optim", "schedule", "augment", "loss", "models", "datasets", "recipes",
+        ] {
+            let command = command();
+            let command = command.find_subcommand(family).unwrap();
+            for verb in ["list", "describe"] {
+                assert!(command.find_subcommand(verb).is_some(), "{family} {verb}");
+            }
+        }
     }
 }

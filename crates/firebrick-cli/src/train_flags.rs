@@ -9,28 +9,32 @@ use firebrick::optim::rates::{
     optimizer_has_rate, optimizer_without_rate, schedule_has_rate, schedule_without_rate,
 };
 
+use crate::help;
+use crate::number::{real, whole};
+
 /// Every setting of a recipe as a flag.
 #[derive(Args, Debug, Clone, Default)]
 #[command(next_help_heading = "What to train")]
 pub(crate) struct TrainFlags {
-    /// Data set: glyphs, mnist, fashion_mnist, kmnist, emnist, cifar10, cifar100 (with options as
-    /// in 'glyphs(train=2000)'), or folder:PATH
-    #[arg(long, value_name = "NAME|folder:PATH")]
+    #[arg(long, value_name = "NAME|folder:PATH", help = help::dataset())]
     pub(crate) dataset: Option<String>,
     /// Directory that holds the files of the data set
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<String>,
     /// Share of the training images kept for validation, in [0, 1); 0 trains on all
-    #[arg(long, visible_alias = "split", value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = real)]
     valid_fraction: Option<f64>,
+    /// What `--split` was once here; it names a split, and `eval` has it.
+    #[arg(long, hide = true, value_name = "NAME", value_parser = no_split)]
+    split: Option<String>,
     /// Train on N images only
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     limit_train: Option<usize>,
     /// Side in pixels that images are fitted to
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     image_size: Option<usize>,
     /// Colour channels that images of a folder are read with: 1 or 3
-    #[arg(long, value_name = "1|3")]
+    #[arg(long, value_name = "1|3", value_parser = whole::<usize>)]
     channels: Option<usize>,
     /// How images of another size are fitted: crop or squash
     #[arg(long, value_name = "HOW", value_parser = fit)]
@@ -41,23 +45,18 @@ pub(crate) struct TrainFlags {
     /// What to do about an image that cannot be read: fail or skip
     #[arg(long, value_name = "fail|skip")]
     on_bad_image: Option<String>,
-    /// auto, imagenet, cifar10, mnist, none, or 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2'
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = help::normalize())]
     normalize: Option<String>,
-    /// Model with options, such as 'resnet20(activation=silu)'; see `firebrick models list`
-    #[arg(long, value_name = "SPEC")]
+    #[arg(long, value_name = "SPEC", help = help::model())]
     model: Option<Spec>,
     /// Weights to start from: safetensors, or what PyTorch's torch.save writes; a last layer for
     /// other classes is drawn anew
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     weights: Option<String>,
 
-    /// Optimizer, such as 'sgd(lr=0.1, momentum=0.9)'; sgd, adam, adamw
-    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::optimizer())]
     optimizer: Option<Spec>,
-    /// Learning rate over the run, such as cosine, one_cycle, 'step(step_size=30ep)' or
-    /// 'warmup(1ep, then=cosine)'; `firebrick schedule --list` shows all
-    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::schedule())]
     schedule: Option<Spec>,
     /// Momentum (beta1 of Adam) over the run, such as 'linear(from=0.5, to=0.99)'; in place of the
     /// optimizer's own
@@ -66,46 +65,43 @@ pub(crate) struct TrainFlags {
     /// Weight decay over the run, such as 'cosine(5e-4)'; in place of the optimizer's own
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     weight_decay_schedule: Option<Spec>,
-    /// Base learning rate; wins over the schedule's and the optimizer's
+    /// Base learning rate; wins over those in --schedule, --optimizer and the recipe
     #[arg(
         long,
         value_name = "RATE",
         help_heading = "How to train",
-        allow_negative_numbers = true
-    )]
+        allow_negative_numbers = true, value_parser = real)]
     lr: Option<f64>,
-    /// Random changes of training images: 'pad_crop(4) | hflip', or none
-    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::augment())]
     augment: Option<Pipeline>,
-    /// Loss, such as 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'
-    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::loss())]
     loss: Option<Spec>,
     /// Passes over the training images
-    #[arg(long, value_name = "N", help_heading = "How to train")]
+    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
     epochs: Option<u64>,
     /// Images in a batch
-    #[arg(long, value_name = "N", help_heading = "How to train")]
+    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<usize>)]
     batch_size: Option<usize>,
     /// Batches averaged into one update
-    #[arg(long, value_name = "N", help_heading = "How to train")]
+    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
     accumulate: Option<u64>,
     /// Limit of the joint norm of all gradients, after the other limits
-    #[arg(long, value_name = "NORM", help_heading = "How to train")]
+    #[arg(long, value_name = "NORM", help_heading = "How to train", value_parser = real)]
     clip_norm: Option<f64>,
     /// Limit of every gradient entry, before the other limits
-    #[arg(long, value_name = "LIMIT", help_heading = "How to train")]
+    #[arg(long, value_name = "LIMIT", help_heading = "How to train", value_parser = real)]
     clip_value: Option<f64>,
     /// Limit of the norm of each gradient tensor
-    #[arg(long, value_name = "NORM", help_heading = "How to train")]
+    #[arg(long, value_name = "NORM", help_heading = "How to train", value_parser = real)]
     clip_tensor_norm: Option<f64>,
     /// Adaptive clipping: limit of each unit's gradient norm as a share of its weights', such as 0.01
-    #[arg(long, value_name = "SHARE", help_heading = "How to train")]
+    #[arg(long, value_name = "SHARE", help_heading = "How to train", value_parser = real)]
     clip_agc: Option<f64>,
     /// No weight decay for biases and norm parameters
     #[arg(long, help_heading = "How to train")]
     no_decay_bias_norm: bool,
     /// Factor of the rate for each layer between a parameter and the output, such as 0.75
-    #[arg(long, value_name = "FACTOR", help_heading = "How to train")]
+    #[arg(long, value_name = "FACTOR", help_heading = "How to train", value_parser = real)]
     layer_decay: Option<f64>,
     /// Factors and optimizer by parameter path, 'PATH:lr=0.1,weight_decay=0', 'PATH:frozen' or
     /// 'PATH:optimizer=adamw(lr=1e-3)', with * in PATH; may be repeated
@@ -115,36 +111,41 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     on_non_finite: Option<Spec>,
     /// Stop after N epochs without improvement
-    #[arg(long, value_name = "N", help_heading = "How to train")]
+    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
     early_stop: Option<u64>,
-    /// Metric that says which epoch is best: valid_top1, valid_loss, valid_nll, valid_ece, …
-    #[arg(long, value_name = "METRIC", help_heading = "How to train")]
+    #[arg(long, value_name = "METRIC", help_heading = "How to train", help = help::monitor())]
     monitor: Option<String>,
     /// Stop after N updates
-    #[arg(long, value_name = "N", help_heading = "How to train")]
+    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
     max_updates: Option<u64>,
     /// Stop after this many seconds of training
-    #[arg(long, value_name = "SECONDS", help_heading = "How to train")]
+    #[arg(long, value_name = "SECONDS", help_heading = "How to train", value_parser = real)]
     max_seconds: Option<f64>,
     /// Train on N batches only, always the same: a model that cannot learn them has a fault
-    #[arg(long, value_name = "N", help_heading = "How to train")]
+    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<usize>)]
     overfit_batches: Option<usize>,
     /// Seed of everything random
-    #[arg(long, value_name = "N", help_heading = "How to train")]
+    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
     seed: Option<u64>,
 
     /// Device; see `firebrick devices`
     #[arg(long, value_name = "NAME", help_heading = "Where and how often")]
     pub(crate) device: Option<String>,
     /// Threads that read and prepare images; results do not depend on it
-    #[arg(long, value_name = "N", help_heading = "Where and how often")]
+    #[arg(long, value_name = "N", help_heading = "Where and how often", value_parser = whole::<usize>)]
     workers: Option<usize>,
     /// Updates between checkpoints, beside one after each epoch
-    #[arg(long, value_name = "STEPS", help_heading = "Where and how often")]
+    #[arg(long, value_name = "STEPS", help_heading = "Where and how often", value_parser = whole::<u64>)]
     checkpoint_every: Option<u64>,
     /// Best checkpoints to keep, beside the last two
-    #[arg(long, value_name = "K", help_heading = "Where and how often")]
+    #[arg(long, value_name = "K", help_heading = "Where and how often", value_parser = whole::<usize>)]
     keep: Option<usize>,
+}
+
+fn no_split(_: &str) -> Result<String, String> {
+    Err("--split names a split of the data, and training has no use for it; the share of the training \
+         images that is kept for validation is --valid-fraction"
+        .into())
 }
 
 fn fit(text: &str) -> Result<Fit, String> {
@@ -161,11 +162,7 @@ pub(crate) fn group(text: &str) -> Result<GroupRule, String> {
         .ok_or("expected PATH:lr=…,weight_decay=…,optimizer=…")?;
     let mut rule = GroupRule::new(path);
     for setting in settings_of(settings) {
-        let number = |text: &str| {
-            text.trim()
-                .parse::<f64>()
-                .map_err(|_| format!("`{text}` is no number"))
-        };
+        let number = |text: &str| real(text).map_err(|why| format!("`{setting}`: {why}"));
         match setting
             .split_once('=')
             .map(|(key, value)| (key.trim(), value))
@@ -246,6 +243,7 @@ impl TrainFlags {
             self,
             dataset,
             valid_fraction,
+            split,
             limit_train,
             image_size,
             channels,
@@ -308,8 +306,8 @@ impl TrainFlags {
         Ok(())
     }
 
-    /// A rate given by flag takes the place of those in the recipe; two unequal ones among the
-    /// flags are left for the plan to refuse.
+    /// A rate given by flag takes the place of those in the recipe, and that of --lr the place of all;
+    /// two unequal ones in --schedule and --optimizer are left for the plan to refuse.
     fn apply_rates(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
         let schedule_rate = self
             .schedule

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use firebrick::core::data::Dataset;
 use firebrick::datasets::OpenOptions;
 use firebrick::datasets::folder::{self, Changes};
-use firebrick::datasets::registry::{FileState, fetch, folder_path, info, list, verify};
+use firebrick::datasets::registry::{fetch, folder_path, info, list, verify};
 use firebrick::{CHECKSUMS, DataOverview};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -33,7 +33,8 @@ enum Action {
     },
     /// Print files, sizes, checksums, licence and classes of a data set; of a folder of images its
     /// splits and classes
-    Info {
+    #[command(visible_alias = "info")]
+    Describe {
         /// The data set
         #[arg(value_name = "NAME|folder:PATH")]
         name: String,
@@ -64,8 +65,10 @@ impl Datasets {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match &self.action {
             Action::List { json } => list_all(*json),
-            Action::Info { name } if name.trim().starts_with("folder:") => describe_folder(name),
-            Action::Info { name } => describe(name),
+            Action::Describe { name } if name.trim().starts_with("folder:") => {
+                describe_folder(name)
+            }
+            Action::Describe { name } => describe(name),
             Action::Fetch { name, data_dir } => fetch_one(name, data_dir.as_ref()),
             Action::Verify {
                 name,
@@ -166,7 +169,7 @@ fn verify_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
     }
     let bad = checks
         .iter()
-        .filter(|check| check.state != FileState::Good)
+        .filter(|check| !check.state.is_sound())
         .count();
     checks
         .iter()

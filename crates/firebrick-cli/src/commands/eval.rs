@@ -6,18 +6,15 @@ use std::time::Instant;
 use clap::Args;
 use firebrick::ModelFile;
 use firebrick::core::Recipe;
-use firebrick::core::data::Preprocessing;
-use firebrick::core::spec::Spec;
-use firebrick::core::state_dict::StateDict;
-use firebrick::core::weights_file::WeightsFile;
 use firebrick::datasets::Split;
 use firebrick::datasets::registry::folder_path;
 use firebrick::eval::{EvalJob, Evaluated, evaluate};
-use firebrick::zoo::{self, Input, Normalization};
 use serde_json::json;
 
+use super::plain_weights::{PlainWeights, model_file};
 use crate::class_scores;
 use crate::failure::Failure;
+use crate::number::whole;
 use crate::output::{self, percent};
 use crate::progress;
 
@@ -40,7 +37,7 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "SPLIT")]
     split: Option<Split>,
     /// Images in a batch
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     batch_size: Option<usize>,
     /// Device; see `firebrick devices`
     #[arg(long, default_value = "flex")]
@@ -55,77 +52,6 @@ pub(crate) struct Eval {
     /// Print no progress
     #[arg(long)]
     quiet: bool,
-}
-
-/// A model given as a name and a file of plain weights.
-#[derive(Args)]
-pub(crate) struct PlainWeights {
-    /// Model of plain weights, such as resnet20
-    #[arg(long, value_name = "SPEC", requires = "weights")]
-    pub(crate) model: Option<Spec>,
-    /// Plain weights: safetensors, or what PyTorch's torch.save writes
-    #[arg(long, value_name = "FILE", requires = "model")]
-    pub(crate) weights: Option<PathBuf>,
-    /// How the images of plain weights are normalized: imagenet, cifar10, mnist, none or 'mean=…; std=…'
-    #[arg(long, value_name = "NAME", requires = "weights")]
-    pub(crate) normalize: Option<String>,
-    /// Classes of plain weights; by default the model's own number
-    #[arg(long, value_name = "N", requires = "weights")]
-    classes: Option<usize>,
-}
-
-impl PlainWeights {
-    /// The model file that these would be; its classes are numbers.
-    pub(crate) fn model_file(&self) -> Result<Option<ModelFile>, Failure> {
-        let (Some(model), Some(path)) = (&self.model, &self.weights) else {
-            return Ok(None);
-        };
-        let input = zoo::default_input(model)?;
-        let Some(normalize) = &self.normalize else {
-            let text = "plain weights do not say how their images were normalized; give --normalize imagenet, cifar10, mnist, none or 'mean=…; std=…'";
-            return Err(Failure::Usage(text.into()));
-        };
-        let Normalization { mean, std } = normalize
-            .parse::<Normalization>()?
-            .for_channels(input.channels)?;
-        let classes = self.classes.unwrap_or(input.classes);
-        let preprocessing = Preprocessing {
-            channels: input.channels,
-            height: input.height,
-            width: input.width,
-            fit: firebrick::core::data::Fit::Crop,
-            mean,
-            std,
-        };
-        let file = WeightsFile::open(path)?;
-        let built = zoo::build(
-            model,
-            &Input { classes, ..input },
-            0,
-            &firebrick::core::device("flex")?,
-        )?;
-        let (weights, notes) = file.state_dict(&StateDict::shapes(&built))?;
-        for note in notes {
-            output::log(&format!("note: {}: {note}", path.display()));
-        }
-        Ok(Some(ModelFile {
-            model: model.clone(),
-            classes: (0..classes).map(|class| class.to_string()).collect(),
-            preprocessing,
-            weights,
-        }))
-    }
-}
-
-/// The model that a positional path or plain weights name.
-pub(crate) fn model_file(run: Option<&Path>, plain: &PlainWeights) -> Result<ModelFile, Failure> {
-    match (run, plain.model_file()?) {
-        (Some(run), None) => Ok(ModelFile::read(run)?),
-        (None, Some(file)) => Ok(file),
-        _ => Err(Failure::Usage(
-            "give a run directory or a model file, or --model NAME --weights FILE".into(),
-        )),
-    }
 }
 
 impl Eval {

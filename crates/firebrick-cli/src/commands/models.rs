@@ -6,8 +6,10 @@ use firebrick::core::spec::Spec;
 use firebrick::zoo::{self, Input};
 use serde_json::json;
 
+use super::listing;
 use crate::failure::Failure;
 use crate::free_memory::free_memory;
+use crate::number::whole;
 use crate::output::{self, grouped};
 
 /// List the models, or describe one layer by layer
@@ -33,7 +35,7 @@ enum Action {
         #[arg(long, value_name = "CxHxW", value_parser = shape)]
         input: Option<[usize; 3]>,
         /// Classes; by default the model's own
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>)]
         classes: Option<usize>,
         /// Print one JSON document: {model, input, parameters, multiply_adds, layers}
         #[arg(long)]
@@ -52,7 +54,7 @@ fn shape(text: &str) -> Result<[usize; 3], String> {
 impl Models {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match &self.action {
-            Action::List { json } => list(*json),
+            Action::List { json } => listing::list(&zoo::REGISTRY, *json),
             Action::Describe {
                 model,
                 input,
@@ -61,25 +63,6 @@ impl Models {
             } => describe(model, *input, *classes, *json),
         }
     }
-}
-
-fn list(json: bool) -> Result<(), Failure> {
-    let entries = zoo::REGISTRY.entries;
-    if json {
-        let rows: Vec<_> = entries.iter().map(|entry| json!({ "name": entry.name, "signature": entry.signature(), "summary": entry.summary })).collect();
-        return output::json(&rows);
-    }
-    output::table(
-        &entries
-            .iter()
-            .map(|entry| vec![entry.name.into(), entry.summary.into()])
-            .collect::<Vec<_>>(),
-    );
-    output::say("\nOptions:");
-    entries
-        .iter()
-        .for_each(|entry| output::say(&format!("  {}", entry.signature())));
-    Ok(())
 }
 
 fn describe(

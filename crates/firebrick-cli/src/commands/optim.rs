@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::groups::{self, GroupFlags};
 use crate::failure::Failure;
+use crate::number::{real, whole};
 use crate::output;
 
 /// List the optimizers, describe one, or race them on a test surface
@@ -55,22 +56,21 @@ struct RaceFlags {
     #[arg(long, value_name = "X,Y", value_parser = point, allow_hyphen_values = true)]
     start: Option<[f64; 2]>,
     /// Updates
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole::<usize>)]
     steps: usize,
     /// An optimizer with its rate, such as 'adam(lr=0.1)'; repeat it for more. Without it: sgd,
     /// momentum, nesterov, adagrad, adadelta, rmsprop and adam at rates that suit the surface
-    #[arg(long = "optim", visible_alias = "optimizer", value_name = "SPEC")]
+    #[arg(long = "optimizer", alias = "optim", value_name = "SPEC")]
     optimizers: Vec<Spec>,
     /// Standard deviation of the noise on every gradient entry, as that of a mini-batch
     #[arg(
         long,
         value_name = "SIGMA",
         default_value_t = 0.0,
-        allow_hyphen_values = true
-    )]
+        allow_hyphen_values = true, value_parser = real)]
     noise: f64,
     /// Seed of the noise
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>)]
     seed: u64,
     /// The device to compute on; see `firebrick devices`
     #[arg(long, value_name = "NAME", default_value = "flex")]

@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use firebrick::ModelFile;
 use firebrick::core::error::check;
-use firebrick::datasets::image_files::Listed;
+use firebrick::datasets::image_files::{EXTENSIONS, Listed};
 use firebrick::predict::{Prediction, image_files, predict};
 
-use super::eval::{PlainWeights, model_file};
+use super::plain_weights::{PlainWeights, model_file};
 use crate::failure::Failure;
+use crate::number::whole;
 use crate::output;
 
-/// Say what is on images
+/// Predict the classes of images
 #[derive(Args)]
 pub(crate) struct Predict {
     /// A run directory or a model file, then image files or directories; with --model and
@@ -21,7 +23,7 @@ pub(crate) struct Predict {
     #[command(flatten)]
     plain: PlainWeights,
     /// Classes to print for each image
-    #[arg(long, value_name = "K", default_value_t = 3)]
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = whole::<usize>)]
     top: usize,
     /// Device; see `firebrick devices`
     #[arg(long, default_value = "flex")]
@@ -41,17 +43,8 @@ impl Predict {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         check("predict", "top", self.top, 1..).map_err(Failure::from)?;
         let device = firebrick::core::device(&self.device)?;
-        let (run, images): (Option<&Path>, &[PathBuf]) =
-            match (&self.plain.weights, self.paths.split_first()) {
-                (None, Some((run, images))) => (Some(run), images),
-                _ => (None, &self.paths),
-            };
-        if images.is_empty() {
-            return Err(Failure::Usage(
-                "no images: firebrick predict RUN IMAGE…".into(),
-            ));
-        }
-        let file = model_file(run, &self.plain)?;
+        let (run, images) = self.run_and_images()?;
+        let file = self.model_file(run)?;
         let Listed { files, left_out } = image_files(images);
         if left_out.count() > 0 {
             output::notice(&format!(
@@ -88,6 +81,61 @@ impl Predict {
         }
         Err(Failure::Work(unreadable.join("\nerror: ")))
     }
+}
+
+impl Predict {
+    /// What the positional paths are: the first is the run, unless plain weights are given.
+    fn run_and_images(&self) -> Result<(Option<&Path>, &[PathBuf]), Failure> {
+        let (run, images) = match (&self.plain.weights, self.paths.split_first()) {
+            (None, Some((run, images))) => (run, images),
+            _ => return Ok((None, &self.paths)),
+        };
+        let shown = run.display();
+        if is_image_by_name(run) {
+            return Err(Failure::Usage(format!(
+                "{shown} is the name of an image, but the first argument is the run directory or model file \
+                 that predicts: firebrick predict RUN {shown}"
+            )));
+        }
+        if images.is_empty() {
+            return Err(Failure::Usage(format!(
+                "no images: the first argument, {shown}, is taken for the run directory or model file that \
+                 predicts; name images or directories of images after it: firebrick predict {shown} IMAGE…"
+            )));
+        }
+        Ok((Some(run), images))
+    }
+
+    fn model_file(&self, run: Option<&Path>) -> Result<ModelFile, Failure> {
+        let file = model_file(run, &self.plain)?;
+        if run.is_some() {
+            return Ok(file);
+        }
+        let Some(named) = self.plain.names_of_a_known_set(&file) else {
+            return Ok(file);
+        };
+        if !self.json {
+            output::log(&format!(
+                "note: class names are those of {}, because {}; --classes {} gives numbers",
+                named.set,
+                named.why,
+                file.classes.len()
+            ));
+        }
+        Ok(ModelFile {
+            classes: named.classes,
+            ..file
+        })
+    }
+}
+
+fn is_image_by_name(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    let known = EXTENSIONS.iter();
+    !path.is_dir()
+        && known
+            .into_iter()
+            .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 fn say(prediction: &Prediction) {

@@ -1,20 +1,40 @@
 //! `firebrick recipes`.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 use crate::output;
 
 /// List the recipes that come with firebrick, or print one in full
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Recipes {
-    /// A recipe to print with every setting
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// As `describe NAME`
+    #[arg(hide = true)]
     name: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the recipes
+    List,
+    /// Print a recipe with every setting
+    Describe {
+        /// The recipe
+        name: String,
+    },
 }
 
 impl Recipes {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        if let Some(name) = &self.name {
+        let name = match &self.action {
+            Some(Action::Describe { name }) => Some(name),
+            Some(Action::List) => None,
+            None => self.name.as_ref(),
+        };
+        if let Some(name) = name {
             output::say(firebrick::recipe(name)?.to_toml()?.trim_end());
             return Ok(());
         }

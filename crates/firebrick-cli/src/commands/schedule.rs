@@ -7,33 +7,38 @@ use firebrick::core::length::{Length, RunLength};
 use firebrick::core::schedule::Observation;
 use firebrick::core::spec::{Spec, Value};
 use firebrick::core::{ConfigError, Recipe, Schedule as _};
-use firebrick::optim::{Plan, Request};
+use firebrick::optim::{Plan, Request, schedule};
 use firebrick::report::{ScheduleCurves, schedule_svg};
 use serde::Serialize;
 
+use super::listing::{self, Listing};
 use crate::failure::Failure;
+use crate::number::{real, whole};
 use crate::output;
 
 /// The most updates that are computed at once.
 const MOST: u64 = 10_000_000;
 
-/// Show the rate of every update under a schedule, or list the schedules
+/// Show the rate of every update under a schedule, list the schedules, or describe one
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Schedule {
-    /// The schedule, such as 'warmup(1ep, then=cosine(0.1))'; `list` lists them
+    #[command(subcommand)]
+    action: Option<Listing>,
+    /// The schedule, such as 'warmup(1ep, then=cosine(0.1))'
     #[arg(value_name = "SPEC", required_unless_present = "list")]
     spec: Option<Spec>,
     /// Updates of the run
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     steps: Option<u64>,
     /// Updates of an epoch, for lengths such as 10ep
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = whole::<u64>)]
     steps_per_epoch: Option<u64>,
     /// Images in an update, for batch_scaled
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", value_parser = whole::<u64>)]
     batch_size: Option<u64>,
-    /// The rate where the schedule names none; by default that of the default optimizer
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    /// The base rate; wins over the schedule's own. By default that of the default optimizer
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = real)]
     lr: Option<f64>,
     /// A schedule of the momentum, such as 'linear(from=0.5, to=0.99)'
     #[arg(long, value_name = "SPEC")]
@@ -46,19 +51,17 @@ pub(crate) struct Schedule {
         long,
         value_name = "LOSSES",
         value_delimiter = ',',
-        allow_negative_numbers = true
-    )]
+        allow_negative_numbers = true, value_parser = real)]
     losses: Vec<f64>,
     /// Print one JSON document: {lr: […], cycle_ends: […]}, entry k of lr the rate of update k, with
-    /// momentum and weight_decay where those are scheduled; with --list an array of {name, signature,
-    /// summary}
+    /// momentum and weight_decay where those are scheduled
     #[arg(long)]
     json: bool,
     /// Write a picture
     #[arg(long, value_name = "FILE", conflicts_with = "list")]
     svg: Option<PathBuf>,
-    /// List the schedules with their options
-    #[arg(long, conflicts_with_all = ["spec", "steps"])]
+    /// As `schedule list`
+    #[arg(long, hide = true, conflicts_with_all = ["spec", "steps"])]
     list: bool,
 }
 
@@ -76,9 +79,11 @@ struct Values {
 
 impl Schedule {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let spec = match &self.spec {
-            Some(spec) if *spec != Spec::new("list") => spec,
-            _ => return list(self.json),
+        if let Some(action) = &self.action {
+            return action.of(&schedule::REGISTRY);
+        }
+        let Some(spec) = &self.spec else {
+            return listing::list(&schedule::REGISTRY, self.json);
         };
         let Some(steps) = self.steps else {
             let message = "say how many updates the run has with --steps";
@@ -211,22 +216,6 @@ fn epochs(spec: &Spec) -> Option<String> {
     }
     let named = spec.named.iter().map(|(_, value)| value);
     spec.positional.iter().chain(named).find_map(within)
-}
-
-fn list(json: bool) -> Result<(), Failure> {
-    let rows = firebrick::optim::schedules();
-    if json {
-        let row = |row: &firebrick::optim::Listing| serde_json::json!({ "name": row.name, "signature": row.signature, "summary": row.summary });
-        return output::json(&rows.iter().map(row).collect::<Vec<_>>());
-    }
-    let cells = rows
-        .iter()
-        .map(|row| vec![row.name.into(), row.summary.into()]);
-    output::table(&cells.collect::<Vec<_>>());
-    output::say("\nOptions:");
-    rows.iter()
-        .for_each(|row| output::say(&format!("  {}", row.signature)));
-    Ok(())
 }
 
 /// The schedule with everything filled in, its extremes, and a sketch.

@@ -15,6 +15,7 @@ use firebrick::{SearchJob, SearchReport};
 use super::train::RUNS;
 use crate::failure::Failure;
 use crate::free_memory::free_memory;
+use crate::number::{real, whole};
 use crate::output::{self, percent};
 use crate::progress::{Header, Progress};
 use crate::run_name::run_name;
@@ -48,16 +49,16 @@ pub(crate) struct Search {
     #[arg(long, value_name = "SPACE", value_parser = space)]
     space: Space,
     /// Trials in each round
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole::<u64>)]
     trials: u64,
     /// Rounds
-    #[arg(long, value_name = "R", default_value_t = 3)]
+    #[arg(long, value_name = "R", default_value_t = 3, value_parser = whole::<u64>)]
     rounds: u64,
     /// Epochs of a trial of the first round
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>)]
     epochs_first: u64,
     /// Width of a round's ranges as a share of the round before, in (0, 1]
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = real)]
     shrink: f64,
     #[command(flatten)]
     flags: TrainFlags,

@@ -68,7 +68,10 @@ fn wrong_names_and_numbers() {
         ),
         ("--optimizer adam(beta=0.9)", &["adam has no key `beta`"]),
         ("--optimizer sgd(momentum=2)", &["momentum = 2"]),
-        ("--optimizer sgd(lr=0.1) --lr 0.2", &["two learning rates"]),
+        (
+            "--optimizer sgd(lr=0.1) --schedule cosine(0.2)",
+            &["two learning rates", "--lr, which wins"],
+        ),
         ("--schedule cosin", &["unknown schedule `cosin`"]),
         ("--schedule cosine(steps=0)", &["steps = 0"]),
         ("--augment hflp", &["hflp", "did you mean `hflip`?"]),

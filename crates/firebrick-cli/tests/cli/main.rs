@@ -23,3 +23,4 @@ mod search;
 mod shells;
 mod support;
 mod terminal;
+mod verbs;

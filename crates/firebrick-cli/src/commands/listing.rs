@@ -1,0 +1,122 @@
+//! The verbs that every family of units has: `list`, and `describe NAME`.
+
+use clap::Subcommand;
+use firebrick::core::ConfigError;
+use firebrick::core::registry::{Entry, Registry};
+use firebrick::core::spec::Spec;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::output;
+
+/// What can be asked of a family.
+#[derive(Subcommand)]
+pub(crate) enum Listing {
+    /// List them with their options
+    List {
+        /// Print one JSON document: an array of {name, signature, summary}
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what one is, and its options with their defaults
+    Describe {
+        /// The name
+        name: Spec,
+        /// Print one JSON document: {name, signature, summary, fields: [{name, default}]}
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Listing {
+    /// Answers for the units of a registry.
+    pub(crate) fn of<B>(&self, registry: &Registry<B>) -> Result<(), Failure> {
+        match self {
+            Self::List { json } => list(registry, *json),
+            Self::Describe { name, json } => describe(registry, name, *json),
+        }
+    }
+}
+
+/// `name(field=default, …)`, with the fields that have no default as well: what those are where they
+/// are left out depends on the run.
+fn signature<B>(entry: &Entry<B>) -> String {
+    let fields = (entry.fields)();
+    let shown = fields.iter().map(|(field, default)| match default {
+        Value::Null => field.clone(),
+        default => format!("{field}={}", text(default)),
+    });
+    let shown: Vec<_> = shown.collect();
+    if shown.is_empty() {
+        entry.name.into()
+    } else {
+        format!("{}({})", entry.name, shown.join(", "))
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "–".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string().replace('"', ""),
+    }
+}
+
+/// Lists all units of a registry.
+pub(crate) fn list<B>(registry: &Registry<B>, json: bool) -> Result<(), Failure> {
+    let entries = registry.entries;
+    if json {
+        let rows = entries.iter().map(|entry| {
+            json!({ "name": entry.name, "signature": signature(entry), "summary": entry.summary })
+        });
+        return output::json(&rows.collect::<Vec<_>>());
+    }
+    let rows = entries
+        .iter()
+        .map(|entry| vec![entry.name.into(), entry.summary.into()]);
+    output::table(&rows.collect::<Vec<_>>());
+    output::say("\nOptions:");
+    let signatures = entries.iter().map(signature);
+    signatures.for_each(|signature| output::say(&format!("  {signature}")));
+    Ok(())
+}
+
+/// Describes one unit.
+pub(crate) fn describe<B>(registry: &Registry<B>, name: &Spec, json: bool) -> Result<(), Failure> {
+    let entry = registry.find(&Spec::new(&name.name))?;
+    // Options are no part of the question, but those that are not there are a mistake.
+    let fields = (entry.fields)();
+    if let Some((key, _)) = name
+        .named
+        .iter()
+        .find(|(key, _)| fields.iter().all(|(known, _)| known != key))
+    {
+        let known: Vec<_> = fields.iter().map(|(known, _)| known.as_str()).collect();
+        return Err(ConfigError::unknown_key(entry.name, key, known).into());
+    }
+    if json {
+        let fields = fields.iter();
+        let fields = fields.map(|(name, default)| json!({ "name": name, "default": default }));
+        return output::json(&json!({
+            "name": entry.name,
+            "signature": signature(entry),
+            "summary": entry.summary,
+            "fields": fields.collect::<Vec<_>>(),
+        }));
+    }
+    output::say(&format!("{}: {}", entry.name, entry.summary));
+    output::say(&format!("spec: {}", signature(entry)));
+    if fields.is_empty() {
+        output::say("no options");
+        return Ok(());
+    }
+    output::say("");
+    let mut rows = vec![vec!["option".to_string(), "default".into()]];
+    let row = |(name, default): &(String, Value)| vec![name.clone(), text(default)];
+    rows.extend(fields.iter().map(row));
+    output::table(&rows);
+    if fields.iter().any(|(_, default)| default.is_null()) {
+        output::say("\n–: none, or what the run gives");
+    }
+    Ok(())
+}

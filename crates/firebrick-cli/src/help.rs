@@ -1,0 +1,75 @@
+//! Help texts that name what there is, read from the registries.
+
+use firebrick::optim::{optimizer, schedule};
+use firebrick::regularize::augment;
+use firebrick::training::Monitor;
+use firebrick::{core::loss, datasets, zoo};
+
+fn names<B>(entries: &'static [firebrick::core::registry::Entry<B>]) -> String {
+    let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+    names.join(", ")
+}
+
+/// `--dataset` of `train`.
+pub(crate) fn dataset() -> String {
+    format!(
+        "Data set: {} (with options as in 'glyphs(train=2000)'), or folder:PATH",
+        names(datasets::registry::list())
+    )
+}
+
+/// `--model` of `train`.
+pub(crate) fn model() -> String {
+    format!(
+        "Model with options, such as 'resnet20(activation=silu)': {}",
+        names(zoo::REGISTRY.entries)
+    )
+}
+
+/// `--optimizer` of `train`.
+pub(crate) fn optimizer() -> String {
+    let entries = optimizer::entries();
+    let names: Vec<_> = entries.iter().map(|entry| entry.about.name).collect();
+    format!(
+        "Optimizer, such as 'sgd(lr=0.1, momentum=0.9)': {}; see `firebrick optim describe NAME`",
+        names.join(", ")
+    )
+}
+
+/// `--schedule` of `train`.
+pub(crate) fn schedule() -> String {
+    format!(
+        "Learning rate over the run, such as 'warmup(1ep, then=cosine)': {}; see `firebrick schedule describe NAME`",
+        names(schedule::REGISTRY.entries)
+    )
+}
+
+/// `--augment` of `train`.
+pub(crate) fn augment() -> String {
+    format!(
+        "Random changes of training images, such as 'pad_crop(4) | hflip': {}; or none",
+        names(augment::REGISTRY.entries)
+    )
+}
+
+/// `--loss` of `train`.
+pub(crate) fn loss() -> String {
+    format!(
+        "Loss, such as 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])': {}",
+        names(loss::REGISTRY.entries)
+    )
+}
+
+/// `--normalize` of `train`.
+pub(crate) fn normalize() -> String {
+    let names = zoo::NORMALIZATIONS.map(|(name, ..)| name).join(", ");
+    format!(
+        "auto (mean and deviation of the training images), {names}, or 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2'"
+    )
+}
+
+/// `--monitor` of `train`.
+pub(crate) fn monitor() -> String {
+    let names = Monitor::ALL.map(|(name, _)| name).join(", ");
+    format!("Metric that says which epoch is best: {names}")
+}
