@@ -316,13 +316,14 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         start: recipe.schedule_start,
     });
     let warnings = RefCell::new(warned_before(resume.as_ref()));
+    // The loop and its hook both tell.
+    let told = RefCell::new(&mut *notice);
     let mut hooks: Vec<Box<dyn Hook<Model> + '_>> = hooks;
     // Trials of a search may well diverge: that is what is looked for.
     if test && let Some(guess) = guess(&*loss, &prepared) {
-        let notice = &mut *notice;
         hooks.push(Box::new(Divergence::new(guess, |text| {
             warnings.borrow_mut().push(text.to_string());
-            notice(&format!("warning: {text}"));
+            (told.borrow_mut())(&format!("warning: {text}"));
             // The record and the terminal have it too; a full disk stops the run elsewhere.
             let _ = run.event(&serde_json::json!({ "event": "warning", "text": text }));
         })));
@@ -341,7 +342,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         identity,
         resume,
         interrupted: interrupted.clone(),
-        notice: Box::new(|text| notice(text)),
+        notice: Box::new(|text| (told.borrow_mut())(text)),
     };
     let outcome = match fit(training, &config) {
         Ok(outcome) => outcome,
