@@ -187,6 +187,9 @@ mod tests {
             updates: 1000,
             lr: 0.5,
             train_top1: 0.0,
+            images: 0,
+            classes: 10,
+            best_epoch: None,
         }
     }
 
