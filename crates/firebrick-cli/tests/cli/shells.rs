@@ -44,7 +44,7 @@ fn every_shell_completes_every_command() {
     for (words, at, expected) in [
         ("tr", 1, "train"),
         ("eval --sp", 2, "--split"),
-        ("datasets inf", 2, "info"),
+        ("datasets desc", 2, "describe"),
     ] {
         let last = words.rsplit(' ').next().unwrap();
         let script = format!(
