@@ -183,7 +183,7 @@ fn main() -> anyhow::Result<()> {
             num_iter: size(Sweep::default().num_iter, 30),
             ..Sweep::default()
         };
-        let curve = firebrick::lr_find(&recipe, Path::new("data"), sweep)?;
+        let curve = firebrick::lr_find(&recipe, Path::new("data"), sweep, &mut |_| {})?;
         let mut at = |lr: f64| -> anyhow::Result<f64> {
             let mean = trainings.mean(task, &optimizer, lr)?;
             println!(
