@@ -150,7 +150,7 @@ fn every_command_gives_the_same_or_names_the_damaged_file() {
     assert!(original.eval["top1"].is_f64() && original.predict[0]["logits"].is_array());
     assert_eq!(original.resume["ended"], "finished");
 
-    // What a later command never reads: damage to it changes nothing by itself.
+    // What no later result depends on.
     let unread = ["report.html", "events.jsonl", ".lock", "skipped.txt"];
     let all = files(&whole.join("run"));
     let read = all
