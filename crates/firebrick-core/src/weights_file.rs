@@ -81,7 +81,7 @@ impl WeightsFile {
         };
         let format = |reason: String| WeightsError::Format {
             path: path.into(),
-            reason,
+            reason: printable(&reason),
         };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
@@ -189,7 +189,7 @@ impl WeightsFile {
         });
         // Half precision doubles, and compression may save something.
         if bytes.is_none_or(|bytes| bytes / 8 > self.length) {
-            return Err(self.format(format!(
+            return Err(self.format(&format!(
                 "its tensors would take far more memory than its {} bytes",
                 self.length
             )));
@@ -216,6 +216,7 @@ impl WeightsFile {
             Head::MayDiffer(path) => Some(path),
         };
         let fit = fit::fit(&self.contents.entries, shapes, head).map_err(|reason| {
+            let reason = printable(&reason);
             WeightsError::Mismatch(format!("{}: {reason}", self.path.display()))
         })?;
         for at in fit.entries.iter().flatten() {
@@ -228,7 +229,7 @@ impl WeightsFile {
         let entry = &self.contents.entries[at];
         let checked = self.contents.storages.check(&entry.view);
         checked.map_err(|reason| {
-            self.format(format!(
+            self.format(&format!(
                 "tensor `{}`: {reason}",
                 self.contents.entries[at].name
             ))
@@ -239,17 +240,48 @@ impl WeightsFile {
         let entry = &self.contents.entries[at];
         let read = self.contents.storages.read(&entry.view);
         read.map_err(|reason| {
-            self.format(format!(
+            self.format(&format!(
                 "tensor `{}`: {reason}",
                 self.contents.entries[at].name
             ))
         })
     }
 
-    fn format(&self, reason: String) -> WeightsError {
+    fn format(&self, reason: &str) -> WeightsError {
         WeightsError::Format {
             path: self.path.clone(),
-            reason,
+            reason: printable(reason),
         }
+    }
+}
+
+/// A message that may repeat names of a file, on one line of bounded length.
+fn printable(message: &str) -> String {
+    const LONGEST: usize = 1500;
+    let mut text = String::new();
+    for (at, c) in message.chars().enumerate() {
+        if at == LONGEST {
+            return text + "…";
+        }
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_file_cannot_write_on_the_terminal() {
+        assert_eq!(
+            printable("`a\u{1b}[2J\n` is missing"),
+            "`a\\u{1b}[2J\\n` is missing"
+        );
+        assert_eq!(printable(&"ö".repeat(5000)).chars().count(), 1501);
     }
 }
