@@ -27,10 +27,11 @@
 //! | 256 | 2.2e-7 (1.7e-7) | 5.6e-7 (4.7e-7) | 2.5 (2.8) | 8.3e-7 (5.7e-7) |
 //!
 //! The input gradient is as the result, the weight gradient 1.0 to 1.6 times PyTorch's. Before the parts
-//! the ratio was 2.5 at 16 channels and 6.9 at 256 (rectified 2.9 and 7.6). They cost 0 to 4 % of the time
-//! of result and input gradient at 16 and at 256 channels and about 10 % between; the weight gradient got
-//! 3 % quicker: of a whole 3×3 layer at 64 or 128 channels 6 %. A NaN or an infinity spoils the whole of
-//! each tile that reads it, not only the pixels whose window holds it.
+//! the ratio was 2.5 at 16 channels and 6.9 at 256 (rectified 2.9 and 7.6). They cost about 12 % of the
+//! time of result and input gradient at 64 and 128 channels, 5 to 10 % at 256 and nothing at 16: of a
+//! whole layer, with the weight gradient, 5 to 8 %. Parts of 32 cost half of that and come to ratios of
+//! 2.9 (3.2). A NaN or an infinity spoils the whole of each tile that reads it, not only the pixels whose
+//! window holds it.
 
 use crate::simd::Simd;
 
