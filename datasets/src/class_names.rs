@@ -233,7 +233,7 @@ mod tests {
         for needle in ["2 (pear, plum)", "2 (cat, dog)", "`pear` is not among them"] {
             assert!(error.contains(needle), "{error}");
         }
-        let error = outcome("cat dgo", "cat dog", false).unwrap_err();
+        let error = outcome("cat dogs", "cat dog", false).unwrap_err();
         assert!(error.contains("did you mean `dog`?"), "{error}");
         assert!(outcome("cat dog eel", "cat dog", true).is_err());
     }

@@ -159,8 +159,9 @@ fn files_that_are_no_weights_are_named() {
     // Cut off anywhere.
     for name in ["plain.pth", "legacy.pth", "tar_of_2017.pth"] {
         let whole = std::fs::read(golden(name)).unwrap();
+        // Behind the values an archive is filled up.
         let last = if name.starts_with("tar") {
-            4096
+            3584 + 487
         } else {
             whole.len()
         };

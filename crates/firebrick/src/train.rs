@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use firebrick_core::data::{BatchSource, DataError, Dataset};
 use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
+use firebrick_core::parameters::Parameters;
 use firebrick_core::schedule::Delayed;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Clipping, ConfigError, Groups, Recipe, Schedule};
@@ -241,6 +242,12 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         // Its weights come from a checkpoint; the file that they once came from may be gone.
         _ => untrained_model(&recipe, &prepared, &device)?,
     };
+    let parameters = Parameters::list(&model);
+    let paths: Vec<_> = parameters
+        .iter()
+        .map(|(path, shape)| (path.as_str(), shape.as_slice()))
+        .collect();
+    config.groups.factors(&paths)?;
     // Nothing is written before this line.
     let run = out.take(&start)?.with_clock(clock);
     let resume = match &start {

@@ -23,7 +23,10 @@ pub(super) fn whole(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     let end = end_of_scans(bytes)?;
     // Zeros are codes, too, so that the scans seem to go on in them.
     let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
-    if zeros >= ZEROS && bytes.len() - zeros + 1 < end {
+    let first = bytes.len() - zeros;
+    // The zero of a last `FF 00` belongs to the scan.
+    let stuffed = usize::from(bytes[..first].ends_with(&[0xff]));
+    if zeros >= ZEROS && first + stuffed < end {
         return None;
     }
     Some(Cow::Owned([&bytes[..end], &END].concat()))
@@ -146,6 +149,7 @@ struct Bits<'a> {
 }
 
 impl Bits<'_> {
+    /// The next bits as a number; of more than fit, which only damaged tables ask for, the last.
     fn take(&mut self, count: u32) -> Option<usize> {
         let mut value = 0;
         for _ in 0..count {
@@ -160,7 +164,7 @@ impl Bits<'_> {
                 self.left = 8;
             }
             self.left -= 1;
-            value = 2 * value + usize::from(self.byte >> self.left & 1);
+            value = value << 1 | usize::from(self.byte >> self.left & 1);
         }
         Some(value)
     }
