@@ -67,7 +67,7 @@ impl Default for OpenOptions {
 /// An open data set.
 #[derive(Clone)]
 pub struct Splits {
-    /// The spec in full, with every option; for a folder, `folder:PATH` with the absolute path.
+    /// The spec in full, with every option; for a folder, `folder:PATH`.
     pub name: String,
     /// What is trained on.
     pub train: Arc<dyn Dataset>,
@@ -258,9 +258,8 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Splits, DatasetErro
     let train = part(folders.train()?)?;
     let valid = folders.get(Split::Valid).map(&mut part).transpose()?;
     let test = folders.get(Split::Test).map(&mut part).transpose()?;
-    let place = std::path::absolute(path).unwrap_or_else(|_| path.into());
     Ok(Splits {
-        name: format!("folder:{}", place.display()),
+        name: format!("folder:{}", path.display()),
         train,
         valid,
         test,

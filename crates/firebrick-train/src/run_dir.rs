@@ -129,7 +129,7 @@ impl RunDir {
             let _ = fs::remove_dir_all(&self.path);
             return;
         }
-        for name in ["recipe.toml", "events.jsonl", ".lock"] {
+        for name in ["recipe.toml", "data.sha256", "events.jsonl", ".lock"] {
             let _ = fs::remove_file(self.path.join(name));
         }
         let _ = fs::remove_dir_all(self.path.join("checkpoints"));

@@ -7,6 +7,7 @@ use firebrick_core::data::{Dataset, Preprocessing, SampleTransform};
 use firebrick_core::error::nearest;
 use firebrick_core::{ConfigError, Recipe};
 use firebrick_datasets::folder::Changes;
+use firebrick_datasets::registry::folder_path;
 use firebrick_datasets::sampler::Sampling;
 use firebrick_datasets::statistics::channel_statistics;
 use firebrick_datasets::{Loader, LoaderConfig, OnBadImage, OpenOptions, Splits};
@@ -126,9 +127,11 @@ impl Prepared {
 
     /// Writes the places of data and weights into a recipe as absolute paths, so that a run can be
     /// resumed and evaluated from another working directory.
-    pub fn settle(&self, recipe: &mut Recipe) {
-        if self.splits.folders.is_some() {
-            recipe.dataset.clone_from(&self.splits.name);
+    pub fn settle(recipe: &mut Recipe) {
+        if let Some(path) = folder_path(&recipe.dataset)
+            && let Ok(absolute) = std::path::absolute(path)
+        {
+            recipe.dataset = format!("folder:{}", absolute.display());
         }
         for place in [&mut recipe.data_dir, &mut recipe.weights] {
             if let Some(place) = place.as_mut().filter(|place| Path::new(place).exists())

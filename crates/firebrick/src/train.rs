@@ -220,7 +220,6 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         .or((prepared.splits.size.is_none()).then_some(prepared.preprocessing.height));
 
     memory::check(&recipe, &prepared.input(), free_memory)?;
-    prepared.settle(&mut recipe);
     let identity = Identity {
         model: recipe.model.to_string(),
         data: prepared.fingerprint(),
@@ -306,6 +305,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
             .map_or(0, |checkpoint| checkpoint.progress.step),
         run_dir: run.path().into(),
     });
+    Prepared::settle(&mut recipe);
     if start == Start::Resume {
         tell_place(&run, &recipe)?;
     } else {

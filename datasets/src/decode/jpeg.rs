@@ -400,8 +400,9 @@ fn ac(bits: &mut Bits<'_>, scan: &Scan<'_>, nonzero: &mut u64, run: &mut usize) 
     }
     if *run > 0 {
         if scan.refines {
-            let known = (index..=scan.last).filter(|index| *nonzero >> index & 1 == 1);
-            bits.take(known.count() as u32)?;
+            for known in index..=scan.last {
+                bits.take((*nonzero >> known & 1) as u32)?;
+            }
         }
         *run -= 1;
     }
