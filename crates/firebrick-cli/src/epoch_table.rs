@@ -48,8 +48,10 @@ impl EpochTable {
         }));
         columns.push(column("time", 6, |row| duration(row.seconds)));
         let mut table = Self { columns, epochs };
-        if table.width() > WIDTH {
-            table.columns.retain(|column| column.title != "images/s");
+        for spare in ["images/s", "time"] {
+            if table.width() > WIDTH {
+                table.columns.retain(|column| column.title != spare);
+            }
         }
         table
     }

@@ -5,9 +5,11 @@
 //! checkpoints/step-000001234/{model.safetensors, optimizer.safetensors, state.json, manifest.json}
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 use firebrick_core::run::EpochRow;
@@ -27,6 +29,8 @@ pub struct RunDir {
     clock: Option<Clock>,
     /// Whether this process made the directory.
     made: bool,
+    /// The files that this process put into it and that were not there before.
+    new: Mutex<BTreeSet<String>>,
     _lock: File,
 }
 
@@ -101,6 +105,7 @@ impl RunDir {
             path: path.into(),
             clock: None,
             made,
+            new: Mutex::default(),
             _lock: hold(path)?,
         })
     }
@@ -129,10 +134,20 @@ impl RunDir {
             let _ = fs::remove_dir_all(&self.path);
             return;
         }
-        for name in ["recipe.toml", "data.sha256", "events.jsonl", ".lock"] {
+        let new = self.new.into_inner().unwrap_or_default();
+        for name in new.iter().map(String::as_str).chain([".lock"]) {
             let _ = fs::remove_file(self.path.join(name));
         }
         let _ = fs::remove_dir_all(self.path.join("checkpoints"));
+    }
+
+    /// Remembers a file that is about to be written.
+    fn remember(&self, name: &str) {
+        if !self.path.join(name).exists()
+            && let Ok(mut new) = self.new.lock()
+        {
+            new.insert(name.into());
+        }
     }
 
     /// Its path.
@@ -199,6 +214,7 @@ impl RunDir {
     /// # Errors
     /// [`TrainError::RunDir`] naming the file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
+        self.remember(name);
         let path = self.path.join(name);
         write_atomic(&path, bytes)
             .map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
@@ -215,6 +231,7 @@ impl RunDir {
             let time = humantime::format_rfc3339_millis(clock()).to_string();
             fields.shift_insert(0, "time".into(), time.into());
         }
+        self.remember("events.jsonl");
         let path = self.path.join("events.jsonl");
         let file = File::options().create(true).append(true).open(&path);
         file.and_then(|mut file| file.write_all(format!("{event}\n").as_bytes()))

@@ -54,7 +54,10 @@ fn directories_are_numbered_in_order_and_an_abandoned_one_leaves_nothing() {
     fs::create_dir(&own).unwrap();
     fs::write(own.join("notes.txt"), b"mine").unwrap();
     let run = RunDir::create(&own).unwrap();
-    run.write("recipe.toml", b"").unwrap();
+    for name in ["recipe.toml", "data.sha256", "something.new"] {
+        run.write(name, b"").unwrap();
+    }
+    run.event(&serde_json::json!({})).unwrap();
     run.abandon();
     let left: Vec<_> = fs::read_dir(&own).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
