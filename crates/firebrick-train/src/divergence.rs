@@ -21,7 +21,8 @@ pub struct Guess {
 /// thing to try. A resumed run is not told again.
 ///
 /// A loss is absurd when it is more than 100 times that of guessing. Epochs within the first 25
-/// updates are left alone: so long a model may need to find its scale.
+/// updates are left alone, and those within the first 100 where the loss has not risen: so long a model
+/// may need to find its scale, and to begin to learn.
 pub struct Divergence<'a> {
     guess: Guess,
     tell: Box<dyn FnMut(&str) + 'a>,
@@ -32,8 +33,10 @@ pub struct Divergence<'a> {
 
 /// What is absurd, as a multiple of guessing.
 const ABSURD: f64 = 100.0;
-/// Updates after which an epoch is judged.
+/// Updates after which an epoch whose loss has risen is judged.
 const PATIENCE: u64 = 25;
+/// Updates after which one whose loss has hardly moved is.
+const LONG_PATIENCE: u64 = 100;
 /// A loss that is so many times the first one has risen; below, it has hardly moved.
 const RISEN: f64 = 1.2;
 
@@ -81,11 +84,11 @@ impl<'a> Divergence<'a> {
             short(row.train_loss)
         );
         let risen = RISEN * self.first.unwrap_or(train);
-        Some(if row.train_loss > risen {
-            self.diverges(&what, row.lr)
+        if row.train_loss > risen {
+            Some(self.diverges(&what, row.lr))
         } else {
-            self.stands_still(&what, row.lr)
-        })
+            (step >= LONG_PATIENCE).then(|| self.stands_still(&what, row.lr))
+        }
     }
 
     fn guessing(&self) -> String {
@@ -269,6 +272,7 @@ mod tests {
             (&[(2.29, Some(5.0))][..], 100),
             (&[(2.5, Some(2.39))], 100),
             (&[(9.0, Some(9.0))], 24),
+            (&[(2.35, Some(2.45))], 99),
             (&[(f64::NAN, None)], 100),
         ] {
             let told = said(2.4, epochs, step);

@@ -241,12 +241,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         // Its weights come from a checkpoint; the file that they once came from may be gone.
         _ => untrained_model(&recipe, &prepared, &device)?,
     };
-    let parameters = Parameters::list(&model);
-    let paths: Vec<_> = parameters
-        .iter()
-        .map(|(path, shape)| (path.as_str(), shape.as_slice()))
-        .collect();
-    config.groups.factors(&paths)?;
+    check_groups(&config.groups, &model)?;
     // Nothing is written before this line.
     let run = out.take(&start)?.with_clock(clock);
     let resume = match &start {
@@ -374,6 +369,15 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     finish.report(outcome, resumed_from, &device.inner())
 }
 
+/// Whether every group is for some parameter of the model.
+fn check_groups(groups: &Groups, model: &Model) -> Result<(), ConfigError> {
+    let parameters = Parameters::list(model);
+    let parameters = parameters
+        .iter()
+        .map(|(path, shape)| (path.as_str(), shape.as_slice()));
+    groups.factors(&parameters.collect::<Vec<_>>()).map(drop)
+}
+
 /// The losses of guessing, where the loss has them.
 fn guess(loss: &dyn Loss, prepared: &Prepared) -> Option<Guess> {
     let images = |dataset: &dyn Dataset| {
@@ -410,7 +414,8 @@ pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     let length = run_length(recipe, &loader);
     let planned = planned(recipe, length)?;
     grouped(planned.update, planned.lr, &recipe.groups)?;
-    initial_model(recipe, &prepared, &device, &mut |_| {})?;
+    let model = initial_model(recipe, &prepared, &device, &mut |_| {})?;
+    check_groups(&groups(recipe), &model)?;
     Ok(prepared)
 }
 
