@@ -12,6 +12,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use firebrick_core::data::{DataError, Fit, Image, Preprocessing};
+use firebrick_core::error::brief;
 use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{
@@ -123,7 +124,10 @@ fn upright(
 ) -> Result<DynamicImage, DataError> {
     let explain = |error: ImageError| match error {
         ImageError::Limits(_) => refuse(too_large()),
-        error => refuse(format!("it cannot be read as {name}: {error}")),
+        error => refuse(format!(
+            "it cannot be read as {name}: {}",
+            brief(&error.to_string())
+        )),
     };
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);

@@ -93,8 +93,10 @@ pub fn excerpt(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A message that repeats what was given in its middle, without most of that.
-pub(crate) fn brief(message: &str) -> Cow<'_, str> {
+/// A message from elsewhere on one line, without its middle where it is long: what was given usually
+/// stands there.
+#[must_use]
+pub fn brief(message: &str) -> Cow<'_, str> {
     const HALF: usize = 200;
     let characters = message.chars().count();
     if characters <= 2 * HALF {
