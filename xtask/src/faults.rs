@@ -15,8 +15,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub(crate) const USAGE: &str =
-    "cargo xtask faults [--every N]     each Nth call alone, for a quick look";
+pub(crate) const USAGE: &str = "cargo xtask faults [--every N] [--binary FILE]     each Nth call alone; a firebrick built before";
 
 /// The run: two epochs with a checkpoint after each of their four updates.
 const TRAIN: [&str; 13] = [
@@ -49,20 +48,22 @@ struct Call {
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let every = match arguments {
-        [] => 1,
-        [flag, number] if flag == "--every" => number
-            .parse::<usize>()
-            .ok()
-            .filter(|every| *every > 0)
-            .with_context(|| format!("--every wants a number from 1, not {number}"))?,
-        _ => bail!("usage:\n{USAGE}"),
-    };
+    let (mut every, mut binary) = (1, None);
+    for pair in arguments.chunks(2) {
+        match pair {
+            [flag, number] if flag == "--every" => {
+                let number = number.parse::<usize>().ok().filter(|every| *every > 0);
+                every = number.context("--every wants a number from 1")?;
+            }
+            [flag, file] if flag == "--binary" => binary = Some(std::path::absolute(file)?),
+            _ => bail!("usage:\n{USAGE}"),
+        }
+    }
     ensure!(
         Command::new("strace").arg("-V").output().is_ok(),
         "strace is not installed; it injects the faults (Debian: apt-get install strace)"
     );
-    let firebrick = build()?;
+    let firebrick = binary.map_or_else(build, Ok)?;
     let scratch = std::path::absolute("target/faults")?;
     let _ = std::fs::remove_dir_all(&scratch);
     std::fs::create_dir_all(&scratch)?;
@@ -99,12 +100,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 fn build() -> Result<PathBuf> {
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--workspace", "--bin", "firebrick", "--locked"])
+        .args(["build", "--release", "--locked"])
         .status()?;
     ensure!(built.success(), "the command line does not build");
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     Ok(std::path::absolute(
-        Path::new(&target).join("debug/firebrick"),
+        Path::new(&target).join("release/firebrick"),
     )?)
 }
 
