@@ -173,7 +173,7 @@ fn disturb(
     let _ = std::fs::remove_dir_all(&run);
     let Call { name, place, .. } = call;
     let output = Command::new("strace")
-        .args(["-f", "--seccomp-bpf", "-o", "/dev/null", "-e"])
+        .args(["-f", "-o", "disturbed", "-e"])
         .arg(format!("trace={name}"))
         .arg("-e")
         .arg(format!("inject={name}:{fault}:when={place}"))
@@ -196,6 +196,13 @@ fn disturb(
         None => "was killed",
         Some(other) => bail!("status {other}: {message}"),
     };
+    // A fault that never came would prove nothing.
+    if fault.starts_with("signal") {
+        ensure!(first == "was killed", "the kill did not come: it {first}");
+    } else {
+        let log = std::fs::read_to_string(scratch.join("disturbed"))?;
+        ensure!(log.contains("(INJECTED)"), "the call did not fail");
+    }
     if first == "went on" && left_by(&run).ok().as_ref() == Some(expected) {
         return Ok(format!("{fault}: {first}"));
     }
