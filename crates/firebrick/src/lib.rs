@@ -28,7 +28,10 @@ mod prepared;
 mod recipes;
 mod runs;
 pub mod search;
+mod settings;
+mod start;
 mod train;
+mod warnings;
 
 pub use firebrick_core as core;
 pub use firebrick_datasets as datasets;
@@ -47,4 +50,5 @@ pub use prepared::{CHECKSUMS, Prepared};
 pub use recipes::{RECIPES, recipe, run_recipe};
 pub use runs::{RunState, RunSummary, runs};
 pub use search::{SearchJob, SearchReport};
-pub use train::{Job, RunPlace, Start, train};
+pub use start::{RunPlace, Start};
+pub use train::{Job, train};

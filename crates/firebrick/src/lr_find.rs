@@ -10,7 +10,8 @@ use firebrick_train::lr_find::{LrCurve, Sweep};
 use crate::Error;
 use crate::lone_image::train_loader;
 use crate::prepared::Prepared;
-use crate::train::{initial_model, loss, run_length, train_config};
+use crate::settings::{loss, run_length, train_config};
+use crate::start::initial_model;
 
 /// Runs the test with the model, data, optimizer and groups of a recipe; its schedule does not count.
 /// `cache` is where data sets lie when the recipe does not say; `notice` is told what a person should

@@ -5,75 +5,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use burn::tensor::Device;
-use firebrick_core::data::{BatchSource, DataError, Dataset};
-use firebrick_core::length::RunLength;
-use firebrick_core::loss::Loss;
-use firebrick_core::parameters::Parameters;
+use firebrick_core::data::{BatchSource, DataError};
 use firebrick_core::schedule::Delayed;
-use firebrick_core::spec::Spec;
-use firebrick_core::{Clipping, ConfigError, Groups, Recipe, Schedule};
+use firebrick_core::{ConfigError, Recipe, Schedule};
 use firebrick_datasets::{Loader, OnBadImage};
-use firebrick_optim::{Plan, Request, grouped};
-use firebrick_train::{
-    Checkpoint, Clock, Divergence, Guess, Hook, Identity, Monitor, OnNonFinite, RunDir,
-    TrainConfig, Training, fit,
-};
+use firebrick_optim::{Plan, grouped};
+use firebrick_train::{Checkpoint, Clock, Divergence, Hook, Identity, RunDir, Training, fit};
 use firebrick_zoo::Model;
-use serde::Serialize;
 
 use crate::Error;
 use crate::finish::{Finish, TrainReport};
 use crate::lone_image::train_loader;
 use crate::memory;
-use crate::model_file;
 use crate::overview::{DataOverview, Overview};
 use crate::own_program;
 use crate::prepared::{CHECKSUMS, Prepared};
-
-/// Where a job begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// A new run.
-    Fresh,
-    /// The run directory `out`, from its newest sound checkpoint, exactly.
-    Resume,
-    /// A new run from the newest checkpoint of another one, with another schedule. The schedule
-    /// begins at the branch: its update 0 is the first one after it, `100%` is what is left.
-    Branch {
-        /// The run directory to branch from.
-        parent: PathBuf,
-    },
-}
-
-/// Where a run goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunPlace {
-    /// This directory.
-    At(PathBuf),
-    /// The next free one of `parent/name-1`, `parent/name-2`, …, made when the run begins.
-    Next {
-        /// The directory of runs.
-        parent: PathBuf,
-        /// The name, without a number.
-        name: String,
-    },
-}
-
-impl RunPlace {
-    /// Makes a new run directory, or takes the one of a run that goes on.
-    fn take(&self, start: &Start) -> Result<RunDir, Error> {
-        match (self, start) {
-            (Self::At(path), Start::Resume) => Ok(RunDir::open(path)?),
-            (Self::At(path), _) => Ok(RunDir::create(path)?),
-            (Self::Next { .. }, Start::Resume) => {
-                let text = "a resume goes on in the directory of its run: name it";
-                Err(ConfigError::Conflict(text.into()).into())
-            }
-            (Self::Next { parent, name }, _) => Ok(RunDir::create_next(parent, name)?),
-        }
-    }
-}
+use crate::settings::{check_groups, groups, loss, planned, run_length, train_config};
+use crate::start::{
+    RunPlace, Start, branch_point, initial_model, newest, start_over, untrained_model, which_files,
+};
+use crate::warnings::{guess, warned_before};
 
 /// Everything about a job that is not in the recipe.
 pub struct Job<'a> {
@@ -369,39 +320,6 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     finish.report(outcome, resumed_from, &device.inner())
 }
 
-/// Whether every group is for some parameter of the model.
-fn check_groups(groups: &Groups, model: &Model) -> Result<(), ConfigError> {
-    let parameters = Parameters::list(model);
-    let parameters = parameters
-        .iter()
-        .map(|(path, shape)| (path.as_str(), shape.as_slice()));
-    groups.factors(&parameters.collect::<Vec<_>>()).map(drop)
-}
-
-/// The losses of guessing, where the loss has them.
-fn guess(loss: &dyn Loss, prepared: &Prepared) -> Option<Guess> {
-    let images = |dataset: &dyn Dataset| {
-        let mut images = vec![0; dataset.classes().len()];
-        (0..dataset.len()).for_each(|index| images[dataset.label(index)] += 1);
-        images
-    };
-    let splits = &prepared.splits;
-    let train = loss.of_guess(&images(&*splits.train))?;
-    let valid = splits.valid.as_ref();
-    Some(Guess {
-        classes: splits.train.classes().len(),
-        train,
-        valid: valid.map_or(Some(train), |valid| loss.of_guess(&images(&**valid)))?,
-    })
-}
-
-/// What the run that is resumed was warned of.
-fn warned_before(resume: Option<&Checkpoint>) -> Vec<String> {
-    let state = resume.and_then(|checkpoint| checkpoint.hooks.get(Divergence::NAME));
-    let told = state.and_then(|state| state.data.as_str());
-    told.map(Into::into).into_iter().collect()
-}
-
 /// Checks a recipe as far as that goes without training, data and model included; writes nothing.
 pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     let device = firebrick_core::device(&recipe.device)?.autodiff();
@@ -417,16 +335,6 @@ pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     let model = initial_model(recipe, &prepared, &device, &mut |_| {})?;
     check_groups(&groups(recipe), &model)?;
     Ok(prepared)
-}
-
-/// Adds to a refusal of other data which files changed.
-fn which_files(error: Error, prepared: &Prepared, run: &Path) -> Error {
-    match prepared.changes_since(run) {
-        Some(changes) => {
-            DataError::Invalid(format!("{error}. Since the run was started: {changes}")).into()
-        }
-        None => error,
-    }
 }
 
 /// After a resume on data that were moved, the run's recipe says where they are now.
@@ -463,175 +371,4 @@ fn tell_skipped(
         run.write("skipped.txt", (skipped.join("\n") + "\n").as_bytes())?;
     }
     Ok(())
-}
-
-/// The optimizer and the schedules of a recipe for a run of this length.
-fn planned(recipe: &Recipe, run: RunLength) -> Result<Plan, ConfigError> {
-    Request {
-        lr: recipe.lr,
-        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
-        momentum_schedule: recipe.momentum_schedule.clone(),
-        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
-        ..Request::new(recipe.optimizer.clone(), recipe.schedule.clone(), run)
-    }
-    .plan()
-}
-
-/// The length of the part of the run that the schedule covers.
-pub(crate) fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
-    let updates_per_epoch = (train.batches() as u64).div_ceil(recipe.accumulate.max(1));
-    let updates = recipe
-        .epochs
-        .saturating_mul(updates_per_epoch)
-        .saturating_sub(recipe.schedule_start);
-    RunLength {
-        updates,
-        updates_per_epoch,
-    }
-}
-
-fn newest(
-    run: &Path,
-    identity: Option<&Identity>,
-    device: &Device,
-    notice: &mut dyn FnMut(&str),
-) -> Result<Option<Checkpoint>, Error> {
-    let Some((checkpoint, refused)) = Checkpoint::newest(run, identity, &device.clone().inner())?
-    else {
-        return Ok(None);
-    };
-    for error in refused {
-        notice(&format!("{error}; going on from the one before"));
-    }
-    Ok(Some(checkpoint))
-}
-
-/// The parent's newest checkpoint, made the first one of a run of its own.
-fn branch_point(
-    parent: &Path,
-    recipe: &mut Recipe,
-    device: &Device,
-    notice: &mut dyn FnMut(&str),
-) -> Result<Checkpoint, Error> {
-    let Some(mut checkpoint) = newest(parent, None, device, notice)? else {
-        return Err(ConfigError::Conflict(format!(
-            "{}: there is no checkpoint to branch from",
-            parent.display()
-        ))
-        .into());
-    };
-    let step = checkpoint.progress.step;
-    recipe.schedule_start = step;
-    recipe.branched_from = Some(format!("{} at step {step}", parent.display()));
-    // The parent's best epoch lies in the parent's directory; what counts here begins here.
-    let progress = &mut checkpoint.progress;
-    progress.best = None;
-    progress.lost_best = None;
-    progress.stale_epochs = 0;
-    progress.stopped = false;
-    Ok(checkpoint)
-}
-
-/// A run without a checkpoint begins again, if that is where it began.
-fn start_over(
-    recipe: &Recipe,
-    out: &Path,
-    notice: &mut dyn FnMut(&str),
-) -> Result<(), ConfigError> {
-    if let Some(parent) = &recipe.branched_from {
-        return Err(ConfigError::Conflict(format!(
-            "{}: this run branched off {parent}, and it has no checkpoint to go on from; remove its directory and branch off again",
-            out.display()
-        )));
-    }
-    notice(&format!(
-        "{}: there is no checkpoint, so the run begins again",
-        out.display()
-    ));
-    Ok(())
-}
-
-/// The model of a recipe as it is before any weights are loaded.
-fn untrained_model(recipe: &Recipe, prepared: &Prepared, device: &Device) -> Result<Model, Error> {
-    let model = firebrick_zoo::build(&recipe.model, &prepared.input(), recipe.seed, device)?;
-    Ok(model)
-}
-
-pub(crate) fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
-    (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
-}
-
-/// The model as it is before the first update. Weights from a file may be for other classes.
-pub(crate) fn initial_model(
-    recipe: &Recipe,
-    prepared: &Prepared,
-    device: &Device,
-    notice: &mut dyn FnMut(&str),
-) -> Result<Model, Error> {
-    let model = untrained_model(recipe, prepared, device)?;
-    let Some(path) = &recipe.weights else {
-        return Ok(model);
-    };
-    model_file::verify(Path::new(path))?;
-    let (model, notes) = firebrick_zoo::load_for_training(model, Path::new(path))?;
-    notes
-        .iter()
-        .for_each(|note| notice(&format!("{path}: {note}")));
-    Ok(model)
-}
-
-pub(crate) fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
-    Ok(TrainConfig {
-        epochs: recipe.epochs,
-        accumulate: recipe.accumulate,
-        clipping: Clipping {
-            value: recipe.clip_value,
-            tensor_norm: recipe.clip_tensor_norm,
-            agc: recipe.clip_agc,
-            norm: recipe.clip_norm,
-        },
-        seed: recipe.seed,
-        on_non_finite: on_non_finite(&recipe.on_non_finite)?,
-        early_stop: recipe.early_stop,
-        monitor: Monitor::from_name(&recipe.monitor)?,
-        max_updates: recipe.max_updates,
-        max_seconds: recipe.max_seconds,
-        checkpoint_every: recipe.checkpoint_every,
-        keep: recipe.keep,
-        groups: groups(recipe),
-    })
-}
-
-/// What makes parameters differ in rate and decay.
-fn groups(recipe: &Recipe) -> Groups {
-    Groups {
-        rules: recipe.groups.clone(),
-        no_decay_bias_norm: recipe.no_decay_bias_norm,
-        layer_decay: recipe.layer_decay,
-    }
-}
-
-/// `stop`, `skip` or `skip(limit)`.
-fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
-    #[derive(Serialize, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Skip {
-        limit: u64,
-    }
-    impl Default for Skip {
-        fn default() -> Self {
-            Self { limit: 10 }
-        }
-    }
-    match spec.name.as_str() {
-        "stop" if *spec == Spec::new("stop") => Ok(OnNonFinite::Stop),
-        "skip" => Ok(OnNonFinite::Skip {
-            limit: spec.resolve::<Skip>()?.limit,
-        }),
-        other => Err(ConfigError::unknown_name(
-            "on_non_finite",
-            other,
-            ["stop", "skip"],
-        )),
-    }
 }

@@ -1,0 +1,157 @@
+//! Where a job begins: fresh, from a checkpoint of its own, or from one of another run.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use firebrick_core::data::DataError;
+use firebrick_core::{ConfigError, Recipe};
+use firebrick_train::{Checkpoint, Identity, RunDir};
+use firebrick_zoo::Model;
+
+use crate::Error;
+use crate::model_file;
+use crate::prepared::Prepared;
+
+/// Where a job begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// A new run.
+    Fresh,
+    /// The run directory `out`, from its newest sound checkpoint, exactly.
+    Resume,
+    /// A new run from the newest checkpoint of another one, with another schedule. The schedule
+    /// begins at the branch: its update 0 is the first one after it, `100%` is what is left.
+    Branch {
+        /// The run directory to branch from.
+        parent: PathBuf,
+    },
+}
+
+/// Where a run goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunPlace {
+    /// This directory.
+    At(PathBuf),
+    /// The next free one of `parent/name-1`, `parent/name-2`, …, made when the run begins.
+    Next {
+        /// The directory of runs.
+        parent: PathBuf,
+        /// The name, without a number.
+        name: String,
+    },
+}
+
+impl RunPlace {
+    /// Makes a new run directory, or takes the one of a run that goes on.
+    pub(crate) fn take(&self, start: &Start) -> Result<RunDir, Error> {
+        match (self, start) {
+            (Self::At(path), Start::Resume) => Ok(RunDir::open(path)?),
+            (Self::At(path), _) => Ok(RunDir::create(path)?),
+            (Self::Next { .. }, Start::Resume) => {
+                let text = "a resume goes on in the directory of its run: name it";
+                Err(ConfigError::Conflict(text.into()).into())
+            }
+            (Self::Next { parent, name }, _) => Ok(RunDir::create_next(parent, name)?),
+        }
+    }
+}
+
+pub(crate) fn newest(
+    run: &Path,
+    identity: Option<&Identity>,
+    device: &Device,
+    notice: &mut dyn FnMut(&str),
+) -> Result<Option<Checkpoint>, Error> {
+    let Some((checkpoint, refused)) = Checkpoint::newest(run, identity, &device.clone().inner())?
+    else {
+        return Ok(None);
+    };
+    for error in refused {
+        notice(&format!("{error}; going on from the one before"));
+    }
+    Ok(Some(checkpoint))
+}
+
+/// The parent's newest checkpoint, made the first one of a run of its own.
+pub(crate) fn branch_point(
+    parent: &Path,
+    recipe: &mut Recipe,
+    device: &Device,
+    notice: &mut dyn FnMut(&str),
+) -> Result<Checkpoint, Error> {
+    let Some(mut checkpoint) = newest(parent, None, device, notice)? else {
+        return Err(ConfigError::Conflict(format!(
+            "{}: there is no checkpoint to branch from",
+            parent.display()
+        ))
+        .into());
+    };
+    let step = checkpoint.progress.step;
+    recipe.schedule_start = step;
+    recipe.branched_from = Some(format!("{} at step {step}", parent.display()));
+    // The parent's best epoch lies in the parent's directory; what counts here begins here.
+    let progress = &mut checkpoint.progress;
+    progress.best = None;
+    progress.lost_best = None;
+    progress.stale_epochs = 0;
+    progress.stopped = false;
+    Ok(checkpoint)
+}
+
+/// A run without a checkpoint begins again, if that is where it began.
+pub(crate) fn start_over(
+    recipe: &Recipe,
+    out: &Path,
+    notice: &mut dyn FnMut(&str),
+) -> Result<(), ConfigError> {
+    if let Some(parent) = &recipe.branched_from {
+        return Err(ConfigError::Conflict(format!(
+            "{}: this run branched off {parent}, and it has no checkpoint to go on from; remove its directory and branch off again",
+            out.display()
+        )));
+    }
+    notice(&format!(
+        "{}: there is no checkpoint, so the run begins again",
+        out.display()
+    ));
+    Ok(())
+}
+
+/// Adds to a refusal of other data which files changed.
+pub(crate) fn which_files(error: Error, prepared: &Prepared, run: &Path) -> Error {
+    match prepared.changes_since(run) {
+        Some(changes) => {
+            DataError::Invalid(format!("{error}. Since the run was started: {changes}")).into()
+        }
+        None => error,
+    }
+}
+
+/// The model of a recipe as it is before any weights are loaded.
+pub(crate) fn untrained_model(
+    recipe: &Recipe,
+    prepared: &Prepared,
+    device: &Device,
+) -> Result<Model, Error> {
+    let model = firebrick_zoo::build(&recipe.model, &prepared.input(), recipe.seed, device)?;
+    Ok(model)
+}
+
+/// The model as it is before the first update. Weights from a file may be for other classes.
+pub(crate) fn initial_model(
+    recipe: &Recipe,
+    prepared: &Prepared,
+    device: &Device,
+    notice: &mut dyn FnMut(&str),
+) -> Result<Model, Error> {
+    let model = untrained_model(recipe, prepared, device)?;
+    let Some(path) = &recipe.weights else {
+        return Ok(model);
+    };
+    model_file::verify(Path::new(path))?;
+    let (model, notes) = firebrick_zoo::load_for_training(model, Path::new(path))?;
+    notes
+        .iter()
+        .for_each(|note| notice(&format!("{path}: {note}")));
+    Ok(model)
+}
