@@ -4,13 +4,12 @@ use std::path::Path;
 
 use firebrick_core::spec::Spec;
 use firebrick_core::{Recipe, error};
-use firebrick_optim::{grouped, plan};
 use firebrick_train::lr_find::{LrCurve, Sweep};
 
 use crate::Error;
 use crate::lone_image::train_loader;
 use crate::prepared::Prepared;
-use crate::settings::{loss, run_length, train_config};
+use crate::settings::{loss, planned, run_length, train_config};
 use crate::start::initial_model;
 
 /// Runs the test with the model, data, optimizer and groups of a recipe; its schedule does not count.
@@ -37,10 +36,11 @@ pub fn lr_find(
     let prepared = Prepared::open(&recipe, cache)?;
     loss.check_classes(prepared.splits.train.classes().len())?;
     let (mut loader, _) = train_loader(&recipe, &prepared, &device)?;
-    let run = run_length(&recipe, &loader);
-    let planned = plan(&recipe.optimizer, &Spec::new("constant"), recipe.lr, run)?;
-    let update = grouped(planned.update, planned.lr, &recipe.groups)?;
+    recipe.schedule = Spec::new("constant");
+    (recipe.momentum_schedule, recipe.weight_decay_schedule) = (None, None);
+    let planned = planned(&recipe, run_length(&recipe, &loader))?;
     let model = initial_model(&recipe, &prepared, &device, notice)?;
-    let (curve, _) = firebrick_train::lr_find(&model, update, &*loss, &mut loader, &config, sweep)?;
+    let (curve, _) =
+        firebrick_train::lr_find(&model, planned.update, &*loss, &mut loader, &config, sweep)?;
     Ok(curve)
 }

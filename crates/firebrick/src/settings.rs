@@ -7,10 +7,12 @@ use firebrick_core::parameters::Parameters;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Clipping, ConfigError, Groups, Recipe};
 use firebrick_datasets::Loader;
-use firebrick_optim::{Plan, Request};
+use firebrick_optim::{Plan, Request, grouped};
 use firebrick_train::{Monitor, OnNonFinite, TrainConfig};
 use firebrick_zoo::Model;
 use serde::{Deserialize, Serialize};
+
+use crate::own_program;
 
 pub(crate) fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
     Ok(TrainConfig {
@@ -35,7 +37,7 @@ pub(crate) fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> 
 }
 
 /// What makes parameters differ in rate and decay.
-pub(crate) fn groups(recipe: &Recipe) -> Groups {
+fn groups(recipe: &Recipe) -> Groups {
     Groups {
         rules: recipe.groups.clone(),
         no_decay_bias_norm: recipe.no_decay_bias_norm,
@@ -81,16 +83,21 @@ pub(crate) fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
     (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
 }
 
-/// The optimizer and the schedules of a recipe for a run of this length.
+/// The optimizer, with those of its groups, and the schedules of a recipe for a run of this length.
 pub(crate) fn planned(recipe: &Recipe, run: RunLength) -> Result<Plan, ConfigError> {
-    Request {
+    let request = Request {
         lr: recipe.lr,
         batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
         momentum_schedule: recipe.momentum_schedule.clone(),
         weight_decay_schedule: recipe.weight_decay_schedule.clone(),
         ..Request::new(recipe.optimizer.clone(), recipe.schedule.clone(), run)
-    }
-    .plan()
+    };
+    let with_groups = || -> Result<Plan, ConfigError> {
+        let mut plan = request.plan()?;
+        plan.update = grouped(plan.update, plan.lr, &recipe.groups)?;
+        Ok(plan)
+    };
+    with_groups().map_err(|error| own_program::explain(error, recipe))
 }
 
 /// The length of the part of the run that the schedule covers.

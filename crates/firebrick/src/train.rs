@@ -9,7 +9,7 @@ use firebrick_core::data::{BatchSource, DataError};
 use firebrick_core::schedule::Delayed;
 use firebrick_core::{ConfigError, Recipe, Schedule};
 use firebrick_datasets::{Loader, OnBadImage};
-use firebrick_optim::{Plan, grouped};
+use firebrick_optim::Plan;
 use firebrick_train::{Checkpoint, Clock, Divergence, Hook, Identity, RunDir, Training, fit};
 use firebrick_zoo::Model;
 
@@ -20,7 +20,7 @@ use crate::memory;
 use crate::overview::{DataOverview, Overview};
 use crate::own_program;
 use crate::prepared::{CHECKSUMS, Prepared};
-use crate::settings::{check_groups, groups, loss, planned, run_length, train_config};
+use crate::settings::{check_groups, loss, planned, run_length, train_config};
 use crate::start::{
     RunPlace, Start, branch_point, initial_model, newest, start_over, untrained_model, which_files,
 };
@@ -148,11 +148,9 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         schedule_spec,
         momentum_schedule,
         weight_decay_schedule,
-        lr,
         notes,
-    } = planned(&recipe, length).map_err(|error| own_program::explain(error, &recipe))?;
-    let update = grouped(update, lr, &recipe.groups)
-        .map_err(|error| own_program::explain(error, &recipe))?;
+        ..
+    } = planned(&recipe, length)?;
     notes.iter().for_each(|note| notice(note));
     recipe.optimizer = optimizer;
     own_program::note(&mut recipe, program);
@@ -323,17 +321,16 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
 /// Checks a recipe as far as that goes without training, data and model included; writes nothing.
 pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     let device = firebrick_core::device(&recipe.device)?.autodiff();
-    train_config(recipe)?.check()?;
+    let config = train_config(recipe)?;
+    config.check()?;
     let loss = loss(recipe)?;
     firebrick_zoo::canonical(&recipe.model)?;
     let prepared = Prepared::open(recipe, cache)?;
     loss.check_classes(prepared.splits.train.classes().len())?;
     let (loader, _) = train_loader(recipe, &prepared, &device)?;
-    let length = run_length(recipe, &loader);
-    let planned = planned(recipe, length)?;
-    grouped(planned.update, planned.lr, &recipe.groups)?;
+    planned(recipe, run_length(recipe, &loader))?;
     let model = initial_model(recipe, &prepared, &device, &mut |_| {})?;
-    check_groups(&groups(recipe), &model)?;
+    check_groups(&config.groups, &model)?;
     Ok(prepared)
 }
 
