@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use firebrick_core::data::DataError;
 use firebrick_core::{ConfigError, Recipe};
-use firebrick_train::{Checkpoint, Identity, RunDir};
+use firebrick_train::{Checkpoint, Divergence, Identity, RunDir};
 use firebrick_zoo::Model;
 
 use crate::Error;
@@ -89,6 +89,8 @@ pub(crate) fn branch_point(
     let step = checkpoint.progress.step;
     recipe.schedule_start = step;
     recipe.branched_from = Some(format!("{} at step {step}", parent.display()));
+    // The parent was warned of its own course, not of the branch's.
+    checkpoint.hooks.remove(Divergence::NAME);
     // The parent's best epoch lies in the parent's directory; what counts here begins here.
     let progress = &mut checkpoint.progress;
     progress.best = None;
@@ -154,4 +156,43 @@ pub(crate) fn initial_model(
         .iter()
         .for_each(|note| notice(&format!("{path}: {note}")));
     Ok(model)
+}
+
+#[cfg(test)]
+mod tests {
+    use firebrick_core::state_dict::StateDict;
+    use firebrick_core::update::UpdateState;
+    use firebrick_train::{HookState, Progress};
+
+    use super::*;
+    use crate::warnings::warned_before;
+
+    #[test]
+    fn a_branch_is_not_blamed_for_what_its_parent_was_warned_of() {
+        let temp = tempfile::tempdir().unwrap();
+        let parent = temp.path().join("parent");
+        let warned = HookState {
+            data: "training diverges".into(),
+            ..HookState::default()
+        };
+        let checkpoint = Checkpoint {
+            identity: Identity::default(),
+            progress: Progress {
+                step: 7,
+                ..Progress::default()
+            },
+            model: StateDict::default(),
+            evaluated: None,
+            optimizer: UpdateState::default(),
+            hooks: [(Divergence::NAME.to_string(), warned)].into(),
+        };
+        checkpoint.save(&RunDir::create(&parent).unwrap()).unwrap();
+        let device = firebrick_core::device("flex").unwrap().autodiff();
+        let resumed = newest(&parent, None, &device, &mut |_| {}).unwrap();
+        assert_eq!(warned_before(resumed.as_ref()), ["training diverges"]);
+        let mut recipe = Recipe::default();
+        let branch = branch_point(&parent, &mut recipe, &device, &mut |_| {}).unwrap();
+        assert_eq!((branch.progress.step, recipe.schedule_start), (7, 7));
+        assert!(warned_before(Some(&branch)).is_empty());
+    }
 }
