@@ -89,17 +89,22 @@ impl DataOverview {
 }
 
 fn counted(name: &'static str, split: &dyn Dataset, classes: usize) -> SplitOverview {
-    let mut per_class = vec![0; classes];
-    for index in 0..split.len() {
-        if let Some(count) = per_class.get_mut(split.label(index)) {
-            *count += 1;
-        }
-    }
     SplitOverview {
         name,
         images: split.len(),
-        per_class,
+        per_class: per_class(split, classes),
     }
+}
+
+/// Images of each class.
+pub(crate) fn per_class(split: &dyn Dataset, classes: usize) -> Vec<usize> {
+    let mut counts = vec![0; classes];
+    for index in 0..split.len() {
+        if let Some(count) = counts.get_mut(split.label(index)) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 #[cfg(test)]
