@@ -273,7 +273,8 @@ impl Block<'_> {
                 let sums = self.sums.as_mut_ptr().add(point * DEPTH * width);
                 for row in (0..self.depth.next_multiple_of(M)).step_by(M) {
                     let sums = sums.add(row * width);
-                    // The block by itself first: a long sum loses more than a sum of short ones.
+                    // Each block is summed on its own first: a sum of short sums rounds less than
+                    // one long sum.
                     let mut tile = [[S::splat(0.0); V]; M];
                     tile::outer::<S, M, V>(
                         (sources.add(row), DEPTH),
@@ -281,12 +282,7 @@ impl Block<'_> {
                         &all,
                         &mut tile,
                     );
-                    for m in 0..M {
-                        for v in 0..V {
-                            let at = sums.add((m * V + v) * S::LANES);
-                            S::store(at, S::add(S::load(at), tile[m][v]));
-                        }
-                    }
+                    tile::add_to::<S, M, V>(&tile, sums, M);
                 }
             }
         }
