@@ -1,9 +1,8 @@
-//! Activation functions and their gradients, over slices of any shape. The rectifier has kernels of
-//! its own: [`crate::elementwise`].
+//! Activation functions and their gradients, over slices of any shape. The rectifier has its own
+//! kernels, in [`crate::elementwise`].
 //!
-//! Values and slopes are PyTorch's, also at the kink of a bent function, and within a few units in
-//! the last place of f32, in the tails too. With Φ and φ the distribution and density of the normal
-//! distribution:
+//! Values and slopes are PyTorch's, also at a kink, and accurate to a few units in the last place of
+//! f32, in the tails too. Φ is the distribution function of the normal distribution and φ its density:
 //!
 //! | function | value | slope |
 //! |---|---|---|
@@ -110,7 +109,7 @@ pub fn forward_in_place(activation: Activation, x: &mut [f32]) {
     });
 }
 
-/// The gradient by the input, from the input and the gradient by the output.
+/// The gradient with respect to the input, from the input and the gradient with respect to the output.
 ///
 /// # Shapes
 /// Two of `[len]` to `[len]`.
@@ -142,16 +141,17 @@ pub fn backward(activation: Activation, x: &[f32], dy: &[f32]) -> Vec<f32> {
     out
 }
 
-/// What an element costs beside one that is only moved.
+/// The work for one element, relative to one that is only copied.
 const COST: usize = 4;
 
 /// One function of vectors.
-///
-/// # Safety
-/// The processor has `S`.
-#[allow(clippy::missing_safety_doc)]
-trait Function: Copy + Sync {
+trait Function: Copy {
+    /// # Safety
+    /// The processor has `S`.
     unsafe fn value<S: Simd>(self, x: S::V) -> S::V;
+
+    /// # Safety
+    /// The processor has `S`.
     unsafe fn slope<S: Simd>(self, x: S::V) -> S::V;
 }
 
@@ -255,9 +255,8 @@ impl Function for Elu {
 struct Gelu;
 
 impl Gelu {
-    /// Φ(-|x|) / e and e = exp(-x²/2): the smooth factor of the tail is a polynomial in
-    /// t = 1 / (1 + |x|/4), within 1e-8 of the exact one, without a constant term, since it falls as
-    /// 1/|x| does.
+    /// Coefficients of Φ(-|x|) / exp(-x²/2) as a polynomial in t = 1 / (1 + |x|/4), highest power
+    /// first and accurate to 1e-8. There is no constant term, because the quotient falls as 1/|x| does.
     const TAIL: [f32; 10] = [
         1.717_727e-2,
         -6.611_966e-2,

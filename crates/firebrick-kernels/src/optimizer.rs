@@ -21,8 +21,8 @@ pub const PIECE: usize = 1 << 14;
 
 /// Numbers that a formula computes with: some elements of a tensor, or a whole one.
 ///
-/// The scalars are f64 and are rounded to the elements' type where they meet them. A scalar stands on
-/// the right, as in `value * 0.9` and `value - 1.0`; on the left of a minus it is a [`Number`].
+/// Scalars are f64 and are rounded to the elements' type when they meet them. Write a scalar on the
+/// right, as in `value * 0.9` and `value - 1.0`; on the left of a minus, wrap it in [`Number`].
 pub trait Real:
     Clone
     + Neg<Output = Self>

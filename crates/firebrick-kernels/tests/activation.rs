@@ -67,16 +67,16 @@ fn values_and_slopes_are_exact_to_the_last_digits() {
             let (y, dx) = (forward(activation, &x), backward(activation, &x, &dy));
             for (at, x) in x.iter().enumerate() {
                 let (value, slope) = exact(activation, (*x).into());
-                // The slope of GELU and SiLU crosses zero: there the error is one of its terms.
+                // The slope of GELU and SiLU crosses zero: the error is relative to its first term.
                 let near = |found: f32, expected: f64, what: &str| {
                     let size = match (activation, what) {
                         (Activation::Gelu | Activation::Silu, "slope") => {
                             expected.abs().max(normal(f64::from(*x)))
                         }
-                        // exp(-x²/2) loses what the square's rounding costs.
                         _ => expected.abs(),
                     };
                     let error = (f64::from(found) - expected).abs();
+                    // exp(-x²/2) inherits the rounding of the square.
                     let tail = if activation == Activation::Gelu {
                         1.0 + f64::from(*x).powi(2) / 8.0
                     } else {
@@ -98,7 +98,7 @@ fn values_and_slopes_are_exact_to_the_last_digits() {
 }
 
 #[test]
-fn what_is_not_finite_stays_so_and_the_ends_are_limits() {
+fn nan_passes_through_and_the_ends_are_the_limits() {
     let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 100.0, -100.0];
     every_level(|_| {
         for activation in ALL {

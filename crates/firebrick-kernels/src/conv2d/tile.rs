@@ -49,7 +49,7 @@ pub(super) unsafe fn rows<S: Simd, const M: usize, const V: usize>(
     }
 }
 
-/// The product of some elements of `M` rows with those of a slab of `V · LANES` columns.
+/// The product of `M` rows with a slab of `V · LANES` columns, over a range of the rows' elements.
 ///
 /// # Safety
 /// All of them can be read.
@@ -89,7 +89,7 @@ pub(super) unsafe fn add<S: Simd, const M: usize, const V: usize>(
     }
 }
 
-/// Stores the first `there` rows, one behind the other.
+/// Stores the first `there` rows one after the other.
 ///
 /// # Safety
 /// They can be written, and the processor has `S`.
@@ -109,7 +109,7 @@ pub(super) unsafe fn store<S: Simd, const M: usize, const V: usize>(
     }
 }
 
-/// Adds the first `there` rows to what is stored.
+/// Adds the first `there` rows to those that are stored.
 ///
 /// # Safety
 /// As of [`store`].

@@ -2,8 +2,9 @@
 //! plain sum takes 144.
 //!
 //! Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), with the
-//! interpolation points 0, ±2/3, ±3/2, ∞ in place of theirs, 0, ±1, ±2, ∞: they lie within 0.3 % of
-//! those that amplify the rounding of the products least, and their product is 1. For points ±a, ±b
+//! interpolation points 0, ±2/3, ±3/2, ∞ in place of theirs, 0, ±1, ±2, ∞. Ours amplify the rounding
+//! of the products almost as little as the best points do (they lie within 0.3 % of those). For points
+//! ±a, ±b
 //!
 //! ```text
 //! Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A       d: 6×6 pixels, g: 3×3 weights, Y: 4×4 pixels
@@ -13,10 +14,12 @@
 //! powers of a point over its product of differences, and columns of A the powers of a point.
 //! The weight gradient is F(3×3, 4×4) on the same points: the gradient's 4×4 tile is the filter.
 //!
-//! What the products lose is amplified five times, so they are summed up in parts: sixteen channels,
-//! four of those, then all. The root-mean-square error relative to the result's size, of normal draws as
-//! `xtask/golden/conv2d_error.py` describes them (in brackets of rectified images), beside that of
-//! PyTorch 2.15 in f32 on the same data, which is the yardstick, and beside one plain sum in f32:
+//! The transforms amplify the rounding of the products five times. Products are therefore summed in
+//! parts: sixteen channels, then four such parts, then all. The table shows the root-mean-square error
+//! relative to the size of the result, for normally distributed images (in brackets: rectified ones).
+//! PyTorch 2.15 in f32 is the yardstick; its errors are those of `xtask/golden/conv2d_error.py`. The test
+//! `convolutions_err_at_most_three_times_as_much_as_pytorchs` prints ours and holds them to three times
+//! PyTorch's. The last column, one running sum in f32, was measured once, for comparison:
 //!
 //! | channels | PyTorch | this | ratio | one running sum |
 //! |---|---|---|---|---|
@@ -26,12 +29,13 @@
 //! | 128 | 2.2e-7 (1.6e-7) | 5.4e-7 (4.5e-7) | 2.5 (2.8) | 6.0e-7 (4.2e-7) |
 //! | 256 | 2.2e-7 (1.7e-7) | 5.6e-7 (4.7e-7) | 2.5 (2.8) | 8.3e-7 (5.7e-7) |
 //!
-//! The input gradient is as the result, the weight gradient 1.0 to 1.6 times PyTorch's. Before the parts
-//! the ratio was 2.5 at 16 channels and 6.9 at 256 (rectified 2.9 and 7.6). They cost about 12 % of the
-//! time of result and input gradient at 64 and 128 channels, 5 to 10 % at 256 and nothing at 16: of a
-//! whole layer, with the weight gradient, 5 to 8 %. Parts of 32 cost half of that and come to ratios of
-//! 2.9 (3.2). A NaN or an infinity spoils the whole of each tile that reads it, not only the pixels whose
-//! window holds it.
+//! Errors of the input gradient are like those of the result; those of the weight gradient are 1.0 to
+//! 1.6 times PyTorch's. Figures from when the parts were introduced: without them the ratio was 2.5 at
+//! 16 channels and 6.9 at 256 (rectified: 2.9 and 7.6). They cost about 12 % of the time of result and
+//! input gradient at 64 and 128 channels, 5 to 10 % at 256 and nothing at 16; 5 to 8 % of a whole layer
+//! with its weight gradient. Parts of 32 channels cost half of that, at ratios of 2.9 (3.2).
+//!
+//! A NaN or an infinity spoils every tile that reads it, not only the pixels whose window holds it.
 
 use crate::simd::Simd;
 
@@ -57,13 +61,13 @@ const A2: f32 = 4.0 / 9.0;
 const B2: f32 = 2.25;
 /// -(a² + b²).
 const MIDDLE: f32 = -97.0 / 36.0;
-/// 1 / (2a² (a² - b²)) and 1 / (2b² (b² - a²)): one over the product of the differences to the other
-/// points.
+/// 1 / (2a² (a² - b²)) and 1 / (2b² (b² - a²)): the inverse of the product of a point's differences to
+/// the other points.
 const GA: f32 = -81.0 / 130.0;
 const GB: f32 = 8.0 / 65.0;
 
-/// Values at the points a, -a, b, -b of what is `even` and `odd` in the point, the odd part without its
-/// factor.
+/// The values at the points a, -a, b, -b of a function of the point, from its even part and its odd
+/// part; the odd part is multiplied by the factor here.
 ///
 /// # Safety
 /// The processor has `S`.

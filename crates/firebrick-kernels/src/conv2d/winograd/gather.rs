@@ -14,8 +14,8 @@ use crate::{Image, scratch};
 /// Transformed source elements of a block, at one point: they stay in the second-level cache.
 const BLOCK: usize = 6144;
 
-/// Channels that are summed up one after the other, and such parts that are summed up before they join
-/// the rest: what a sum loses grows with the number of terms that went before.
+/// Channels in a part, which is summed in one go, and parts in a group. Parts are added up to a group
+/// and groups to the result, because the rounding error of a sum grows with its number of terms.
 const PART: usize = 16;
 const PARTS: usize = 4;
 
@@ -281,7 +281,7 @@ impl Block<'_> {
                     }
                     for from in (0..c).step_by(PART * PARTS) {
                         let group = from..c.min(from + PART * PARTS);
-                        let mut some = tile::sums::<S, M, V>(
+                        let mut sums = tile::sums::<S, M, V>(
                             &rows,
                             group.start..group.end.min(from + PART),
                             slab,
@@ -292,12 +292,12 @@ impl Block<'_> {
                                 from..group.end.min(from + PART),
                                 slab,
                             );
-                            tile::add::<S, M, V>(&mut some, &part);
+                            tile::add::<S, M, V>(&mut sums, &part);
                         }
                         if from > 0 {
-                            tile::add_to::<S, M, V>(&some, to, there);
+                            tile::add_to::<S, M, V>(&sums, to, there);
                         } else {
-                            tile::store::<S, M, V>(&some, to, there);
+                            tile::store::<S, M, V>(&sums, to, there);
                         }
                     }
                 }
