@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::TensorData;
 
+use crate::error::visible;
 use crate::state_dict::{StateDict, WeightsError};
 use fit::Fit;
 pub(crate) use fit::listed;
@@ -47,6 +48,17 @@ struct Contents {
     entries: Vec<Entry>,
     metadata: BTreeMap<String, String>,
     storages: Storages,
+}
+
+impl Contents {
+    /// What a file of PyTorch has, which holds no text beside the weights.
+    fn of_pytorch(entries: Vec<Entry>, storages: Storages) -> Self {
+        Self {
+            entries,
+            metadata: BTreeMap::new(),
+            storages,
+        }
+    }
 }
 
 /// A tensor of a file.
@@ -85,7 +97,7 @@ impl WeightsFile {
         };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
-            return Err(format("it is no file but a directory or a device".into()));
+            return Err(format("it is a directory or a device, not a file".into()));
         }
         let mut file = File::open(path).map_err(io)?;
         let length = metadata.len();
@@ -226,25 +238,20 @@ impl WeightsFile {
     }
 
     fn check(&mut self, at: usize) -> Result<(), WeightsError> {
-        let entry = &self.contents.entries[at];
-        let checked = self.contents.storages.check(&entry.view);
-        checked.map_err(|reason| {
-            self.format(&format!(
-                "tensor `{}`: {reason}",
-                self.contents.entries[at].name
-            ))
-        })
+        let view = &self.contents.entries[at].view;
+        let checked = self.contents.storages.check(view);
+        checked.map_err(|reason| self.unreadable(at, &reason))
     }
 
     fn read(&mut self, at: usize) -> Result<TensorData, WeightsError> {
-        let entry = &self.contents.entries[at];
-        let read = self.contents.storages.read(&entry.view);
-        read.map_err(|reason| {
-            self.format(&format!(
-                "tensor `{}`: {reason}",
-                self.contents.entries[at].name
-            ))
-        })
+        let view = &self.contents.entries[at].view;
+        let read = self.contents.storages.read(view);
+        read.map_err(|reason| self.unreadable(at, &reason))
+    }
+
+    fn unreadable(&self, at: usize, reason: &str) -> WeightsError {
+        let name = &self.contents.entries[at].name;
+        self.format(&format!("tensor `{name}`: {reason}"))
     }
 
     fn format(&self, reason: &str) -> WeightsError {
@@ -258,18 +265,12 @@ impl WeightsFile {
 /// A message that may repeat names of a file, on one line of bounded length.
 fn printable(message: &str) -> String {
     const LONGEST: usize = 1500;
-    let mut text = String::new();
-    for (at, c) in message.chars().enumerate() {
-        if at == LONGEST {
-            return text + "…";
-        }
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
+    let text = visible(message);
+    let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
+    match end {
+        None => text.into_owned(),
+        Some(end) => format!("{}…", &text[..end]),
     }
-    text
 }
 
 #[cfg(test)]
@@ -283,5 +284,6 @@ mod tests {
             "`a\\u{1b}[2J\\n` is missing"
         );
         assert_eq!(printable(&"ö".repeat(5000)).chars().count(), 1501);
+        assert_eq!(printable(&"\u{1b}".repeat(5000)).chars().count(), 1501);
     }
 }

@@ -1,6 +1,6 @@
 //! The index of a file of `torch.save`: a zip archive, or pickles one after the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -90,16 +90,12 @@ pub(super) fn open_zip(file: File, length: u64) -> Result<Contents, String> {
         .iter()
         .map(|storage| place(&storage.key))
         .collect();
-    let entries = tensors(&unpickled)?;
-    Ok(Contents {
-        entries,
-        metadata: BTreeMap::new(),
-        storages: Storages {
-            file,
-            archive: Some(archive),
-            places,
-        },
-    })
+    let storages = Storages {
+        file,
+        archive: Some(archive),
+        places,
+    };
+    Ok(Contents::of_pytorch(tensors(&unpickled)?, storages))
 }
 
 /// The directory inside the archive that holds `data.pkl`.
@@ -198,16 +194,8 @@ pub(super) fn open_legacy(file: File, length: u64) -> Result<Contents, String> {
         places[storage] = Place::Bytes { at, len };
         at += len;
     }
-    let entries = tensors(&unpickled)?;
-    Ok(Contents {
-        entries,
-        metadata: BTreeMap::new(),
-        storages: Storages {
-            file,
-            archive: None,
-            places,
-        },
-    })
+    let storages = Storages::in_file(file, places);
+    Ok(Contents::of_pytorch(tensors(&unpickled)?, storages))
 }
 
 /// A pickle by itself has no tensors that can be read; it can be named.

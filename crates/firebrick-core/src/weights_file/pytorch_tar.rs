@@ -1,7 +1,7 @@
 //! The index of a file of `torch.save` before PyTorch 0.1.10 (March 2017), as the first published
 //! weights of torchvision are: a tar archive of `storages`, `tensors` and `pickle`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -48,15 +48,8 @@ pub(super) fn open(file: File) -> Result<Contents, String> {
     let views = views(&mut reader, &stored)?;
     go_to("pickle", &mut reader)?;
     let entries = tensors(&unpickle(&mut reader, &Ids::Tensors(views))?)?;
-    Ok(Contents {
-        entries,
-        metadata: BTreeMap::new(),
-        storages: Storages {
-            file,
-            archive: None,
-            places: stored.places,
-        },
-    })
+    let storages = Storages::in_file(file, stored.places);
+    Ok(Contents::of_pytorch(entries, storages))
 }
 
 /// The storages, in the order of the file.

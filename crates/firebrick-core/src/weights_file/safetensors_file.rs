@@ -65,11 +65,7 @@ pub(super) fn open(mut file: File, length: u64) -> Result<Contents, String> {
             .unwrap_or_default()
             .into_iter()
             .collect::<BTreeMap<_, _>>(),
-        storages: Storages {
-            file,
-            archive: None,
-            places,
-        },
+        storages: Storages::in_file(file, places),
     })
 }
 

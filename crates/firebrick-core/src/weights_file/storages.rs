@@ -15,7 +15,7 @@ pub(super) enum Place {
     Bytes { at: u64, len: u64 },
     /// In this entry of the archive.
     Entry(usize),
-    /// The pickle names it, but the file has it not.
+    /// The pickle names it, but it is not in the file.
     Nowhere,
 }
 
@@ -41,6 +41,15 @@ enum Ready {
 }
 
 impl Storages {
+    /// Storages that lie in the file itself.
+    pub(super) fn in_file(file: File, places: Vec<Place>) -> Self {
+        Self {
+            file,
+            archive: None,
+            places,
+        }
+    }
+
     /// Reads a tensor of floats as f32, in the order of its shape.
     pub(super) fn read(&mut self, view: &View) -> Result<TensorData, String> {
         let (float, width) = view
