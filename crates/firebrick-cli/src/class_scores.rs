@@ -5,13 +5,11 @@ use firebrick::core::confusion::Confusion;
 use firebrick::training::metrics::{ClassScores, per_class};
 use serde_json::{Value, json};
 
-use crate::output::{columns, grouped, shortened};
+use crate::output::{WIDTH, columns, grouped, shortened};
 
-/// Up to this many classes all are printed; of more, those that are recognized least.
+/// Up to this many classes all are printed; of more, those with the lowest recall.
 const CLASSES: usize = 20;
-/// Columns that the matrix keeps to; where it is wider, the commonest mistakes stand in its place.
-const WIDTH: usize = 80;
-/// Mistakes that are printed in its place.
+/// Mistakes that are printed in place of a matrix that would be too wide.
 const MISTAKES: usize = 10;
 /// Longest name in front of a row.
 const LONGEST: usize = 28;
@@ -87,7 +85,7 @@ fn score_lines(classes: &[String], confusion: &Confusion, scores: &[ClassScores]
     let mut lines = columns(&rows, Alignment::Right);
     if classes.len() > CLASSES {
         lines.push(format!(
-            "these are the classes recognized least; --json has all {}",
+            "these are the classes with the lowest recall; --json lists all {}",
             classes.len()
         ));
     }
@@ -142,7 +140,7 @@ fn commonest(classes: &[String], confusion: &Confusion) -> Vec<String> {
         ]);
     }
     let mut lines = columns(&rows, Alignment::Left);
-    lines.push("these are the commonest mistakes; --json has the whole confusion matrix".into());
+    lines.push("these are the commonest mistakes; --json gives the whole confusion matrix".into());
     lines
 }
 

@@ -2,12 +2,10 @@
 
 use firebrick::core::run::{EpochRow, Scores};
 
-use crate::output::percent;
+use crate::output::{WIDTH, percent};
 
-/// Columns of a terminal that the table keeps to.
-const WIDTH: usize = 80;
 /// Up to this many classes the right one is always among the five most probable.
-const TOP5_TELLS_NOTHING: usize = 5;
+pub(crate) const TOP5_TELLS_NOTHING: usize = 5;
 
 /// What the rows of a run show.
 pub(crate) struct EpochTable {

@@ -1,8 +1,8 @@
 //! Writing to the terminal. A reader that went away (`firebrick … | head`) is no error; results that
 //! cannot be written for another reason, such as a full disk, make the command fail.
 //!
-//! Names of files and classes come from elsewhere and may hold what a terminal obeys. Nothing that is
-//! printed here does more than set a colour; [`name`] leaves not even that.
+//! Names of files and classes come from elsewhere and may hold escape sequences. Whatever is printed
+//! here, the only sequences that reach the terminal set a colour; [`name`] spells out even those.
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
@@ -13,6 +13,9 @@ use firebrick::core::error::visible;
 use serde::Serialize;
 
 use crate::failure::Failure;
+
+/// Columns of a terminal, which tables and lists keep to.
+pub(crate) const WIDTH: usize = 80;
 
 /// Characters of a line of a message. A message never repeats more of what was given.
 const MESSAGE_LINE: usize = 1000;
@@ -83,7 +86,7 @@ pub(crate) fn message(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A text without what a terminal obeys, but for line ends, tabulators and colours.
+/// A text whose control characters are spelled out, except line ends, tabs and colours.
 fn harmless(text: &str) -> Cow<'_, str> {
     let plain = |c: char| matches!(c, '\n' | '\t');
     if text
@@ -190,6 +193,15 @@ pub(crate) fn shortened(name: &str, most: usize) -> String {
 /// A fraction as a percentage with two decimals.
 pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.2} %", 100.0 * fraction)
+}
+
+/// A number of things: `1 image`, `2 images`.
+pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
+    format!(
+        "{} {}",
+        grouped(count),
+        if count == 1 { one } else { several }
+    )
 }
 
 /// 1234567 as 1 234 567.

@@ -3,10 +3,8 @@
 use console::{Alignment, measure_text_width};
 use firebrick::{DataOverview, Overview, SplitOverview};
 
-use crate::output::{columns, grouped, shortened};
+use crate::output::{WIDTH, columns, counted, grouped, shortened};
 
-/// Columns that the lines keep to.
-const WIDTH: usize = 80;
 /// Where the text of a line begins, after its name.
 const INDENT: usize = 9;
 /// Up to this many classes have a row each.
@@ -62,14 +60,6 @@ pub(crate) fn of_data(data: &DataOverview) -> Vec<String> {
         lines.extend(named("classes", &listed(&data.classes)));
     }
     lines
-}
-
-fn counted(count: u64, one: &str, several: &str) -> String {
-    format!(
-        "{} {}",
-        grouped(count),
-        if count == 1 { one } else { several }
-    )
 }
 
 /// As in `3×224×224 (colour)`.

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output::{self, grouped};
+use crate::output::{self, counted, grouped};
 use crate::overview;
 
 /// List, describe, fetch and verify data sets
@@ -31,15 +31,15 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Print files, sizes, checksums, licence and classes of a data set; of a folder of images its
-    /// splits and classes
+    /// Print the files, sizes, checksums, licence and classes of a data set, or the splits and classes
+    /// of a folder of images
     #[command(visible_alias = "info")]
     Describe {
         /// The data set
         #[arg(value_name = "NAME|folder:PATH")]
         name: String,
     },
-    /// Download a data set, verified; run again to go on after a break
+    /// Download a data set and verify its checksums; run it again to continue after an interruption
     Fetch {
         /// The data set
         name: String,
@@ -47,15 +47,15 @@ enum Action {
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
-    /// Check the files of a data set against their published checksums; of a folder, whether every
-    /// image can be read
+    /// Check the files of a data set against their published checksums, or that every image of a folder
+    /// can be read
     Verify {
         /// The data set: a name, or folder:PATH
         name: String,
         /// Where the files are; by default the cache directory
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
-        /// With a folder: say which images changed since this run was started
+        /// With a folder: also name the images that have changed since this run was started
         #[arg(long, value_name = "RUN")]
         run: Option<PathBuf>,
     },
@@ -65,10 +65,10 @@ impl Datasets {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match &self.action {
             Action::List { json } => list_all(*json),
-            Action::Describe { name } if name.trim().starts_with("folder:") => {
-                describe_folder(name)
-            }
-            Action::Describe { name } => describe(name),
+            Action::Describe { name } => match folder_path(name) {
+                Some(_) => describe_folder(name),
+                None => describe(name),
+            },
             Action::Fetch { name, data_dir } => fetch_one(name, data_dir.as_ref()),
             Action::Verify {
                 name,
@@ -176,7 +176,7 @@ fn verify_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
         .for_each(|check| output::say(&format!("{}: {}", check.path.display(), check.state)));
     if bad > 0 {
         return Err(Failure::Work(format!(
-            "{bad} of {} files of {name} are not what was published; get them with: firebrick datasets fetch {name}",
+            "{bad} of {} files of {name} differ from the published ones; download them with: firebrick datasets fetch {name}",
             checks.len()
         )));
     }
@@ -190,10 +190,9 @@ fn verify_folder(path: &str, run: Option<&Path>) -> Result<(), Failure> {
     for (split, set) in &folders.splits {
         let problems = set.bad_images();
         output::say(&format!(
-            "{split}: {} images of {} classes, {} of them can be read",
-            set.len(),
-            set.classes().len(),
-            set.len() - problems.len()
+            "{split}: {} of {} can be read",
+            grouped((set.len() - problems.len()) as u64),
+            counted(set.len() as u64, "image", "images")
         ));
         for (_, problem) in &problems {
             output::say(&format!("  {problem}"));
@@ -217,13 +216,14 @@ fn verify_folder(path: &str, run: Option<&Path>) -> Result<(), Failure> {
             )));
         }
         output::say(&format!(
-            "every image is what it was when {} was started",
+            "no image has changed since {} was started",
             run.display()
         ));
     }
     if bad > 0 {
         return Err(Failure::Work(format!(
-            "{bad} images cannot be read: mend or remove them, or train with --on-bad-image skip"
+            "{} cannot be read: repair or remove what is named above, or train with --on-bad-image skip",
+            counted(bad as u64, "image", "images")
         )));
     }
     Ok(())

@@ -11,13 +11,13 @@ use firebrick::predict::{Prediction, image_files, predict};
 use super::plain_weights::{PlainWeights, model_file};
 use crate::failure::Failure;
 use crate::number::whole;
-use crate::output;
+use crate::output::{self, counted};
 
 /// Predict the classes of images
 #[derive(Args)]
 pub(crate) struct Predict {
-    /// A run directory or a model file, then image files or directories; with --model and
-    /// --weights, images only
+    /// A run directory or a model file, then image files or directories; with --model and --weights,
+    /// only images
     #[arg(required = true, value_name = "RUN IMAGE")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub(crate) struct Predict {
     /// Device; see `firebrick devices`
     #[arg(long, default_value = "flex")]
     device: String,
-    /// What to do about an image that cannot be read: fail or skip
+    /// What to do with an image that cannot be read: fail or skip
     #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = ["fail", "skip"])]
     on_bad_image: String,
     /// Print one JSON document: an array of {path, top: [{class, index, probability}]}
@@ -48,8 +48,12 @@ impl Predict {
         let Listed { files, left_out } = image_files(images);
         if left_out.count() > 0 {
             output::notice(&format!(
-                "{} files that are no images were left out: {left_out}",
-                left_out.count()
+                "left out {}: {left_out}",
+                counted(
+                    left_out.count() as u64,
+                    "file that is not an image",
+                    "files that are not images"
+                )
             ));
         }
         let total = files.len();
@@ -76,7 +80,7 @@ impl Predict {
         if self.on_bad_image == "skip" && unreadable.len() < total {
             unreadable
                 .iter()
-                .for_each(|error| output::log(&output::message(&format!("left out: {error}"))));
+                .for_each(|error| output::notice(&format!("left out: {error}")));
             return Ok(());
         }
         Err(Failure::Work(unreadable.join("\nerror: ")))
@@ -115,8 +119,8 @@ impl Predict {
             return Ok(file);
         };
         if !self.json {
-            output::log(&format!(
-                "note: class names are those of {}, because {}; --classes {} gives numbers",
+            output::notice(&format!(
+                "the classes have the names of {}, because {}; --classes {} gives numbers",
                 named.set,
                 named.why,
                 file.classes.len()

@@ -4,18 +4,23 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use console::Alignment;
+use console::{Alignment, measure_text_width};
 use firebrick::{BestEpoch, RunState, RunSummary, runs};
 use serde_json::{Value, json};
 
 use super::train::RUNS;
 use crate::epoch_table::{number, share};
 use crate::failure::Failure;
-use crate::output::{self, columns, shortened};
+use crate::output::{self, WIDTH, columns, shortened};
 use crate::run_name::data_name;
 
 /// Longest data set, model or run that is shown in full.
 const LONGEST: usize = 32;
+
+/// Titles of the columns.
+const HEAD: [&str; 8] = [
+    "run", "data", "model", "epochs", "best", "test", "age", "state",
+];
 
 /// List the runs in a directory, the newest first
 #[derive(Args)]
@@ -41,13 +46,9 @@ impl Runs {
             return Ok(());
         }
         let now = SystemTime::now();
-        let head = [
-            "run", "data", "model", "epochs", "best", "test", "age", "state",
-        ];
-        let mut rows = vec![head.map(String::from).to_vec()];
+        let mut rows = vec![HEAD.map(String::from).to_vec()];
         rows.extend(found.iter().map(|run| row(run, now)));
-        let lines = columns(&rows, Alignment::Left);
-        lines.iter().for_each(|line| output::say(line));
+        narrow(rows).iter().for_each(|line| output::say(line));
         Ok(())
     }
 }
@@ -90,6 +91,24 @@ fn row(run: &RunSummary, now: SystemTime) -> Vec<String> {
     ]
 }
 
+/// The table, without columns that can be spared where it would be wider than a terminal: a run is
+/// named after its data and model.
+fn narrow(mut rows: Vec<Vec<String>>) -> Vec<String> {
+    let mut lines = columns(&rows, Alignment::Left);
+    for spare in ["data", "model", "age"] {
+        if lines.iter().all(|line| measure_text_width(line) <= WIDTH) {
+            break;
+        }
+        if let Some(at) = rows[0].iter().position(|title| title == spare) {
+            for row in &mut rows {
+                row.remove(at);
+            }
+        }
+        lines = columns(&rows, Alignment::Left);
+    }
+    lines
+}
+
 /// The value of the metric by which the best epoch was found, which is named unless it is the usual one.
 fn best(best: &BestEpoch) -> String {
     let value = if best.metric.contains("top") {
@@ -109,7 +128,7 @@ fn state(state: RunState) -> &'static str {
         RunState::Done => "done",
         RunState::Resumable => "resumable",
         RunState::NotBegun => "not begun",
-        RunState::Damaged => "damaged recipe.toml",
+        RunState::Damaged => "damaged",
     }
 }
 
@@ -135,6 +154,52 @@ mod tests {
             [age(7200), age(172_799), age(172_800)],
             ["2 h", "47 h", "2 d"]
         );
+    }
+
+    #[test]
+    fn no_table_is_wider_than_a_terminal() {
+        let row = |name: &str, best: &str| {
+            let cells = [
+                name,
+                name,
+                "resnet18",
+                "100/100",
+                best,
+                "98.50%",
+                "119 min",
+                "resumable",
+            ];
+            cells.map(String::from).to_vec()
+        };
+        let long = "x".repeat(LONGEST);
+        for (name, best, titles) in [
+            ("glyphs", "98.50%", &HEAD[..]),
+            (
+                "hymenoptera-0",
+                "98.50%",
+                &["run", "model", "epochs", "best", "test", "age", "state"],
+            ),
+            (
+                long.as_str(),
+                "98.50%",
+                &["run", "epochs", "best", "test", "age", "state"],
+            ),
+            (
+                long.as_str(),
+                "98.50% valid_top5",
+                &["run", "epochs", "best", "test", "state"],
+            ),
+        ] {
+            let rows = vec![HEAD.map(String::from).to_vec(), row(name, best)];
+            let lines = narrow(rows);
+            let head: Vec<_> = lines[0].split_whitespace().collect();
+            assert_eq!(head, titles, "{lines:?}");
+            assert!(
+                lines[1].starts_with(name) && lines[1].ends_with("resumable"),
+                "{lines:?}"
+            );
+            assert!(measure_text_width(&lines[1]) <= WIDTH, "{lines:?}");
+        }
     }
 
     #[test]

@@ -89,8 +89,8 @@ fn of_many_classes_the_worst_and_the_commonest_mistakes_are_printed() {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     for needle in [
         "top-5 ",
-        "these are the classes recognized least; --json has all 27",
-        "these are the commonest mistakes; --json has the whole confusion matrix",
+        "these are the classes with the lowest recall; --json lists all 27",
+        "these are the commonest mistakes; --json gives the whole confusion matrix",
     ] {
         assert!(ran.stdout.contains(needle), "{needle}: {}", ran.stdout);
     }

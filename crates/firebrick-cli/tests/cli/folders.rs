@@ -338,7 +338,7 @@ fn a_bad_validation_image_is_found_before_training() {
             "{bad}: an epoch was trained"
         );
         let verify = run(at, "datasets verify folder:photos");
-        fails(&verify, 1, &["1 images cannot be read"]);
+        fails(&verify, 1, &["1 image cannot be read"]);
         assert!(verify.stdout.contains(bad), "{}", verify.stdout);
         fs::write(&path, sound).unwrap();
     }

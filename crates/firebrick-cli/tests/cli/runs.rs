@@ -157,21 +157,21 @@ fn runs_are_listed_the_newest_first() {
                 .collect()
         })
         .collect();
-    let head = [
-        "run", "data", "model", "epochs", "best", "test", "age", "state",
-    ];
+    // With the data, which the names of the runs begin with, it would be wider than a terminal.
+    let head = ["run", "model", "epochs", "best", "test", "age", "state"];
     assert_eq!(lines[0], head);
     assert_eq!(lines.len(), 3, "{}", table.stdout);
+    assert!(table.stdout.lines().all(|line| line.chars().count() <= 80));
     assert_eq!(
-        (lines[1][0], lines[1][3], lines[1][7]),
+        (lines[1][0], lines[1][2], lines[1][6]),
         ("glyphs-lenet5-2", "1/2", "resumable")
     );
-    assert!(lines[1][4].ends_with(" valid_loss"), "{:?}", lines[1]);
+    assert!(lines[1][3].ends_with(" valid_loss"), "{:?}", lines[1]);
     assert_eq!(
-        (lines[2][0], lines[2][3], lines[2][7]),
+        (lines[2][0], lines[2][2], lines[2][6]),
         ("glyphs-lenet5-1", "2/2", "done")
     );
-    assert!(lines[2][5].ends_with('%'), "{:?}", lines[2]);
+    assert!(lines[2][4].ends_with('%'), "{:?}", lines[2]);
     let json = run(at, "runs runs/glyphs-lenet5-1 --json").json();
     let report: serde_json::Value =
         serde_json::from_slice(&fs::read(at.join("runs/glyphs-lenet5-1/run.json")).unwrap())
