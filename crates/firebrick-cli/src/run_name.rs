@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use firebrick::core::Recipe;
+use firebrick::datasets::registry::folder_path;
 
 /// Characters of a data set's name in the name of a directory, at most: a file name has 255 bytes.
 const LONGEST: usize = 40;
@@ -15,10 +16,9 @@ pub(crate) fn run_name(recipe: &Recipe) -> String {
 
 /// The last folder of `folder:PATH`, else the name of the data set without its options.
 pub(crate) fn data_name(dataset: &str) -> String {
-    let dataset = dataset.trim();
-    match dataset.strip_prefix("folder:") {
+    match folder_path(dataset) {
         Some(path) => last_folder(path),
-        None => dataset.split('(').next().unwrap_or_default().into(),
+        None => dataset.trim().split('(').next().unwrap_or_default().into(),
     }
 }
 

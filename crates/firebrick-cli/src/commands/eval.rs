@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::plain_weights::{PlainWeights, model_file};
 use crate::class_scores;
+use crate::epoch_table::TOP5_TELLS_NOTHING;
 use crate::failure::Failure;
 use crate::number::whole;
 use crate::output::{self, percent};
@@ -21,19 +22,19 @@ use crate::progress;
 /// Evaluate a trained model on a split of a data set
 #[derive(Args)]
 pub(crate) struct Eval {
-    /// A run directory or a model file; or leave it out and give --model and --weights
+    /// A run directory or a model file; for plain weights, give --model and --weights instead
     #[arg(required_unless_present = "weights", conflicts_with_all = ["model", "weights"])]
     run: Option<PathBuf>,
     #[command(flatten)]
     plain: PlainWeights,
-    /// Data set; by default the run's own
+    /// Data set to evaluate on; by default that of the run
     #[arg(long, value_name = "NAME|folder:PATH")]
     dataset: Option<String>,
-    /// Directory that holds the files of the data set
+    /// Directory with the files of the data set
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Split: train, valid or test. By default test, or valid where there is no test split; a folder
-    /// of classes given with --dataset is scored whole
+    /// Split to evaluate: train, valid or test; by default test, or valid where there is no test split.
+    /// A folder of classes given with --dataset is by default evaluated whole
     #[arg(long, value_name = "SPLIT")]
     split: Option<Split>,
     /// Images in a batch
@@ -42,7 +43,7 @@ pub(crate) struct Eval {
     /// Device; see `firebrick devices`
     #[arg(long, default_value = "flex")]
     device: String,
-    /// What to do about an image that cannot be read: fail or skip
+    /// What to do with an image that cannot be read: fail or skip
     #[arg(long, value_name = "fail|skip")]
     on_bad_image: Option<String>,
     /// Print one JSON document: {split, loss, top1, top5, nll, ece, brier, count, seconds, per_class,
@@ -58,11 +59,13 @@ impl Eval {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let device = firebrick::core::device(&self.device)?;
         let file = model_file(self.run.as_deref(), &self.plain)?;
-        let recipe = self.recipe(&file)?;
+        let of_run = self.run_recipe()?;
+        let held_out = self.is_held_out(of_run.as_ref());
+        let recipe = self.recipe(&file, of_run)?;
         let clock = Instant::now();
         let job = EvalJob {
             file: &file,
-            held_out: self.is_held_out(),
+            held_out,
             recipe: recipe.clone(),
             split: self.split,
             numbered: self.run.is_none(),
@@ -87,8 +90,7 @@ impl Eval {
             }));
         }
         let wrong = scores.count - (scores.top1 * scores.count as f64).round() as usize;
-        // Of up to five classes the right one is always among the first five.
-        let top5 = if file.classes.len() > 5 {
+        let top5 = if file.classes.len() > TOP5_TELLS_NOTHING {
             format!(", top-5 {}", percent(scores.top5))
         } else {
             String::new()
@@ -112,17 +114,16 @@ impl Eval {
     }
 
     /// Whether other data are scored than those of the run.
-    fn is_held_out(&self) -> bool {
+    fn is_held_out(&self, of_run: Option<&Recipe>) -> bool {
         let Some(dataset) = &self.dataset else {
             return false;
         };
         let place = |dataset: &str| folder_path(dataset).map(std::fs::canonicalize);
-        let same = |recipe: Recipe| match (place(dataset), place(&recipe.dataset)) {
+        let same = |recipe: &Recipe| match (place(dataset), place(&recipe.dataset)) {
             (Some(Ok(given)), Some(Ok(of_run))) => given == of_run,
             _ => *dataset == recipe.dataset,
         };
-        let of_run = self.run_recipe().map(|path| Recipe::read(&path));
-        !of_run.is_some_and(|recipe| recipe.is_ok_and(same))
+        !of_run.is_some_and(same)
     }
 
     /// The directory of the run, if the model lies in one.
@@ -135,35 +136,31 @@ impl Eval {
         })
     }
 
-    /// The recipe file of the run.
-    fn run_recipe(&self) -> Option<PathBuf> {
-        let path = self.run_dir()?.join("recipe.toml");
-        path.is_file().then_some(path)
+    /// The recipe of the run, if the model lies in one.
+    fn run_recipe(&self) -> Result<Option<Recipe>, Failure> {
+        let run = self
+            .run_dir()
+            .filter(|run| run.join("recipe.toml").is_file());
+        let recipe = run.as_deref().map(firebrick::run_recipe).transpose()?;
+        Ok(recipe)
     }
 
     /// The run's recipe, so that its splits are the same; flags win.
-    fn recipe(&self, file: &ModelFile) -> Result<Recipe, Failure> {
-        let found = self
-            .run_dir()
-            .filter(|run| run.join("recipe.toml").is_file());
-        let mut recipe = found
-            .as_deref()
-            .map_or_else(|| Ok(Recipe::default()), firebrick::run_recipe)?;
-        if found.is_none() && self.dataset.is_none() {
+    fn recipe(&self, file: &ModelFile, of_run: Option<Recipe>) -> Result<Recipe, Failure> {
+        if of_run.is_none() && self.dataset.is_none() {
             return Err(Failure::Usage(
                 "which data set? give --dataset NAME or --dataset folder:PATH".into(),
             ));
         }
+        let mut recipe = of_run.unwrap_or_default();
         recipe.model = file.model.clone();
         recipe.dataset = self.dataset.clone().unwrap_or(recipe.dataset);
         recipe.data_dir = self.data_dir.clone().or(recipe.data_dir);
         recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
         recipe.on_bad_image = self.on_bad_image.clone().unwrap_or(recipe.on_bad_image);
-        recipe.limit_train = if self.dataset.is_some() {
-            None
-        } else {
-            recipe.limit_train
-        };
+        if self.dataset.is_some() {
+            recipe.limit_train = None;
+        }
         Ok(recipe)
     }
 }

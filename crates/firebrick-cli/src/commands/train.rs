@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 use firebrick::core::Recipe;
 use firebrick::core::run::Scores;
+use firebrick::datasets::registry::folder_path;
 use firebrick::training::Hook;
 use firebrick::zoo::Model;
 use firebrick::{Job, RunPlace, Start, TrainReport};
@@ -25,17 +26,17 @@ use crate::train_flags::TrainFlags;
 /// Where runs go that are given no directory.
 pub(crate) const RUNS: &str = "runs";
 
-/// Train a model; without arguments, on drawn glyphs
+/// Train a model; without arguments, a small one on built-in glyphs
 #[derive(Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Train {
     #[command(flatten)]
     flags: TrainFlags,
-    /// Start from a recipe by name (see `firebrick recipes`) or file; flags win over it
+    /// Recipe to start from: a name (see `firebrick recipes`) or a file; flags override it
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     recipe: Option<String>,
-    /// Go on with a run; with --out, branch a new run off it, for instance with another --schedule.
-    /// If its images were moved, say where they are: --dataset folder:PATH
+    /// Continue this run; with --out, branch a new run off it, for instance with another --schedule.
+    /// If the images have moved, say where they are now with --dataset folder:PATH
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     /// Run directory; by default the next free one in runs/
@@ -122,8 +123,8 @@ impl Train {
             ..firebrick::run_recipe(parent)?
         };
         let branch = self.out.as_ref().filter(|out| *out != parent);
-        // The data may have been moved: whether they are the same, their fingerprint says.
-        let folder = |dataset: &str| dataset.trim().starts_with("folder:");
+        // Data may move: their fingerprint says whether they are the same.
+        let folder = |dataset: &str| folder_path(dataset).is_some();
         let moved = self.flags.dataset.as_deref().is_some_and(folder) && folder(&recipe.dataset);
         let mut other_flags = self.flags.clone();
         if moved {
