@@ -17,13 +17,13 @@ use crate::train_flags::TrainFlags;
 
 /// Find a learning rate: a short run whose rate rises until the loss does
 ///
-/// Takes the data, model and optimizer flags of `train`. Nothing is saved but the picture.
+/// Takes the data, model and optimizer flags of `train`. Nothing is saved but the picture of --svg.
 #[derive(Args)]
 #[command(args_override_self = true)]
 pub(crate) struct LrFind {
     #[command(flatten)]
     flags: TrainFlags,
-    /// Start from a recipe by name (see `firebrick recipes`) or file; flags win over it
+    /// Recipe to start from: a name (see `firebrick recipes`) or a file; flags override it
     #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<String>,
     /// Rate of the first update
@@ -46,7 +46,7 @@ pub(crate) struct LrFind {
         value_parser = real
     )]
     end_lr: f64,
-    /// Updates at most; it stops when the loss diverges
+    /// Number of updates; the sweep stops earlier when the loss diverges
     #[arg(
         long,
         value_name = "N",
@@ -61,8 +61,8 @@ pub(crate) struct LrFind {
     /// Draw the curve into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Print one JSON document: lr, loss, smoothed, suggestions, stopped; all suggestions are null where
-    /// the curve does not tell, and suggestions.none_because says why
+    /// Print one JSON document: {lr, loss, smoothed, suggestions, stopped}; where the curve suggests no
+    /// rate, all suggestions are null and suggestions.none_because says why
     #[arg(long)]
     json: bool,
 }
@@ -99,8 +99,8 @@ impl LrFind {
             num_iter: self.num_iter,
             rise: self.mode,
         };
-        let mut notice = |text: &str| output::log(&format!("note: {text}"));
-        let curve = firebrick::lr_find(&recipe, &super::data_cache(), sweep, &mut notice)?;
+        let cache = super::data_cache();
+        let curve = firebrick::lr_find(&recipe, &cache, sweep, &mut output::notice)?;
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
             let svg = curves_svg(&chart(&curve, title, self.mode));

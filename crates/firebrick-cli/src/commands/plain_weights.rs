@@ -18,17 +18,18 @@ use crate::output;
 /// A model given as a name and a file of plain weights.
 #[derive(Args)]
 pub(crate) struct PlainWeights {
-    /// Model of plain weights, such as resnet20
+    /// Model that the plain weights belong to, such as resnet20
     #[arg(long, value_name = "SPEC", requires = "weights")]
     pub(crate) model: Option<Spec>,
     /// Plain weights: safetensors, or what PyTorch's torch.save writes
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// How the images of plain weights are normalized: imagenet, cifar10, mnist, none or 'mean=…; std=…'
+    /// How the images were normalized when the plain weights were trained: imagenet, cifar10, mnist, none
+    /// or 'mean=…; std=…'
     #[arg(long, value_name = "NAME", requires = "weights")]
     pub(crate) normalize: Option<String>,
-    /// Classes of plain weights: their number, or the data set whose they are, such as cifar10; by default
-    /// the model's own number
+    /// Classes of the plain weights: how many, or the data set that gives their names, such as cifar10;
+    /// by default as many as the model has
     #[arg(long, value_name = "N|NAME", requires = "weights", value_parser = classes)]
     classes: Option<Classes>,
 }
@@ -61,18 +62,14 @@ impl PlainWeights {
             std,
         };
         let file = WeightsFile::open(path)?;
-        let built = zoo::build(
-            model,
-            &Input {
-                classes: classes.len(),
-                ..input
-            },
-            0,
-            &firebrick::core::device("flex")?,
-        )?;
-        let (weights, notes) = file.state_dict(&StateDict::shapes(&built))?;
+        let input = Input {
+            classes: classes.len(),
+            ..input
+        };
+        let undrawn = zoo::undrawn(model, &input, &firebrick::core::device("flex")?)?;
+        let (weights, notes) = file.state_dict(&StateDict::shapes(&undrawn))?;
         for note in notes {
-            output::log(&format!("note: {}: {note}", path.display()));
+            output::notice(&format!("{}: {note}", path.display()));
         }
         Ok(Some(ModelFile {
             model: model.clone(),
