@@ -13,7 +13,7 @@ fn names<B>(entries: &'static [firebrick::core::registry::Entry<B>]) -> String {
 /// `--dataset` of `train`.
 pub(crate) fn dataset() -> String {
     format!(
-        "Data set: {} (with options as in 'glyphs(train=2000)'), or folder:PATH",
+        "Data set: {} (options as in 'glyphs(train=2000)'), or folder:PATH",
         names(datasets::registry::list())
     )
 }
@@ -21,7 +21,7 @@ pub(crate) fn dataset() -> String {
 /// `--model` of `train`.
 pub(crate) fn model() -> String {
     format!(
-        "Model with options, such as 'resnet20(activation=silu)': {}",
+        "Model, with options as in 'resnet20(activation=silu)'; one of: {}",
         names(zoo::REGISTRY.entries)
     )
 }
@@ -31,7 +31,7 @@ pub(crate) fn optimizer() -> String {
     let entries = optimizer::entries();
     let names: Vec<_> = entries.iter().map(|entry| entry.about.name).collect();
     format!(
-        "Optimizer, such as 'sgd(lr=0.1, momentum=0.9)': {}; see `firebrick optim describe NAME`",
+        "Optimizer, with options as in 'sgd(lr=0.1, momentum=0.9)'; one of: {}. `firebrick optim describe NAME` explains it",
         names.join(", ")
     )
 }
@@ -39,7 +39,7 @@ pub(crate) fn optimizer() -> String {
 /// `--schedule` of `train`.
 pub(crate) fn schedule() -> String {
     format!(
-        "Learning rate over the run, such as 'warmup(1ep, then=cosine)': {}; see `firebrick schedule describe NAME`",
+        "Schedule of the learning rate, such as 'warmup(1ep, then=cosine)'; made of: {}. `firebrick schedule describe NAME` explains one",
         names(schedule::REGISTRY.entries)
     )
 }
@@ -47,7 +47,7 @@ pub(crate) fn schedule() -> String {
 /// `--augment` of `train`.
 pub(crate) fn augment() -> String {
     format!(
-        "Random changes of training images, such as 'pad_crop(4) | hflip': {}; or none",
+        "Random changes to the training images, such as 'pad_crop(4) | hflip'; made of: {}; or none",
         names(augment::REGISTRY.entries)
     )
 }
@@ -55,7 +55,7 @@ pub(crate) fn augment() -> String {
 /// `--loss` of `train`.
 pub(crate) fn loss() -> String {
     format!(
-        "Loss, such as 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])': {}",
+        "Loss, with options as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'; one of: {}",
         names(loss::REGISTRY.entries)
     )
 }
@@ -64,12 +64,12 @@ pub(crate) fn loss() -> String {
 pub(crate) fn normalize() -> String {
     let names = zoo::NORMALIZATIONS.map(|(name, ..)| name).join(", ");
     format!(
-        "auto (mean and deviation of the training images), {names}, or 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2'"
+        "How to normalize images: auto (mean and standard deviation of the training images), {names}, or 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2'"
     )
 }
 
 /// `--monitor` of `train`.
 pub(crate) fn monitor() -> String {
     let names = Monitor::ALL.map(|(name, _)| name).join(", ");
-    format!("Metric that says which epoch is best: {names}")
+    format!("Metric that decides which epoch is the best: {names}")
 }

@@ -44,7 +44,7 @@ pub use program::Program;
 
 /// Composable bricks for training convolutional networks.
 ///
-/// `firebrick train` needs nothing: it trains on drawn glyphs and says what to try next.
+/// `firebrick train` works without arguments: it trains on built-in glyphs and says what to try next.
 #[derive(Parser)]
 #[command(name = "firebrick", version, long_version = long_version(), max_term_width = 100)]
 struct Cli {

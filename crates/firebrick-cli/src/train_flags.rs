@@ -18,39 +18,39 @@ use crate::number::{real, whole};
 pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME|folder:PATH", help = help::dataset())]
     pub(crate) dataset: Option<String>,
-    /// Directory that holds the files of the data set
+    /// Directory with the files of the data set
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<String>,
     /// Share of the training images kept for validation, in [0, 1); 0 trains on all
     #[arg(long, value_name = "SHARE", value_parser = real)]
     valid_fraction: Option<f64>,
-    /// What `--split` was once here; it names a split, and `eval` has it.
+    /// Once the share kept for validation; now refused with the name of the flag that took its place.
     #[arg(long, hide = true, value_name = "NAME", value_parser = no_split)]
     split: Option<String>,
-    /// Train on N images only
+    /// Train on only N of the images
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     limit_train: Option<usize>,
-    /// Side in pixels that images are fitted to
+    /// Height and width in pixels that images are fitted to
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     image_size: Option<usize>,
-    /// Colour channels that images of a folder are read with: 1 or 3
+    /// Channels that the images of a folder are read with: 1 (grey) or 3 (colour)
     #[arg(long, value_name = "1|3", value_parser = whole::<usize>)]
     channels: Option<usize>,
-    /// How images of another size are fitted: crop or squash
+    /// How images of another size are fitted: crop (cut the centre) or squash (change the proportions)
     #[arg(long, value_name = "HOW", value_parser = fit)]
     fit: Option<Fit>,
     /// Order of images in an epoch: shuffle, sequential, balanced or 'weighted([1, 2, …])'
     #[arg(long, value_name = "SPEC")]
     sampling: Option<Spec>,
-    /// What to do about an image that cannot be read: fail or skip
+    /// What to do with an image that cannot be read: fail or skip
     #[arg(long, value_name = "fail|skip")]
     on_bad_image: Option<String>,
     #[arg(long, value_name = "NAME", help = help::normalize())]
     normalize: Option<String>,
     #[arg(long, value_name = "SPEC", help = help::model())]
     model: Option<Spec>,
-    /// Weights to start from: safetensors, or what PyTorch's torch.save writes; a last layer for
-    /// other classes is drawn anew
+    /// Weights to start from: safetensors, or what PyTorch's torch.save writes. Where only the last
+    /// layer does not fit, because the classes are others, it starts from random weights
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     weights: Option<String>,
 
@@ -58,14 +58,14 @@ pub(crate) struct TrainFlags {
     optimizer: Option<Spec>,
     #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::schedule())]
     schedule: Option<Spec>,
-    /// Momentum (beta1 of Adam) over the run, such as 'linear(from=0.5, to=0.99)'; in place of the
+    /// Schedule of the momentum (beta1 of Adam), such as 'linear(from=0.5, to=0.99)'; replaces the
     /// optimizer's own
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     momentum_schedule: Option<Spec>,
-    /// Weight decay over the run, such as 'cosine(5e-4)'; in place of the optimizer's own
+    /// Schedule of the weight decay, such as 'cosine(5e-4)'; replaces the optimizer's own
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     weight_decay_schedule: Option<Spec>,
-    /// Base learning rate; wins over those in --schedule, --optimizer and the recipe
+    /// Base learning rate; overrides those in --schedule, --optimizer and the recipe
     #[arg(
         long,
         value_name = "RATE",
@@ -82,35 +82,36 @@ pub(crate) struct TrainFlags {
     /// Images in a batch
     #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<usize>)]
     batch_size: Option<usize>,
-    /// Batches averaged into one update
+    /// Average the gradients of N batches into one update
     #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
     accumulate: Option<u64>,
-    /// Limit of the joint norm of all gradients, after the other limits
+    /// Limit on the joint norm of all gradients, applied after the other limits
     #[arg(long, value_name = "NORM", help_heading = "How to train", value_parser = real)]
     clip_norm: Option<f64>,
-    /// Limit of every gradient entry, before the other limits
+    /// Limit on every gradient entry, applied before the other limits
     #[arg(long, value_name = "LIMIT", help_heading = "How to train", value_parser = real)]
     clip_value: Option<f64>,
-    /// Limit of the norm of each gradient tensor
+    /// Limit on the norm of each gradient tensor
     #[arg(long, value_name = "NORM", help_heading = "How to train", value_parser = real)]
     clip_tensor_norm: Option<f64>,
-    /// Adaptive clipping: limit of each unit's gradient norm as a share of its weights', such as 0.01
+    /// Adaptive clipping: limit on each unit's gradient norm as a share of its weight norm, such as 0.01
     #[arg(long, value_name = "SHARE", help_heading = "How to train", value_parser = real)]
     clip_agc: Option<f64>,
-    /// No weight decay for biases and norm parameters
+    /// No weight decay for biases and the parameters of normalization layers
     #[arg(long, help_heading = "How to train")]
     no_decay_bias_norm: bool,
-    /// Factor of the rate for each layer between a parameter and the output, such as 0.75
+    /// Multiply the rate by FACTOR for each layer between a parameter and the output, such as 0.75
     #[arg(long, value_name = "FACTOR", help_heading = "How to train", value_parser = real)]
     layer_decay: Option<f64>,
-    /// Factors and optimizer by parameter path, 'PATH:lr=0.1,weight_decay=0', 'PATH:frozen' or
-    /// 'PATH:optimizer=adamw(lr=1e-3)', with * in PATH; may be repeated
+    /// Factors of rate and weight decay, or an optimizer, for the parameters that PATH matches (* stands
+    /// for any text): 'PATH:lr=0.1,weight_decay=0', 'PATH:frozen' or 'PATH:optimizer=adamw(lr=1e-3)'; may
+    /// be repeated
     #[arg(long, value_name = "GROUP", help_heading = "How to train", value_parser = group)]
     group: Vec<GroupRule>,
-    /// Loss or gradient that is not finite: stop, or 'skip(limit=10)'
+    /// What to do when a loss or gradient is not finite: stop, or 'skip(limit=10)'
     #[arg(long, value_name = "SPEC", help_heading = "How to train")]
     on_non_finite: Option<Spec>,
-    /// Stop after N epochs without improvement
+    /// Stop after N epochs without improvement of the --monitor metric
     #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
     early_stop: Option<u64>,
     #[arg(long, value_name = "METRIC", help_heading = "How to train", help = help::monitor())]
@@ -121,24 +122,28 @@ pub(crate) struct TrainFlags {
     /// Stop after this many seconds of training
     #[arg(long, value_name = "SECONDS", help_heading = "How to train", value_parser = real)]
     max_seconds: Option<f64>,
-    /// Train on N batches only, always the same: a model that cannot learn them has a fault
+    /// Train on the same N batches all the time: a model that cannot learn even those has a fault
     #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<usize>)]
     overfit_batches: Option<usize>,
-    /// Seed of everything random
+    /// Seed of all random draws
     #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
     seed: Option<u64>,
 
     /// Device; see `firebrick devices`
-    #[arg(long, value_name = "NAME", help_heading = "Where and how often")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Device, threads and checkpoints"
+    )]
     pub(crate) device: Option<String>,
-    /// Threads that read and prepare images; results do not depend on it
-    #[arg(long, value_name = "N", help_heading = "Where and how often", value_parser = whole::<usize>)]
+    /// Threads that read and prepare images; the results do not depend on their number
+    #[arg(long, value_name = "N", help_heading = "Device, threads and checkpoints", value_parser = whole::<usize>)]
     workers: Option<usize>,
-    /// Updates between checkpoints, beside one after each epoch
-    #[arg(long, value_name = "STEPS", help_heading = "Where and how often", value_parser = whole::<u64>)]
+    /// Also write a checkpoint every STEPS updates, besides those of each epoch
+    #[arg(long, value_name = "STEPS", help_heading = "Device, threads and checkpoints", value_parser = whole::<u64>)]
     checkpoint_every: Option<u64>,
-    /// Best checkpoints to keep, beside the last two
-    #[arg(long, value_name = "K", help_heading = "Where and how often", value_parser = whole::<usize>)]
+    /// Number of best checkpoints to keep, besides the last two
+    #[arg(long, value_name = "K", help_heading = "Device, threads and checkpoints", value_parser = whole::<usize>)]
     keep: Option<usize>,
 }
 

@@ -8,7 +8,7 @@ use clap_complete::{Shell, generate};
 use crate::failure::Failure;
 use crate::output;
 
-/// Print a script that lets a shell complete commands and flags
+/// Print the script with which a shell completes commands and flags
 ///
 /// bash:  firebrick completions bash > ~/.local/share/bash-completion/completions/firebrick
 /// zsh:   firebrick completions zsh > DIR/_firebrick, where DIR is in $fpath

@@ -18,13 +18,13 @@ pub(crate) struct GroupFlags {
     /// Show the groups of this model, such as 'resnet20'; see `firebrick models list`
     #[arg(long, value_name = "SPEC")]
     pub(crate) model: Option<Spec>,
-    /// Factors and optimizer by parameter path, as in `train`; may be repeated
+    /// Factors and optimizer by parameter path, as for `train`; may be repeated
     #[arg(long, value_name = "GROUP", value_parser = group, requires = "model")]
     group: Vec<GroupRule>,
-    /// Factor of the rate for each layer between a parameter and the output
+    /// Multiply the rate by FACTOR for each layer between a parameter and the output
     #[arg(long, value_name = "FACTOR", requires = "model", value_parser = real)]
     layer_decay: Option<f64>,
-    /// No weight decay for biases and norm parameters
+    /// No weight decay for biases and the parameters of normalization layers
     #[arg(long, requires = "model")]
     no_decay_bias_norm: bool,
 }

@@ -18,7 +18,7 @@ pub(crate) enum Listing {
         #[arg(long)]
         json: bool,
     },
-    /// Print what one is, and its options with their defaults
+    /// Describe one: what it does, and its options with their defaults
     Describe {
         /// The name
         name: Spec,

@@ -9,10 +9,10 @@ use crate::output;
 
 /// Write manual pages, one for each command
 ///
-/// With ~/.local/share/man/man1 for DIR, `man firebrick-train` finds them on most systems.
+/// On most systems, `man firebrick-train` finds them if DIR is ~/.local/share/man/man1.
 #[derive(Args)]
 pub(crate) struct Man {
-    /// Directory for the pages; made if it is not there
+    /// Directory for the pages; created if it does not exist
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }

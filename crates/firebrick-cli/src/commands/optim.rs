@@ -30,9 +30,9 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Print names, hyper-parameters with defaults and ranges, paper, memory and cost of one
+    /// Describe one: its hyper-parameters with defaults and ranges, paper, memory and cost
     Describe {
-        /// A name, or a spec such as 'sgd(momentum=0.9)' for its memory
+        /// A name, or a spec such as 'sgd(momentum=0.9)', whose memory is then shown
         #[arg(value_name = "NAME|SPEC")]
         optimizer: Spec,
         #[command(flatten)]

@@ -8,13 +8,14 @@ use firebrick::core::run::RunRecord;
 use crate::failure::Failure;
 use crate::output;
 
-/// Draw the report of one run again, or compare several
+/// Write the report of a run again, or a page that compares several runs
 #[derive(Args)]
 pub(crate) struct Report {
     /// Run directories
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Where the page goes; by default report.html in the run, or comparison.html here
+    /// File for the page; by default report.html in the run directory or, for several runs, comparison.html
+    /// in the current directory
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

@@ -37,7 +37,7 @@ pub(crate) struct Schedule {
     /// Images in an update, for batch_scaled
     #[arg(long, value_name = "B", value_parser = whole::<u64>)]
     batch_size: Option<u64>,
-    /// The base rate; wins over the schedule's own. By default that of the default optimizer
+    /// Base rate; overrides the schedule's own. Without either, that of the default optimizer
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = real)]
     lr: Option<f64>,
     /// A schedule of the momentum, such as 'linear(from=0.5, to=0.99)'
@@ -53,8 +53,8 @@ pub(crate) struct Schedule {
         value_delimiter = ',',
         allow_negative_numbers = true, value_parser = real)]
     losses: Vec<f64>,
-    /// Print one JSON document: {lr: […], cycle_ends: […]}, entry k of lr the rate of update k, with
-    /// momentum and weight_decay where those are scheduled
+    /// Print one JSON document: {lr: […], cycle_ends: […]}, where entry k of lr is the rate of update k;
+    /// with momentum and weight_decay if they are scheduled
     #[arg(long)]
     json: bool,
     /// Write a picture
