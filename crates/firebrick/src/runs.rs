@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use firebrick_core::Recipe;
 use firebrick_core::data::DataError;
-use firebrick_core::run::Scores;
+use firebrick_core::run::{EpochRow, Scores};
+use firebrick_core::{Recipe, json_number};
+use firebrick_train::progress::Best;
 use firebrick_train::run_dir::{holds_checkpoints, in_use};
 use firebrick_train::{Checkpoint, Monitor};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::{BestEpoch, Error};
@@ -57,9 +57,23 @@ pub struct RunSummary {
 /// What is read of `run.json`.
 #[derive(Deserialize)]
 struct Record {
-    epochs: Vec<IgnoredAny>,
-    best: Option<(u64, Option<f64>)>,
+    epochs: Vec<EpochRow>,
+    #[serde(with = "json_number")]
+    best: Option<(u64, f64)>,
     test: Option<Scores>,
+}
+
+impl Record {
+    /// The best epoch, as a checkpoint describes it.
+    fn best(&self) -> Option<Best> {
+        let (epoch, value) = self.best?;
+        let row = self.epochs.iter().find(|row| row.epoch == epoch);
+        Some(Best {
+            epoch,
+            step: row.map_or(0, |row| row.step),
+            value,
+        })
+    }
 }
 
 /// The runs directly below `directory`, the one written last first; `directory` itself when it is one.
@@ -95,31 +109,28 @@ fn summary(path: &Path) -> RunSummary {
     let progress = Checkpoint::glance(path);
     let record = fs::read(path.join("run.json")).ok();
     let record: Option<Record> = record.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let monitor = recipe.as_ref().map(|recipe| recipe.monitor.as_str());
-    let monitor = monitor.and_then(|name| Monitor::from_name(name).ok());
-    let validated = progress
+    let none: &[EpochRow] = &[];
+    // A trial of a search has no checkpoints any more, only its record.
+    let (rows, best, epochs) = match (&progress, &record) {
+        (Some(progress), _) => (progress.rows.as_slice(), progress.best, progress.epoch),
+        (None, Some(record)) => (
+            record.epochs.as_slice(),
+            record.best(),
+            record.epochs.len() as u64,
+        ),
+        (None, None) => (none, None, 0),
+    };
+    let monitor = recipe
         .as_ref()
-        .and_then(|progress| progress.rows.last())
-        .is_none_or(|row| row.valid.is_some());
-    let monitor = monitor.map(|monitor| match validated {
-        true => monitor,
-        false => monitor.without_validation(),
+        .and_then(|recipe| Monitor::from_name(&recipe.monitor).ok());
+    let validated = rows.last().is_none_or(|row| row.valid.is_some());
+    let monitor = monitor.map(|monitor| {
+        if validated {
+            monitor
+        } else {
+            monitor.without_validation()
+        }
     });
-    // Trials of a search have given up their checkpoints.
-    let best = match (&progress, &record) {
-        (Some(progress), _) => progress
-            .best
-            .map(|best| (best.epoch, best.step, best.value)),
-        (None, Some(record)) => record
-            .best
-            .map(|(epoch, value)| (epoch, 0, value.unwrap_or(f64::NAN))),
-        (None, None) => None,
-    };
-    let epochs = match (&progress, &record) {
-        (Some(progress), _) => progress.epoch,
-        (None, Some(record)) => record.epochs.len() as u64,
-        (None, None) => 0,
-    };
     let ended = last_end(path);
     let state = if recipe.is_none() {
         RunState::Damaged
@@ -138,14 +149,12 @@ fn summary(path: &Path) -> RunSummary {
         model: recipe.as_ref().map(|recipe| recipe.model.to_string()),
         epochs,
         of_epochs: recipe.as_ref().map(|recipe| recipe.epochs),
-        best: best
-            .zip(monitor)
-            .map(|((epoch, step, value), monitor)| BestEpoch {
-                epoch,
-                step,
-                metric: monitor.name(),
-                value,
-            }),
+        best: best.zip(monitor).map(|(best, monitor)| BestEpoch {
+            epoch: best.epoch,
+            step: best.step,
+            metric: monitor.name(),
+            value: best.value,
+        }),
         // A run that goes on has not tested what it is now.
         test: record
             .filter(|_| ended.is_some() && state != RunState::Running)
@@ -235,6 +244,30 @@ mod tests {
         assert_eq!((bare.state, bare.epochs), (RunState::NotBegun, 2));
         fs::write(run.join("recipe.toml"), "epochs = [").unwrap();
         assert_eq!(one(temp.path()).state, RunState::Damaged);
+    }
+
+    #[test]
+    fn a_run_without_checkpoints_is_read_from_its_record() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = temp.path().join("trial");
+        fs::create_dir(&run).unwrap();
+        fs::write(run.join("recipe.toml"), "epochs = 2").unwrap();
+        let row = |epoch: u64| {
+            let step = 5 * epoch;
+            format!(
+                r#"{{"epoch": {epoch}, "step": {step}, "lr": 0.1, "train_loss": "NaN", "train_top1": "NaN",
+                "valid": null, "seconds": 1.0, "images_per_second": 2.0}}"#
+            )
+        };
+        let (first, second) = (row(1), row(2));
+        let record =
+            format!(r#"{{"epochs": [{first}, {second}], "best": [1, "NaN"], "test": null}}"#);
+        fs::write(run.join("run.json"), record).unwrap();
+        let trial = one(&run);
+        let best = trial.best.unwrap();
+        assert_eq!((trial.epochs, best.epoch, best.step), (2, 1, 5));
+        assert_eq!(best.metric, "train_top1", "nothing was validated");
+        assert!(best.value.is_nan());
     }
 
     #[test]
