@@ -13,6 +13,9 @@ const END: [u8; 2] = [0xff, 0xd9];
 /// A file that was cut off and filled up with zeros, as interrupted downloads are, has at least so
 /// many at its end.
 const ZEROS: usize = 16;
+/// The decoder reads no more scans of a progressive image. A scan of a few bytes can cover millions of
+/// blocks, so without a limit a small file would take hours.
+const MAX_SCANS: usize = 100;
 
 /// The file when it has its end marker; with the marker in the place of a trailer when only that is
 /// missing; `None` when it is cut off.
@@ -55,6 +58,7 @@ fn has_end_marker(bytes: &[u8]) -> bool {
 fn end_of_scans(bytes: &[u8]) -> Option<usize> {
     let mut tables = Tables::default();
     let mut frame: Option<Frame> = None;
+    let mut scans = 0;
     let mut at = 2;
     loop {
         let [0xff, marker] = *bytes.get(at..)?.first_chunk::<2>()? else {
@@ -81,6 +85,10 @@ fn end_of_scans(bytes: &[u8]) -> Option<usize> {
             // Lossless, hierarchical and arithmetic coding, which the decoder does not know either.
             0xc3 | 0xc5..=0xcf => return None,
             0xda => {
+                scans += 1;
+                if scans > MAX_SCANS {
+                    return None;
+                }
                 let frame = frame.as_mut()?;
                 at = frame.walk(segment, &tables, bytes, at)?;
                 if frame.is_complete() {

@@ -74,19 +74,30 @@ fn only_what_is_cut_off_is_refused() {
             let found = whole(&[bare, trailer].concat()).map(Cow::into_owned);
             assert_eq!(found.as_ref(), Some(&bytes), "kind {kind}, {trailer:?}");
         }
-        for cut in data_begin(&bytes)..end {
-            assert!(
-                whole(&bytes[..cut]).is_none(),
-                "kind {kind}, {cut} of {end}"
-            );
-        }
-        for cut in 0..data_begin(&bytes) {
+        for cut in 0..end {
             assert!(
                 whole(&bytes[..cut]).is_none(),
                 "kind {kind}, {cut} of {end}"
             );
         }
     }
+}
+
+#[test]
+fn the_number_of_scans_has_a_limit() {
+    let bytes = fixture("progressive.jpg");
+    let data = data_begin(&bytes);
+    let is_scan = |at: &[u8]| at == [0xff, 0xda];
+    let begin = bytes[..data].windows(2).rposition(is_scan).unwrap();
+    let is_marker = |at: &[u8]| at[0] == 0xff && at[1] != 0;
+    let end = data + bytes[data..].windows(2).position(is_marker).unwrap();
+    let with_first_scan = |times: usize| {
+        let scans = bytes[begin..end].repeat(times);
+        [&bytes[..begin], &scans, &bytes[end..bytes.len() - 2]].concat()
+    };
+    assert!(whole(&with_first_scan(1)).is_some());
+    assert!(whole(&with_first_scan(MAX_SCANS / 2)).is_some());
+    assert!(whole(&with_first_scan(MAX_SCANS)).is_none());
 }
 
 #[test]
