@@ -14,16 +14,15 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use firebrick_core::Recipe;
-use firebrick_core::json_number;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::{ParameterState, UpdateState};
+use firebrick_core::{Recipe, checksum, json_number};
 
 use crate::error::TrainError;
 use crate::hook::HookState;
 use crate::progress::Progress;
-use crate::run_dir::{REPLACED, RunDir, checkpoint_dirs, step_of, sync_dir};
-use manifest::{Manifest, SoundFiles, sha256};
+use crate::run_dir::{REPLACED, RunDir, TEMPORARY, checkpoint_dirs, step_of, sync_dir};
+use manifest::{Manifest, SoundFiles};
 
 /// What a checkpoint belongs to: a resume on another model or other data is refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,13 +85,13 @@ impl Checkpoint {
             TrainError::run_dir(&target, format!("cannot write the checkpoint: {error}"))
         };
         let temp = tempfile::Builder::new()
-            .prefix(".tmp-")
+            .prefix(TEMPORARY)
             .tempdir_in(&parent)
             .map_err(failed)?;
         let mut sums = BTreeMap::new();
         for (name, bytes) in self.files()? {
             write_synced(&temp.path().join(&name), &bytes).map_err(failed)?;
-            sums.insert(name, sha256(&bytes));
+            sums.insert(name, checksum::of(&bytes));
         }
         let manifest = serde_json::to_vec_pretty(&Manifest::new(sums))
             .map_err(|error| TrainError::run_dir(&target, error.to_string()))?;
@@ -305,7 +304,7 @@ impl Checkpoint {
             .flatten()
             .flatten()
         {
-            if entry.file_name().to_string_lossy().starts_with(".tmp-") {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }

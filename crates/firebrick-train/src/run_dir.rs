@@ -359,7 +359,7 @@ pub(crate) fn hold(path: &Path) -> Result<File, TrainError> {
 }
 
 /// What stands before the name of a file that is being written.
-const TEMPORARY: &str = ".tmp-";
+pub(crate) const TEMPORARY: &str = ".tmp-";
 
 /// Removes what a killed process was writing in a run directory. What looks otherwise than our own
 /// temporary files is left alone.

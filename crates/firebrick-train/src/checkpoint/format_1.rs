@@ -80,12 +80,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use burn::tensor::TensorData;
+    use firebrick_core::checksum;
     use firebrick_core::state_dict::StateDict;
     use firebrick_core::update::{ParameterState, UpdateState};
 
     use super::*;
     use crate::checkpoint::Identity;
-    use crate::checkpoint::manifest::{FORMAT, Manifest, sha256};
+    use crate::checkpoint::manifest::{FORMAT, Manifest};
     use crate::progress::Progress;
 
     /// One of format 1 with a convolution, a batch norm and a layer norm.
@@ -153,7 +154,7 @@ mod tests {
             let mut sums = BTreeMap::new();
             for (name, bytes) in old(groups).files().unwrap() {
                 std::fs::write(temp.path().join(&name), &bytes).unwrap();
-                sums.insert(name, sha256(&bytes));
+                sums.insert(name, checksum::of(&bytes));
             }
             let manifest = Manifest::of_format(format, sums);
             let manifest = serde_json::to_vec(&manifest).unwrap();

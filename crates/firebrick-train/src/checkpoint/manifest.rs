@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use firebrick_core::checksum;
 use firebrick_core::error::excerpt;
 use firebrick_core::state_dict::StateDict;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::TrainError;
 
@@ -43,15 +43,8 @@ impl Manifest {
     }
 
     fn sum(&self) -> String {
-        sha256(format!("{} {} {:?}", self.format, self.firebrick, self.files).as_bytes())
+        checksum::of(format!("{} {} {:?}", self.format, self.firebrick, self.files).as_bytes())
     }
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Files of a set whose checksums fit.
@@ -91,7 +84,7 @@ impl<'a> SoundFiles<'a> {
                 )));
             }
             let bytes = read(&name)?;
-            if sha256(&bytes) != sum {
+            if checksum::of(&bytes) != sum {
                 return Err(bad(format!("{name} is damaged: its checksum does not fit")));
             }
             files.insert(name, bytes);
