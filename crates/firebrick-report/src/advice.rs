@@ -1,5 +1,5 @@
-//! What the numbers of a run suggest. Every rule is written down here with its limits, and says
-//! nothing where the numbers do not support it.
+//! The warnings that a run gave, and what its numbers suggest. Every rule is written down here with its
+//! limits, and says nothing where the numbers do not support it.
 //!
 //! | rule | says something where |
 //! |---|---|
@@ -8,9 +8,10 @@
 //! | [`gap`] | training accuracy in the last epoch lies above validation by more than 5 points, chance allowed for |
 //! | [`nothing_gained`] | at least five epochs and a third of the run came after the best one, and the validation loss ended 10 % above its lowest |
 
-use firebrick_core::run::{EpochRow, RunRecord, Scores};
+use firebrick_core::run::{EpochRow, RunRecord};
 
 use crate::interval::independent;
+use crate::scores::right_answers;
 use crate::text::{escape, number, percent, plural};
 
 /// A gap between training and validation accuracy up to this is nothing to worry about.
@@ -22,7 +23,7 @@ const PATIENCE: u64 = 5;
 /// A loss this many times the lowest has risen.
 const RISEN: f64 = 1.1;
 
-/// The section; empty where no rule has something to say.
+/// The section; empty where there was no warning and no rule has something to say.
 pub(crate) fn section(run: &RunRecord) -> String {
     let rules = [
         no_better_than_guessing,
@@ -30,17 +31,19 @@ pub(crate) fn section(run: &RunRecord) -> String {
         gap,
         nothing_gained,
     ];
-    let said: String = rules
+    let warnings = run
+        .warnings
+        .iter()
+        .map(|text| format!("<li><b>Warning:</b> {}</li>\n", with_code(text)));
+    let advice = rules
         .iter()
         .filter_map(|rule| rule(run))
-        .map(|text| format!("<li>{}</li>\n", with_code(&text)))
-        .collect();
-    if said.is_empty() {
-        return said;
+        .map(|text| format!("<li>{}</li>\n", with_code(&text)));
+    let items: String = warnings.chain(advice).collect();
+    if items.is_empty() {
+        return items;
     }
-    format!(
-        "<section id=\"advice\"><h2>What the numbers suggest</h2>\n<ul>\n{said}</ul></section>\n"
-    )
+    format!("<section id=\"advice\"><h2>Warnings and advice</h2>\n<ul>\n{items}</ul></section>\n")
 }
 
 /// Text as HTML, with what stands between backticks as code.
@@ -51,13 +54,6 @@ fn with_code(text: &str) -> String {
         _ => format!("<code>{}</code>", escape(part)),
     };
     parts.map(part).collect()
-}
-
-/// `[right, images]`, where the scores are some.
-fn right(scores: &Scores) -> Option<[f64; 2]> {
-    let images = scores.count as f64;
-    ((0.0..=1.0).contains(&scores.top1) && scores.count > 0)
-        .then(|| [(scores.top1 * images).round(), images])
 }
 
 fn no_better_than_guessing(run: &RunRecord) -> Option<String> {
@@ -93,7 +89,7 @@ fn still_improving(run: &RunRecord) -> Option<String> {
     }
     let before = &run.epochs[run.epochs.len() - 1 - run.epochs.len().div_ceil(4)];
     let (then, now) = (before.valid.as_ref()?, last.valid.as_ref()?);
-    (independent(right(now)?, right(then)?).low > 0.0).then(|| {
+    (independent(right_answers(now)?, right_answers(then)?).low > 0.0).then(|| {
         format!(
             "Validation accuracy still rose at the end, from {} in epoch {} to {} in the last, which is the best one: \
              more epochs are likely to help.",
@@ -112,7 +108,7 @@ fn gap(run: &RunRecord) -> Option<String> {
         return None;
     }
     let train = [(last.train_top1 * images).round(), images];
-    (independent(train, right(valid)?).low > GAP).then(|| {
+    (independent(train, right_answers(valid)?).low > GAP).then(|| {
         format!(
             "Training accuracy, {}, lies well above that on validation, {}: the model learns the training images by heart. \
              More images, augmentation or weight decay narrow that gap.",
@@ -146,6 +142,8 @@ fn nothing_gained(run: &RunRecord) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use firebrick_core::run::Scores;
+
     use super::*;
 
     /// A run of two classes with these validation accuracies on 1000 images, and losses.
@@ -186,6 +184,22 @@ mod tests {
         let html = section(&run(&[(0.5, 0.8)]));
         assert!(html.contains("<code>firebrick lr-find</code>."), "{html}");
         assert_eq!(with_code("a < `b & c`"), "a &lt; <code>b &amp; c</code>");
+    }
+
+    #[test]
+    fn warnings_come_first_and_are_escaped() {
+        let mut warned = run(&[(0.5, 0.8)]);
+        warned.warnings = vec!["the loss is <NaN>; try `--lr 1e-3 & co`".into()];
+        let html = section(&warned);
+        let items: Vec<&str> = html.split("<li>").skip(1).collect();
+        assert_eq!(items.len(), 2, "{html}");
+        let warning =
+            "<b>Warning:</b> the loss is &lt;NaN&gt;; try <code>--lr 1e-3 &amp; co</code></li>\n";
+        assert_eq!(items[0], warning);
+        // One is enough for the section.
+        let mut untroubled = crate::empty_record();
+        untroubled.warnings = vec!["be careful".into()];
+        assert!(section(&untroubled).contains("be careful"));
     }
 
     #[test]

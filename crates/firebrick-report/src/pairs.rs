@@ -1,10 +1,10 @@
 //! Which runs differ by more than chance, and which can be compared at all.
 
-use firebrick_core::run::{RunRecord, Scores};
+use firebrick_core::run::RunRecord;
 
 use crate::interval::{Difference, independent, paired};
 use crate::recipes::dataset;
-use crate::scores::valid;
+use crate::scores::{right_answers, valid};
 use crate::table::Column::{Number, Words};
 use crate::table::Table;
 use crate::text::{count, escape, number, plural};
@@ -70,7 +70,7 @@ fn pair(one: &RunRecord, other: &RunRecord) -> Option<Pair> {
             ),
         });
     }
-    let (a, b) = (right(a)?, right(b)?);
+    let (a, b) = (right_answers(a)?, right_answers(b)?);
     Some(Pair {
         split,
         difference: independent(a, b),
@@ -84,13 +84,6 @@ fn pair(one: &RunRecord, other: &RunRecord) -> Option<Pair> {
 
 fn images(number: f64) -> String {
     plural(number as usize, "image")
-}
-
-/// `[right, images]`; `None` where the score is none.
-fn right(scores: &Scores) -> Option<[f64; 2]> {
-    let fits = scores.count > 0 && (0.0..=1.0).contains(&scores.top1);
-    let images = scores.count as f64;
-    fits.then(|| [(scores.top1 * images).round(), images])
 }
 
 /// The differences in accuracy of all pairs of each data set, with their intervals; empty where no two
@@ -175,7 +168,7 @@ fn points(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::run::{Answers, EpochRow};
+    use firebrick_core::run::{Answers, EpochRow, Scores};
 
     use super::*;
 

@@ -22,6 +22,13 @@ pub(crate) fn valid(run: &RunRecord) -> Option<&Scores> {
     chosen_epoch(run)?.valid.as_ref()
 }
 
+/// `[right, images]` of the images that were scored; `None` where the accuracy is no share of any.
+pub(crate) fn right_answers(scores: &Scores) -> Option<[f64; 2]> {
+    let images = scores.count as f64;
+    let scored = scores.count > 0 && (0.0..=1.0).contains(&scores.top1);
+    scored.then(|| [(scores.top1 * images).round(), images])
+}
+
 /// Seconds spent in training steps; `None` before the first epoch ends.
 pub(crate) fn seconds(run: &RunRecord) -> Option<f64> {
     run.epochs
@@ -171,11 +178,10 @@ pub(crate) fn section(run: &RunRecord) -> String {
 
 /// Where the accuracy lies on images like these, 95 % of the time (Wilson 1927).
 fn accuracy_interval(scores: &Scores) -> String {
-    if scores.count == 0 || !(0.0..=1.0).contains(&scores.top1) {
+    let Some([right, images]) = right_answers(scores) else {
         return "–".into();
-    }
-    let images = scores.count as f64;
-    let [low, high] = wilson((scores.top1 * images).round(), images);
+    };
+    let [low, high] = wilson(right, images);
     format!("{} to {}", percent(low), percent(high))
 }
 

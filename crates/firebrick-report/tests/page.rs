@@ -192,6 +192,15 @@ fn a_branched_run_names_its_origin() {
 }
 
 #[test]
+fn warnings_and_advice_are_on_the_page() {
+    let mut run = record::run("warned", 10, 12);
+    run.warnings = vec!["training diverges: try `--clip-norm 1`".into()];
+    let html = page(&[run]);
+    let warning = "<li><b>Warning:</b> training diverges: try <code>--clip-norm 1</code></li>";
+    assert_eq!(html.matches(warning).count(), 1, "{html}");
+}
+
+#[test]
 fn one_epoch_and_a_constant_are_words_and_not_pictures() {
     let mut run = record::run("short", 10, 1);
     for step in &mut run.steps {

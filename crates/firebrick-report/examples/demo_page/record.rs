@@ -262,6 +262,7 @@ pub(crate) fn hostile() -> RunRecord {
         layer.path.clone_from(&evil);
         layer.kind.clone_from(&evil);
     }
+    run.warnings = vec![evil.clone()];
     run.setting.started = Some(evil.clone());
     run.setting.ended = None;
     run.setting.version.clone_from(&evil);
