@@ -1,8 +1,8 @@
 //! Gradient check: autograd against central differences.
 //!
-//! Along a random direction of each tensor, which sees every entry, and at single entries, which tell
-//! where an error is. Errors are relative to the size of the gradient itself, so a gradient that is
-//! twice what it should be is an error of one half, whatever the scale of the loss.
+//! Each tensor is checked along a random direction, which sees every entry, and at single entries, which
+//! show where an error is. Errors are relative to the size of the gradient, so a gradient that is twice
+//! what it should be has an error of one half, whatever the scale of the loss.
 
 use std::fmt;
 
@@ -15,9 +15,10 @@ use crate::random::{self, HostRng};
 
 /// How to check.
 ///
-/// By default in the type of what is checked: f32 as models have it, so it is the kernels that train
-/// them that are checked, within [`TOLERANCE_F32`]. [`GradCheck::in_f64`] is ten thousand times sharper,
-/// but goes through burn's operations, and the tensors that the function closes over must be f64 too.
+/// The default computes in the type of what is checked. For models that is f32, so the check covers the
+/// kernels that train them, within [`TOLERANCE_F32`]. [`GradCheck::in_f64`] is ten thousand times sharper,
+/// but it runs burn's operations instead of the kernels, and the tensors that the function closes over
+/// must be f64 too.
 #[derive(Debug, Clone)]
 pub struct GradCheck {
     /// The type to compute in; `None` is that of the tensor, or of the module's parameters.
@@ -30,10 +31,10 @@ pub struct GradCheck {
     pub seed: u64,
 }
 
-/// The error that a right gradient may have in f64.
+/// The largest error that a correct gradient has in f64.
 pub const TOLERANCE_F64: f64 = 1e-6;
 
-/// The error that a right gradient may have in f32.
+/// The largest error that a correct gradient has in f32.
 pub const TOLERANCE_F32: f64 = 1e-2;
 
 impl Default for GradCheck {
@@ -58,9 +59,10 @@ pub struct Worst {
     pub autograd: f64,
     /// What the difference quotient says.
     pub difference: f64,
-    /// |autograd - difference| over the largest of |autograd|, |difference|, the root mean square of
-    /// the tensor's gradient, and a thousandth (in f32 a tenth) of the largest such mean of all
-    /// tensors; less what the rounding of the loss alone can make of the difference.
+    /// |autograd - difference|, less what rounding the loss can add to the difference, divided by the
+    /// largest of |autograd|, |difference|, the root mean square of the tensor's gradient, and a
+    /// thousandth (in f32 a tenth) of the largest such root mean square of all tensors. Infinite where
+    /// one of the two is not finite.
     pub error: f64,
 }
 
@@ -71,8 +73,8 @@ pub struct GradReport {
     pub worst: Worst,
     /// Comparisons made.
     pub comparisons: usize,
-    /// Those of them in which the loss is so much larger than what moves it that its rounding would
-    /// hide a gradient twice too large: they say nothing.
+    /// Comparisons that say nothing: the loss is so large beside its changes that its rounding would
+    /// hide a gradient that is twice what it should be.
     pub hidden: usize,
     /// The precision of the check.
     pub dtype: DType,
@@ -98,13 +100,13 @@ impl fmt::Display for GradReport {
         )?;
         match self.hidden {
             0 => Ok(()),
-            hidden => write!(f, "; {hidden} are lost in the rounding of the loss"),
+            hidden => write!(f, "; {hidden} of them are lost in the rounding of the loss"),
         }
     }
 }
 
 impl GradReport {
-    /// The error that a right gradient may have in the precision of this check.
+    /// The largest error that a correct gradient has in the precision of this check.
     #[must_use]
     pub fn tolerance(&self) -> f64 {
         if self.dtype == DType::F64 {
@@ -135,7 +137,7 @@ impl GradReport {
 }
 
 impl GradCheck {
-    /// In f64, where the device has it; else in f32.
+    /// A check in f64 where the device has it, else in f32.
     #[must_use]
     pub fn in_f64() -> Self {
         Self {
@@ -144,7 +146,7 @@ impl GradCheck {
         }
     }
 
-    /// In f32, by the kernels that training uses.
+    /// A check in f32, of the kernels that training uses.
     #[must_use]
     pub fn in_f32() -> Self {
         Self {
@@ -153,7 +155,8 @@ impl GradCheck {
         }
     }
 
-    /// Checks a scalar function of one tensor; close over further ones, of the type of the check.
+    /// Checks a scalar function of one tensor. The function may close over other tensors of the type that
+    /// the check computes in.
     ///
     /// # Shapes
     /// `function` maps `[…]` to `[1]`.
@@ -171,8 +174,8 @@ impl GradCheck {
         report
     }
 
-    /// Checks a scalar function of a module in every trainable parameter; what it closes over is of the
-    /// type of the check.
+    /// Checks a scalar function of a module in every trainable parameter. The function may close over
+    /// tensors of the type that the check computes in.
     ///
     /// # Shapes
     /// `function` returns `[1]`.
@@ -247,19 +250,19 @@ impl GradCheck {
     }
 }
 
-/// What a type of numbers can tell.
+/// What a check in one type can tell.
 struct Precision {
     dtype: DType,
     /// Half the distance between two evaluations.
     step: f64,
-    /// The rounding of a number of size one.
+    /// The distance from one to the next number.
     epsilon: f64,
-    /// The share of the largest gradient that counts as nothing.
+    /// The smallest gradient worth looking at, as a share of the largest.
     share: f64,
 }
 
 impl Precision {
-    /// Of this type where the module's device has it, else of f32.
+    /// That of f64 if it is asked for and the module's devices have it, else that of f32.
     fn new<M: Module>(dtype: DType, module: &M) -> Self {
         let devices = module.devices();
         if dtype == DType::F64 && devices.iter().all(|device| device.supports_dtype(dtype)) {
@@ -300,13 +303,15 @@ fn size(gradient: &[f64]) -> f64 {
     (squares / gradient.len().max(1) as f64).sqrt()
 }
 
-/// See [`Worst::error`]. NaN counts as the largest error.
+/// See [`Worst::error`].
 fn error(apart: f64, rounding: f64, scale: f64) -> f64 {
+    if !apart.is_finite() {
+        return f64::INFINITY;
+    }
     if apart.abs() <= rounding {
         return 0.0;
     }
-    let error = (apart.abs() - rounding) / scale;
-    if error.is_nan() { f64::INFINITY } else { error }
+    (apart.abs() - rounding) / scale
 }
 
 #[derive(Module, Debug)]
