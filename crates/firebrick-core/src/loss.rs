@@ -22,8 +22,8 @@ pub struct LossValue {
 impl LossValue {
     /// The loss, `[1]`.
     ///
-    /// In f64 the gradient is good to f64's last digits: burn's division by a number takes the
-    /// reciprocal in f32 on the way back.
+    /// An f64 loss is divided by a tensor, so that its gradient has the accuracy of f64: the backward
+    /// pass of burn's division by a number takes the reciprocal in f32.
     #[must_use]
     pub fn mean(&self) -> Tensor<1> {
         let sum = self.sum.clone();
@@ -50,8 +50,8 @@ pub trait Loss: Send + Sync {
         Ok(())
     }
 
-    /// The loss of scores that are equal for all classes, a guess, over so many images of each class;
-    /// `None` where there is no such number.
+    /// The loss of guessing, which is to give all classes the same score, over `images[class]` images of
+    /// each class. `None` where the loss has no such number.
     fn of_guess(&self, images: &[u64]) -> Option<f64> {
         let _ = images;
         None
@@ -69,8 +69,8 @@ pub trait Loss: Send + Sync {
 /// | `class_weights` | none | ≥ 0, one for each class | weight of each class |
 ///
 /// With class indices and weights, the mean divides by the sum of the targets' weights; with soft
-/// targets, by the number of images: both as in PyTorch. A batch whose images all have the weight 0 has
-/// no mean; in training it contributes nothing.
+/// targets, by the number of images: both as in PyTorch. A batch whose images all have weight 0 has no
+/// mean; in training it contributes nothing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropy {
@@ -97,13 +97,11 @@ impl CrossEntropy {
         }
         let weights = self.class_weights.as_deref().unwrap_or_default();
         if !weights.is_empty() && weights.iter().all(|weight| *weight == 0.0) {
-            let range = "greater than 0 for at least one class";
-            let unit = "cross_entropy";
             return Err(ConfigError::out_of_range(
-                unit,
+                "cross_entropy",
                 "class_weights",
                 "all 0",
-                range,
+                "greater than 0 for at least one class",
             ));
         }
         Ok(self.clone())
@@ -210,13 +208,14 @@ impl Loss for CrossEntropy {
     }
 
     fn of_guess(&self, images: &[u64]) -> Option<f64> {
+        self.check_classes(images.len()).ok()?;
         let classes = images.len() as f64;
-        // -log p is ln C for every class; what is spread by smoothing has the weight of all of them.
-        let weights = |class: usize| self.class_weights.as_ref().map_or(1.0, |w| w[class]);
+        let weight_of = |class: usize| self.class_weights.as_ref().map_or(1.0, |w| w[class]);
+        // -log p is ln C for every class. Smoothing spreads its mass over the weights of all classes.
+        let spread = (0..images.len()).map(weight_of).sum::<f64>() / classes;
         let (mut sum, mut weight) = (0.0, 0.0);
-        let spread: f64 = (0..images.len()).map(weights).sum::<f64>() / classes;
         for (class, count) in images.iter().enumerate() {
-            let own = weights(class);
+            let own = weight_of(class);
             let smoothing = self.label_smoothing;
             sum += *count as f64 * ((1.0 - smoothing) * own + smoothing * spread);
             weight += *count as f64 * own;
