@@ -1,8 +1,8 @@
 //! Activation functions, and the rectifier after a sum.
 //!
-//! Values and gradients are ours on every device and in every type, and PyTorch's everywhere, at kinks
-//! too. Burn's own differ from device to device: without a kernel for it, GELU's gradient is the one of
-//! the tanh form, sigmoid goes through f32, and ELU's gradient is NaN where eˣ overflows.
+//! Values and gradients are PyTorch's on every device and in every type, at kinks too. Burn's own differ
+//! from device to device: on backends without kernels for them, GELU has the gradient of the tanh form
+//! and sigmoid is computed in f32; ELU's gradient is NaN where eˣ overflows.
 
 mod composed;
 
@@ -51,7 +51,7 @@ pub fn elu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     apply(Activation::Elu, x)
 }
 
-/// x · Φ(x) with the distribution Φ of the normal distribution: the exact form.
+/// x · Φ(x), the exact form; Φ is the distribution function of the normal distribution.
 #[must_use]
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     apply(Activation::Gelu, x)

@@ -11,7 +11,7 @@ use crate::probe;
 
 thread_local! {
     static MOMENTUM: Cell<Option<f64>> = const { Cell::new(None) };
-    /// The fewest values per channel so far, while someone asks.
+    /// The fewest values per channel so far, inside [`fewest_values_per_channel`].
     static FEWEST: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
@@ -29,8 +29,8 @@ pub fn with_batch_norm_momentum<T>(momentum: f64, forward: impl FnOnce() -> T) -
     forward()
 }
 
-/// Runs `forward` and tells the fewest values that a [`BatchNorm`] on this thread took the statistics of a
-/// channel from; `None` where none took any, as in evaluation.
+/// Runs `forward` and returns with its result the smallest number of values from which a [`BatchNorm`] on
+/// this thread took the statistics of a channel; `None` if none took statistics, as in evaluation.
 pub fn fewest_values_per_channel<T>(forward: impl FnOnce() -> T) -> (T, Option<usize>) {
     struct Restore(Option<usize>);
     impl Drop for Restore {

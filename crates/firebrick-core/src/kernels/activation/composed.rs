@@ -1,5 +1,5 @@
-//! Activation functions where there is no kernel for them: their values by Burn's operations, with
-//! slopes that are ours.
+//! Activation functions where the kernels do not apply: values and slopes from Burn's operations, joined
+//! by a step of the backward pass that multiplies by the slope.
 
 // burn-ndarray is deprecated upstream, and the dispatch that is generated here names it.
 #![allow(deprecated)]
@@ -22,7 +22,7 @@ pub(super) fn apply<const D: usize>(activation: Activation, x: Tensor<D>) -> Ten
     if !x.is_autodiff() {
         return value;
     }
-    // Without a gradient any slope will do.
+    // Nothing reads the slope if no gradient is wanted: the value stands in for it.
     let slope = if x.is_tracked() {
         slope(activation, plain)
     } else {
@@ -102,8 +102,8 @@ fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     large.mask_where(below, small)
 }
 
-/// A value that is put in the place of a function of `x`, with its slope: the gradient by `x` is the
-/// one by the value times the slope.
+/// Makes `value` a function of `x`: the gradient with respect to `x` is the gradient with respect to the
+/// value, times `slope`.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
