@@ -357,7 +357,7 @@ fn running_statistics_move_as_before() {
 }
 
 #[test]
-fn activations_are_burns() {
+fn rectifiers_are_burns() {
     let image = [2, 3, 4, 5];
     check("relu", image, &[], |x, _| kernels::relu(x));
     check("relu of rank 2", image, &[], |x, _| {
@@ -369,6 +369,15 @@ fn activations_are_burns() {
     check("broadcast sum and relu", image, &[&[1, 3]], |x, others| {
         kernels::add_relu(x, others[0].clone())
     });
+}
+
+#[test]
+fn activations_are_those_that_are_composed() {
+    for (name, activation) in Activation::ALL {
+        check(name, [2, 3, 4, 5], &[], |x, _| activation.forward(x * 3.0));
+        let row = |x: Tensor<4>| x.reshape([2, 60]);
+        check(name, [2, 3, 4, 5], &[], |x, _| activation.forward(row(x)));
+    }
 }
 
 #[test]
@@ -502,15 +511,6 @@ fn what_the_kernels_refuse_is_burns() {
         [wide, none]
     });
     assert_eq!(with, without);
-}
-
-#[test]
-fn activations() {
-    for (name, activation) in Activation::ALL {
-        check(name, [2, 3, 4, 5], &[], |x, _| activation.forward(x * 3.0));
-        let row = |x: Tensor<4>| x.reshape([2, 60]);
-        check(name, [2, 3, 4, 5], &[], |x, _| activation.forward(row(x)));
-    }
 }
 
 /// Our layers, burn's layers and burn's operations in turn; one tensor used three times.
