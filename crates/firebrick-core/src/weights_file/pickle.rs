@@ -20,14 +20,22 @@ use super::view::View;
 use machine::Machine;
 
 /// Opcodes at most: a checkpoint of [`super::MAX_TENSORS`] tensors has fewer. It bounds memory too, since an
-/// opcode makes at most one object.
-const MAX_OPERATIONS: usize = 2_000_000;
+/// opcode makes at most one object, and time, since the contents of objects that are passed to calls are
+/// counted against the same limit: a list that is made once can be copied by every opcode after it.
+pub(super) const MAX_OPERATIONS: usize = 2_000_000;
 
 /// Bytes of one pickle at most; the values of tensors lie outside it.
 pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// Dimensions of a tensor at most.
-const MAX_RANK: usize = 8;
+pub(super) const MAX_RANK: usize = 8;
+
+/// Bytes of a tensor's full name at most. Of a longer text only the beginning is kept, just enough to
+/// see that it is too long.
+pub(super) const MAX_NAME: usize = 1000;
+
+/// Characters that are kept of the name of a class or function; those that are known here have fewer.
+const MAX_CLASS: usize = 100;
 
 /// What is on the stack; larger things lie in [`Unpickled::nodes`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,6 +113,15 @@ impl Unpickled {
         }
     }
 
+    /// How many values an object holds.
+    pub(super) fn size(&self, value: Value) -> usize {
+        match self.node(value) {
+            Some(Node::Sequence(values)) => values.len(),
+            Some(Node::Dict(pairs)) => pairs.len(),
+            _ => 0,
+        }
+    }
+
     /// A text or a number as text.
     pub(super) fn key(&self, value: Value) -> Option<String> {
         match (value, self.node(value)) {
@@ -141,7 +158,7 @@ pub(super) fn length(value: Value) -> Result<usize, String> {
 }
 
 fn damaged() -> String {
-    "its pickle is damaged, or none of PyTorch's".into()
+    "its pickle is damaged, or was not written by PyTorch".into()
 }
 
 fn cut_off() -> String {

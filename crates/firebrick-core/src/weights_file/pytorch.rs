@@ -8,7 +8,7 @@ use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
 
 use super::element::ElementType;
-use super::pickle::{self, Ids, Node, Unpickled, Value, unpickle};
+use super::pickle::{self, Ids, MAX_NAME, MAX_OPERATIONS, Node, Unpickled, Value, unpickle};
 use super::storages::{Place, Storages};
 use super::view::View;
 use super::{Contents, Entry, MAX_TENSORS};
@@ -19,18 +19,19 @@ const MAX_ENTRIES: u64 = 2 * MAX_TENSORS as u64;
 /// Levels of dictionaries and lists at most.
 const MAX_DEPTH: usize = 32;
 
-/// Characters of a tensor's full name at most.
-const MAX_NAME: usize = 1000;
+/// Bytes of all names together at most, as in a safetensors header.
+const MAX_NAMES: usize = 10 << 20;
 
 /// `torch.save` since PyTorch 1.6: `data.pkl`, and a storage in each entry `data/KEY`.
 pub(super) fn open_zip(file: File, length: u64) -> Result<Contents, String> {
     let damaged = |error: zip::result::ZipError| format!("its zip archive is damaged: {error}");
+    let io = |error: std::io::Error| format!("its zip archive is damaged: {error}");
     let many = |entries: u64| {
         format!("its zip archive has {entries} entries; at most {MAX_ENTRIES} are read")
     };
     let mut reader = BufReader::new(file.try_clone().map_err(|error| error.to_string())?);
     // Asked first, because opening reads them all.
-    let declared = declared_entries(&mut reader, length).map_err(|error| error.to_string())?;
+    let declared = declared_entries(&mut reader, length).map_err(io)?;
     if declared > MAX_ENTRIES {
         return Err(many(declared));
     }
@@ -159,7 +160,7 @@ pub(super) fn open_legacy(file: File, length: u64) -> Result<Contents, String> {
     unpickle(&mut reader, &Ids::None)?;
     let version = unpickle(&mut reader, &Ids::None)?;
     if version.root != Value::Int(1001) {
-        return Err("its version of torch.save is not known".into());
+        return Err("it was written by a version of torch.save that is not known".into());
     }
     little_endian(&unpickle(&mut reader, &Ids::None)?)?;
     let unpickled = unpickle(&mut reader, &Ids::Storages)?;
@@ -219,14 +220,15 @@ pub(super) fn little_endian(machine: &Unpickled) -> Result<(), String> {
 }
 
 fn big_endian() -> String {
-    "it was written on a big-endian machine; save it again on a common one".into()
+    "it was written on a big-endian machine; save it again on an ordinary one (x86 or ARM)".into()
 }
 
 /// All tensors, however deep they lie, by their full names: the keys on the way, joined by dots.
 pub(super) fn tensors(unpickled: &Unpickled) -> Result<Vec<Entry>, String> {
     let mut found = Found {
         unpickled,
-        steps: 0,
+        seen: 0,
+        names: 0,
         by_name: HashMap::new(),
         entries: Vec::new(),
     };
@@ -236,7 +238,10 @@ pub(super) fn tensors(unpickled: &Unpickled) -> Result<Vec<Entry>, String> {
 
 struct Found<'a> {
     unpickled: &'a Unpickled,
-    steps: usize,
+    /// Values that were looked at.
+    seen: usize,
+    /// Bytes of the names so far.
+    names: usize,
     by_name: HashMap<String, usize>,
     entries: Vec<Entry>,
 }
@@ -244,6 +249,11 @@ struct Found<'a> {
 impl Found<'_> {
     fn walk(&mut self, value: Value, level: &str, depth: usize) -> Result<(), String> {
         let unpickled = self.unpickled;
+        self.seen += unpickled.size(value);
+        // One object may be reached in many ways, and contain itself.
+        if self.seen > MAX_OPERATIONS {
+            return Err("its lists and dictionaries contain each other too often".into());
+        }
         match unpickled.node(value) {
             Some(Node::Dict(items)) => {
                 for (key, value) in items {
@@ -266,13 +276,8 @@ impl Found<'_> {
     }
 
     fn step(&mut self, value: Value, level: &str, key: &str, depth: usize) -> Result<(), String> {
-        self.steps += 1;
         if depth > MAX_DEPTH {
             return Ok(());
-        }
-        // One object may be reached in many ways, and contain itself.
-        if self.steps > 20 * MAX_TENSORS {
-            return Err("its lists and dictionaries are nested too deeply".into());
         }
         let name = if level.is_empty() {
             key.into()
@@ -293,9 +298,10 @@ impl Found<'_> {
             }
             _ => return Ok(()),
         };
-        if name.len() > MAX_NAME || self.entries.len() >= MAX_TENSORS {
+        self.names += name.len();
+        if name.len() > MAX_NAME || self.names > MAX_NAMES || self.entries.len() >= MAX_TENSORS {
             return Err(format!(
-                "it has more than {MAX_TENSORS} tensors, or names of more than {MAX_NAME} characters"
+                "it has more than {MAX_TENSORS} tensors, or names of more than {MAX_NAME} bytes, or of {MAX_NAMES} together"
             ));
         }
         let entry = Entry {

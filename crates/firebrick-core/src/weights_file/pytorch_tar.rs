@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::element::{ElementType, element};
-use super::pickle::{Ids, Node, Unpickled, Value, length, unpickle};
+use super::pickle::{Ids, MAX_RANK, Node, Unpickled, Value, length, unpickle};
 use super::pytorch::{byte_length, little_endian, tensors};
 use super::storages::{Place, Storages};
 use super::view::View;
@@ -132,7 +132,7 @@ fn views(reader: &mut BufReader<File>, stored: &Stored) -> Result<HashMap<String
             .ok_or_else(damaged)?;
         let rank = number::<4>(reader)?;
         number::<4>(reader)?;
-        if !(0..=8).contains(&rank) {
+        if !(0..=MAX_RANK as i64).contains(&rank) {
             return Err(damaged());
         }
         let mut lengths = |count: i64| -> Result<Vec<usize>, String> {

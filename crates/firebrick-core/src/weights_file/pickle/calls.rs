@@ -1,7 +1,9 @@
 //! What calls and persistent ids give: tensors, dictionaries, or a name.
 
+use std::collections::HashSet;
+
 use super::machine::Machine;
-use super::{Ids, MAX_RANK, Node, Storage, Value, damaged, length};
+use super::{Ids, MAX_CLASS, MAX_RANK, Node, Storage, Value, damaged, length};
 use crate::weights_file::MAX_TENSORS;
 use crate::weights_file::element::{ElementType, element};
 use crate::weights_file::view::View;
@@ -9,10 +11,10 @@ use crate::weights_file::view::View;
 impl Machine<'_> {
     /// A class or function by name.
     pub(super) fn global(&mut self, module: &str, name: &str) -> Result<Value, String> {
-        let full = format!("{module}.{name}");
+        let full: String = format!("{module}.{name}").chars().take(MAX_CLASS).collect();
         if runs_code(module, name) {
             return Err(format!(
-                "it calls `{full}`, which weights never need: whoever opens it with Python runs foreign code. Nothing of it was run here"
+                "it calls `{full}`, which weights never need: opening it in Python may run someone else's commands. None of it was run here"
             ));
         }
         Ok(self.node(Node::Global(full)))
@@ -49,7 +51,9 @@ impl Machine<'_> {
             return Ok(self.object(function, &[]));
         };
         let name = name.clone();
+        self.count_contents(&[arguments])?;
         let given = self.all.sequence(arguments).unwrap_or_default().to_vec();
+        self.count_contents(&given)?;
         let first = given.first().copied();
         let value = match name.as_str() {
             "collections.OrderedDict"
@@ -127,7 +131,10 @@ impl Machine<'_> {
         let lengths = |value| -> Result<Vec<usize>, String> {
             let values = self.all.sequence(value).ok_or_else(damaged)?;
             if values.len() > MAX_RANK {
-                return Err(format!("a tensor has {} dimensions", values.len()));
+                return Err(format!(
+                    "a tensor has {} dimensions; at most {MAX_RANK} are read",
+                    values.len()
+                ));
             }
             values.iter().map(|value| length(*value)).collect()
         };
@@ -151,20 +158,20 @@ impl Machine<'_> {
     /// Sets an object's attributes. Those of a `torch.nn.Module` become what its `state_dict()`
     /// gives: parameters, buffers and the modules inside.
     pub(super) fn state(&mut self, state: Value) -> Result<(), String> {
-        let of_object = matches!(self.all.node(self.top()?), Some(Node::Object { .. }));
+        if !matches!(self.all.node(self.top()?), Some(Node::Object { .. })) {
+            return Ok(());
+        }
+        self.count_contents(&[state])?;
         let tables =
             ["_parameters", "_buffers", "_modules"].map(|table| self.all.get(state, table));
         let [Some(parameters), Some(buffers), Some(modules)] = tables else {
             return Ok(());
         };
-        if !of_object {
-            return Ok(());
-        }
         let passing = self.all.get(state, "_non_persistent_buffers_set");
-        let passing = passing
-            .and_then(|names| self.all.sequence(names))
-            .unwrap_or_default();
-        let passing: Vec<String> = passing
+        let passing = passing.unwrap_or(Value::None);
+        self.count_contents(&[parameters, buffers, modules, passing])?;
+        let passing = self.all.sequence(passing).unwrap_or_default();
+        let passing: HashSet<String> = passing
             .iter()
             .filter_map(|name| self.all.key(*name))
             .collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, Read};
 
-use super::{Ids, MAX_OPERATIONS, Node, Unpickled, Value, cut_off, damaged};
+use super::{Ids, MAX_NAME, MAX_OPERATIONS, Node, Unpickled, Value, cut_off, damaged};
 
 pub(super) struct Machine<'a> {
     pub(super) ids: &'a Ids,
@@ -11,6 +11,8 @@ pub(super) struct Machine<'a> {
     /// Storages by key.
     pub(super) by_key: HashMap<String, usize>,
     pub(super) tensors: usize,
+    /// Values that calls were given inside objects.
+    given: usize,
     stack: Vec<Value>,
     /// Heights of the stack.
     marks: Vec<usize>,
@@ -28,6 +30,7 @@ impl<'a> Machine<'a> {
             },
             by_key: HashMap::new(),
             tensors: 0,
+            given: 0,
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
@@ -46,7 +49,7 @@ impl<'a> Machine<'a> {
                 && !self.build(code, input)?
             {
                 return Err(format!(
-                    "byte {code:#04x} is no pickle operation that PyTorch writes"
+                    "byte {code:#04x} is not a pickle operation that PyTorch writes"
                 ));
             }
         }
@@ -108,15 +111,18 @@ impl<'a> Machine<'a> {
             }
             b'C' => {
                 let count = u8::from_le_bytes(bytes(input)?);
-                self.skipped(input, count.into())?
+                skip(input, count.into())?;
+                self.node(Node::Bytes)
             }
             b'B' => {
                 let count = u32::from_le_bytes(bytes(input)?);
-                self.skipped(input, count.into())?
+                skip(input, count.into())?;
+                self.node(Node::Bytes)
             }
             0x8e | 0x96 => {
                 let count = u64::from_le_bytes(bytes(input)?);
-                self.skipped(input, count)?
+                skip(input, count)?;
+                self.node(Node::Bytes)
             }
             b')' | b']' | 0x8f => self.node(Node::Sequence(Vec::new())),
             b'}' => self.node(Node::Dict(Vec::new())),
@@ -239,6 +245,7 @@ impl<'a> Machine<'a> {
             b'o' => {
                 let items = self.pop_mark()?;
                 let class = *items.first().ok_or_else(damaged)?;
+                self.count_contents(&items)?;
                 self.object(class, &items)
             }
             b'R' | 0x81 => {
@@ -270,24 +277,24 @@ impl<'a> Machine<'a> {
         Value::Node(self.all.nodes.len() - 1)
     }
 
-    fn text(&mut self, input: &mut dyn BufRead, count: u64) -> Result<Value, String> {
-        let mut text = Vec::new();
-        let read = input
-            .take(count)
-            .read_to_end(&mut text)
-            .map_err(|error| error.to_string())?;
-        if read as u64 != count {
-            return Err(cut_off());
+    /// Counts what lies inside the arguments of a call, which it copies or searches.
+    pub(super) fn count_contents(&mut self, arguments: &[Value]) -> Result<(), String> {
+        for value in arguments {
+            self.given += self.all.size(*value);
         }
-        Ok(self.node(Node::Text(String::from_utf8_lossy(&text).into_owned())))
+        if self.given > MAX_OPERATIONS {
+            return Err(format!(
+                "the calls in its pickle are given more than {MAX_OPERATIONS} values"
+            ));
+        }
+        Ok(())
     }
 
-    fn skipped(&mut self, input: &mut dyn BufRead, count: u64) -> Result<Value, String> {
-        let read = std::io::copy(&mut input.take(count), &mut std::io::sink());
-        if read.map_err(|error| error.to_string())? != count {
-            return Err(cut_off());
-        }
-        Ok(self.node(Node::Bytes))
+    fn text(&mut self, input: &mut dyn BufRead, count: u64) -> Result<Value, String> {
+        let kept = count.min(MAX_NAME as u64 + 1);
+        let text = exactly(input, kept)?;
+        skip(input, count - kept)?;
+        Ok(self.node(Node::Text(String::from_utf8_lossy(&text).into_owned())))
     }
 
     pub(super) fn top(&self) -> Result<Value, String> {
@@ -326,17 +333,11 @@ fn pairs(items: &[Value]) -> Vec<(Value, Value)> {
 }
 
 fn long(input: &mut dyn BufRead, count: u64) -> Result<Value, String> {
-    let mut digits = Vec::new();
-    let read = input
-        .take(count)
-        .read_to_end(&mut digits)
-        .map_err(|error| error.to_string())?;
-    if read as u64 != count {
-        return Err(cut_off());
-    }
-    if digits.len() > 8 {
+    if count > 8 {
+        skip(input, count)?;
         return Ok(Value::Number);
     }
+    let digits = exactly(input, count)?;
     // Two's complement, little-endian, as many bytes as it takes.
     let sign = if digits.last().is_some_and(|last| last & 0x80 != 0) {
         0xff
@@ -346,6 +347,27 @@ fn long(input: &mut dyn BufRead, count: u64) -> Result<Value, String> {
     let mut full = [sign; 8];
     full[..digits.len()].copy_from_slice(&digits);
     Ok(Value::Int(i64::from_le_bytes(full)))
+}
+
+/// The next `count` bytes.
+fn exactly(input: &mut dyn BufRead, count: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = input
+        .take(count)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    if read as u64 != count {
+        return Err(cut_off());
+    }
+    Ok(bytes)
+}
+
+fn skip(input: &mut dyn BufRead, count: u64) -> Result<(), String> {
+    let skipped = std::io::copy(&mut input.take(count), &mut std::io::sink());
+    if skipped.map_err(|error| error.to_string())? != count {
+        return Err(cut_off());
+    }
+    Ok(())
 }
 
 fn bytes<const N: usize>(input: &mut dyn BufRead) -> Result<[u8; N], String> {
@@ -362,5 +384,6 @@ fn line(input: &mut dyn BufRead) -> Result<String, String> {
     if line.pop() != Some(b'\n') {
         return Err(cut_off());
     }
+    line.truncate(MAX_NAME + 1);
     Ok(String::from_utf8_lossy(&line).trim_end().to_string())
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::weights_file::MAX_TENSORS;
+use crate::weights_file::pytorch::tensors;
 
 fn read(pickle: &[u8]) -> Result<Unpickled, String> {
     let mut input = pickle;
@@ -88,7 +89,7 @@ fn functions_that_run_code_are_refused_by_name() {
     ] {
         let error = read(&[global, b"X\x04\0\0\0true\x85R."].concat()).unwrap_err();
         assert!(
-            error.contains(needle) && error.contains("runs foreign code"),
+            error.contains(needle) && error.contains("someone else's commands"),
             "{error}"
         );
     }
@@ -175,6 +176,82 @@ fn what_is_too_much_is_refused_early() {
     ]
     .concat();
     assert!(read(&wide).unwrap_err().contains("100000 dimensions"));
+}
+
+#[test]
+fn a_list_that_is_made_once_is_not_copied_without_end() {
+    // 100 000 numbers, and as many pairs, that everything below shares.
+    let list = [b"(".as_slice(), &b"K\x01".repeat(100_000), b"lq\0"].concat();
+    let dict = [b"(".as_slice(), &b"K\x01".repeat(200_000), b"dq\0"].concat();
+    for (shared, call) in [
+        (&list, b"cbuiltins\nlist\nh\0\x85R".as_slice()),
+        (&list, b"cargparse\nNamespace\nh\0\x85R"),
+        (&list, b"cargparse\nNamespace\nh\0R"),
+        (&list, b"(cargparse\nNamespace\nh\0o"),
+        (&dict, b"ccollections\nOrderedDict\nh\0\x85R"),
+        (&dict, b"cargparse\nNamespace\n)\x81h\0b"),
+    ] {
+        let pickle = |calls: usize| [shared.as_slice(), &call.repeat(calls), b"."].concat();
+        read(&pickle(10)).unwrap();
+        let error = read(&pickle(30)).unwrap_err();
+        assert!(error.contains("more than 2000000 values"), "{error}");
+    }
+    let tables = [
+        dict.as_slice(),
+        b"cnn\nNet\n)\x81}(\x8c\x0b_parametersh\0\x8c\x08_buffersh\0\x8c\x08_modulesh\0uq\x01b",
+        &b"cnn\nNet\n)\x81h\x01b".repeat(10),
+        b".",
+    ]
+    .concat();
+    let error = read(&tables).unwrap_err();
+    assert!(error.contains("more than 2000000 values"), "{error}");
+    // The walk from the root goes through it each time, too.
+    let many = |times: usize| [list.as_slice(), b"(", &b"h\0".repeat(times), b"l."].concat();
+    tensors(&read(&many(10)).unwrap()).unwrap();
+    let error = tensors(&read(&many(30)).unwrap()).unwrap_err();
+    assert!(error.contains("contain each other"), "{error}");
+}
+
+#[test]
+fn long_names_are_cut_off_where_they_are_too_long() {
+    let long = "a".repeat(5000);
+    let key = [b"X\x88\x13\0\0".as_slice(), long.as_bytes()].concat();
+    let unpickled = read(&[key.as_slice(), b"."].concat()).unwrap();
+    assert_eq!(unpickled.key(unpickled.root).unwrap().len(), MAX_NAME + 1);
+    let named = [b"}".as_slice(), &key, &tensor(), b"s."].concat();
+    let error = tensors(&read(&named).unwrap()).unwrap_err();
+    assert!(error.contains("more than 1000 bytes"), "{error}");
+    let class = [
+        b"c".as_slice(),
+        long.as_bytes(),
+        b"\n",
+        long.as_bytes(),
+        b"\n)\x81.",
+    ]
+    .concat();
+    let unpickled = read(&class).unwrap();
+    let Some(Node::Object { class, .. }) = unpickled.node(unpickled.root) else {
+        panic!("the root is no object");
+    };
+    assert_eq!(class.len(), MAX_CLASS);
+    // 20 000 tensors under one long name: 20 MB of names.
+    let short = "a".repeat(900);
+    let item = |key: u16| {
+        let [low, high] = key.to_le_bytes();
+        [b'M', low, high, b'h', 0]
+    };
+    let inner: Vec<u8> = (0..20_000).flat_map(item).collect();
+    let names = [
+        tensor().as_slice(),
+        b"q\0}X\x84\x03\0\0",
+        short.as_bytes(),
+        b"}(",
+        &inner,
+        b"us.",
+    ]
+    .concat();
+    let error = tensors(&read(&names).unwrap()).unwrap_err();
+    assert!(error.contains("together"), "{error}");
 }
 
 #[test]
