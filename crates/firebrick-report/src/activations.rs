@@ -69,8 +69,8 @@ pub(crate) fn section(run: &RunRecord) -> String {
     };
     format!(
         "<section id=\"activations\"><h2>Activations before the first update</h2>\n<p>{}</p>\n{table}\
-         <p class=\"note\">Fine is a standard deviation between {} and {}: images come in near 1, and a suitable initialization \
-         keeps them there.{}</p></section>\n",
+         <p class=\"note\">A standard deviation between {} and {} is fine: that of the images is near 1, and a suitable \
+         initialization keeps it there.{}</p></section>\n",
         verdict(&run.activations),
         FINE.start(),
         FINE.end(),
@@ -91,7 +91,7 @@ fn meaning(seen: &[Observation]) -> String {
         (
             Verdict::TooLarge,
             format!(
-                "Too large: a deviation or a mean beyond {}, where softmax is certain before it has learned anything, sigmoid \
+                "Too large: a standard deviation or a mean beyond {}, where softmax is certain before it has learned anything, sigmoid \
                  and tanh are flat, and the first updates are wild.",
                 FINE.end()
             ),

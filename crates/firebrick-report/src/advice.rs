@@ -58,7 +58,7 @@ fn with_code(text: &str) -> String {
 
 fn no_better_than_guessing(run: &RunRecord) -> Option<String> {
     let last = run.epochs.last()?;
-    let advice = "The usual cause is too high a learning rate: try a tenth of it, or ask `firebrick lr-find`.";
+    let advice = "The usual cause is a learning rate that is too high: try a tenth of it, or run `firebrick lr-find`.";
     if !last.train_loss.is_finite() {
         return Some(format!(
             "The training loss of the last epoch is {}. {advice}",
@@ -74,7 +74,8 @@ fn no_better_than_guessing(run: &RunRecord) -> Option<String> {
     let bad = run.classes.len() > 1 && (nll >= guessing || nll.is_nan());
     bad.then(|| {
         format!(
-            "After the last epoch the model was no better than guessing evenly: NLL {} on validation, {} by guessing. {advice}",
+            "After the last epoch the model was no better than guessing: its validation NLL is {}, and giving all classes the \
+             same probability scores {}. {advice}",
             number(nll),
             number(guessing)
         )
@@ -91,8 +92,8 @@ fn still_improving(run: &RunRecord) -> Option<String> {
     let (then, now) = (before.valid.as_ref()?, last.valid.as_ref()?);
     (independent(right_answers(now)?, right_answers(then)?).low > 0.0).then(|| {
         format!(
-            "Validation accuracy still rose at the end, from {} in epoch {} to {} in the last, which is the best one: \
-             more epochs are likely to help.",
+            "Validation accuracy was still rising at the end, from {} in epoch {} to {} in the last epoch, the best one: \
+             training for more epochs will probably help.",
             percent(then.top1),
             before.epoch,
             percent(now.top1)
@@ -110,8 +111,8 @@ fn gap(run: &RunRecord) -> Option<String> {
     let train = [(last.train_top1 * images).round(), images];
     (independent(train, right_answers(valid)?).low > GAP).then(|| {
         format!(
-            "Training accuracy, {}, lies well above that on validation, {}: the model learns the training images by heart. \
-             More images, augmentation or weight decay narrow that gap.",
+            "Training accuracy ({}) is well above validation accuracy ({}): the model overfits. \
+             More images, augmentation or weight decay usually narrow the gap.",
             percent(last.train_top1),
             percent(valid.top1)
         )
@@ -131,8 +132,8 @@ fn nothing_gained(run: &RunRecord) -> Option<String> {
     let end = loss(last)?;
     (end > RISEN * lowest && lowest > 0.0).then(|| {
         format!(
-            "Nothing was gained in the {} after epoch {best}, while the validation loss rose from {} to {}: \
-             `--early-stop` ends a run before that.",
+            "The {} after epoch {best} brought no improvement, while the validation loss rose from {} to {}: \
+             `--early-stop` would have ended the run earlier.",
             plural(usize::try_from(after).unwrap_or(usize::MAX), "epoch"),
             number(lowest),
             number(end)

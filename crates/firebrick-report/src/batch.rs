@@ -32,7 +32,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
     format!(
         "<section id=\"batch\"><h2>What the network saw first</h2>\n<figure><img class=\"sheet\" src=\"{uri}\" alt=\"{alt}\" \
          width=\"{width}\" height=\"{height}\"/><figcaption>The first {images} of epoch 1, in batches of {batches}: cropped, \
-         augmented and scaled as in training, with the normalization taken back. {after}</figcaption></figure>\n{classes}</section>\n",
+         augmented and scaled as in training, with the normalization undone. {after}</figcaption></figure>\n{classes}</section>\n",
         images = plural(labels.len(), "image"),
         classes = classes(run, labels, *columns),
     )

@@ -103,8 +103,8 @@ fn charts(run: &RunRecord) -> Vec<(Chart, String)> {
         let worse = chosen_epoch(run)
             .is_some_and(|row| row.valid.is_some_and(|valid| row.train_top1 < valid.top1));
         let note = if worse {
-            "Training is below validation here: its values are taken while the model changes, on augmented \
-             images if there is augmentation."
+            "Training accuracy is below validation accuracy here because it is measured while the model still changes, \
+             and on augmented images if there is augmentation."
         } else {
             ""
         };

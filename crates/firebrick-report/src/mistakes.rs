@@ -26,8 +26,8 @@ pub(crate) fn section(run: &RunRecord) -> String {
         .map(|mistake| figure(mistake, &run.classes))
         .collect();
     let advice = if contradicts_labels(run) {
-        " This model is right so often, and so sure here, that some of these labels may be wrong, or the images damaged: \
-         look at them first."
+        " This model is right so often, and so confident here, that some of these labels may be wrong, or the images damaged: \
+         check them first."
     } else {
         ""
     };

@@ -23,10 +23,10 @@ pub(crate) fn figure(run: &RunRecord) -> String {
     let sentence = sentence(&filled);
     match filled.len() {
         0 => String::new(),
-        1 => format!("<p>{sentence} All images lie in one bin of confidence.</p>\n"),
+        1 => format!("<p>{sentence} All images fall into one confidence bin.</p>\n"),
         _ => format!(
-            "<div class=\"beside\">\n<figure>{}<figcaption>Blue: the share of right answers among images of about equal \
-             confidence. Outlined in orange: how far that is from the confidence stated, the dashed line. Grey: how many images.\
+            "<div class=\"beside\">\n<figure>{}<figcaption>Blue: accuracy among images of similar confidence. Orange outline: \
+             how far that is from the stated confidence (dashed line). Grey: number of images.\
              </figcaption></figure>\n<div><p>{sentence}</p>\n{}</div></div>\n",
             picture(bins),
             table(bins).folded("The numbers of each bin"),
@@ -54,11 +54,13 @@ fn sentence(filled: &[&ConfidenceBin]) -> String {
         percent(accuracy)
     );
     if confidence > high {
-        format!("The model is surer than it is right: {facts}.")
+        format!("The model is overconfident: {facts}.")
     } else if confidence < low {
-        format!("The model is right more often than it is sure: {facts}.")
+        format!("The model is underconfident: {facts}.")
     } else {
-        format!("Over all images, confidence and accuracy agree within chance: {facts}.")
+        format!(
+            "Over all images, confidence and accuracy differ by no more than chance explains: {facts}."
+        )
     }
 }
 
@@ -127,7 +129,7 @@ fn picture(bins: &[ConfidenceBin]) -> String {
         let left = LEFT + index as f64 * width;
         let column = |class: &str, [top, bottom]: [f64; 2]| {
             let tooltip = format!(
-                "{}: mean confidence {}, right {}",
+                "{}: mean confidence {}, accuracy {}",
                 plural(bin.count, "image"),
                 percent(bin.confidence),
                 percent(bin.accuracy)
@@ -152,7 +154,7 @@ fn picture(bins: &[ConfidenceBin]) -> String {
     body += &line("axis", [LEFT, bottom], [right, bottom]);
     body += &line("axis", [LEFT, floor], [right, floor]);
     body += &label("unit", right, floor + 34.0, "end", "confidence");
-    let description = "Bars: the share of right answers in each bin of confidence; the table beside it holds the numbers.";
+    let description = "Bars: the accuracy in each confidence bin; the table beside the picture holds the numbers.";
     let size = [right + 20.0, floor + BELOW];
     svg::picture(
         "reliability",
@@ -214,17 +216,20 @@ mod tests {
     #[test]
     fn the_sentence_says_which_way_only_beyond_chance() {
         let said = |bin| html(&[bin, (0, 1, 0.05, 0.0)]);
-        assert!(said((14, 1000, 0.98, 0.90)).contains("surer than it is right"));
-        assert!(said((9, 1000, 0.62, 0.90)).contains("right more often than it is sure"));
+        assert!(said((14, 1000, 0.98, 0.90)).contains("overconfident"));
+        assert!(said((9, 1000, 0.62, 0.90)).contains("underconfident"));
         // The same gap on few images may be chance.
-        assert!(said((14, 20, 0.98, 0.90)).contains("within chance"));
-        assert!(said((13, 1000, 0.905, 0.90)).contains("within chance"));
+        assert!(said((14, 20, 0.98, 0.90)).contains("chance explains"));
+        assert!(said((13, 1000, 0.905, 0.90)).contains("chance explains"));
     }
 
     #[test]
     fn one_bin_is_a_sentence_and_none_is_nothing() {
         let one = html(&[(14, 60, 0.99, 1.0)]);
-        assert!(one.contains("one bin") && !one.contains("<svg"), "{one}");
+        assert!(
+            one.contains("one confidence bin") && !one.contains("<svg"),
+            "{one}"
+        );
         assert_eq!(html(&[]), "");
         assert_eq!(html(&[(3, 5, f64::NAN, 0.5)]), "");
         assert_eq!(figure(&crate::empty_record()), "");

@@ -199,16 +199,16 @@ fn calibration(scores: &Scores, run: &RunRecord) -> String {
     };
     let chance = reliability::chance(&run.calibration).map_or(String::new(), |chance| {
         format!(
-            "; chance alone makes about {} of it with so many images",
+            "; with this many images, chance alone gives about {}",
             percent(chance)
         )
     });
     format!(
-        "The interval says where the accuracy on other images of this kind is likely to lie. \
-         How far the probabilities can be trusted: the stated confidence and the share of right answers differ by \
-         {} on average over 15 bins of confidence (ECE; 0 is best{chance}). NLL is the mean negative log-likelihood of the right \
-         class in nats, Brier the mean squared distance to the truth; for both, less is better.{even} \
-         Loss is the training loss, with label smoothing and class weights if there were any.",
+        "The interval is where the accuracy on other images of this kind probably lies. \
+         ECE, the expected calibration error, is the difference between stated confidence and accuracy, averaged over \
+         15 confidence bins: {} (0 is best{chance}). NLL is the mean negative log-likelihood of the right class in nats; \
+         Brier is the mean squared distance between the probabilities and the truth. Lower is better for both.{even} \
+         Loss is the training loss, including label smoothing and class weights if there are any.",
         percent(scores.ece)
     )
 }
@@ -242,7 +242,7 @@ mod tests {
             confidence: 0.5,
             accuracy: 0.4,
         }];
-        assert!(calibration(&scores, &run).contains("chance alone makes about 5.64\u{202f}%"));
+        assert!(calibration(&scores, &run).contains("chance alone gives about 5.64\u{202f}%"));
         assert_eq!(accuracy_interval(&scores), "–");
         scores.top1 = 0.25;
         scores.count = 200;
