@@ -134,7 +134,7 @@ fn nothing_gained(run: &RunRecord) -> Option<String> {
         format!(
             "The {} after epoch {best} brought no improvement, while the validation loss rose from {} to {}: \
              `--early-stop` would have ended the run earlier.",
-            plural(usize::try_from(after).unwrap_or(usize::MAX), "epoch"),
+            plural(after, "epoch"),
             number(lowest),
             number(end)
         )

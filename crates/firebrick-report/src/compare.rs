@@ -258,11 +258,8 @@ fn overlays(runs: &[(&str, &RunRecord)], group: &[usize]) -> String {
     let loss = || Axis::new("loss", Unit::Number).scale(Scale::LogWhenWide);
     let top1 = || Axis::new("top-1", Unit::Fraction);
     let mut rates = learning_rate(runs);
-    let mut index = 0;
-    rates.series.retain(|_| {
-        index += 1;
-        group.contains(&(index - 1))
-    });
+    let of_the_group = group.iter().map(|index| rates.series[*index].clone());
+    rates.series = of_the_group.collect();
     let charts = [
         overlay("Validation accuracy", top1(), |row| {
             Some(row.valid.as_ref()?.top1)

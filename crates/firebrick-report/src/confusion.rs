@@ -25,30 +25,36 @@ const PAIRS: usize = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Confusion {
     pub(crate) counts: Counts,
-    pub(crate) names: Vec<String>,
+    names: Vec<String>,
     images: Vec<u64>,
     said: Vec<u64>,
 }
 
 impl Confusion {
-    /// A class without a name gets its number.
+    /// Names of the first classes; the others get their numbers.
     pub(crate) fn new(counts: &Counts, names: &[String]) -> Self {
         let counts = counts.clone().widened(names.len());
-        let name = |class: usize| {
-            let name = names.get(class).cloned();
-            name.unwrap_or_else(|| format!("class {class}"))
-        };
         Self {
-            names: (0..counts.classes()).map(name).collect(),
+            names: names.to_vec(),
             images: counts.images(),
             said: counts.said(),
             counts,
         }
     }
 
+    pub(crate) fn classes(&self) -> usize {
+        self.counts.classes()
+    }
+
+    /// A class's name. Made when it is asked for: of many classes few are shown.
+    pub(crate) fn name(&self, class: usize) -> String {
+        let name = self.names.get(class).cloned();
+        name.unwrap_or_else(|| format!("class {class}"))
+    }
+
     /// A class's name as HTML, shortened.
     fn title(&self, class: usize) -> String {
-        escape(&shorten(&self.names[class], NAME))
+        escape(&shorten(&self.name(class), NAME))
     }
 
     /// Images of a class.
@@ -113,8 +119,8 @@ pub(crate) fn section(run: &RunRecord) -> String {
 }
 
 fn picture(confusion: &Confusion) -> String {
-    if confusion.names.len() > MOST_IN_PICTURE {
-        let classes = count(confusion.names.len() as u64);
+    if confusion.classes() > MOST_IN_PICTURE {
+        let classes = count(confusion.classes() as u64);
         return format!("<p>{classes} classes are too many for a picture.</p>\n");
     }
     let picture = scrollable("Confusion matrix", &heat_map(confusion));
@@ -139,7 +145,7 @@ fn words(confusion: &Confusion) -> String {
                 confusion.title(*truth),
                 confusion.title(*said),
                 count(*n),
-                plural(usize::try_from(images).unwrap_or(usize::MAX), "image"),
+                plural(images, "image"),
                 percent(*n as f64 / images as f64),
             )
         })
@@ -148,7 +154,7 @@ fn words(confusion: &Confusion) -> String {
 }
 
 fn per_class(confusion: &Confusion) -> String {
-    let classes = confusion.names.len();
+    let classes = confusion.classes();
     let occurs = |class: &usize| confusion.images(*class) > 0 || confusion.said(*class) > 0;
     let shown = |class: &usize| classes <= MOST_WITH_ROWS || occurs(class);
     let all: Vec<usize> = (0..classes).filter(shown).collect();
@@ -221,10 +227,11 @@ mod tests {
     fn odd_matrices_are_made_square() {
         let rows = vec![vec![1], vec![], vec![0, 0, 7, u64::MAX]];
         let ragged = Confusion::new(&rows.into(), &names(&["a"]));
-        assert_eq!(ragged.counts.classes(), 4);
-        assert_eq!(ragged.names[3], "class 3");
+        assert_eq!(ragged.classes(), 4);
+        assert_eq!(ragged.name(0), "a");
+        assert_eq!(ragged.name(3), "class 3");
         assert_eq!(ragged.images(2), u64::MAX);
-        assert!(Confusion::new(&Counts::default(), &[]).names.is_empty());
+        assert_eq!(Confusion::new(&Counts::default(), &[]).classes(), 0);
     }
 
     #[test]

@@ -46,12 +46,10 @@ struct Grid {
 
 impl Grid {
     fn new(confusion: &Confusion) -> Self {
-        let classes = confusion.names.len();
+        let classes = confusion.classes();
         let cell = (SIDE / classes.max(1) as f64).clamp(*CELLS.start(), *CELLS.end());
-        let widest = confusion
-            .names
-            .iter()
-            .map(|name| width(&shorten(name, NAME), 12.0))
+        let widest = (0..classes)
+            .map(|class| width(&shorten(&confusion.name(class), NAME), 12.0))
             .fold(0.0, f64::max);
         let upright = widest > cell - 4.0;
         Self {
@@ -80,8 +78,8 @@ impl Grid {
         out += &label("unit", self.left, 14.0, "start", "said →");
         // Where rows are lower than a line of text, only every few of them are named.
         let stride = (13.0 / self.cell).ceil().max(1.0) as usize;
-        for (class, name) in confusion.names.iter().enumerate().step_by(stride) {
-            let name = shorten(name, NAME);
+        for class in (0..self.classes).step_by(stride) {
+            let name = shorten(&confusion.name(class), NAME);
             let middle = (class as f64 + 0.5) * self.cell;
             out += &label(
                 "tick",
@@ -132,7 +130,7 @@ impl Grid {
             );
             out += &if self.classes <= MOST_WITH_TOOLTIPS {
                 let [truth, said] =
-                    [truth, said].map(|class| crate::text::escape(&confusion.names[class]));
+                    [truth, said].map(|class| crate::text::escape(&confusion.name(class)));
                 let (n, images, share) = (count(n), count(images), percent(share));
                 format!(
                     "{open}><title>{truth}, said {said}: {n} of {images} ({share})</title></rect>\n"

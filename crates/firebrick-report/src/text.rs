@@ -103,7 +103,8 @@ pub(crate) fn count(number: impl TryInto<u64>) -> String {
 }
 
 /// `one` of a thing or several: `1 epoch`, `10 epochs`.
-pub(crate) fn plural(number: usize, one: &str) -> String {
+pub(crate) fn plural(number: impl TryInto<u64>, one: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
     let s = if number == 1 { "" } else { "s" };
     format!("{} {one}{s}", count(number))
 }
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(duration(8.26), "8.3 s");
         assert_eq!(duration(59.97), "1 min 00 s");
         assert_eq!(duration(3725.0), "1 h 02 min");
-        assert_eq!(plural(1, "epoch"), "1 epoch");
-        assert_eq!(plural(0, "epoch"), "0 epochs");
+        assert_eq!(plural(1u64, "epoch"), "1 epoch");
+        assert_eq!(plural(0u64, "epoch"), "0 epochs");
     }
 }
