@@ -195,7 +195,10 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     let run = out.take(&start)?.with_clock(clock);
     let resume = match &start {
         Start::Fresh => None,
-        Start::Branch { .. } => parent,
+        Start::Branch { .. } => parent.map(|checkpoint| Checkpoint {
+            identity: identity.clone(),
+            ..checkpoint
+        }),
         Start::Resume => {
             let found = newest(run.path(), Some(&identity), &device, notice)
                 .map_err(|error| which_files(error, &prepared, run.path()))?;
@@ -222,11 +225,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     };
     if let (Start::Branch { .. }, Some(checkpoint)) = (&start, &resume) {
         // Before the recipe: a branch that is killed in between must not begin from scratch.
-        let first = Checkpoint {
-            identity: identity.clone(),
-            ..checkpoint.clone()
-        };
-        first.save(&run)?;
+        checkpoint.save(&run)?;
     }
     let parameters = firebrick_zoo::parameters(&model);
     let resumed_from = resume
