@@ -21,6 +21,7 @@ use image::{
 };
 
 pub use guard::catches_panics;
+pub(crate) use guard::panic_message;
 
 use crate::image_files;
 
@@ -58,8 +59,8 @@ pub fn read(path: &Path, channels: usize) -> Result<Image, DataError> {
 /// # Errors
 /// [`DataError::Corrupt`] naming the file and the reason: it is empty, no image, damaged, cut off,
 /// of a kind that is not supported (floating point pixels), larger than [`MAX_SIDE`] or
-/// [`MAX_BYTES`], which is found from the header before memory is taken, or such that the decoder
-/// itself breaks off (see [`catches_panics`]).
+/// [`MAX_BYTES`], which is found from the header before memory is taken, or of a kind that makes the
+/// decoder panic (see [`catches_panics`]).
 pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataError> {
     let refuse = |problem: String| DataError::corrupt(path, problem);
     if !matches!(channels, 1 | 3) {
@@ -76,15 +77,18 @@ pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataE
         .find(|(format, _)| Some(*format) == guess)
     else {
         let known = FORMATS.map(|(_, name)| name).join(", ");
-        return Err(refuse(format!("its content is no image: none of {known}")));
+        return Err(refuse(format!(
+            "its content is not an image that can be read ({known})"
+        )));
     };
     let bytes = as_decoded(bytes, format).ok_or_else(|| {
-        refuse("the JPEG is cut off: some of the image and its end marker are missing".into())
+        refuse("the JPEG is cut off: part of the image and its end marker are missing".into())
     })?;
     let image =
         guard::guarded(|| upright(&bytes, format, name, &refuse)).unwrap_or_else(|panic| {
             Err(refuse(format!(
-                "it cannot be read as {name}: the decoder broke off: {panic}"
+                "it cannot be read as {name}: the decoder broke off: {}",
+                brief(&panic)
             )))
         })?;
     let (width, height) = (image.width() as usize, image.height() as usize);
@@ -105,8 +109,8 @@ pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataE
     Ok(with_channels(image, channels))
 }
 
-/// What the decoder is given; `None` for a JPEG that is cut off, which it would fill with grey and say
-/// nothing.
+/// The bytes that the decoder is given; `None` for a JPEG that is cut off: the decoder would fill what
+/// is missing with grey and report no error.
 fn as_decoded(bytes: &[u8], format: ImageFormat) -> Option<Cow<'_, [u8]>> {
     match format {
         ImageFormat::Jpeg => jpeg::whole(bytes),

@@ -1,4 +1,4 @@
-//! A panic inside a decoder is a bad image, not the end of the program.
+//! A panic inside a decoder means a bad image; it does not end the program.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -8,29 +8,32 @@ thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic of this thread, now, would be a decoder's, which is caught and becomes an error
-/// that names the file. A panic hook has nothing to say then.
+/// Whether this thread is inside an image decoder, whose panics are caught and become an error that
+/// names the file. A panic hook should print nothing then.
 #[must_use]
 pub fn catches_panics() -> bool {
     CAUGHT.get()
 }
 
-/// Runs a decoder; the first line of its panic is the error.
+/// Runs a decoder; when it panics, the first line of its message is the error.
 pub(super) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
     let before = CAUGHT.replace(true);
     // What a panic left half changed is dropped with the closure.
     let result = catch_unwind(AssertUnwindSafe(decode));
     CAUGHT.set(before);
-    result.map_err(|panic| first_line(&*panic))
+    result.map_err(|panic| {
+        let line = panic_message(&*panic).lines().next();
+        line.unwrap_or_default().to_string()
+    })
 }
 
-fn first_line(panic: &(dyn Any + Send)) -> String {
-    let message = panic
+/// What a caught panic says.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
         .downcast_ref::<&str>()
         .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let line = message.and_then(|message| message.lines().next());
-    line.unwrap_or("no reason given").to_string()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason given")
 }
 
 #[cfg(test)]

@@ -230,7 +230,7 @@ fn what_is_no_image_is_refused_with_the_file_and_the_reason() {
         (Vec::new(), "the file is empty"),
         (
             b"just some text in a .png\n".to_vec(),
-            "its content is no image: none of JPEG, PNG",
+            "its content is not an image that can be read (JPEG, PNG",
         ),
         (
             whole(ImageFormat::Png)[..8].to_vec(),

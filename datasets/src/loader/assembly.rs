@@ -1,6 +1,5 @@
 //! One batch from its number: what every worker does, and the reader itself when there is none.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use firebrick_core::data::{
 use firebrick_core::random::rng;
 
 use super::LoaderConfig;
-use crate::decode::fit;
+use crate::decode::{fit, panic_message};
 use crate::registry::OnBadImage;
 
 /// A batch, and the images left out of it because they cannot be read.
@@ -164,12 +163,4 @@ impl Assembly {
             format!("{name}: {error}")
         }
     }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
