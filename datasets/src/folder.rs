@@ -16,7 +16,7 @@ use crate::decode;
 use crate::image_files::{EXTENSIONS, Found, Kind, LeftOut, entries};
 use crate::split_names::Split;
 use checksums::Sum;
-use layout::{Layout, refuse_parts, subfolders};
+use layout::{Layout, counted, refuse_parts, subfolders};
 
 /// Labelled image files. Only their paths are in memory.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct FolderDataset {
     files: Vec<PathBuf>,
     labels: Vec<usize>,
     left_out: LeftOut,
-    /// Read once, when they are first asked for.
+    /// Computed once, when they are first asked for.
     sums: Arc<OnceLock<Vec<Option<Sum>>>>,
 }
 
@@ -36,25 +36,25 @@ pub struct FolderDataset {
 #[derive(Debug, Clone)]
 pub struct Folders {
     root: PathBuf,
-    /// The splits that are there, in the order of [`Split`]; or [`Split::All`] alone, when the folders
-    /// below are classes.
+    /// The splits that were found, in the order of [`Split`]; or only [`Split::All`], when the folders
+    /// in `root` are classes.
     pub splits: Vec<(Split, FolderDataset)>,
-    /// Folders beside the train split whose images have no classes, with their number.
+    /// Folders next to the train split whose images have no classes, with the number of images.
     pub unlabelled: Vec<(PathBuf, usize)>,
-    /// What a person should know of the files, one sentence each.
+    /// What the user should know about the files, one sentence each.
     pub notes: Vec<String>,
 }
 
 /// Reads the names of the images below `root`; `channels` (1 or 3) is what they will be decoded to.
 ///
-/// When a folder of `root` has the name of a train split ([`Split::of_folder`]) and folders in it, the
-/// folders of `root` are splits; also when all of them have names of splits. Else they are classes.
-/// Classes are sorted by name, and the images of one class by path. Folders inside a class are
-/// searched too; links are followed, once. Which files are images: [`crate::image_files`].
+/// The folders in `root` are splits when one of them has the name of a train split
+/// ([`Split::of_folder`]) and folders in it, or when all of them have names of splits; otherwise they
+/// are classes. Classes are sorted by name, and the images of one class by path. Subfolders of a class
+/// are searched too, and links are followed. Which files are images: [`crate::image_files`].
 ///
 /// # Errors
 /// [`DataError`] naming the folder: it does not exist, has no class folders, a class without an image,
-/// a folder beside the train split that has images but is no split, two folders for one split, or
+/// a folder next to the train split that has images but is not a split, two folders for one split, or
 /// "classes" that are parts of a data set.
 pub fn open(root: &Path, channels: usize) -> Result<Folders, DataError> {
     let Layout {
@@ -95,17 +95,17 @@ fn note_of_left_out(set: &FolderDataset) -> Option<String> {
         let names: Vec<String> = pictures.iter().map(|name| format!(".{name}")).collect();
         format!(
             "; to use the {} files, convert them to JPEG or PNG",
-            names.join(", ")
+            names.join(" and ")
         )
     };
-    let files = if count == 1 {
-        "file that is no image was"
-    } else {
-        "files that are no images were"
-    };
     Some(format!(
-        "{}: {count} {files} left out: {}{advice}",
+        "{}: ignored {}: {}{advice}",
         set.root.display(),
+        counted(
+            count,
+            "file that is not a readable image",
+            "files that are not readable images"
+        ),
         set.left_out
     ))
 }
@@ -120,7 +120,7 @@ impl Folders {
             .map(|(_, set)| set)
     }
 
-    /// What is trained on: the train split, or all images when there are no splits.
+    /// The training images: the train split, or all images when there are no splits.
     ///
     /// # Errors
     /// [`DataError`] when there is no train split, when it has a single class, or when another split
@@ -131,8 +131,7 @@ impl Folders {
             return Err(invalid(
                 &self.root,
                 &format!(
-                    "there is no train split here, only {}: put the images to train on into \
-                     train/CLASS/",
+                    "there is no train split here, only {}: put the training images into train/CLASS/",
                     there.join(" and ")
                 ),
             ));
@@ -141,8 +140,8 @@ impl Folders {
             return Err(invalid(
                 &train.root,
                 &format!(
-                    "`{only}` is the only class folder: at least two classes are needed, as \
-                     class/image or as train/class/image"
+                    "`{only}` is the only class folder: training needs at least two, laid out as \
+                     CLASS/IMAGE or train/CLASS/IMAGE"
                 ),
             ));
         }
@@ -152,8 +151,8 @@ impl Folders {
         Ok(train)
     }
 
-    /// The SHA-256 of every image, as `sha256sum` writes them, with paths from the root. Reads all
-    /// files that [`Dataset::fingerprint`] has not read yet.
+    /// The SHA-256 of every image, in the format of `sha256sum`, with paths from the root. Reads the
+    /// files of every split whose [`Dataset::fingerprint`] was not asked for before.
     #[must_use]
     pub fn checksums(&self) -> String {
         let mut text = String::new();
@@ -174,14 +173,17 @@ impl FolderDataset {
     fn scan(root: &Path, channels: usize) -> Result<Self, DataError> {
         let classes = subfolders(root)?;
         if classes.is_empty() {
-            let names = entries(root)?;
-            let loose = names.iter().filter(|entry| entry.kind == Kind::Image);
+            let mut loose = entries(root)?;
+            loose.retain(|entry| entry.kind == Kind::Image);
+            let only = match loose.len() {
+                0 => String::new(),
+                count => format!(", only {}", counted(count, "loose image", "loose images")),
+            };
             return Err(invalid(
                 root,
                 &format!(
-                    "there are no class folders here ({} images lie loose): put each image into \
-                     a folder named after its class",
-                    loose.count()
+                    "there are no class folders here{only}: put each image into a folder named after \
+                     its class"
                 ),
             ));
         }
@@ -192,15 +194,14 @@ impl FolderDataset {
             let mut found = Found::default();
             found.search(root, Path::new(class))?;
             if found.images.is_empty() {
-                let others = match found.left_out.count() {
-                    0 => "it is empty".into(),
-                    _ => format!("it has {}", found.left_out),
+                let only = match found.left_out.count() {
+                    0 => String::new(),
+                    _ => format!(", only {}", found.left_out),
                 };
                 return Err(invalid(
                     &root.join(class),
                     &format!(
-                        "this class folder holds no image, {others}: put images into it ({}), or \
-                         remove it",
+                        "this class folder has no images{only}: add images ({}) or remove the folder",
                         EXTENSIONS.join(", ")
                     ),
                 ));
@@ -220,13 +221,7 @@ impl FolderDataset {
         })
     }
 
-    /// Files that are no images and were left out.
-    #[must_use]
-    pub fn left_out(&self) -> &LeftOut {
-        &self.left_out
-    }
-
-    /// How many images have content that is in a text of checksums, under whatever name.
+    /// How many images have a checksum that occurs in `checksums`, whatever they are called there.
     #[must_use]
     pub fn known(&self, checksums: &str) -> usize {
         checksums::known(self.sums(), checksums)
@@ -237,8 +232,8 @@ impl FolderDataset {
             .get_or_init(|| checksums::of_files(&self.root, &self.files))
     }
 
-    /// The reasons why images cannot be read, each naming its file, in the order of the files.
-    /// Decodes every image once, on all cores, and keeps no pixels.
+    /// The images that cannot be read, by index, with errors that name the file. Decodes every image
+    /// once, on all cores, and keeps no pixels.
     #[must_use]
     pub fn bad_images(&self) -> Vec<(usize, DataError)> {
         (0..self.len())
@@ -247,8 +242,7 @@ impl FolderDataset {
             .collect()
     }
 
-    /// Decodes every image once and leaves out those that cannot be read; also gives the reasons,
-    /// each naming its file, in the order of the files. Runs on all cores and keeps no pixels.
+    /// The same images without [`Self::bad_images`], and the reason for each of those.
     ///
     /// # Errors
     /// [`DataError`] when a class has no readable image left.
@@ -270,7 +264,7 @@ impl FolderDataset {
         };
         for (label, class) in self.classes.iter().enumerate() {
             if !good.labels.contains(&label) {
-                let problem = "this class folder holds no image that can be read";
+                let problem = "no image in this class folder can be read";
                 return Err(invalid(&self.root.join(class), problem));
             }
         }

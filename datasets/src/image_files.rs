@@ -1,7 +1,7 @@
 //! Which files are images: one rule for training, evaluation and prediction.
 //!
 //! An image is a regular file, or a link to one, with one of [`EXTENSIONS`]; its content then decides
-//! the format. Hidden files and folders, and those that systems leave behind, are passed over.
+//! the format. Hidden files and folders, and those that operating systems leave behind, are ignored.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -10,19 +10,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use firebrick_core::data::DataError;
-use serde::Serialize;
 
 /// File name extensions of images, in lower case.
 pub const EXTENSIONS: [&str; 11] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif", "tif", "tiff",
 ];
-/// Extensions of pictures in formats that are not read.
+/// File name extensions of images in formats that are not read, in lower case.
 const OTHER_PICTURES: [&str; 30] = [
     "heic", "heif", "avif", "jp2", "j2k", "jpx", "jxl", "mpo", "svg", "psd", "dng", "raw", "cr2",
     "cr3", "nef", "arw", "orf", "rw2", "raf", "ppm", "pgm", "pbm", "pnm", "tga", "exr", "hdr",
     "dds", "ico", "pcx", "xcf",
 ];
-/// What systems and programs leave in folders.
+/// Names that operating systems and programs leave in folders.
 const SYSTEM: [&str; 11] = [
     "__MACOSX",
     "__pycache__",
@@ -36,7 +35,7 @@ const SYSTEM: [&str; 11] = [
     "lost+found",
     "Icon\r",
 ];
-/// The largest file that is read: above what a decoded image may take.
+/// The largest file that is read, in bytes: more than a decoded image may take.
 const MAX_FILE: u64 = 1 << 30;
 
 /// What a name in a folder stands for; links are followed.
@@ -56,8 +55,25 @@ pub(crate) struct Entry {
     pub(crate) kind: Kind,
 }
 
-/// Files that were passed over, by kind; hidden ones are not counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+impl Entry {
+    /// Whether it is an image in a format that is not read, such as `heic`.
+    pub(crate) fn is_other_picture(&self) -> bool {
+        self.kind == Kind::Other && is_other_picture(&self.extension())
+    }
+
+    /// In lower case; empty when there is none.
+    fn extension(&self) -> String {
+        let extension = Path::new(&self.name).extension().unwrap_or_default();
+        extension.to_string_lossy().to_lowercase()
+    }
+}
+
+fn is_other_picture(extension: &str) -> bool {
+    OTHER_PICTURES.contains(&extension)
+}
+
+/// Files that were ignored because they are not images that can be read; hidden ones are not counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// The number of files with each extension, in lower case; `""` is no extension.
     pub extensions: BTreeMap<String, usize>,
@@ -66,43 +82,38 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// All files.
+    /// The number of files.
     #[must_use]
     pub fn count(&self) -> usize {
         self.special + self.extensions.values().sum::<usize>()
     }
 
     /// Adds the counts of another folder.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.special += other.special;
         for (extension, count) in &other.extensions {
             *self.extensions.entry(extension.clone()).or_default() += count;
         }
     }
 
-    /// The extensions that belong to pictures in formats that are not read, such as `heic`.
-    #[must_use]
-    pub fn other_pictures(&self) -> Vec<&str> {
-        let known = |extension: &&str| OTHER_PICTURES.contains(extension);
-        self.extensions
-            .keys()
-            .map(String::as_str)
-            .filter(known)
+    /// The extensions of images in formats that are not read, such as `heic`.
+    pub(crate) fn other_pictures(&self) -> Vec<&str> {
+        let extensions = self.extensions.keys().map(String::as_str);
+        extensions
+            .filter(|extension| is_other_picture(extension))
             .collect()
     }
 
-    pub(crate) fn see(&mut self, entry: &Entry) {
+    fn count_in(&mut self, entry: &Entry) {
         if entry.kind == Kind::Special {
             self.special += 1;
         } else {
-            let extension = Path::new(&entry.name).extension().unwrap_or_default();
-            let extension = extension.to_string_lossy().to_lowercase();
-            *self.extensions.entry(extension).or_default() += 1;
+            *self.extensions.entry(entry.extension()).or_default() += 1;
         }
     }
 }
 
-/// `3 .heic, 1 .txt, 1 without extension`, the most frequent first; at most eight kinds.
+/// `3 .heic, 1 .txt, 1 without extension`: the most frequent first, at most eight kinds.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 8;
@@ -114,8 +125,10 @@ impl fmt::Display for LeftOut {
                 extension => (*count, format!(".{extension}")),
             })
             .collect();
-        if self.special > 0 {
-            kinds.push((self.special, "pipe or device".into()));
+        match self.special {
+            0 => {}
+            1 => kinds.push((1, "pipe or device".into())),
+            count => kinds.push((count, "pipes or devices".into())),
         }
         kinds.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
         let mut shown: Vec<String> = kinds
@@ -131,17 +144,15 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Whether a name is hidden (`.x`, and so `._x.jpg`) or one that systems leave behind (`__MACOSX`,
-/// `Thumbs.db`, `@eaDir`).
-#[must_use]
-pub fn is_hidden(name: &OsStr) -> bool {
+/// Whether a name is hidden (`.x`, and so `._x.jpg`) or one that operating systems leave behind
+/// (`__MACOSX`, `Thumbs.db`, `@eaDir`).
+fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
         || SYSTEM.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Whether the extension is that of an image, in any case.
-#[must_use]
-pub fn has_image_extension(path: &Path) -> bool {
+/// Whether the extension is that of an image, in upper or lower case.
+fn has_image_extension(path: &Path) -> bool {
     path.extension().is_some_and(|extension| {
         EXTENSIONS
             .iter()
@@ -149,7 +160,7 @@ pub fn has_image_extension(path: &Path) -> bool {
     })
 }
 
-/// What is in a folder, sorted by name, without what is hidden.
+/// The files and folders in a folder, sorted by name, without hidden ones.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>, DataError> {
     let io = |source| DataError::io(folder, source);
     let mut entries = Vec::new();
@@ -159,8 +170,8 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>, DataError> {
         if is_hidden(&name) {
             continue;
         }
-        // Only links are worth another look; one that leads nowhere is kept under its name, so that
-        // reading it says what is wrong.
+        // Links are followed; one that leads nowhere is taken for what its name says, so that reading
+        // it reports what is wrong.
         let kind = match entry.file_type().map_err(io)? {
             kind if kind.is_symlink() => fs::metadata(entry.path()).ok().map(|at| at.file_type()),
             kind => Some(kind),
@@ -177,21 +188,22 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>, DataError> {
     Ok(entries)
 }
 
-/// The images below a folder, and what was passed over.
+/// The images below a folder, and the files that were ignored.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
-    /// Relative to the root of the search, in the order of their names.
+    /// Relative to the root of the search, sorted by name.
     pub(crate) images: Vec<PathBuf>,
     pub(crate) left_out: LeftOut,
 }
 
 impl Found {
-    /// Adds what is below `root/folder`. Links to folders are followed, but not back up.
+    /// Adds what is below `root/folder`. Links to folders are followed, except to one that is being
+    /// searched already.
     pub(crate) fn search(&mut self, root: &Path, folder: &Path) -> Result<(), DataError> {
         self.descend(root, folder, &mut Vec::new())
     }
 
-    /// `above` are the real paths of the folders around this one.
+    /// `above`: the real paths of the folders that contain this one.
     fn descend(
         &mut self,
         root: &Path,
@@ -209,7 +221,7 @@ impl Found {
             match entry.kind {
                 Kind::Folder => self.descend(root, &folder.join(&entry.name), above)?,
                 Kind::Image => self.images.push(folder.join(&entry.name)),
-                Kind::Special | Kind::Other => self.left_out.see(&entry),
+                Kind::Special | Kind::Other => self.left_out.count_in(&entry),
             }
         }
         above.pop();
@@ -220,14 +232,14 @@ impl Found {
 /// What [`list`] found.
 #[derive(Debug, Default)]
 pub struct Listed {
-    /// The image files in order, and the reason for each path that gives none.
+    /// The image files in order, and an error for each path without any.
     pub files: Vec<Result<PathBuf, DataError>>,
-    /// The files in folders that are no images.
+    /// The other files in the folders.
     pub left_out: LeftOut,
 }
 
-/// The image files that `paths` name: files as they are, whatever they are called; folders searched
-/// with everything below them, sorted.
+/// The image files that `paths` name. A file is taken whatever it is called; a folder stands for all
+/// images in it and in its subfolders, sorted.
 #[must_use]
 pub fn list(paths: &[PathBuf]) -> Listed {
     let mut listed = Listed::default();
@@ -259,7 +271,7 @@ fn no_images(folder: &Path, left_out: &LeftOut) -> DataError {
         String::new()
     };
     DataError::Invalid(format!(
-        "{}: there are no image files in this folder ({}){others}",
+        "{}: no image files in this folder ({}){others}",
         folder.display(),
         EXTENSIONS.join(", ")
     ))
@@ -275,19 +287,22 @@ pub fn content(path: &Path) -> Result<Vec<u8>, DataError> {
     // Before it is opened: opening a pipe waits for a writer.
     let metadata = fs::metadata(path).map_err(io)?;
     if metadata.is_dir() {
-        return Err(DataError::corrupt(path, "it is a folder, no image file"));
+        return Err(DataError::corrupt(
+            path,
+            "it is a folder, not an image file",
+        ));
     }
     if !metadata.is_file() {
         return Err(DataError::corrupt(
             path,
-            "it is a pipe or device, no image file: save the image to a file first",
+            "it is a pipe or device, not an image file: save the image to a file first",
         ));
     }
     if metadata.len() > MAX_FILE {
         return Err(DataError::corrupt(
             path,
             format!(
-                "it has {} MiB, more than any image that can be decoded",
+                "it has {} MiB: no image that can be decoded is that large",
                 metadata.len() >> 20
             ),
         ));

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use firebrick_core::data::DataError;
 
 use super::invalid;
-use crate::image_files::{Found, Kind, LeftOut, entries};
+use crate::image_files::{Found, Kind, entries};
 use crate::split_names::{Split, is_unlabelled};
 
-/// The folders that hold classes, and the images that have none.
+/// Which folders hold classes, and which hold images without classes.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     /// By [`Split`], with the folder's name. [`Split::All`] is the root itself.
     pub(super) splits: Vec<(Split, String)>,
     /// Folders without classes beside the train split, with the number of images.
     pub(super) unlabelled: Vec<(PathBuf, usize)>,
-    /// What a person should know.
+    /// What the user should know about the files, one sentence each.
     pub(super) notes: Vec<String>,
 }
 
@@ -52,9 +52,12 @@ impl Layout {
             return Err(invalid(
                 root,
                 &format!(
-                    "{} by their names, but there are no class folders in them: put each image into \
-                     SPLIT/CLASS/, such as train/cat/",
-                    quoted(&folders, "is a split", "are splits")
+                    "{} but no class folders: put each image into SPLIT/CLASS/, such as train/cat/",
+                    quoted(
+                        &folders,
+                        "has the name of a split",
+                        "have the names of splits"
+                    )
                 ),
             ));
         }
@@ -81,8 +84,8 @@ impl Layout {
             return Err(invalid(
                 root,
                 &format!(
-                    "`{other}` and `{name}` both look like the {split} split: keep one, or move the \
-                     other away"
+                    "`{other}` and `{name}` both look like the {split} split: move one of them \
+                     elsewhere"
                 ),
             ));
         }
@@ -101,15 +104,12 @@ impl Layout {
             return Err(invalid(
                 root,
                 &format!(
-                    "`{name}` lies beside the train split but is no split: rename it to val or test, \
-                     or move it away"
+                    "`{name}` is next to the train split, but it is not a split: rename it to val or \
+                     test, or move it elsewhere"
                 ),
             ));
         }
-        self.notes.push(format!(
-            "{}: it holds no image and was left out",
-            folder.display()
-        ));
+        self.notes.push(ignored(&folder));
         Ok(())
     }
 
@@ -118,13 +118,13 @@ impl Layout {
         found.search(folder, Path::new(""))?;
         let count = found.images.len();
         self.notes.push(if count == 0 {
-            format!("{}: it holds no image and was left out", folder.display())
+            ignored(folder)
         } else {
             format!(
-                "{}: its {} no class folder, so `{name}` is no test split; once there is a model, \
-                 `firebrick predict RUN {0}` tells the classes",
+                "{}: its {} no class folder, so `{name}` is not used as a test split; once a model is \
+                 trained, `firebrick predict RUN {0}` predicts the classes",
                 folder.display(),
-                images(count, "image lies in", "images lie in")
+                counted(count, "image lies in", "images lie in")
             )
         });
         if count > 0 {
@@ -134,8 +134,12 @@ impl Layout {
     }
 }
 
-/// Whether a test folder has classes: folders, one of which is a class of the train split, or more
-/// than one.
+fn ignored(folder: &Path) -> String {
+    format!("{}: ignored, because it has no images", folder.display())
+}
+
+/// Whether a test folder has classes: more than one folder, or one named as a class of the train
+/// split.
 fn is_labelled(root: &Path, folder: &Path) -> Result<bool, DataError> {
     let classes = subfolders(folder)?;
     if classes.len() != 1 {
@@ -150,29 +154,24 @@ fn is_labelled(root: &Path, folder: &Path) -> Result<bool, DataError> {
     Ok(true)
 }
 
-/// A note about pictures that lie beside the folders, where no class is theirs.
+/// A note about images next to the class or split folders, which have no class.
 fn loose(root: &Path, kind: &str) -> Result<Vec<String>, DataError> {
-    let mut names = Vec::new();
-    for entry in entries(root)? {
-        let mut left_out = LeftOut::default();
-        left_out.see(&entry);
-        let unread = entry.kind == Kind::Other && !left_out.other_pictures().is_empty();
-        if entry.kind == Kind::Image || unread {
-            names.push(entry.name.to_string_lossy().into_owned());
-        }
-    }
-    let Some(first) = names.first() else {
+    let mut loose = entries(root)?;
+    loose.retain(|entry| entry.kind == Kind::Image || entry.is_other_picture());
+    let Some(first) = loose.first() else {
         return Ok(Vec::new());
     };
-    let such = if names.len() > 1 { ", such as" } else { ":" };
+    let such = if loose.len() > 1 { ", such as" } else { ":" };
     Ok(vec![format!(
-        "{}: {} the {kind} folders and were left out{such} {first}",
+        "{}: ignored {} next to the {kind} folders{such} {}",
         root.display(),
-        images(names.len(), "image lies beside", "images lie beside"),
+        counted(loose.len(), "image", "images"),
+        first.name.display()
     )])
 }
 
-fn images(count: usize, one: &str, more: &str) -> String {
+/// The number with `one` or `more` after it.
+pub(super) fn counted(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
@@ -210,8 +209,8 @@ pub(super) fn subfolders(folder: &Path) -> Result<Vec<String>, DataError> {
     Ok(names)
 }
 
-/// Refuses "classes" that are parts of a data set: no image lies directly in any of them, and they
-/// hold splits, or the same folders; or there is only one of them.
+/// Refuses "classes" that are parts of a data set: none of them has an image of its own, and one holds
+/// splits, or all hold the same folders, or there is only one with several folders in it.
 pub(super) fn refuse_parts(root: &Path, classes: &[String]) -> Result<(), DataError> {
     let mut inside = Vec::new();
     for class in classes {
@@ -237,7 +236,7 @@ pub(super) fn refuse_parts(root: &Path, classes: &[String]) -> Result<(), DataEr
         return Err(invalid(
             root,
             &format!(
-                "`{class}` holds splits ({}), not images of one class: {}",
+                "`{class}` holds splits ({}), not the images of a class: {}",
                 inside[at].join(", "),
                 use_it(class)
             ),

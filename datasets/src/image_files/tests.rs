@@ -103,7 +103,7 @@ fn pipes_and_devices_are_no_images() {
         found(root),
         ["1.png", "dangling.gif", "elsewhere/2.png", "link.jpg"]
     );
-    assert_eq!(listed.left_out.to_string(), "2 pipe or device");
+    assert_eq!(listed.left_out.to_string(), "2 pipes or devices");
     // Named one by one they are refused before anything is read of them.
     for (path, needle) in [
         (pipe.as_path(), "a pipe or device"),
