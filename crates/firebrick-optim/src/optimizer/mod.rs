@@ -45,7 +45,6 @@ use firebrick_core::ConfigError;
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Update;
 
-use crate::about::About;
 pub use crate::about::{Entry, Optimizer};
 
 /// Those of this crate.
@@ -126,22 +125,25 @@ pub fn register(entry: Entry) -> Result<(), ConfigError> {
 /// [`ConfigError::UnknownName`] with the nearest name.
 pub fn find(spec: &Spec) -> Result<Entry, ConfigError> {
     let entries = entries();
-    let name = spec.name.as_str();
-    let called = |entry: &&Entry| entry.about.name == name || entry.about.aliases.contains(&name);
-    entries.iter().find(called).copied().ok_or_else(|| {
+    let found = entries.iter().find(|entry| is_named(entry, spec)).copied();
+    found.ok_or_else(|| {
         let known: Vec<_> = entries.iter().map(|entry| entry.about.name).collect();
-        ConfigError::unknown_name("optimizer", name, known)
+        ConfigError::unknown_name("optimizer", &spec.name, known)
     })
 }
 
-/// The first optimizer that a spec names, itself or inside, and that another crate has registered.
+/// Whether a spec names this optimizer, by its name or an alias.
+fn is_named(entry: &Entry, spec: &Spec) -> bool {
+    let name = spec.name.as_str();
+    entry.about.name == name || entry.about.aliases.contains(&name)
+}
+
+/// The first optimizer of another crate that a spec names, for itself or as one that it wraps.
 #[must_use]
 pub fn registered_in(spec: &Spec) -> Option<&'static str> {
-    let named =
-        |about: &About| about.name == spec.name || about.aliases.contains(&spec.name.as_str());
     let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
-    let mut own = registered.iter().map(|entry| entry.about);
-    let own = own.find(|about| named(about)).map(|about| about.name);
+    let own = registered.iter().find(|entry| is_named(entry, spec));
+    let own = own.map(|entry| entry.about.name);
     drop(registered);
     let named = spec.named.iter().map(|(_, value)| value);
     let mut inside = spec.positional.iter().chain(named);
@@ -153,7 +155,7 @@ pub fn registered_in(spec: &Spec) -> Option<&'static str> {
     })
 }
 
-/// The optimizer of a spec, with the canonical form of that.
+/// The optimizer of a spec, and that spec's canonical form.
 ///
 /// # Errors
 /// [`ConfigError`] naming the optimizer, the field and the value.
@@ -161,7 +163,7 @@ pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
     find(spec)?.build(spec)
 }
 
-/// The optimizer of a spec alone, as what wraps another optimizer needs it.
+/// The optimizer of a spec without its canonical form, which a wrapper does not need.
 ///
 /// # Errors
 /// As [`build`].
