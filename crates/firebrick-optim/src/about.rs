@@ -65,7 +65,8 @@ pub struct Field {
     pub range: Range,
     /// The constant of the lecture "Training Neural Networks II", where it names one.
     pub lecture: Option<&'static str>,
-    /// Whether a `momentum` (`beta1`) or `weight_decay` keeps its value where a schedule gives another.
+    /// Whether this `momentum`, `beta1` or `weight_decay` ignores a schedule of the momentum or the weight
+    /// decay.
     pub fixed: bool,
 }
 
@@ -81,7 +82,7 @@ impl Field {
         }
     }
 
-    /// Keeps its value whatever is scheduled.
+    /// A field that keeps its own value under a schedule of the momentum or the weight decay.
     #[must_use]
     pub const fn fixed(self) -> Self {
         Self {
@@ -207,8 +208,8 @@ pub struct Entry {
     pub fields: fn() -> Vec<(String, serde_json::Value)>,
     /// Builds it from a spec with its name.
     pub update: fn(&Spec) -> Result<Box<dyn Update>, ConfigError>,
-    /// The canonical form of a spec with its name that was built: every field by name, those of the
-    /// optimizer inside too.
+    /// The canonical form of a spec that `update` accepts: every field by name, also in the optimizer
+    /// that it wraps.
     pub canonical: fn(&Spec) -> Result<Spec, ConfigError>,
     /// Elements of state that a spec keeps for a parameter of a shape.
     pub memory: fn(&Spec, &[usize]) -> Result<usize, ConfigError>,
@@ -229,7 +230,7 @@ impl Entry {
                     if let (Range::Optimizer, Some(Value::Spec(inside))) =
                         (field.range, spec.get(field.name))
                     {
-                        // Not built again: that would double the work at every level.
+                        // Building it again here would double the work at every level.
                         let inside = (crate::optimizer::find(inside)?.canonical)(inside)?;
                         spec.set(field.name, inside.into());
                     }
@@ -240,14 +241,15 @@ impl Entry {
         }
     }
 
-    /// Builds it from a spec with its name, and gives the canonical form of that.
+    /// Builds the optimizer of a spec with its name, and that spec's canonical form.
     ///
     /// # Errors
     /// [`ConfigError`] naming the field and the value.
     pub fn build(&self, spec: &Spec) -> Result<Optimizer, ConfigError> {
         let update = (self.update)(spec)?;
         let spec = (self.canonical)(spec)?;
-        // What is filled in may lie a level deeper than what was given, and has to be read back.
+        // Defaults that are filled in can nest one level deeper than what was given, and the canonical
+        // form must parse again.
         spec.check_depth()?;
         Ok(Optimizer { update, spec })
     }

@@ -55,7 +55,7 @@ pub struct Request {
     pub optimizer: Spec,
     /// The schedule of the rate.
     pub schedule: Spec,
-    /// The base rate, which wins over the schedule's and the optimizer's; theirs where it is left out.
+    /// The base rate. It takes the place of the schedule's and the optimizer's; without it, theirs is used.
     pub lr: Option<f64>,
     /// The length of the run.
     pub run: RunLength,
@@ -86,16 +86,19 @@ impl Request {
 
     /// Builds the optimizer and its schedules.
     ///
-    /// The schedule gives the absolute rate of each update. Its base is `lr`, which takes the place of
-    /// any other; else the schedule's own `lr`, `max_lr` or `from` (also those of the schedules inside
-    /// `warmup` and `batch_scaled`; in a `sequence` the highest) or the optimizer's `lr`, which must be
-    /// equal where both are given; else the optimizer's default.
+    /// The schedule gives the absolute rate of each update. Its base is the first of these that is given:
+    ///
+    /// 1. `lr`;
+    /// 2. the schedule's `lr`, `max_lr` or `from` (also of the schedules inside `warmup` and
+    ///    `batch_scaled`; of those in a `sequence`, the highest) or the optimizer's `lr`. If both are given,
+    ///    they must be equal;
+    /// 3. the optimizer's default.
     ///
     /// Planning the specs of a plan again gives the same plan.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the unit and the field, or the two rates that differ: the schedule's and
-    /// the optimizer's, or those of a `sequence` that `lr` cannot take the place of.
+    /// [`ConfigError`] naming the unit and the field, or the rates that differ: the schedule's and the
+    /// optimizer's, or those in a `sequence`, which one `lr` cannot replace.
     pub fn plan(&self) -> Result<Plan, ConfigError> {
         let mut canonical = optimizer::build(&self.optimizer)?.spec;
         let default = optimizer_rate(&canonical)?.map_or(0.0, |(lr, _)| lr);
@@ -161,12 +164,12 @@ impl Request {
         let Some(own) = own else {
             return Ok(self.schedule.clone());
         };
-        // What is wrong with it is not hidden by taking its rate out.
+        // Mistakes in it are errors, even where only the rate that is taken out is wrong.
         schedule::build(&self.schedule, &self.outlook(own))?;
         let without = schedule_without_rate(&self.schedule)?;
         match schedule_rate(&without)? {
             Some((left, place)) if left != lr => Err(ConfigError::Conflict(format!(
-                "lr = {lr} cannot take the place of the rates of {}, which differ: change them there, such as {place}, \
+                "lr = {lr} cannot replace the rates in {}, because they differ: change them there (one is {place}), \
                  or leave out lr",
                 self.schedule
             ))),
@@ -221,7 +224,7 @@ pub fn plan(
 /// A rate and where it was written.
 pub(crate) type Rate = (f64, String);
 
-/// The one rate of a schedule and an optimizer.
+/// The rate that a schedule and an optimizer give, if any; an error where they give two.
 fn agreed(schedule: Option<Rate>, optimizer: Option<Rate>) -> Result<Option<f64>, ConfigError> {
     match (schedule, optimizer) {
         (Some((one, place)), Some((other, elsewhere))) if one != other => {

@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// The fields that it stands in for.
+    /// The fields of optimizers that hold this value.
     pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Momentum => &["momentum", "beta1"],
@@ -76,7 +76,7 @@ impl Kind {
         }
     }
 
-    /// Whether an optimizer, or what it wraps, has a field that follows it.
+    /// Whether an optimizer, or the one that it wraps, has a field that follows this schedule.
     pub(crate) fn moves(self, entry: Entry, optimizer: &Spec) -> Result<bool, ConfigError> {
         has_field(entry, optimizer, self.names())
     }
@@ -283,7 +283,7 @@ mod tests {
         assert!(has("sgd", &["momentum", "beta1"]) && has("adam", &["momentum", "beta1"]));
         assert!(!has("sgd", &["beta1"]) && !has("adam", &["momentum"]));
         assert!(has("sam(base=adam)", &["beta1"]) && !has("sam(base=rprop)", &["beta1"]));
-        // Its momentum is fixed.
+        // The momentum of these is fixed.
         for spec in ["schedule_free_sgd", "schedule_free_adamw"] {
             let notes = plan(spec, "constant", Some("constant(0.9)"), None)
                 .unwrap()

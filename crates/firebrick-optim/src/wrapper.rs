@@ -6,8 +6,8 @@ use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::spec::Spec;
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
 
-/// The most wrappers inside each other that evaluate the batch again: each doubles the evaluations.
-const MOST_REEVALUATING: usize = 4;
+/// The most `sam` and `asam` that can be nested: each level doubles how often a batch is evaluated.
+const MOST_SAM: usize = 4;
 
 /// What a wrapper does around the optimizer inside; [`Wrapped`] makes it an [`Update`].
 pub(crate) trait Wrapper: Clone + Send + 'static {
@@ -53,9 +53,11 @@ impl<W: Wrapper> Wrapped<W> {
         wrapper: impl FnOnce(&dyn Update) -> W,
     ) -> Result<Box<dyn Update>, ConfigError> {
         let base = crate::optimizer::update(base)?;
-        if W::REEVALUATES && base.name().matches("sam(").count() == MOST_REEVALUATING {
+        // The name shows the nesting, for instance `asam(lookahead(sam(sgd)))`.
+        if W::REEVALUATES && base.name().matches("sam(").count() >= MOST_SAM {
             return Err(ConfigError::Conflict(format!(
-                "{name}: each sam inside another doubles the evaluations of a batch; {MOST_REEVALUATING} inside each other are the most that are allowed"
+                "{name}: at most {MOST_SAM} of sam and asam can be nested, because each level doubles \
+                 how often a batch is evaluated"
             )));
         }
         Ok(Box::new(Self {

@@ -69,7 +69,7 @@ fn a_rate_of_its_own_wins_over_those_in_the_specs() {
         (
             "adam",
             "sequence([constant(0.1), constant(0.2)], [10])",
-            "lr = 0.05 cannot take the place of the rates of sequence",
+            "lr = 0.05 cannot replace the rates in sequence",
         ),
     ] {
         let error = make(optimizer, schedule, Some(0.05))

@@ -1,4 +1,4 @@
-//! The hyper-parameters of an optimizer: each has a range that is kept, and each does something.
+//! The hyper-parameters of an optimizer: values outside their ranges are refused, and each one matters.
 
 use burn::tensor::DType;
 use firebrick_core::spec::{Spec, Value};
@@ -49,10 +49,11 @@ pub fn fields_out_of_range_are_named(entry: Entry) {
     }
 }
 
-/// Every field changes where a descent goes: alone, or beside another field that is not at its default,
-/// as `nesterov` needs a momentum.
+/// Every field changes where a descent goes: by itself, or together with another field that is not at
+/// its default, as `nesterov` needs a momentum.
 ///
-/// The rate is that of the plan, which has to find it in the field `lr`.
+/// The field `lr` is an exception, because the rate of a step comes from the plan: the plan has to find
+/// it there.
 pub fn every_field_matters(entry: Entry) {
     let plain = Spec::new(entry.about.name);
     let kit = Kit {
@@ -87,17 +88,17 @@ pub fn every_field_matters(entry: Entry) {
         });
         assert!(
             matters,
-            "{}: {} changes nothing, whatever it and one other field are",
+            "{}: {} changes nothing, whatever value it and one other field have",
             entry.about.name, field.name
         );
     }
 }
 
-/// Where a spec goes: the values, and those to evaluate, after each step. `None` for a spec that is
+/// The path of a descent: after each step the values, and those to evaluate. `None` if the spec is
 /// refused.
 type Way = Option<Vec<u64>>;
 
-/// The way down a bowl and along given gradients, at rates that change. A step that fails ends it.
+/// Walks down a bowl, then along given gradients, at rates that change; a step that fails ends a walk.
 fn walk(entry: Entry, spec: &Spec, lr: f64) -> Way {
     let build = || (entry.update)(spec).ok();
     let start = || start(&flex(), DType::F64);
@@ -119,7 +120,7 @@ fn walk(entry: Entry, spec: &Spec, lr: f64) -> Way {
     Some(way)
 }
 
-/// Values of a field that are not its own, far apart from each other.
+/// Values for a field, far apart from each other and other than its own.
 fn others(range: Range, own: Option<&Value>) -> Vec<Value> {
     let numbers = |numbers: &[f64]| numbers.iter().copied().map(Value::Number).collect();
     let mut all: Vec<Value> = match range {

@@ -1,4 +1,4 @@
-//! What a schedule gives beside the rate: the momentum and the weight decay of a step stand in for the
+//! Schedules of the momentum and the weight decay: the values of a step take the place of the
 //! optimizer's own.
 
 use burn::tensor::DType;
@@ -21,7 +21,7 @@ impl Kit<'_> {
             if !kind.moves(self.entry, &own).unwrap() {
                 assert!(
                     scheduled == plain,
-                    "{}: a {name} is said to have no effect, but has one",
+                    "{}: a {name} has an effect, though no field is known to follow it",
                     self.spec
                 );
                 continue;
@@ -46,8 +46,8 @@ impl Kit<'_> {
         }
     }
 
-    /// Where a spec goes with this value scheduled: down a bowl, and along gradients whose signs change,
-    /// for rules that look at nothing else.
+    /// The path of a spec with this value scheduled: down a bowl, and along gradients whose signs change,
+    /// for rules that use only the signs.
     fn scheduled(&self, spec: &Spec, kind: Kind, value: Option<f64>) -> Vec<f64> {
         let kit = Kit {
             entry: self.entry,
@@ -74,8 +74,8 @@ impl Kit<'_> {
     }
 }
 
-/// The spec with this value in every field that the schedule stands in for, those of what it wraps
-/// and of its parts (`adam_beta1`) included.
+/// The spec with this value in every field that the schedule replaces, also in the optimizer that it
+/// wraps and in fields for a part of it (`adam_beta1`).
 fn with_value(entry: Entry, spec: &Spec, kind: Kind, value: f64) -> Spec {
     let mut spec = spec.clone();
     for field in entry.about.fields {
