@@ -97,6 +97,7 @@ impl Dropout {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::DType;
     use firebrick_core::gradcheck::GradCheck;
     use firebrick_core::random::StepScope;
 
@@ -217,6 +218,15 @@ mod tests {
             SCOPE.enter(|| layer.forward(input.powi_scalar(2))).sum()
         });
         report.assert_within(1e-7);
+    }
+
+    #[test]
+    fn in_f64_what_is_kept_is_scaled_in_f64() {
+        let layer = DropoutConfig { prob: 0.4 }.init().unwrap();
+        let input = ones("flex").cast(DType::F64);
+        let output = SCOPE.enter(|| layer.forward(input)).into_data();
+        let kept = output.iter::<f64>().fold(0.0, f64::max);
+        assert!((kept - 1.0 / 0.6).abs() < 1e-15, "{kept}");
     }
 
     #[test]
