@@ -1,14 +1,14 @@
-"""The rounding error of PyTorch's float32 convolution: what ours is held against.
+"""The rounding error of PyTorch's float32 convolution, which ours is compared with.
 
     python3 xtask/golden/conv2d_error.py
 
 writes crates/firebrick-core/tests/golden/conv2d_error.json. Needs torch.
 
-For 3×3 convolutions with as many channels out as in: the root mean square of the difference to the
-convolution in float64, over the root mean square of that one, for the result and both gradients. Images
-are draws of the normal distribution, plain and rectified as behind an activation; weights and the
-gradient that comes in are plain draws. Figures are means over some draws, on the CPU with PyTorch's own
-choice of algorithm, so they are this processor's, which the file names.
+For 3×3 convolutions with as many channels out as in, and for the result and both gradients: the root
+mean square of the difference to the convolution in float64, divided by the root mean square of the
+float64 result. Images are normally distributed, plain and rectified as after an activation; weights and
+the incoming gradient are normally distributed. Each figure is a mean over some draws, on the CPU with
+PyTorch's own choice of algorithm, so it holds for this processor, which the file names.
 """
 
 import json

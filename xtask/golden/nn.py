@@ -99,7 +99,7 @@ def cross_entropy():
     logits = draw(count, classes) * 2
     labels = torch.tensor([0, 3, 1, 1, 2])
     soft = torch.softmax(draw(count, classes), 1).float().double()
-    # None is exact in f32.
+    # Weights that f32 cannot hold exactly.
     weights = [0.3, 2.1, 0.9, 0.7]
     cases = []
     for targets in (labels, soft):
@@ -136,10 +136,10 @@ def activation():
         "tanh": torch.tanh,
         "sigmoid": torch.sigmoid,
         "identity": nn.Identity(),
-        # Of moderate values: beyond them the result is a difference of large ones.
+        # Clamped: for larger values the result is a difference of large numbers.
         "log_softmax": lambda x: nn.functional.log_softmax(x.clamp(-9.5, 9.5), 1),
     }
-    # The kink and what lies beside it, the tails, and where an exponential overflows in f32.
+    # The kink and its neighbourhood, the tails, and where an exponential overflows in f32.
     special = torch.tensor([0.0, -0.0, 1e-3, -1e-3, 1e-6, -1e-6, -2, 2, 9, -9, 20, -20, 95, -95, 400, -400])
     x = torch.cat([special.double(), torch.linspace(-6, 6, 48).double()]).float().double().reshape(8, 8)
     cotangent = draw(8, 8)
@@ -157,10 +157,11 @@ def activation():
                 "input_gradient": array(input.grad),
             }
         )
-    # The exact form of GELU is told from the tanh form by far more than the tolerance.
+    # The exact form of GELU differs from the tanh form by far more than the tolerance.
     wide = x.clone().requires_grad_()
     (nn.functional.gelu(wide, approximate="tanh") * cotangent).sum().backward()
-    exact = torch.tensor(cases[3]["input_gradient"]["values"], dtype=torch.float64).reshape(8, 8)
+    gelu = next(case for case in cases if case["name"] == "gelu")
+    exact = torch.tensor(gelu["input_gradient"]["values"], dtype=torch.float64).reshape(8, 8)
     assert (wide.grad - exact).abs().max() >= 100 * TOLERANCE
     return cases
 
