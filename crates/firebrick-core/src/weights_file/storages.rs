@@ -8,6 +8,9 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::view::View;
 
+/// Bytes of a compressed entry at most that are unpacked for a few elements that lie apart in it.
+const MAX_COMPRESSED_SPAN: usize = 1 << 20;
+
 /// Where a storage lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Place {
@@ -78,14 +81,21 @@ impl Storages {
         {
             return Err(beyond());
         }
+        let compressed = matches!(ready, Ready::Compressed { .. });
         let bytes = if elements == 0 || view.is_in_order() {
             self.piece(&ready, start as u64, size)?
-        } else if extent / 2 <= elements {
+        } else if extent / 2 <= elements || (compressed && span <= MAX_COMPRESSED_SPAN) {
             let span = self.piece(&ready, start as u64, span)?;
             gathered(view, width, size, |at, len, out| {
                 out.extend_from_slice(&span[at..at + len]);
                 Ok(())
             })?
+        } else if compressed {
+            // Each of them would be looked for from the beginning of the entry.
+            return Err(
+                "its values lie far apart in a compressed archive: save the file again with torch.save"
+                    .into(),
+            );
         } else {
             // Few elements of a large storage, such as some rows of a table.
             gathered(view, width, size, |at, len, out| {
@@ -180,4 +190,44 @@ fn gathered(
 
 fn beyond() -> String {
     "it reaches beyond the values in the file".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::weights_file::element::ElementType;
+
+    #[test]
+    fn values_far_apart_in_a_compressed_entry_are_not_looked_for_one_by_one() {
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated);
+        let mut writer = zip::ZipWriter::new(tempfile::tempfile().unwrap());
+        writer.start_file("values", options).unwrap();
+        let values: Vec<u8> = (0..300_000u32)
+            .flat_map(|k| (k as f32).to_le_bytes())
+            .collect();
+        writer.write_all(&values).unwrap();
+        let file = writer.finish().unwrap();
+        let reader = BufReader::new(file.try_clone().unwrap());
+        let mut storages = Storages {
+            file,
+            archive: Some(ZipArchive::new(reader).unwrap()),
+            places: vec![Place::Entry(0)],
+        };
+        let mut read = |stride: usize| {
+            storages.read(&View {
+                storage: 0,
+                element: ElementType::F32,
+                offset: 7,
+                shape: vec![2, 1],
+                strides: vec![stride, 1],
+            })
+        };
+        let data = read(1000).unwrap();
+        assert_eq!(data.try_to_vec::<f32>().unwrap(), [7.0, 1007.0]);
+        let error = read(299_000).unwrap_err();
+        assert!(error.contains("compressed archive"), "{error}");
+    }
 }
