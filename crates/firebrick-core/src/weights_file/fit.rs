@@ -103,7 +103,7 @@ fn choose<'a>(
             .map(|candidate| format!("`{}`", candidate.place()))
             .collect();
         return Err(format!(
-            "the file has several networks that fit, under {}; save the one that is meant by itself",
+            "the file has several networks that fit the model, under {}; save the one you want in a file of its own",
             places.join(" and ")
         ));
     }
@@ -155,7 +155,7 @@ fn left_out(chosen: &Candidate<'_>, file: &[Entry]) -> Option<String> {
         .map(|at| format!("`{}`", file[*at].name));
     (!chosen.beside.is_empty()).then(|| {
         format!(
-            "the file has other tensors beside the network, which are not used: {}",
+            "the file has tensors that are not part of the network and are not used: {}",
             listed(names, 3)
         )
     })
@@ -177,7 +177,7 @@ fn misfit(best: Option<&Candidate<'_>>, file: &[Entry], model: &[(String, Vec<us
             .iter()
             .map(|(key, shape)| format!("`{key}` {shape:?}"));
         return format!(
-            "none of its keys is in the file; it needs {}; the file has {}",
+            "the file has none of the model's keys. The model needs {}; the file has {}",
             listed(missing, 4),
             names(&mut file.iter())
         );
@@ -198,7 +198,7 @@ fn misfit(best: Option<&Candidate<'_>>, file: &[Entry], model: &[(String, Vec<us
         .map(|(_, entry)| entry)
         .peekable();
     if missing && others.peek().is_some() {
-        text = format!("{text}; the file has besides {}", names(&mut others));
+        text = format!("{text}; the file also has {}", names(&mut others));
     }
     text
 }

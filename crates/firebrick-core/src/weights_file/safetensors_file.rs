@@ -30,7 +30,7 @@ pub(super) fn open(mut file: File, length: u64) -> Result<Contents, String> {
     let header: Metadata = serde_json::from_slice(&header)
         .map_err(|error| format!("its header is damaged: {error}"))?;
     let start = 8 + size;
-    let (there, needed) = (length - start, header.data_len() as u64);
+    let (there, needed) = (length.saturating_sub(start), header.data_len() as u64);
     if there != needed {
         return Err(format!(
             "its tensors take {needed} bytes, but {there} are there"

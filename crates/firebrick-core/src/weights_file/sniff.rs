@@ -64,12 +64,14 @@ pub(super) fn kind(head: &[u8], length: u64) -> Result<Kind, String> {
     }
     if let Some(header) = head.first_chunk().map(|header| u64::from_le_bytes(*header))
         && head.get(8) == Some(&b'{')
+        // Eight letters would be a number far above this.
+        && header < 1 << 40
     {
-        let rest = length - 8;
+        let rest = length.saturating_sub(8);
         return match header <= rest {
             true => Ok(Kind::Safetensors),
             false => Err(format!(
-                "it begins as safetensors but is cut off: its header has {header} bytes, {rest} are there"
+                "it begins as safetensors but is cut off: its header has {header} bytes, but only {rest} are there"
             )),
         };
     }
@@ -111,18 +113,18 @@ fn text(head: &[u8]) -> String {
         return "it is a web page (HTML), perhaps an error page or a login page in place of the download".into();
     }
     if start.starts_with('<') {
-        return "it is an XML or HTML text, perhaps an error message in place of the download"
+        return "it is an XML or HTML file, perhaps an error message in place of the download"
             .into();
     }
     if start.starts_with('{') || start.starts_with('[') {
-        return "it is a JSON text: an index of other files, a configuration, or an error message in place of the download".into();
+        return "it is a JSON file: an index of other files, a configuration, or an error message in place of the download".into();
     }
     let control = |c: char| c.is_control() && !c.is_whitespace();
     if start.is_empty() || start.contains(control) {
-        return "it is neither safetensors nor a file of torch.save, or damaged at its start"
+        return "it is neither safetensors nor a file of torch.save, or its beginning is damaged"
             .into();
     }
-    "it is a text".into()
+    "it is a text file".into()
 }
 
 #[cfg(test)]
@@ -154,6 +156,8 @@ mod tests {
                 "XML",
             ),
             (b"{\"error\": \"Invalid username or password.\"}", "JSON"),
+            // A brace where that of a safetensors header stands.
+            (b"{\"meta\":{\"total_size\":1}}", "JSON"),
             (b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "gzip"),
             (b"\x89HDF\r\n\x1a\n", "HDF5"),
             (b"\x08\x06\x12\x07pytorch\x1a", "ONNX"),

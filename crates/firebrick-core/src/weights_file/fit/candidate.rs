@@ -60,11 +60,12 @@ impl Names {
     /// The prefixes under which most of the model's keys are found, the best first.
     pub(super) fn prefixes(&self, model: &[(String, Vec<usize>)]) -> Vec<String> {
         let keys: HashSet<&str> = model.iter().map(|(key, _)| key.as_str()).collect();
+        let longest = keys.iter().map(|key| key.len()).max().unwrap_or(0);
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for name in self.by_name.keys() {
             let ends = name.match_indices('.').map(|(at, _)| at + 1);
             for end in std::iter::once(0).chain(ends) {
-                if keys.contains(&name[end..]) {
+                if name.len() - end <= longest && keys.contains(&name[end..]) {
                     *counts.entry(&name[..end]).or_default() += 1;
                 }
             }
@@ -102,7 +103,7 @@ pub(super) struct Candidate<'a> {
     pub(super) prefix: &'a str,
     pub(super) entries: Vec<Option<usize>>,
     pub(super) problems: Vec<Problem>,
-    /// Tensors of the same dictionary that lie not under the prefix, nor in a copy of the network.
+    /// Tensors of the same dictionary that lie neither under the prefix nor in a copy of the network.
     pub(super) beside: Vec<usize>,
     /// Whether its name says that it is the average of another.
     pub(super) averaged: bool,
