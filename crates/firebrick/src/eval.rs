@@ -21,8 +21,8 @@ pub struct EvalJob<'a> {
     pub file: &'a ModelFile,
     /// Names the data set, and how it is split and read. For the data of a run, the run's recipe.
     pub recipe: Recipe,
-    /// Whether this is another data set than the one that the model was trained on. Such a folder of
-    /// classes is scored whole: nothing is split off it, unless `split` asks for that.
+    /// Whether this is another data set than the one the model was trained on. A folder of classes is
+    /// then scored as a whole, unless `split` asks for a part of it.
     pub held_out: bool,
     /// The split. Without one, the test split; where there is none, the validation split.
     pub split: Option<Split>,
@@ -40,7 +40,7 @@ pub struct Evaluated {
     pub evaluation: Evaluation,
     /// The split that was taken.
     pub split: Split,
-    /// What a person should know, one sentence each: that another split was taken, what was left out.
+    /// Messages for the user: that another split was used, which images were left out.
     pub notes: Vec<String>,
 }
 
@@ -174,8 +174,8 @@ fn held_out(path: &str, recipe: &Recipe, job: &EvalJob<'_>) -> Result<Taken, Err
         let known = held_out.images.known(&checksums);
         if known > 0 {
             notes.push(format!(
-                "{known} of the {} images are among those that the run was started with: on what a \
-                 model was trained on it scores too well",
+                "{known} of the {} images are among those that the run was started with; a model \
+                 scores too well on images that it was trained on",
                 held_out.images.len()
             ));
         }
@@ -186,7 +186,7 @@ fn held_out(path: &str, recipe: &Recipe, job: &EvalJob<'_>) -> Result<Taken, Err
             if found == Split::Valid || (wanted == Split::All && found != wanted) =>
         {
             return Err(ConfigError::Conflict(format!(
-                "{} has no {wanted} split, but {found}: choose it with --split {found}",
+                "{} has no {wanted} split, only a {found} split: choose that with --split {found}",
                 recipe.dataset
             ))
             .into());

@@ -31,7 +31,7 @@ pub(crate) fn train_loader(
         return Ok((loader, None));
     }
     let why = format!(
-        "batch norm in {} has one value for each channel of a single {}×{} image, and one value has no spread to normalize by",
+        "batch norm in {} gets a single value per channel from one {}×{} image, and a single value cannot be normalized",
         recipe.model, input.width, input.height
     );
     if batch == 1 {
@@ -42,7 +42,7 @@ pub(crate) fn train_loader(
     }
     if images == 1 {
         let text = format!(
-            "there is one training image, in batches of {batch}: {why}; train on more images, on larger ones (--image-size), or with a model without batch norm"
+            "there is one training image, in batches of {batch}: {why}; use more images, larger ones (--image-size), or a model without batch norm"
         );
         return Err(ConfigError::Conflict(text).into());
     }

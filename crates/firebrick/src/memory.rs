@@ -1,8 +1,8 @@
-//! What training needs of the memory, so that what cannot fit is refused before it begins.
+//! An estimate of the memory that training needs, so that a run that cannot fit is refused at its start.
 //!
-//! An estimate from below: the weights and what is kept beside them, the layers' outputs that the
-//! gradient needs, and the batches in waiting. What is refused would not have run; what just passes may
-//! still be too much.
+//! It is a lower bound: the weights with their gradients and optimizer state, the layers' outputs that
+//! the backward pass needs, and the pixels of a batch. What is refused would not have run; what just
+//! passes may still be too much.
 
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
@@ -92,7 +92,7 @@ impl TrainingMemory {
         }
         let fits = free.saturating_sub(self.model) / self.image.max(1);
         let way_out = if self.model > free {
-            "the model alone does not fit: take a smaller one, or an optimizer that keeps less"
+            "the model alone does not fit: use a smaller model, or an optimizer that keeps less state"
                 .into()
         } else if fits == 0 {
             "one image alone does not fit: reduce --image-size".to_string()
@@ -140,7 +140,7 @@ pub fn check_model(model: &Spec, input: &Input, free: u64) -> Result<(), ConfigE
         return Ok(());
     }
     Err(ConfigError::Conflict(format!(
-        "this model needs about {}, but {} are free: give it fewer classes or a smaller input",
+        "this model needs about {}, but {} are free: use fewer classes or a smaller input",
         memory(needs),
         memory(free)
     )))

@@ -92,7 +92,7 @@ impl ModelFile {
         let metadata = |key: &str| {
             let missing = || {
                 problem(format!(
-                    "it has weights but no `{key}`, so it is not a model file of firebrick; use --model NAME --weights FILE for plain weights"
+                    "it has weights but no `{key}`, so it is not a firebrick model file; for plain weights use --model NAME --weights FILE"
                 ))
             };
             weights.metadata().get(key).ok_or_else(missing)
@@ -132,9 +132,9 @@ impl ModelFile {
             return Ok(file);
         }
         let problem = if path.join("recipe.toml").is_file() {
-            "this run has no model.safetensors yet: it is not finished; go on with `firebrick train --resume`"
+            "this run has no model.safetensors yet because it is not finished; continue it with `firebrick train --resume`"
         } else {
-            "this directory is no run: it has no model.safetensors"
+            "this is not a run directory: it has no model.safetensors"
         };
         Err(Error::ModelFile {
             path: path.display().to_string(),
@@ -171,8 +171,8 @@ impl ModelFile {
     }
 }
 
-/// Refuses a file that is not what was written: one of ours whose checksum does not fit. Files of others
-/// have none.
+/// Refuses a file whose content does not match its checksum. Files from elsewhere have no checksum and
+/// pass.
 ///
 /// # Errors
 /// [`Error::ModelFile`], or [`Error::Weights`] when it cannot be read.
@@ -199,8 +199,8 @@ fn place_of_checksum(bytes: &[u8]) -> Option<usize> {
     (at + DIGITS <= header.len()).then_some(8 + at)
 }
 
-/// Compares a file with the checksum in its metadata; one without, of an earlier version, with the
-/// checksum in the `run.json` beside it, if there is one. Memory is that of the header.
+/// Compares a file with the checksum in its metadata or, if that has none, with the one in the `run.json`
+/// beside the file. Only the header is held in memory.
 fn check_sum(path: &Path) -> std::io::Result<Result<(), String>> {
     let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
     let mut head = Vec::new();
@@ -231,7 +231,8 @@ fn check_sum(path: &Path) -> std::io::Result<Result<(), String>> {
     }
     let same = sum.digits().as_bytes() == expected;
     Ok(same.then_some(()).ok_or_else(|| {
-        "it is damaged, or was changed after it was written: its checksum does not fit".to_string()
+        "it is damaged, or was changed after it was written: its checksum does not match"
+            .to_string()
     }))
 }
 

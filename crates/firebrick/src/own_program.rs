@@ -1,9 +1,9 @@
-//! Runs that need a program of someone's own, because it registers what they name.
+//! Runs that need another program than `firebrick`, because that program registers their optimizer.
 
 use firebrick_core::{ConfigError, Recipe};
 use firebrick_optim::optimizer;
 
-/// Notes in a recipe whether it needs this program, or any that registers the same.
+/// Notes this program's name in a recipe that uses an optimizer which the library does not have.
 pub(crate) fn note(recipe: &mut Recipe, program: Option<String>) {
     let groups = recipe
         .groups
@@ -15,12 +15,12 @@ pub(crate) fn note(recipe: &mut Recipe, program: Option<String>) {
     recipe.program = needed.then(|| program.unwrap_or_else(|| "a program of its own".into()));
 }
 
-/// An optimizer that is unknown here is one that another program registered: says which.
+/// Adds to an error about an unknown optimizer which program registers it, if the recipe says so.
 pub(crate) fn explain(error: ConfigError, recipe: &Recipe) -> ConfigError {
     match (&error, &recipe.program) {
         (ConfigError::UnknownName { family, name, .. }, Some(program)) if family == "optimizer" => {
             ConfigError::Conflict(format!(
-                "unknown optimizer `{name}`: this run was made with {program}, which registers it; go on with that program"
+                "unknown optimizer `{name}`: this run was made with {program}, which registers it; use that program"
             ))
         }
         _ => error,

@@ -137,7 +137,7 @@ fn prediction(
         .all(|probability| probability.is_finite())
     {
         return Err(DataError::Invalid(format!(
-            "{}: the model's scores of this image are not finite numbers, so they say nothing of its class; if that is so for every image, training diverged",
+            "{}: the model's scores for this image are not finite numbers, so its class cannot be predicted; if this happens for every image, the training diverged",
             path.display()
         )));
     }

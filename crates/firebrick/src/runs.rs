@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BestEpoch, Error};
 
-/// Whether a run goes on.
+/// What state a run is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
@@ -22,9 +22,9 @@ pub enum RunState {
     Running,
     /// It ended by itself: all epochs, an early stop, or a hook.
     Done,
-    /// It ended before that and can be gone on with.
+    /// It ended before that and can be resumed.
     Resumable,
-    /// It has no checkpoint: going on with it starts it over.
+    /// It has no checkpoint: resuming it starts it over.
     NotBegun,
     /// Its recipe cannot be read.
     Damaged,
@@ -45,9 +45,9 @@ pub struct RunSummary {
     pub of_epochs: Option<u64>,
     /// The best epoch so far.
     pub best: Option<BestEpoch>,
-    /// Scores on the test split, where the run has come to its end.
+    /// Scores on the test split, if the run has ended.
     pub test: Option<Scores>,
-    /// Whether it goes on.
+    /// What state it is in.
     pub state: RunState,
     /// When a file of the run was last written.
     #[serde(skip)]
@@ -155,7 +155,7 @@ fn summary(path: &Path) -> RunSummary {
             metric: monitor.name(),
             value: best.value,
         }),
-        // A run that goes on has not tested what it is now.
+        // The record of a run that was resumed since is out of date.
         test: record
             .filter(|_| ended.is_some() && state != RunState::Running)
             .and_then(|record| record.test),

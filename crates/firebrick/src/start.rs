@@ -42,13 +42,13 @@ pub enum RunPlace {
 }
 
 impl RunPlace {
-    /// Makes a new run directory, or takes the one of a run that goes on.
+    /// Makes a new run directory, or opens that of the run to resume.
     pub(crate) fn take(&self, start: &Start) -> Result<RunDir, Error> {
         match (self, start) {
             (Self::At(path), Start::Resume) => Ok(RunDir::open(path)?),
             (Self::At(path), _) => Ok(RunDir::create(path)?),
             (Self::Next { .. }, Start::Resume) => {
-                let text = "a resume goes on in the directory of its run: name it";
+                let text = "a run is resumed in its own directory: name that directory";
                 Err(ConfigError::Conflict(text.into()).into())
             }
             (Self::Next { parent, name }, _) => Ok(RunDir::create_next(parent, name)?),
@@ -56,6 +56,7 @@ impl RunPlace {
     }
 }
 
+/// The newest sound checkpoint of a run; the damaged ones that were passed over are reported.
 pub(crate) fn newest(
     run: &Path,
     identity: Option<&Identity>,
@@ -67,12 +68,12 @@ pub(crate) fn newest(
         return Ok(None);
     };
     for error in refused {
-        notice(&format!("{error}; going on from the one before"));
+        notice(&format!("{error}; an older checkpoint is used instead"));
     }
     Ok(Some(checkpoint))
 }
 
-/// The parent's newest checkpoint, made the first one of a run of its own.
+/// The parent's newest checkpoint as the start of a new run; the recipe is told where it branched off.
 pub(crate) fn branch_point(
     parent: &Path,
     recipe: &mut Recipe,
@@ -89,7 +90,7 @@ pub(crate) fn branch_point(
     let step = checkpoint.progress.step;
     recipe.schedule_start = step;
     recipe.branched_from = Some(format!("{} at step {step}", parent.display()));
-    // The parent was warned of its own course, not of the branch's.
+    // The parent's warning is about the parent's schedule.
     checkpoint.hooks.remove(Divergence::NAME);
     // The parent's best epoch lies in the parent's directory; what counts here begins here.
     let progress = &mut checkpoint.progress;
@@ -100,7 +101,7 @@ pub(crate) fn branch_point(
     Ok(checkpoint)
 }
 
-/// A run without a checkpoint begins again, if that is where it began.
+/// Lets a run without a checkpoint start over, unless it began as a branch.
 pub(crate) fn start_over(
     recipe: &Recipe,
     out: &Path,
@@ -108,23 +109,24 @@ pub(crate) fn start_over(
 ) -> Result<(), ConfigError> {
     if let Some(parent) = &recipe.branched_from {
         return Err(ConfigError::Conflict(format!(
-            "{}: this run branched off {parent}, and it has no checkpoint to go on from; remove its directory and branch off again",
+            "{}: this run branched off {parent} but has no checkpoint of its own to resume from; remove its directory and branch off again",
             out.display()
         )));
     }
     notice(&format!(
-        "{}: there is no checkpoint, so the run begins again",
+        "{}: there is no checkpoint yet, so the run starts from the beginning",
         out.display()
     ));
     Ok(())
 }
 
-/// Adds to a refusal of other data which files changed.
+/// Adds to an error about other data which files have changed.
 pub(crate) fn which_files(error: Error, prepared: &Prepared, run: &Path) -> Error {
     match prepared.changes_since(run) {
-        Some(changes) => {
-            DataError::Invalid(format!("{error}. Since the run was started: {changes}")).into()
-        }
+        Some(changes) => DataError::Invalid(format!(
+            "{error}. Changes since the run was started: {changes}"
+        ))
+        .into(),
         None => error,
     }
 }

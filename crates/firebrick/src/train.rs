@@ -28,7 +28,7 @@ use crate::warnings::{guess, warned_before};
 
 /// Everything about a job that is not in the recipe.
 pub struct Job<'a> {
-    /// What to do.
+    /// The settings of the training.
     pub recipe: Recipe,
     /// Where to begin.
     pub start: Start,
@@ -36,19 +36,19 @@ pub struct Job<'a> {
     pub out: RunPlace,
     /// Where data sets lie when the recipe does not say.
     pub cache: PathBuf,
-    /// Bytes of memory that are free, where that is known: what cannot fit is refused.
+    /// Free memory in bytes, where that is known: a job that cannot fit is refused.
     pub free_memory: Option<u64>,
     /// What runs beside the loop.
     pub hooks: Vec<Box<dyn Hook<Model> + 'a>>,
-    /// Set from outside to end after the current step.
+    /// Set this from outside to stop after the current step.
     pub interrupted: Arc<AtomicBool>,
-    /// The name of the program, for runs that need it because it registers units of its own.
+    /// The name of this program, for runs that use optimizers which only it registers.
     pub program: Option<String>,
-    /// Told once what the run is, when everything has been checked and before the first update.
+    /// Called once with a summary of the run, when everything has been checked and before the first update.
     pub overview: Box<dyn FnMut(&Overview) + 'a>,
-    /// Told what a person should know while it runs.
+    /// Called with messages for the user while the job runs.
     pub notice: Box<dyn FnMut(&str) + 'a>,
-    /// Tells the time of day, such as `SystemTime::now`; without one, events and report do not say when.
+    /// The clock, such as `SystemTime::now`; without one, events and report have no times.
     pub clock: Option<Clock>,
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     recipe.model = firebrick_zoo::canonical(&recipe.model)?;
     if let (Start::Fresh, Some(parent)) = (&start, &recipe.branched_from) {
         return Err(ConfigError::Conflict(format!(
-            "this recipe is of a run that branched off {parent} and began with its checkpoint, so it cannot be trained on its own: branch off again with --resume RUN --out DIR, or take branched_from and schedule_start out of it"
+            "this recipe belongs to a run that branched off {parent} and started from its checkpoint, so it cannot be trained from scratch: branch off again with --resume RUN --out DIR, or remove branched_from and schedule_start from the recipe"
         ))
         .into());
     }
@@ -123,7 +123,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         let instead = config.monitor.without_validation();
         if instead != config.monitor {
             notice(&format!(
-                "no images are kept for validation: the best epoch is that with the best {} instead of {}",
+                "no images are kept for validation, so the best epoch is chosen by {} instead of {}",
                 instead.name(),
                 config.monitor.name()
             ));
@@ -178,7 +178,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         && parent.identity.data != identity.data
     {
         let error = ConfigError::Conflict(format!(
-            "{}: it was trained on other data than this branch would read: fingerprint {}, not {}",
+            "{}: it was trained on other data than this branch reads (fingerprint {}, not {})",
             from.display(),
             parent.identity.data,
             identity.data
@@ -207,8 +207,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
                 && let Some(changes) = prepared.changes_since(run.path())
             {
                 return Err(DataError::Invalid(format!(
-                    "{}: the images are not those that this run was started with: {changes}; start a \
-                     new run",
+                    "{}: the images have changed since this run was started: {changes}; start a new run",
                     run.path().display()
                 ))
                 .into());
@@ -317,7 +316,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     finish.report(outcome, resumed_from, &device.inner())
 }
 
-/// Checks a recipe as far as that goes without training, data and model included; writes nothing.
+/// Checks a recipe, with its data and model, as far as that is possible without training. Writes nothing.
 pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     let device = firebrick_core::device(&recipe.device)?.autodiff();
     let config = train_config(recipe)?;
@@ -333,7 +332,7 @@ pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     Ok(prepared)
 }
 
-/// After a resume on data that were moved, the run's recipe says where they are now.
+/// Notes in the run's recipe where its data are now, if they were moved before a resume.
 fn tell_place(run: &RunDir, recipe: &Recipe) -> Result<(), Error> {
     let mut kept = Recipe::read(&run.path().join("recipe.toml"))?;
     if kept.dataset != recipe.dataset {
@@ -343,7 +342,7 @@ fn tell_place(run: &RunDir, recipe: &Recipe) -> Result<(), Error> {
     Ok(())
 }
 
-/// Says which images were left out: the first few at once, all of them in `skipped.txt`.
+/// Reports the images that were left out: the first few as messages, all of them in `skipped.txt`.
 fn tell_skipped(
     run: &RunDir,
     prepared: &Prepared,
