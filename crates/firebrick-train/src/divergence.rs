@@ -1,4 +1,4 @@
-//! A run that learns nothing is told so once: [`Divergence`].
+//! Warns about a run that diverges or learns nothing: [`Divergence`].
 
 use firebrick_core::run::{EpochRow, Scores};
 
@@ -17,31 +17,31 @@ pub struct Guess {
     pub valid: f64,
 }
 
-/// Warns once in a run when the loss is absurd, or after an epoch worse than guessing, with the next
-/// thing to try. A resumed run is not told again.
+/// Warns once in a run, with what to try next, when the loss is absurd or an epoch was worse than
+/// guessing. A resumed run is not warned again.
 ///
-/// A loss is absurd when it is more than 100 times that of guessing. Epochs within the first 25
-/// updates are left alone, and those within the first 100 where the loss has not risen: so long a model
-/// may need to find its scale, and to begin to learn.
+/// A loss is absurd when it is more than 100 times that of guessing. An epoch is only judged after 25
+/// updates or, if the loss has not risen, after 100: a model may need that long to begin to learn.
 pub struct Divergence<'a> {
     guess: Guess,
     tell: Box<dyn FnMut(&str) + 'a>,
-    /// Of the first update, before it.
+    /// The loss before the first update.
     first: Option<f64>,
+    /// The warning, once it was given.
     told: Option<String>,
 }
 
-/// What is absurd, as a multiple of guessing.
+/// A loss is absurd from this multiple of the loss of guessing.
 const ABSURD: f64 = 100.0;
-/// Updates after which an epoch whose loss has risen is judged.
+/// Updates after which an epoch is judged if the loss has risen.
 const PATIENCE: u64 = 25;
-/// Updates after which one whose loss has hardly moved is.
+/// Updates after which it is judged if the loss has hardly moved.
 const LONG_PATIENCE: u64 = 100;
-/// A loss that is so many times the first one has risen; below, it has hardly moved.
+/// The loss has risen if it is more than this multiple of the first one.
 const RISEN: f64 = 1.2;
 
 impl Divergence<'_> {
-    /// Its name in checkpoints, where the state of a run that was warned is the text.
+    /// Its name in checkpoints; its state there is the text of the warning.
     pub const NAME: &'static str = "divergence";
 }
 
@@ -101,8 +101,8 @@ impl<'a> Divergence<'a> {
 
     fn diverges(&self, what: &str, lr: f64) -> String {
         format!(
-            "{what}; {}: training diverges at a rate of {lr:.1e}. Try a lower one (--lr {:.0e}, or what \
-             `firebrick lr-find` advises), a warm-up, or --clip-norm 1",
+            "{what}; {}: training diverges at a learning rate of {lr:.1e}. Try a lower rate (--lr {:.0e}, \
+             or the one that `firebrick lr-find` suggests), a warm-up, or --clip-norm 1",
             self.guessing(),
             lr / 10.0
         )
@@ -113,8 +113,8 @@ impl<'a> Divergence<'a> {
             format!(", and was {} before the first update", short(first))
         });
         format!(
-            "{what}{began}; {}: nothing is learnt yet at a rate of {lr:.1e}. `firebrick lr-find` advises one; \
-             `--overfit-batches 1` shows whether the model can learn at all",
+            "{what}{began}; {}: the model has learned nothing yet at a learning rate of {lr:.1e}. \
+             `firebrick lr-find` suggests a rate; `--overfit-batches 1` shows whether the model can learn at all",
             self.guessing()
         )
     }
@@ -249,7 +249,7 @@ mod tests {
             assert!(told[0].contains(needle), "{needle}: {told:?}");
         }
         let still = said(2.35, &[(2.34, None)], 100);
-        assert!(still[0].contains("nothing is learnt yet"), "{still:?}");
+        assert!(still[0].contains("learned nothing yet"), "{still:?}");
         assert!(
             still[0].contains("was 2.350 before") && still[0].contains("lr-find"),
             "{still:?}"

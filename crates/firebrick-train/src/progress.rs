@@ -25,8 +25,8 @@ pub struct Progress {
     pub curve: Curve,
     /// The best epoch.
     pub best: Option<Best>,
-    /// The value that an epoch must beat to count as an improvement, where the checkpoint of the epoch
-    /// that had it is lost and `best` is a lesser one.
+    /// The best value so far, if the checkpoint of its epoch is lost and `best` is a worse epoch: an
+    /// epoch must beat this value to count as an improvement.
     #[serde(with = "json_number", default)]
     pub lost_best: Option<f64>,
     /// Epochs since the last improvement.

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::error::TrainError;
 
-/// Tells the time of day: a program hands [`SystemTime::now`] in, a test what it likes.
+/// The time of day: a program passes [`SystemTime::now`], a test any function.
 pub type Clock = fn() -> SystemTime;
 
 /// A run directory that this process holds.
@@ -50,8 +50,8 @@ impl RunDir {
     /// [`TrainError::RunDir`] when it holds a run, is in use, or cannot be written.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         let found = checkpoint_dirs(path);
-        // The first checkpoint of a branch comes before its recipe; what has only that was cut off
-        // before anything was trained.
+        // A branch writes its first checkpoint before its recipe: a directory with only that was
+        // interrupted before anything was trained.
         let begun = ["recipe.toml", "events.jsonl"].map(|name| path.join(name).exists());
         if let Some(first) = found.first().filter(|_| begun.contains(&true)) {
             let name = first
@@ -123,13 +123,13 @@ impl RunDir {
         Some(humantime::format_rfc3339_seconds(now).to_string())
     }
 
-    /// Takes back what a start left that failed before its first checkpoint: the whole directory, or
-    /// the files of a run in a directory that was there before. With a checkpoint, nothing happens.
+    /// Removes what a start that failed before its first checkpoint has written: the whole directory, or
+    /// only the run's files in a directory that was there before. A run with a checkpoint stays.
     pub fn abandon(self) {
         if !self.checkpoints().is_empty() {
             return;
         }
-        // What cannot be removed is in nobody's way.
+        // The error that ended the start is the one to report.
         if self.made {
             let _ = fs::remove_dir_all(&self.path);
             return;
@@ -163,8 +163,8 @@ impl RunDir {
             .join(format!("{CHECKPOINT}{step:09}"))
     }
 
-    /// Gives a checkpoint a name under which nothing goes on from it and nothing prunes it; returns
-    /// that name.
+    /// Renames a checkpoint so that no run resumes from it and no pruning removes it; returns the new
+    /// name.
     ///
     /// # Errors
     /// [`TrainError::RunDir`] when it cannot be renamed.
@@ -184,8 +184,8 @@ impl RunDir {
         Ok(free)
     }
 
-    /// Gives a checkpoint its name back that was being replaced by a newer one of the same step when
-    /// the process was killed.
+    /// Restores the name of a checkpoint that was being replaced by another of the same step when the
+    /// process was killed.
     fn take_back_replaced(&self) -> Result<(), TrainError> {
         let parent = self.path.join("checkpoints");
         for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
@@ -330,7 +330,7 @@ pub fn check_recipe(path: &Path) -> Result<(), TrainError> {
     let problem = if path.join("recipe.toml").is_file() {
         return Ok(());
     } else if !checkpoint_dirs(path).is_empty() {
-        "it has no recipe.toml: where a run was being branched off into this directory and was cut off, give that command again"
+        "it has no recipe.toml: if branching a run into this directory was interrupted, give that command again"
     } else if path.exists() {
         "not a run directory: it has no recipe.toml"
     } else {
@@ -384,7 +384,7 @@ fn clear_temporary(run: &Path) {
     }
 }
 
-/// Whether a directory holds a run that can be gone on with.
+/// Whether a directory holds a run that can be resumed.
 #[must_use]
 pub fn holds_checkpoints(path: &Path) -> bool {
     !checkpoint_dirs(path).is_empty()

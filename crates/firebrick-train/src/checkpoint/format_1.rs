@@ -12,8 +12,8 @@ impl Checkpoint {
     /// Gives the optimizer's state the names of today.
     ///
     /// # Errors
-    /// What is wrong, where a group of the recipe is for other parameters under the new names: the
-    /// run would go on as another one.
+    /// What is wrong, if a group of the recipe applies to other parameters under the new names: the run
+    /// would continue as another one.
     pub(super) fn rename_norms(&mut self) -> Result<(), String> {
         let keys = self.model.tensors.keys();
         let mut renamed: Vec<Renamed> = keys
@@ -43,8 +43,8 @@ impl Checkpoint {
             let otherwise = |(old, new): &&Renamed| rule.matches(old) != rule.matches(new);
             if let Some((old, new)) = renamed.iter().find(otherwise) {
                 return Err(format!(
-                    "it was written by an earlier version, which called `{new}` `{old}`: its group `{}` would \
-                     now be for other parameters than before; begin a new run, from its weights if you like \
+                    "it was written by an earlier version, which called `{new}` `{old}`, so its group `{}` would \
+                     now apply to other parameters; begin a new run, from its weights if you like \
                      (--weights RUN/model.safetensors)",
                     rule.path
                 ));

@@ -8,8 +8,8 @@ use crate::error::TrainError;
 use crate::lone_image::cannot_train_alone;
 
 impl<M: Classifier> Trainer<'_, M> {
-    /// Whether the batch, which has just been counted, must be left out because its only image cannot be
-    /// trained on alone; says so the first time. An error where all batches are like that.
+    /// Whether the batch must be left out because it has a single image, which this model cannot train on
+    /// alone. Reports the first such batch; fails if all batches are like it.
     pub(super) fn is_left_out(&mut self, model: &M, batch: &Batch) -> Result<bool, TrainError> {
         let [images, channels, height, width] = batch.shape;
         if images != 1 {
@@ -23,7 +23,7 @@ impl<M: Classifier> Trainer<'_, M> {
             return Ok(false);
         }
         let what = format!(
-            "batch norm has one value for each channel of a single {width}×{height} image, and one value has no spread to normalize by"
+            "batch norm gets a single value per channel from one {width}×{height} image, and a single value cannot be normalized"
         );
         if self.train.batches() >= self.train.samples() {
             return Err(ConfigError::Conflict(format!(
@@ -33,7 +33,7 @@ impl<M: Classifier> Trainer<'_, M> {
         }
         if first {
             (self.notice)(&format!(
-                "batch {} of epoch {} has one image and is left out, as are others like it: {what}",
+                "batch {} of epoch {} has only one image and is left out, as are others like it: {what}",
                 self.progress.batch,
                 self.progress.epoch + 1
             ));

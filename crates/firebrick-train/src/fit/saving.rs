@@ -53,8 +53,8 @@ impl<M: Classifier> Trainer<'_, M> {
         rows
     }
 
-    /// Sets checkpoints after `first` updates or more aside: they are damaged, foreign, or of a course
-    /// that this run does not take.
+    /// Renames the checkpoints after `first` updates or more: they are damaged, from another run, or from
+    /// updates that this run is about to make anew.
     pub(super) fn set_aside_from(&mut self, first: u64) -> Result<(), TrainError> {
         let Some(run) = self.run else { return Ok(()) };
         for path in run.checkpoints() {
@@ -62,7 +62,7 @@ impl<M: Classifier> Trainer<'_, M> {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let kept = run.set_aside(&path)?;
                 (self.notice)(&format!(
-                    "checkpoint {name} is not where this run goes on from; it is kept as {kept}"
+                    "checkpoint {name} is not part of the run from here on, so it was renamed to {kept}"
                 ));
             }
         }

@@ -8,9 +8,9 @@ use serde::Serialize;
 const POINTS: usize = 20;
 /// The share of the whole fall that is done at the advised rate.
 const FALLEN: f64 = 0.6;
-/// A fall counts when it is so many times what is left of the noise after smoothing.
+/// A fall counts if it is more than this multiple of the noise that smoothing leaves.
 const NOISE: f64 = 5.0;
-/// And so large a share of the first loss.
+/// And more than this share of the first losses.
 const SHARE: f64 = 0.02;
 
 /// Rates to train with; none where the curve does not tell.
@@ -43,7 +43,7 @@ pub enum Unclear {
     },
     /// The loss never falls by more than the noise.
     NeverFalls,
-    /// The loss falls already at the first rates: what is below them was not looked at.
+    /// The loss already falls at the first rates, and lower ones were not tried.
     FallsFromTheStart,
     /// The loss is least at the last rate, or at the last before a loss that is not finite: where the
     /// fall ends is not known.
@@ -55,19 +55,19 @@ impl fmt::Display for Unclear {
         match self {
             Self::TooFewPoints { points, least } => write!(
                 f,
-                "{points} losses are too few to tell, it takes {least}: give more updates (--num-iter), or a lower \
-                 --end-lr where the loss is soon not finite"
+                "{points} losses are too few to tell, at least {least} are needed: use more updates (--num-iter), or \
+                 a lower --end-lr if the loss soon becomes infinite or NaN"
             ),
             Self::NeverFalls => f.write_str(
-                "the loss never falls by more than its noise: give more updates (--num-iter) or a higher --end-lr; \
+                "the loss never falls by more than its noise: use more updates (--num-iter) or a higher --end-lr; \
                  `firebrick train --overfit-batches 1` shows whether the model can learn at all",
             ),
             Self::FallsFromTheStart => {
-                f.write_str("the loss falls from the first rates on: give a lower --start-lr")
+                f.write_str("the loss already falls at the first rates: use a lower --start-lr")
             }
             Self::FallsToTheEnd => f.write_str(
-                "the loss still falls at the last rate that was tried, so that its least value is not known: give a \
-                 higher --end-lr, or more updates (--num-iter) where the next loss was not finite",
+                "the loss still falls at the last rate that was tried, so its minimum is not known: use a higher \
+                 --end-lr, or more updates (--num-iter) if the next loss was not finite",
             ),
         }
     }
