@@ -179,6 +179,10 @@ mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
+    use burn::tensor::Tensor;
+    use firebrick_core::data::Targets;
+    use firebrick_core::loss::{CrossEntropy, Loss};
+
     use super::*;
 
     fn moment(step: u64) -> Moment {
@@ -278,6 +282,38 @@ mod tests {
             let told = said(2.4, epochs, step);
             assert!(told.is_empty(), "{epochs:?}: {told:?}");
         }
+    }
+
+    #[test]
+    fn the_loss_of_a_guess_is_that_of_equal_scores() {
+        let device = firebrick_core::device("flex").unwrap();
+        let labels = vec![0, 2, 0, 1, 2, 0];
+        let images = [3, 1, 2];
+        let weights = Some(vec![0.5, 3.0, 1.0]);
+        for (label_smoothing, class_weights) in [
+            (0.0, None),
+            (0.1, None),
+            (0.0, weights.clone()),
+            (0.3, weights),
+        ] {
+            let loss = CrossEntropy {
+                label_smoothing,
+                class_weights,
+            };
+            let guess = loss.of_guess(&images).unwrap();
+            let scores = Tensor::<2>::zeros([labels.len(), images.len()], &device);
+            let value = loss.loss(scores, &Targets::Classes(labels.clone()));
+            let mean = value.sum.into_data().iter::<f64>().sum::<f64>() / value.weight;
+            assert!((guess - mean).abs() < 1e-5, "{loss:?}: {guess} and {mean}");
+        }
+        // A guess costs ln C where all classes weigh alike.
+        let plain = CrossEntropy::default().of_guess(&[7, 1]).unwrap();
+        assert!((plain - 2.0_f64.ln()).abs() < 1e-12, "{plain}");
+        let first_only = CrossEntropy {
+            class_weights: Some(vec![1.0, 0.0]),
+            ..CrossEntropy::default()
+        };
+        assert_eq!(first_only.of_guess(&[0, 5]), None, "no image counts");
     }
 
     #[test]
