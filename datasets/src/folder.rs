@@ -24,12 +24,25 @@ pub struct FolderDataset {
     root: PathBuf,
     channels: usize,
     classes: Vec<String>,
-    /// Relative to the root.
-    files: Vec<PathBuf>,
+    files: Vec<Arc<ImageFile>>,
     labels: Vec<usize>,
     left_out: LeftOut,
-    /// Computed once, when they are first asked for.
-    sums: Arc<OnceLock<Vec<Option<Sum>>>>,
+}
+
+/// Shared by all sets that have the file, so that it is hashed once.
+#[derive(Debug)]
+struct ImageFile {
+    /// Relative to the root.
+    path: PathBuf,
+    /// `None` when the file cannot be read; computed when it is first asked for.
+    sum: OnceLock<Option<Sum>>,
+}
+
+impl ImageFile {
+    fn new(path: PathBuf) -> Arc<Self> {
+        let sum = OnceLock::new();
+        Arc::new(Self { path, sum })
+    }
 }
 
 /// The parts of an image folder.
@@ -158,7 +171,9 @@ impl Folders {
         let mut text = String::new();
         for (_, set) in &self.splits {
             let prefix = set.root.strip_prefix(&self.root).unwrap_or(&set.root);
-            text.push_str(&checksums::lines(prefix, &set.files, set.sums()));
+            for (file, sum) in set.files.iter().zip(set.sums()) {
+                text.push_str(&checksums::line(&prefix.join(&file.path), sum));
+            }
         }
         text
     }
@@ -207,7 +222,7 @@ impl FolderDataset {
                 ));
             }
             labels.resize(files.len() + found.images.len(), label);
-            files.append(&mut found.images);
+            files.extend(found.images.into_iter().map(ImageFile::new));
             left_out.add(&found.left_out);
         }
         Ok(Self {
@@ -217,19 +232,22 @@ impl FolderDataset {
             files,
             labels,
             left_out,
-            sums: Arc::default(),
         })
     }
 
     /// How many images have a checksum that occurs in `checksums`, whatever they are called there.
     #[must_use]
     pub fn known(&self, checksums: &str) -> usize {
-        checksums::known(self.sums(), checksums)
+        checksums::known(&self.sums(), checksums)
     }
 
-    fn sums(&self) -> &[Option<Sum>] {
-        self.sums
-            .get_or_init(|| checksums::of_files(&self.root, &self.files))
+    /// The hash of each file, in order. Reads those that have not been read yet, on all cores.
+    fn sums(&self) -> Vec<Option<Sum>> {
+        let sum = |file: &Arc<ImageFile>| {
+            let read = || checksums::of_file(&self.root.join(&file.path)).ok();
+            *file.sum.get_or_init(read)
+        };
+        self.files.par_iter().map(sum).collect()
     }
 
     /// The images that cannot be read, by index, with errors that name the file. Decodes every image
@@ -259,7 +277,6 @@ impl FolderDataset {
         let good = Self {
             files: kept().map(|index| self.files[index].clone()).collect(),
             labels: kept().map(|index| self.labels[index]).collect(),
-            sums: Arc::default(),
             ..self.clone()
         };
         for (label, class) in self.classes.iter().enumerate() {
@@ -303,7 +320,7 @@ impl Dataset for FolderDataset {
             ));
         };
         Ok(Sample {
-            image: decode::read(&self.root.join(file), self.channels)?,
+            image: decode::read(&self.root.join(&file.path), self.channels)?,
             label: self.labels[index],
         })
     }
@@ -318,18 +335,18 @@ impl Dataset for FolderDataset {
 
     fn describe(&self, index: usize) -> String {
         match self.files.get(index) {
-            Some(file) => self.root.join(file).display().to_string(),
+            Some(file) => self.root.join(&file.path).display().to_string(),
             None => format!("{}[{index}]", self.root.display()),
         }
     }
 
-    /// SHA-256 over the relative paths and the content of all files, cut to 128 bits; where the folder
-    /// lies does not matter. The first call reads every file once, on all cores.
+    /// The first 128 bits of a SHA-256 over the relative paths and the content of all files; where the
+    /// folder is does not matter. The first call reads every file, on all cores.
     fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update([self.channels as u8]);
         for (file, sum) in self.files.iter().zip(self.sums()) {
-            for part in file {
+            for part in &file.path {
                 hasher.update(part.as_encoded_bytes());
                 hasher.update(b"/");
             }

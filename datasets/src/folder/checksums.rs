@@ -1,64 +1,39 @@
-//! What is in the files of a folder: their hashes, and what changed between two readings.
+//! The SHA-256 of image files, and which files of a folder changed since its checksums were written.
 //!
-//! Every file is read once, on all cores. No hash is kept beside the images: a time stamp can lie,
-//! and a folder of photos is not ours to write in.
+//! No hashes are stored next to the images, to be looked up by time stamp: time stamps can be wrong,
+//! and the folder belongs to the user.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a file.
 pub(super) type Sum = [u8; 32];
 
-/// The hash of each file, in order; `None` for one that cannot be read.
-pub(super) fn of_files(root: &Path, files: &[PathBuf]) -> Vec<Option<Sum>> {
-    files
-        .par_iter()
-        .map_init(
-            || vec![0; 256 << 10],
-            |buffer, file| of_file(&root.join(file), buffer).ok(),
-        )
-        .collect()
-}
-
-fn of_file(path: &Path, buffer: &mut [u8]) -> io::Result<Sum> {
-    let mut file = File::open(path)?;
+pub(super) fn of_file(path: &Path) -> io::Result<Sum> {
     let mut hasher = Sha256::new();
-    loop {
-        match file.read(buffer)? {
-            0 => return Ok(hasher.finalize().into()),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(hasher.finalize().into())
 }
 
-/// One line for each file, as `sha256sum` writes and checks them: the hash, two spaces, the path.
-pub(super) fn lines(prefix: &Path, files: &[PathBuf], sums: &[Option<Sum>]) -> String {
-    let mut text = String::new();
-    for (file, sum) in files.iter().zip(sums) {
-        let path = prefix.join(file);
-        let path = path.to_string_lossy();
-        // A path with such a character is escaped, and the line begins with a backslash.
-        let escaped = path
-            .replace('\\', "\\\\")
-            .replace('\n', "\\n")
-            .replace('\r', "\\r");
-        if escaped != path {
-            text.push('\\');
-        }
-        text.push_str(&hexadecimal(&sum.unwrap_or_default()));
-        text.push_str("  ");
-        text.push_str(&escaped);
-        text.push('\n');
-    }
-    text
+/// The line of a file in the format of `sha256sum`: the hash, two spaces, the path. The hash of a file
+/// that cannot be read is all zeros.
+pub(super) fn line(path: &Path, sum: Option<Sum>) -> String {
+    let path = path.to_string_lossy();
+    // A path with such a character is escaped, and the line begins with a backslash.
+    let escaped = path
+        .replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r");
+    let mark = if escaped == path { "" } else { "\\" };
+    let hash = hexadecimal(&sum.unwrap_or_default());
+    format!("{mark}{hash}  {escaped}\n")
 }
 
-/// How many of the files have content that a listing knows, under whatever name.
+/// How many of the hashes occur in a listing, whatever the files are called there.
 pub(super) fn known(sums: &[Option<Sum>], listing: &str) -> usize {
     let listed: HashSet<&str> = listing
         .lines()
@@ -73,7 +48,7 @@ fn hexadecimal(sum: &Sum) -> String {
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How the files of a folder differ from those of an earlier reading.
+/// How the files of a folder differ from those of earlier checksums.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Files with other content.
@@ -85,7 +60,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// What differs between two texts of checksums, one `HASH  PATH` on each line.
+    /// The differences between two listings with `HASH  PATH` on each line.
     #[must_use]
     pub fn between(before: &str, now: &str) -> Self {
         let read = |text: &str| -> BTreeMap<String, String> {
@@ -143,6 +118,8 @@ impl std::fmt::Display for Changes {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -154,9 +131,19 @@ mod tests {
         for name in &names[..2] {
             std::fs::write(root.path().join(name), b"abc").unwrap();
         }
-        let sums = of_files(root.path(), &names);
-        assert_eq!(sums[2], None, "a file that is not there");
-        let text = lines(Path::new("train"), &names, &sums);
+        let sums = |names: &[PathBuf]| -> Vec<Option<Sum>> {
+            let paths = names.iter().map(|name| root.path().join(name));
+            paths.map(|path| of_file(&path).ok()).collect()
+        };
+        let listing = |names: &[PathBuf]| -> String {
+            let lines = names.iter().zip(sums(names));
+            lines
+                .map(|(name, sum)| line(&Path::new("train").join(name), sum))
+                .collect()
+        };
+        let before = sums(&names);
+        assert_eq!(before[2], None, "a file that is not there");
+        let text = listing(&names);
         // The SHA-256 of "abc", from FIPS 180-2.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let zero = "0".repeat(64);
@@ -168,12 +155,11 @@ mod tests {
         );
 
         assert!(Changes::between(&text, &text).is_empty());
-        assert_eq!(known(&sums, &text), 2);
-        assert_eq!(known(&sums, &text.replace("ba78", "ba79")), 0);
+        assert_eq!(known(&before, &text), 2);
+        assert_eq!(known(&before, &text.replace("ba78", "ba79")), 0);
         std::fs::write(root.path().join(&names[0]), b"abd").unwrap();
         let more = [&names[..2], &["c.png".into()]].concat();
-        let now = lines(Path::new("train"), &more, &of_files(root.path(), &more));
-        let changes = Changes::between(&text, &now);
+        let changes = Changes::between(&text, &listing(&more));
         assert_eq!(
             changes.to_string(),
             "1 file changed (train/a/1.png), 1 file missing (train/b/2.png), 1 file added \
