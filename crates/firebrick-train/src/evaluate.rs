@@ -36,7 +36,8 @@ pub(crate) fn images_on(batch: &mut Batch, device: &Device) -> Tensor<4> {
 }
 
 /// The class of each image; of a soft target, the most probable one.
-pub(crate) fn hard_labels(targets: &Targets) -> Vec<usize> {
+#[must_use]
+pub fn hard_labels(targets: &Targets) -> Vec<usize> {
     match targets {
         Targets::Classes(labels) => labels.clone(),
         Targets::Soft { values, classes } => values

@@ -269,6 +269,19 @@ impl Finish<'_> {
             test: splits.test.as_ref().map(|split| split.len()),
         }
     }
+
+    /// The command that does the same again.
+    fn reproduce(&self) -> String {
+        let branch = self.recipe.branched_from.as_deref();
+        if let Some((parent, _)) = branch.and_then(|branch| branch.rsplit_once(" at step ")) {
+            return format!(
+                "firebrick train --resume {parent} --schedule '{}' --out NEW",
+                self.recipe.schedule
+            );
+        }
+        let recipe = self.run.path().join("recipe.toml");
+        format!("firebrick train --recipe {}", recipe.display())
+    }
 }
 
 /// What an evaluation adds to the record.
@@ -288,21 +301,6 @@ fn answers(evaluation: &Evaluation, dataset: &dyn Dataset) -> Option<Answers> {
     }
     let right: Vec<bool> = right.into_iter().collect::<Option<_>>()?;
     Some(Answers::new(dataset.fingerprint(), &right))
-}
-
-impl Finish<'_> {
-    /// The command that does the same again.
-    fn reproduce(&self) -> String {
-        let branch = self.recipe.branched_from.as_deref();
-        if let Some((parent, _)) = branch.and_then(|branch| branch.rsplit_once(" at step ")) {
-            return format!(
-                "firebrick train --resume {parent} --schedule '{}' --out NEW",
-                self.recipe.schedule
-            );
-        }
-        let recipe = self.run.path().join("recipe.toml");
-        format!("firebrick train --recipe {}", recipe.display())
-    }
 }
 
 fn ended_name(ended: Ended) -> &'static str {

@@ -1,8 +1,9 @@
 //! The first training images as the network sees them: after augmentation, as pixels again.
 
 use firebrick_core::Recipe;
-use firebrick_core::data::{Batch, BatchSource, Image, Preprocessing, Targets};
+use firebrick_core::data::{Batch, BatchSource, Image, Preprocessing};
 use firebrick_core::run::{FirstBatch, Picture};
+use firebrick_train::evaluate::hard_labels;
 
 use crate::mistakes::within;
 use crate::{Error, Prepared};
@@ -36,7 +37,7 @@ pub(crate) fn picture(recipe: &Recipe, prepared: &Prepared) -> Result<Option<Fir
         // What could be read for training and cannot any more is no reason to lose the report.
         let Ok(batch) = batch else { break };
         images.extend(pixels(&batch, &prepared.preprocessing));
-        labels.extend(classes(&batch.targets));
+        labels.extend(hard_labels(&batch.targets));
     }
     images.truncate(most);
     labels.truncate(images.len());
@@ -70,18 +71,6 @@ fn pixels(batch: &Batch, preprocessing: &Preprocessing) -> Vec<Image> {
         within(image, SIDE)
     };
     batch.images.chunks(channels * area).map(image).collect()
-}
-
-/// The class of each image; of a mixed one, the most probable.
-fn classes(targets: &Targets) -> Vec<usize> {
-    let largest = |row: &[f32]| {
-        let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        best.map_or(0, |(class, _)| class)
-    };
-    match targets {
-        Targets::Classes(labels) => labels.clone(),
-        Targets::Soft { values, classes } => values.chunks(*classes).map(largest).collect(),
-    }
 }
 
 /// Images of one size side by side on white, row by row; `None` without any.
