@@ -6,6 +6,7 @@ mod picture;
 mod setting;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -131,7 +132,7 @@ pub struct RunRecord {
     pub monitor: String,
     /// Scores on the test split.
     pub test: Option<Scores>,
-    /// What was taken for what, on the test split if there is one, else on validation.
+    /// The confusion matrix of the test split if there is one, else of validation.
     pub confusion: Confusion,
     /// The most wrong images of the same split.
     pub mistakes: Vec<Mistake>,
@@ -157,7 +158,7 @@ pub struct RunRecord {
     /// SHA-256 of other files of the run by name: `model.safetensors`.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// What a person was warned of during training.
+    /// Warnings that were given during training.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -198,7 +199,7 @@ impl RunRecord {
         if let Some((sum, rest)) = checked
             && checksum::of(rest).as_bytes() != sum
         {
-            return Err("it is damaged, or was edited: its checksum does not fit".into());
+            return Err("it is damaged or was edited: its checksum does not match".into());
         }
         serde_json::from_slice(bytes).map_err(|error| format!("not a run record: {error}"))
     }
@@ -209,8 +210,10 @@ impl RunRecord {
     /// [`RecordError`] naming the file.
     pub fn read(run: &Path) -> Result<Self, RecordError> {
         let path = run.join("run.json");
-        let read = std::fs::read(&path)
-            .map_err(|error| format!("{error}; only a run that has ended has a record"));
+        let read = std::fs::read(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("{error}; a run has its record only once it has ended"),
+            _ => error.to_string(),
+        });
         read.and_then(|bytes| Self::from_json(&bytes))
             .map_err(|problem| RecordError { path, problem })
     }
