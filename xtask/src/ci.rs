@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: everything that must pass, each step from what a fresh machine has.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -142,7 +142,7 @@ fn empty_cargo_home() -> Result<PathBuf> {
     );
     for name in ["config.toml", "credentials.toml"] {
         let from = own.join(name);
-        if Path::is_file(&from) {
+        if from.is_file() {
             std::fs::copy(&from, home.join(name))
                 .with_context(|| format!("copying {}", from.display()))?;
         }
