@@ -65,13 +65,9 @@ fn with(change: impl Fn(&RunDir)) -> (Outcome<Net>, Vec<String>, tempfile::TempD
     let dir = RunDir::create(&temp.path().join("run")).unwrap();
     let cut = Run {
         dir: Some(&dir),
-        config: TrainConfig {
-            max_updates: Some(17),
-            ..rising().config
-        },
         ..rising()
     };
-    assert_eq!(cut.go().unwrap().progress.best.unwrap().epoch, 1);
+    assert_eq!(cut.until(17).go().unwrap().progress.best.unwrap().epoch, 1);
     change(&dir);
     let said = RefCell::new(Vec::new());
     let resumed = Run {
@@ -115,7 +111,6 @@ fn its_place_is_taken_by_the_best_that_is_left_and_the_run_ends_when_it_would_ha
         damaged[middle] ^= 1;
         fs::write(file, damaged).unwrap();
     };
-    let all = |dir: &RunDir| [5, 10, 15].map(|step| remove(dir, step));
     type Change<'a> = (&'a dyn Fn(&RunDir), u64, &'a str);
     let changes: [Change<'_>; 4] = [
         (&flip, 2, "epoch 2 is the best in its place"),
@@ -126,9 +121,7 @@ fn its_place_is_taken_by_the_best_that_is_left_and_the_run_ends_when_it_would_ha
             "epoch 3 is the best in its place",
         ),
         (
-            &|dir| {
-                all(dir);
-            },
+            &|dir| [5, 10, 15].into_iter().for_each(|step| remove(dir, step)),
             4,
             "the best of the epochs to come takes its place",
         ),
@@ -163,13 +156,9 @@ fn a_later_epoch_that_beats_it_is_the_best_as_ever() {
     let dir = RunDir::create(&temp.path().join("run")).unwrap();
     let cut = Run {
         dir: Some(&dir),
-        config: TrainConfig {
-            max_updates: Some(12),
-            ..run().config
-        },
         ..run()
     };
-    cut.go().unwrap();
+    cut.until(12).go().unwrap();
     let lost = newest(&dir, "flex").unwrap().progress.best.unwrap();
     let best = whole.progress.best.unwrap();
     assert!(best.epoch > 3 && lost.epoch < 3, "{lost:?} {best:?}");

@@ -214,6 +214,12 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The same run, cut off after so many updates.
+    pub(crate) fn until(mut self, updates: u64) -> Self {
+        self.config.max_updates = Some(updates);
+        self
+    }
+
     pub(crate) fn go(mut self) -> Result<Outcome<Net>, TrainError> {
         let _turn = alone();
         let device = firebrick_core::device(self.device).unwrap().autodiff();
