@@ -127,12 +127,6 @@ impl WeightsFile {
         &self.contents.metadata
     }
 
-    /// Every tensor with its shape by its full name, in the order of the file.
-    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
-        let entries = self.contents.entries.iter();
-        entries.map(|entry| (entry.name.as_str(), entry.view.shape.as_slice()))
-    }
-
     /// Loads the tensors of a model into it, and says what a person should know about it. Prefixes
     /// and levels that all of the model's keys share are taken off, and tensors that are no floats
     /// do not count.

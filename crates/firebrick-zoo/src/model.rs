@@ -45,3 +45,37 @@ impl Classifier for Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use firebrick_core::spec::Spec;
+    use firebrick_core::state_dict::StateDict;
+
+    use crate::{Input, REGISTRY, default_input, undrawn};
+
+    #[test]
+    fn the_head_is_what_depends_on_the_number_of_classes() {
+        let device = firebrick_core::device("flex").unwrap();
+        for entry in REGISTRY.entries {
+            let spec = Spec::new(entry.name);
+            let input = default_input(&spec).unwrap();
+            let model = |classes| undrawn(&spec, &Input { classes, ..input }, &device).unwrap();
+            let (few, many) = (model(10), model(11));
+            let head = format!("{}.", few.head());
+            let others = StateDict::shapes(&many);
+            for (few, many) in StateDict::shapes(&few).iter().zip(&others) {
+                assert_eq!(few.0, many.0);
+                assert_eq!(
+                    few.1 != many.1,
+                    few.0.starts_with(&head),
+                    "{spec}: {}",
+                    few.0
+                );
+            }
+            assert!(
+                others.iter().any(|(key, _)| key.starts_with(&head)),
+                "{spec}"
+            );
+        }
+    }
+}
