@@ -1,4 +1,4 @@
-//! The names that splits go by: of folders, and on the command line.
+//! The splits of a data set and their usual names, for folders and on the command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// What is trained on.
+    /// For training.
     Train,
-    /// What models are chosen by.
+    /// For choosing between epochs and models.
     Valid,
-    /// What is evaluated once, at the end.
+    /// For one evaluation at the end.
     Test,
-    /// Every image of a set that has no splits.
+    /// Every image of a data set without splits.
     All,
 }
 
@@ -32,7 +32,7 @@ const VALID: [&str; 8] = [
     "development",
 ];
 const TEST: [&str; 6] = ["test", "testing", "tst", "eval", "evaluation", "holdout"];
-/// What images without classes are kept in.
+/// Names of folders whose images have no classes.
 const UNLABELLED: [&str; 8] = [
     "pred",
     "predict",
@@ -43,16 +43,16 @@ const UNLABELLED: [&str; 8] = [
     "unsup",
     "inference",
 ];
-/// Words that say nothing about which split it is.
+/// Words in folder names that do not tell which split it is.
 const FILLERS: [&str; 15] = [
     "set", "sets", "data", "dataset", "images", "image", "imgs", "img", "split", "folder", "dir",
     "samples", "photos", "pictures", "files",
 ];
 
 impl Split {
-    /// The split that a folder of this name holds, whatever its case: `train`, `Training`,
-    /// `train_set`, `trainset`, `Train Images`, `train2017`; `val`, `valid`, `validation`, `dev`;
-    /// `test`, `testing`, `eval`; `None` when the name is no split's.
+    /// The split in a folder of this name, in upper or lower case: `train`, `Training`, `train_set`,
+    /// `trainset`, `Train Images`, `train2017`; `val`, `valid`, `validation`, `dev`; `test`, `testing`,
+    /// `eval`. `None` when it is not the name of a split.
     #[must_use]
     pub fn of_folder(name: &str) -> Option<Self> {
         let word = only_word(name)?;
@@ -115,11 +115,12 @@ fn only_word(name: &str) -> Option<String> {
     if words.next().is_some() {
         return None;
     }
-    // `trainset` is `train set`.
+    // `trainset` is `train set`, and `traindataset` is `train dataset`, not `traindata set`.
     let bare = FILLERS
         .iter()
         .filter_map(|filler| word.strip_suffix(filler))
-        .find(|bare| !bare.is_empty());
+        .filter(|bare| !bare.is_empty())
+        .min_by_key(|bare| bare.len());
     Some(bare.unwrap_or(word).to_string())
 }
 
@@ -132,8 +133,8 @@ mod tests {
         use Split::{Test, Train, Valid};
         for (names, expected) in [
             (
-                "train TRAIN Training trn train_set train-set trainset TrainData train2017 \
-                 01_train Train.Images training_images",
+                "train TRAIN Training trn train_set train-set trainset TrainData traindataset \
+                 train2017 01_train Train.Images training_images",
                 Some(Train),
             ),
             (
