@@ -1,33 +1,34 @@
 //! From the classes of a data set to those of a model.
 //!
-//! A model's outputs are numbers. Scored on another data set, they must mean the same classes there:
-//! by name, not by position.
+//! The outputs of a model are numbered. To score them on another data set, its classes are matched with
+//! the model's by name, not by position.
 
 use std::sync::Arc;
 
 use firebrick_core::ConfigError;
 use firebrick_core::data::{DataError, Dataset, Sample};
 
-/// A data set under the classes of a model.
-pub struct Relabelled {
+/// A data set with the classes of a model.
+struct Relabelled {
     dataset: Arc<dyn Dataset>,
     classes: Vec<String>,
     /// For each class of the data set, the model's.
     to: Vec<usize>,
 }
 
-/// A data set whose labels are those of a model, and what a person should know of how that was done.
+/// A data set whose labels are those of a model, and what the user should know about the matching.
 pub type Matched = (Arc<dyn Dataset>, Option<String>);
 
-/// Gives the images of `dataset` the labels of a model that tells `classes` apart.
+/// Gives the images of `dataset` the labels of a model whose classes are `classes`.
 ///
-/// - Classes are matched by name, in whatever order they are; the data set may lack some.
+/// - Classes are matched by name, in any order; some may be missing from the data set.
 /// - With `numbered`, the classes of the model are only numbers, because its weights came without
-///   names: folders named by numbers (`7`, `007`) are matched by them, and other names by their order
+///   names: numbers (`7`, `007`) in the data set are matched by value, and other names by their order
 ///   when there are as many as the model has.
 ///
 /// # Errors
-/// [`ConfigError::Conflict`] listing both, when the data set has a class that the model does not know.
+/// [`ConfigError::Conflict`] listing the classes of both, when one of the data set's is not a class of
+/// the model.
 pub fn matched(
     dataset: Arc<dyn Dataset>,
     classes: &[String],
@@ -45,13 +46,13 @@ pub fn matched(
         (to, note)
     } else if numbered && found.len() == classes.len() {
         let note = format!(
-            "the weights have no class names: the classes of the data set are taken in order, {}",
+            "the weights have no class names, so the classes of the data set are numbered in order: {}",
             quoted_pairs(found)
         );
         ((0..found.len()).collect(), Some(note))
     } else {
         return Err(ConfigError::Conflict(format!(
-            "the data set has other classes than the model: {}, but the model tells {} apart{}",
+            "the classes of the data set are not those of the model: the data set has {}, the model {}{}",
             listed(found),
             listed(classes),
             stranger(found, classes)
@@ -100,15 +101,17 @@ fn missing(to: &[usize], classes: &[String]) -> Option<String> {
     })
 }
 
-/// The first class that the model does not know, with the nearest that it does.
+/// The first class that the model does not have, with the most similar one that it has.
 fn stranger(found: &[String], classes: &[String]) -> String {
     let Some(stranger) = found.iter().find(|name| !classes.contains(name)) else {
         return String::new();
     };
     let known = classes.iter().map(String::as_str);
     match firebrick_core::error::nearest(stranger, known) {
-        Some(near) => format!("; `{stranger}` is not among them (did you mean `{near}`?)"),
-        None => format!("; `{stranger}` is not among them"),
+        Some(near) => {
+            format!("; `{stranger}` is not a class of the model (did you mean `{near}`?)")
+        }
+        None => format!("; `{stranger}` is not a class of the model"),
     }
 }
 
@@ -230,7 +233,11 @@ mod tests {
     #[test]
     fn other_names_are_refused_and_both_sides_listed() {
         let error = outcome("pear plum", "cat dog", false).unwrap_err();
-        for needle in ["2 (pear, plum)", "2 (cat, dog)", "`pear` is not among them"] {
+        for needle in [
+            "2 (pear, plum)",
+            "2 (cat, dog)",
+            "`pear` is not a class of the model",
+        ] {
             assert!(error.contains(needle), "{error}");
         }
         let error = outcome("cat dogs", "cat dog", false).unwrap_err();

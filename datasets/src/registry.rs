@@ -83,9 +83,9 @@ pub struct Splits {
     pub skipped: Vec<String>,
     /// Whether the validation split was cut off the train split, rather than being one of its own.
     pub valid_is_cut: bool,
-    /// What a person should know of the files, one sentence each: what was left out, and why.
+    /// What the user should know about the files, one sentence each: what was ignored, and why.
     pub notes: Vec<String>,
-    /// The files of a folder, with those that cannot be read.
+    /// For a folder: its files, including those that cannot be read.
     pub folders: Option<Folders>,
 }
 
@@ -102,11 +102,11 @@ impl Splits {
     }
 
     /// Decodes every image of the validation and test splits once, on all cores, so that one that
-    /// cannot be read is found before training rather than after an epoch of it. Only folders can have
-    /// such images; those that were opened with [`OnBadImage::Skip`] have been checked already.
+    /// cannot be read is found before training rather than after an epoch of it. Does nothing for data
+    /// sets that are not folders; not needed for those opened with [`OnBadImage::Skip`].
     ///
     /// # Errors
-    /// [`DataError`] of the first image that cannot be read, and how many more there are.
+    /// [`DataError`] of the first image that cannot be read, and the number of the others.
     pub fn check_held_out(&self) -> Result<(), DataError> {
         let Some(folders) = self.folders.as_ref() else {
             return Ok(());
@@ -120,13 +120,15 @@ impl Splits {
         let Some((_, first)) = bad.next() else {
             return Ok(());
         };
-        match bad.count() {
-            0 => Err(first),
-            more => Err(DataError::Invalid(format!(
-                "{first} (and {more} more images of the validation and test splits cannot be read; \
-                 --on-bad-image skip leaves them out)"
-            ))),
-        }
+        let more = match bad.count() {
+            0 => return Err(first),
+            1 => "1 more image".into(),
+            more => format!("{more} more images"),
+        };
+        Err(DataError::Invalid(format!(
+            "{first} (and {more} in the validation and test splits; --on-bad-image skip leaves out \
+             images that cannot be read)"
+        )))
     }
 }
 
@@ -287,7 +289,7 @@ fn folder_channels(path: &Path, options: &OpenOptions) -> Result<usize, DatasetE
         let problem = if path.exists() {
             "this is a file, not a folder of images"
         } else {
-            "there is no such folder; if it was moved, say where it is now with --dataset folder:PATH"
+            "there is no such folder; if it was moved, give its new path with --dataset folder:PATH"
         };
         return Err(DataError::Invalid(format!("{}: {problem}", path.display())).into());
     }
@@ -310,19 +312,19 @@ fn clean(
 
 /// A folder of images that a finished model is scored on.
 pub struct HeldOut {
-    /// The test split; every image of a folder without splits, as [`Split::All`]; or the validation
+    /// The test split if there is one, [`Split::All`] for a folder without splits, else the validation
     /// split.
     pub split: Split,
-    /// Its images.
+    /// The images of that split.
     pub images: FolderDataset,
-    /// Those that were left out because they cannot be read, each with the reason.
+    /// The images that were left out because they cannot be read, each with the reason.
     pub skipped: Vec<String>,
-    /// What a person should know of the files, one sentence each.
+    /// What the user should know about the files, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Opens a folder that is to be scored, not trained on: nothing is split off it, it needs no train
-/// split, and a single class is enough.
+/// Opens a folder for scoring rather than training: no validation split is cut off, no train split is
+/// needed, and a single class is enough.
 ///
 /// # Errors
 /// [`DatasetError`]: files that cannot be read, or a folder with a train split only.
@@ -334,7 +336,7 @@ pub fn open_held_out(path: &str, options: &OpenOptions) -> Result<HeldOut, Datas
     let place = |wanted: &Split| folders.splits.iter().position(|(split, _)| split == wanted);
     let Some(at) = wanted.iter().find_map(place) else {
         return Err(DataError::Invalid(format!(
-            "{}: it has only a train split: name the folder of the images to score, or give --split \
+            "{}: it has only a train split: give the folder of the images to score, or use --split \
              train",
             path.display()
         ))

@@ -44,7 +44,7 @@ pub fn fetch(
 pub struct FileCheck {
     /// Where it is, or would be.
     pub path: PathBuf,
-    /// What is with it.
+    /// Whether it is what was published.
     pub state: FileState,
 }
 
@@ -53,10 +53,10 @@ pub struct FileCheck {
 pub enum FileState {
     /// Size and hash are right.
     Good,
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// The set is there in another form and reads without a fault, but the hashes of that form are not
-    /// known.
+    /// The data set is there in another form and can be read in full, but the hashes of that form are
+    /// not known.
     Readable,
     /// It has another size.
     WrongSize {
@@ -78,9 +78,9 @@ impl std::fmt::Display for FileState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Good => f.write_str("good"),
-            Self::Missing => f.write_str("not there"),
+            Self::Missing => f.write_str("missing"),
             Self::Readable => f.write_str(
-                "readable in full, but not as it was published: no hash to compare with",
+                "can be read in full, but is not in the published form, whose hashes are known",
             ),
             Self::WrongSize { expected, found } => {
                 write!(f, "has {found} bytes, expected {expected}")
@@ -101,8 +101,8 @@ impl FileState {
 }
 
 /// Compares the files of a data set below `data_dir` with the published sizes and hashes; empty for a
-/// set without files. Where a published file is not there, but what it becomes when it is unpacked, or
-/// any other form that can be trained on, that is checked in its place.
+/// data set without files. When a published file is missing, the files that it unpacks to are checked
+/// instead; when all are missing, any other form of the data set that can be trained on is read.
 ///
 /// # Errors
 /// An unknown name, or a file that cannot be read.

@@ -122,13 +122,7 @@ fn absent_files_say_how_to_get_them() {
 #[test]
 fn folders_keep_their_own_validation_split_and_list_bad_images() {
     let root = tempfile::tempdir().unwrap();
-    let write = |path: &str| {
-        let path = root.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        image::GrayImage::new(5, 4)
-            .save_with_format(path, image::ImageFormat::Png)
-            .unwrap();
-    };
+    let write = |path: &str| png(root.path(), path, 0);
     for class in ["a", "b"] {
         for index in 0..10 {
             write(&format!("train/{class}/{index}.png"));
@@ -218,7 +212,7 @@ fn identity_covers_a_validation_split_of_its_own_and_no_place() {
     assert!(of("two").check_held_out().is_ok());
     for (name, needle) in [
         ("two/test/b/x.png", "x.png"),
-        ("two/val/b/x.png", "and 1 more images"),
+        ("two/val/b/x.png", "(and 1 more image in the"),
     ] {
         std::fs::write(root.join(name), b"?").unwrap();
         let error = of("two").check_held_out().unwrap_err().to_string();
