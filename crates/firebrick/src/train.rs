@@ -335,8 +335,9 @@ pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
 /// Notes in the run's recipe where its data are now, if they were moved before a resume.
 fn tell_place(run: &RunDir, recipe: &Recipe) -> Result<(), Error> {
     let mut kept = Recipe::read(&run.path().join("recipe.toml"))?;
-    if kept.dataset != recipe.dataset {
+    if (&kept.dataset, &kept.data_dir) != (&recipe.dataset, &recipe.data_dir) {
         kept.dataset.clone_from(&recipe.dataset);
+        kept.data_dir.clone_from(&recipe.data_dir);
         run.write("recipe.toml", kept.to_toml()?.as_bytes())?;
     }
     Ok(())
@@ -366,4 +367,26 @@ fn tell_skipped(
         run.write("skipped.txt", (skipped.join("\n") + "\n").as_bytes())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resume_notes_where_the_data_are_now_and_nothing_else() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&temp.path().join("run")).unwrap();
+        let at = |place: &str, epochs| Recipe {
+            dataset: format!("folder:{place}"),
+            data_dir: Some(place.into()),
+            epochs,
+            ..Recipe::default()
+        };
+        let before = at("old", 7).to_toml().unwrap();
+        run.write("recipe.toml", before.as_bytes()).unwrap();
+        tell_place(&run, &at("new", 9)).unwrap();
+        let kept = Recipe::read(&run.path().join("recipe.toml")).unwrap();
+        assert_eq!(kept, at("new", 7));
+    }
 }
