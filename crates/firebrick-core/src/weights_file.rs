@@ -1,7 +1,7 @@
-//! Files of weights as people have them: safetensors and every format of `torch.save`, told apart by
-//! content.
+//! Weights files as people have them: safetensors and every format of `torch.save`, told apart by
+//! content, not by name.
 //!
-//! Opening one reads its index alone: names, types, shapes, and where the values lie. Names and shapes
+//! Opening one reads only its index: names, types, shapes, and where the values lie. Names and shapes
 //! are compared with the model's before any value is read, and values are read one tensor at a time,
 //! so that a file cannot take more memory than the model it is for. Nothing in a file is ever executed.
 
@@ -71,13 +71,13 @@ struct Entry {
     view: View,
 }
 
-/// Whether a file's last layer must be the model's.
+/// Whether the last layer of a file must fit the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head<'a> {
     /// Every tensor must be there with its shape.
     Same,
-    /// Tensors of the layer at this path, such as `fc`, may be missing or of another shape: then the
-    /// model keeps its own there.
+    /// Tensors of the layer at this path, such as `fc`, may be missing or have another shape; the model
+    /// then keeps its own layer.
     MayDiffer(&'a str),
 }
 
@@ -127,9 +127,8 @@ impl WeightsFile {
         &self.contents.metadata
     }
 
-    /// Loads the tensors of a model into it, and says what a person should know about it. Prefixes
-    /// and levels that all of the model's keys share are taken off, and tensors that are no floats
-    /// do not count.
+    /// Loads the weights into a model and returns it with notes for the user. Prefixes and levels that
+    /// all of the model's keys share are ignored, and so are tensors that are not floats.
     ///
     /// # Errors
     /// [`WeightsError`] listing what is missing, extra or of another shape, before anything is read;
@@ -154,8 +153,8 @@ impl WeightsFile {
         Ok((module, notes))
     }
 
-    /// Reads the tensors that a model of these keys and shapes has, all of them, and says what a
-    /// person should know about it.
+    /// Reads all tensors of a model with these keys and shapes, and returns them with notes for the
+    /// user.
     ///
     /// # Errors
     /// As for [`Self::load_into`].

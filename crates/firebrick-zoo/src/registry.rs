@@ -94,7 +94,7 @@ pub fn build(spec: &Spec, input: &Input, seed: u64, device: &Device) -> Result<M
 }
 
 /// The model that a spec names, before its weights are drawn or loaded: its keys and shapes are known,
-/// but take no memory. A weight that is looked at is drawn from burn's own generator.
+/// but take no memory. A weight that is read all the same is drawn from Burn's own generator.
 ///
 /// # Errors
 /// As [`build`].

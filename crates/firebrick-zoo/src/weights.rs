@@ -8,9 +8,9 @@ use firebrick_core::weights_file::{Head, WeightsFile};
 
 use crate::Model;
 
-/// Loads a file of weights into the model, whatever the file is called: safetensors, or what
-/// `torch.save` writes. It must hold every tensor of the model with its shape, and no other; prefixes
-/// and levels around them do not count. What a person should know comes back with the model.
+/// Loads a weights file into the model, whatever the file is called: safetensors, or what `torch.save`
+/// writes. It must hold every tensor of the model with its shape, and no other; prefixes and levels
+/// around them are ignored. Returns the model with notes for the user.
 ///
 /// Clones share batch-norm statistics, so those of a clone change too; build a model of its own for
 /// each file.
@@ -22,8 +22,8 @@ pub fn load(model: Model, path: &Path) -> Result<(Model, Vec<String>), WeightsEr
     WeightsFile::open(path)?.load_into(model, Head::Same)
 }
 
-/// As [`load`], for training on classes of one's own: where the file's last layer is missing or has
-/// other shapes, the model keeps its own, as it was drawn, and a note says so.
+/// Like [`load`], but for fine-tuning on other classes: where the last layer is missing from the file or
+/// has other shapes there, the model keeps its own as it was initialized, and a note says so.
 ///
 /// # Errors
 /// [`WeightsError`], also when anything but the last layer does not fit.

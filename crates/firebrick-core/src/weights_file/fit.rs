@@ -18,7 +18,7 @@ const SHOWN: usize = 6;
 pub(super) struct Fit {
     /// The tensor of each of the model's keys; `None` where the model keeps its own, in a new head.
     pub(super) entries: Vec<Option<usize>>,
-    /// What a person should know.
+    /// Notes for the user.
     pub(super) notes: Vec<String>,
 }
 

@@ -1,9 +1,9 @@
 //! Reads Python pickles as `torch.save` writes them, without executing anything.
 //!
 //! A pickle is a program for a stack machine that builds objects and may call any function by name.
-//! This machine builds lists, dictionaries and strings, and knows the few functions from which
-//! PyTorch rebuilds tensors. Every other object keeps only its name. A file that asks for a function
-//! which runs commands or code is refused by that name.
+//! This machine builds lists, dictionaries and strings, and knows the few functions with which
+//! PyTorch rebuilds tensors. Of every other object only the name of its class is kept. A file that
+//! names a function which runs commands or code is refused, and the message gives that name.
 //!
 //! Opcodes: `pickletools.py` in Python's own library.
 
