@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firebrick_core::data::{Dataset, Preprocessing, SampleTransform};
-use firebrick_core::error::nearest;
 use firebrick_core::{ConfigError, Recipe};
 use firebrick_datasets::folder::Changes;
 use firebrick_datasets::registry::folder_path;
@@ -116,8 +115,8 @@ impl Prepared {
         Some(self.splits.folders.as_ref()?.checksums())
     }
 
-    /// How the images of a folder differ from those that a run was started with; `None` when they do
-    /// not, or when that is not known.
+    /// How the images of a folder have changed since a run was started; `None` if they have not, or if the
+    /// run does not say what they were.
     #[must_use]
     pub fn changes_since(&self, run: &Path) -> Option<Changes> {
         let before = std::fs::read_to_string(run.join(CHECKSUMS)).ok()?;
@@ -200,12 +199,11 @@ fn on_bad_image(name: &str) -> Result<OnBadImage, ConfigError> {
     match name {
         "fail" => Ok(OnBadImage::Fail),
         "skip" => Ok(OnBadImage::Skip),
-        other => Err(ConfigError::UnknownName {
-            family: "on_bad_image".into(),
-            name: other.into(),
-            suggestion: nearest(other, ["fail", "skip"]),
-            known: "fail, skip".into(),
-        }),
+        other => Err(ConfigError::unknown_name(
+            "on_bad_image",
+            other,
+            ["fail", "skip"],
+        )),
     }
 }
 
