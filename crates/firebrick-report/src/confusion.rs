@@ -171,7 +171,12 @@ fn per_class(confusion: &Confusion) -> String {
     weakest.truncate(WEAKEST);
     let shown = class_table(confusion, &weakest, "The weakest classes by F1");
     let folded = class_table(confusion, &all, "Scores by class");
-    let summary = format!("All {} classes", folded.len());
+    let which = if folded.len() < classes {
+        " that occur"
+    } else {
+        ""
+    };
+    let summary = format!("All {} classes{which}", folded.len());
     shown.html() + &folded.folded(&summary)
 }
 
@@ -244,6 +249,16 @@ mod tests {
         let html = per_class(&Confusion::new(&counts.into(), &[]));
         let first = html.split("<th scope=\"row\">").nth(1).unwrap();
         assert!(first.starts_with("class 17<"), "{first}");
-        assert!(html.contains("All 30 classes"));
+        assert!(html.contains("All 30 classes<"));
+    }
+
+    #[test]
+    fn of_very_many_classes_those_that_occur_have_rows() {
+        let mut counts = Counts::new(MOST_WITH_ROWS + 1);
+        counts.add(3, 4000);
+        counts.add(7, 7);
+        let html = per_class(&Confusion::new(&counts, &[]));
+        assert!(html.contains("All 3 classes that occur"), "{html}");
+        assert!(html.contains("class 4000") && !html.contains("class 5<"));
     }
 }

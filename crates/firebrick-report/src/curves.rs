@@ -103,8 +103,8 @@ fn charts(run: &RunRecord) -> Vec<(Chart, String)> {
         let worse = chosen_epoch(run)
             .is_some_and(|row| row.valid.is_some_and(|valid| row.train_top1 < valid.top1));
         let note = if worse {
-            "Training accuracy is below validation accuracy here because it is measured while the model still changes, \
-             and on augmented images if there is augmentation."
+            "Training accuracy is measured while the model still changes, and on augmented images if there is \
+             augmentation, so it can be below validation accuracy, as here."
         } else {
             ""
         };
@@ -281,6 +281,34 @@ mod tests {
         let noisy: Vec<(f64, f64)> = (0..400).map(|i| (f64::from(i), f64::from(i % 2))).collect();
         let (smooth, _) = smoothed(&noisy);
         assert!(smooth[100..].iter().all(|(_, y)| (y - 0.5).abs() < 0.11));
+    }
+
+    #[test]
+    fn training_below_validation_is_explained_and_only_there() {
+        let explained = |train_top1: f64| {
+            let row = |epoch: u64| EpochRow {
+                epoch,
+                step: 10 * epoch,
+                lr: 0.1,
+                train_loss: 1.0,
+                train_top1: train_top1 + 0.01 * epoch as f64,
+                valid: Some(Scores {
+                    loss: 1.0,
+                    top1: 0.7,
+                    top5: 1.0,
+                    nll: 1.0,
+                    ece: 0.0,
+                    brier: 0.0,
+                    count: 100,
+                }),
+                seconds: 1.0,
+                images_per_second: 1.0,
+            };
+            let mut run = crate::empty_record();
+            run.epochs = vec![row(1), row(2)];
+            section(&run).contains("below validation accuracy")
+        };
+        assert!(explained(0.5) && !explained(0.9));
     }
 
     #[test]

@@ -255,6 +255,13 @@ mod tests {
     }
 
     #[test]
+    fn many_pairs_are_folded_away() {
+        let run = run("mnist", Some(scores(99, 100)));
+        let folded = |runs: usize| section(&vec![("a", &run); runs]).contains("<details>");
+        assert!(!folded(6) && folded(7), "15 pairs, and 21");
+    }
+
+    #[test]
     fn a_run_without_test_is_compared_on_validation() {
         let row = |valid: Scores| EpochRow {
             epoch: 1,

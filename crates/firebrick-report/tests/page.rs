@@ -292,6 +292,17 @@ fn a_comparison_marks_the_best_and_shows_only_what_differs() {
         .collect();
     assert_eq!(settings, ["optimizer"]);
     assert!(text_of(&table).contains("adam(lr=0.3)") && text_of(&table).contains("adam(lr=0.1)"));
+    let what_ran = document
+        .descendants()
+        .find(|node| node.has_tag_name("table") && text_of(node).starts_with("What ran"))
+        .expect("a table of what ran");
+    let what_ran = text_of(&what_ran);
+    assert!(
+        what_ran.contains("Some Processor 3000") && what_ran.contains("2026-03-01"),
+        "{what_ran}"
+    );
+    // No run branched from another.
+    assert!(!what_ran.contains("Branched from"), "{what_ran}");
 
     let same = page(&[runs[0].clone(), runs[0].clone()]);
     assert!(same.contains("all recipes say the same") && same.contains("lr-0.3 (2)"));
