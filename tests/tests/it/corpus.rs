@@ -93,7 +93,7 @@ fn no_parser_falls_over_what_is_in_the_corpus() {
     }
     assert!(
         fallen.is_empty(),
-        "{}\nwhat they fell over belongs into tests/corpus",
+        "{}\nadd what broke them to tests/corpus",
         fallen.join("\n")
     );
 }
