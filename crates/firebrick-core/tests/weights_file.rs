@@ -172,6 +172,21 @@ fn files_that_are_no_weights_are_named() {
 }
 
 #[test]
+fn archives_of_big_endian_machines_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("big.pth");
+    let mut writer = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    for (name, bytes) in [("big/data.pkl", "}."), ("big/byteorder", "big")] {
+        let options = zip::write::SimpleFileOptions::default();
+        writer.start_file(name, options).unwrap();
+        writer.write_all(bytes.as_bytes()).unwrap();
+    }
+    writer.finish().unwrap();
+    let error = WeightsFile::open(&path).unwrap_err().to_string();
+    assert!(error.contains("big-endian"), "{error}");
+}
+
+#[test]
 fn damaged_values_are_found_before_anything_is_loaded() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("damaged.pth");

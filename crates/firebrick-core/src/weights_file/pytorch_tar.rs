@@ -182,3 +182,40 @@ fn number<const N: usize>(reader: &mut BufReader<File>) -> Result<i64, String> {
 fn damaged() -> String {
     "its tables of tensors are damaged".into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_storage_may_be_a_part_of_another() {
+        // Four floats under the key 0, and under the key 7 some of them, from the third on.
+        let read = |elements: u8| {
+            let bytes = [
+                b"K\x01.(K\0X\x03\0\0\0cpuctorch\nFloatStorage\nt.".as_slice(),
+                &4i64.to_le_bytes(),
+                &[0; 16],
+                b"](K\x07K\0K\x02K",
+                &[elements],
+                b"ta.",
+            ]
+            .concat();
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            file.rewind().unwrap();
+            let mut stored = Stored::default();
+            let read = stored.read(&mut BufReader::new(file), bytes.len() as u64);
+            read.map(|()| stored)
+        };
+        let stored = read(2).unwrap();
+        let expected = [
+            Place::Bytes { at: 44, len: 16 },
+            Place::Bytes { at: 52, len: 8 },
+        ];
+        assert_eq!(stored.places, expected);
+        assert_eq!(stored.by_key["7"], (ElementType::F32, 4, 1));
+        assert!(read(3).is_err(), "one more than there are");
+    }
+}

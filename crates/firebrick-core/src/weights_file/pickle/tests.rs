@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::weights_file::MAX_TENSORS;
-use crate::weights_file::pytorch::tensors;
+use crate::weights_file::pytorch::{little_endian, tensors};
 
 fn read(pickle: &[u8]) -> Result<Unpickled, String> {
     let mut input = pickle;
@@ -252,6 +252,16 @@ fn long_names_are_cut_off_where_they_are_too_long() {
     .concat();
     let error = tensors(&read(&names).unwrap()).unwrap_err();
     assert!(error.contains("together"), "{error}");
+}
+
+#[test]
+fn values_of_big_endian_machines_are_refused() {
+    let machine = |order: &[u8]| {
+        let pickle = [b"}X\x0d\0\0\0little_endian".as_slice(), order, b"s."].concat();
+        little_endian(&read(&pickle).unwrap())
+    };
+    machine(b"\x88").unwrap();
+    assert!(machine(b"\x89").unwrap_err().contains("big-endian"));
 }
 
 #[test]
