@@ -52,8 +52,6 @@ pub struct Folders {
     /// The splits that were found, in the order of [`Split`]; or only [`Split::All`], when the folders
     /// in `root` are classes.
     pub splits: Vec<(Split, FolderDataset)>,
-    /// Folders next to the train split whose images have no classes, with the number of images.
-    pub unlabelled: Vec<(PathBuf, usize)>,
     /// What the user should know about the files, one sentence each.
     pub notes: Vec<String>,
 }
@@ -72,7 +70,6 @@ pub struct Folders {
 pub fn open(root: &Path, channels: usize) -> Result<Folders, DataError> {
     let Layout {
         mut splits,
-        unlabelled,
         mut notes,
     } = Layout::read(root)?;
     splits.sort();
@@ -92,7 +89,6 @@ pub fn open(root: &Path, channels: usize) -> Result<Folders, DataError> {
     Ok(Folders {
         root: root.into(),
         splits,
-        unlabelled,
         notes,
     })
 }

@@ -1,6 +1,6 @@
 //! How a folder of images is laid out: splits with classes in them, or classes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use firebrick_core::data::DataError;
 
@@ -8,13 +8,11 @@ use super::invalid;
 use crate::image_files::{Found, Kind, entries};
 use crate::split_names::{Split, is_unlabelled};
 
-/// Which folders hold classes, and which hold images without classes.
+/// Which folders hold classes.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     /// By [`Split`], with the folder's name. [`Split::All`] is the root itself.
     pub(super) splits: Vec<(Split, String)>,
-    /// Folders without classes beside the train split, with the number of images.
-    pub(super) unlabelled: Vec<(PathBuf, usize)>,
     /// What the user should know about the files, one sentence each.
     pub(super) notes: Vec<String>,
 }
@@ -71,7 +69,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Adds a folder beside the train split.
+    /// Adds a folder of a root whose folders are splits.
     fn add(&mut self, root: &Path, name: &str) -> Result<(), DataError> {
         let folder = root.join(name);
         let Some(split) = Split::of_folder(name) else {
@@ -113,23 +111,19 @@ impl Layout {
         Ok(())
     }
 
+    /// Notes what can be done with a folder of images without classes.
     fn add_unlabelled(&mut self, folder: &Path, name: &str) -> Result<(), DataError> {
         let mut found = Found::default();
         found.search(folder, Path::new(""))?;
-        let count = found.images.len();
-        self.notes.push(if count == 0 {
-            ignored(folder)
-        } else {
-            format!(
+        self.notes.push(match found.images.len() {
+            0 => ignored(folder),
+            count => format!(
                 "{}: its {} no class folder, so `{name}` is not used as a test split; once a model is \
                  trained, `firebrick predict RUN {0}` predicts the classes",
                 folder.display(),
                 counted(count, "image lies in", "images lie in")
-            )
+            ),
         });
-        if count > 0 {
-            self.unlabelled.push((folder.into(), count));
-        }
         Ok(())
     }
 }

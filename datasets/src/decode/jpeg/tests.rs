@@ -3,11 +3,7 @@ use image::codecs::jpeg::JpegEncoder;
 use proptest::prelude::*;
 
 use super::*;
-
-fn fixture(name: &str) -> Vec<u8> {
-    let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use crate::decode::tests::fixture;
 
 fn encoded(width: u32, height: u32, channels: u32, quality: u8) -> Vec<u8> {
     let pixels: Vec<u8> = (0..width * height * channels)
