@@ -75,18 +75,23 @@ fn choose<'a>(
     fitting: &[&'a Candidate<'a>],
     file: &[Entry],
 ) -> Result<Option<(&'a Candidate<'a>, Vec<String>)>, String> {
-    let plain: Vec<_> = fitting
+    let (plain, averaged): (Vec<_>, Vec<_>) = fitting
         .iter()
         .copied()
-        .filter(|candidate| !candidate.averaged)
-        .collect();
-    let (chosen, others) = match (plain.as_slice(), fitting) {
-        ([], []) => return Ok(None),
-        ([], averaged) => (averaged, &[][..]),
-        (plain, all) => (plain, all),
+        .partition(|candidate| !candidate.averaged);
+    // Averages alone are networks like any others.
+    let (chosen, beside) = if plain.is_empty() {
+        (averaged, plain)
+    } else {
+        (plain, averaged)
     };
-    let [first, rest @ ..] = chosen else {
+    let Some(first) = chosen.first().copied() else {
         return Ok(None);
+    };
+    let places = |candidates: &[&Candidate<'_>]| {
+        let places = candidates.iter();
+        let places: Vec<String> = places.map(|one| format!("`{}`", one.place())).collect();
+        places.join(" and ")
     };
     // The same values under two names are one network.
     let views = |candidate: &Candidate<'_>| -> Vec<_> {
@@ -97,33 +102,19 @@ fn choose<'a>(
             .collect()
     };
     let own = views(first);
-    if rest.iter().any(|other| views(other) != own) {
-        let places: Vec<String> = chosen
-            .iter()
-            .map(|candidate| format!("`{}`", candidate.place()))
-            .collect();
+    if chosen.iter().any(|other| views(other) != own) {
         return Err(format!(
             "the file has several networks that fit the model, under {}; save the one you want in a file of its own",
-            places.join(" and ")
+            places(&chosen)
         ));
     }
-    let averaged: Vec<String> = others
-        .iter()
-        .filter(|other| other.averaged)
-        .map(|other| format!("`{}`", other.place()))
-        .collect();
-    let note = format!(
-        "the file also has averaged weights (EMA), under {}; the plain ones are used",
-        averaged.join(" and ")
-    );
-    Ok(Some((
-        first,
-        if averaged.is_empty() {
-            Vec::new()
-        } else {
-            vec![note]
-        },
-    )))
+    let note = (!beside.is_empty()).then(|| {
+        format!(
+            "the file also has averaged weights (EMA), under {}; the plain ones are used",
+            places(&beside)
+        )
+    });
+    Ok(Some((first, note.into_iter().collect())))
 }
 
 fn new_head(
