@@ -5,7 +5,10 @@ use firebrick_core::Recipe;
 
 use super::Checkpoint;
 
-/// The old name of a parameter and its new one.
+/// What the parameters of norm layers were called, and what they are called now.
+const FIELDS: [(&str, &str); 2] = [("gamma", "weight"), ("beta", "bias")];
+
+/// The old path of a parameter and its new one.
 type Renamed = (String, String);
 
 impl Checkpoint {
@@ -57,21 +60,13 @@ impl Checkpoint {
 /// The parameters of the batch norm whose running mean has this key.
 fn of_batch_norm(key: &str) -> Option<[Renamed; 2]> {
     let module = key.strip_suffix("running_mean")?;
-    let both = [("gamma", "weight"), ("beta", "bias")];
-    Some(both.map(|(old, new)| (format!("{module}{old}"), format!("{module}{new}"))))
+    Some(FIELDS.map(|(old, new)| (format!("{module}{old}"), format!("{module}{new}"))))
 }
 
 fn new_name(path: &str) -> Option<String> {
-    let (module, field) = path.rsplit_once('.').unwrap_or(("", path));
-    let field = match field {
-        "gamma" => "weight",
-        "beta" => "bias",
-        _ => return None,
-    };
-    Some(if module.is_empty() {
-        field.into()
-    } else {
-        format!("{module}.{field}")
+    FIELDS.into_iter().find_map(|(old, new)| {
+        let module = path.strip_suffix(old)?;
+        (module.is_empty() || module.ends_with('.')).then(|| format!("{module}{new}"))
     })
 }
 
