@@ -157,19 +157,24 @@ impl Monitor {
         let value = self.value(row);
         if value.is_nan() {
             f64::NEG_INFINITY
-        } else if self.improves(1.0, 0.0) {
+        } else if self.higher_is_better() {
             value
         } else {
             -value
         }
     }
 
+    pub(crate) fn higher_is_better(self) -> bool {
+        matches!(self, Self::ValidTop1 | Self::ValidTop5 | Self::TrainTop1)
+    }
+
     /// Whether `new` is better than `old`; a NaN never is.
     #[must_use]
     pub fn improves(self, new: f64, old: f64) -> bool {
-        match self {
-            Self::ValidTop1 | Self::ValidTop5 | Self::TrainTop1 => new > old,
-            _ => new < old,
+        if self.higher_is_better() {
+            new > old
+        } else {
+            new < old
         }
     }
 }

@@ -30,8 +30,8 @@ impl<M: Classifier> Trainer<'_, M> {
         Ok(None)
     }
 
-    /// The run ends inside an epoch, whose checkpoint is written: scores of the part that was done. Says
-    /// how it ended in the end.
+    /// Scores the part of an epoch in which the run ends, after its checkpoint was written. Returns how the
+    /// run ended, which is an interruption if there was one meanwhile.
     pub(super) fn finish_part(&mut self, ended: Ended) -> Result<Ended, TrainError> {
         if self.progress.sums.images == 0 {
             return Ok(ended);
@@ -119,7 +119,7 @@ impl<M: Classifier> Trainer<'_, M> {
         self.schedule.observe(Observation {
             step: row.step,
             value: monitor.value(row),
-            higher_is_better: monitor.improves(1.0, 0.0),
+            higher_is_better: monitor.higher_is_better(),
         });
     }
 }
