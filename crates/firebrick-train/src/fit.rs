@@ -51,10 +51,10 @@ pub struct Training<'a, M> {
     pub identity: Identity,
     /// The moment to go on from.
     pub resume: Option<Checkpoint>,
-    /// Set from outside, for instance on Ctrl-C: the step or the batch of an evaluation is finished, a
-    /// checkpoint written.
+    /// Set this from outside, for instance on Ctrl-C, to stop after the current update or evaluated batch;
+    /// a checkpoint is written.
     pub interrupted: Arc<AtomicBool>,
-    /// Told what a person should know while it runs.
+    /// Called with messages for the user while it runs.
     pub notice: Box<dyn FnMut(&str) + 'a>,
 }
 
@@ -84,7 +84,7 @@ impl<'a, M> Training<'a, M> {
     }
 }
 
-/// Where a run stands, as far as a checkpoint differs by it.
+/// The part of a run's progress by which one checkpoint differs from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     step: u64,
@@ -137,13 +137,14 @@ pub struct Outcome<M> {
 ///
 /// Equal inputs give equal parameters bit for bit on `flex` and `ndarray`, however often the run is
 /// killed and resumed in between and whatever the number of loader workers. A run that ended by itself
-/// stays ended: resumed, it makes no further update. What an epoch learnt is saved before its
-/// validation; a run cut off there validates first when it is resumed.
+/// stays ended: resumed, it makes no further update. The updates of an epoch are saved before its
+/// validation; a run that is killed during validation begins with it when it is resumed.
 ///
-/// Checkpoints in the run directory that are newer than where training begins are set aside under
-/// another name. A best epoch whose checkpoint is lost is replaced by the best one that is left. Burn's own random layers
-/// (`burn::nn::Dropout`) draw from one generator for the whole process: with those, train one model at
-/// a time in a process. Firebrick's layers draw from a scope of their own.
+/// Checkpoints in the run directory from after the update at which training begins are renamed. If the
+/// checkpoint of the best epoch is lost, the best of those that are left takes its place.
+///
+/// Burn's own random layers (`burn::nn::Dropout`) draw from one generator for the whole process: with
+/// those, train one model at a time in a process. Firebrick's layers draw from a scope of their own.
 ///
 /// # Errors
 /// [`TrainError`]; the last checkpoint stays.

@@ -3,8 +3,8 @@
 //! [`fit()`] trains any [`Classifier`](firebrick_core::Classifier) from any
 //! [`BatchSource`](firebrick_core::data::BatchSource). [`Hook`]s see every step, epoch, cycle end,
 //! evaluation and save, and may change the model, so averaging, snapshots and unfreezing need no
-//! change to the loop. [`lr_find()`] looks for a learning rate. A [`RunDir`] holds its checkpoints; a run that was killed at any moment
-//! resumes bit for bit.
+//! change to the loop. [`lr_find()`] looks for a learning rate. A [`RunDir`] holds its checkpoints; a
+//! run that was killed at any moment resumes bit for bit.
 
 pub mod checkpoint;
 pub mod config;

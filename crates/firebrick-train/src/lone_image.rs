@@ -5,10 +5,10 @@ use firebrick_core::Classifier;
 use firebrick_core::nn::fewest_values_per_channel;
 use firebrick_core::random::StepScope;
 
-/// Whether the model cannot train on one image of shape `[C, H, W]` alone: a batch norm in it then sees
-/// one value for each channel, and one value has no spread to normalize by.
+/// Whether the model cannot train on a single image of shape `[C, H, W]`, because a batch norm in it would
+/// get a single value per channel, which cannot be normalized.
 ///
-/// It is found by a forward pass over two black images; the model is left as it is.
+/// This is found by a forward pass over two black images; the model is left as it is.
 pub fn cannot_train_alone<M: Classifier>(model: &M, [c, h, w]: [usize; 3]) -> bool {
     // A copy with running statistics of its own.
     let model = model.valid().train();
