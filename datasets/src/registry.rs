@@ -9,6 +9,7 @@ use firebrick_core::ConfigError;
 use firebrick_core::data::{DataError, Dataset};
 use firebrick_core::error::check;
 use firebrick_core::spec::Spec;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use crate::catalogue::{Card, REGISTRY, RemoteFile, UnpackedFile, info, list};
@@ -108,16 +109,12 @@ impl Splits {
     /// # Errors
     /// [`DataError`] of the first image that cannot be read, and the number of the others.
     pub fn check_held_out(&self) -> Result<(), DataError> {
-        let Some(folders) = self.folders.as_ref() else {
+        if self.folders.is_none() {
             return Ok(());
-        };
-        let valid = folders.get(Split::Valid);
-        let test = folders.get(Split::Test).filter(|_| self.test.is_some());
-        let mut bad = valid
-            .into_iter()
-            .chain(test)
-            .flat_map(FolderDataset::bad_images);
-        let Some((_, first)) = bad.next() else {
+        }
+        let held_out = [&self.valid, &self.test].into_iter().flatten();
+        let mut bad = held_out.flat_map(|set| errors(&**set));
+        let Some(first) = bad.next() else {
             return Ok(());
         };
         let more = match bad.count() {
@@ -130,6 +127,14 @@ impl Splits {
              images that cannot be read)"
         )))
     }
+}
+
+/// Reads every image on all cores; gives the errors of those that cannot be read, in order.
+fn errors(dataset: &dyn Dataset) -> Vec<DataError> {
+    (0..dataset.len())
+        .into_par_iter()
+        .filter_map(|index| dataset.get(index).err())
+        .collect()
 }
 
 impl fmt::Debug for Splits {

@@ -227,8 +227,15 @@ fn identity_covers_a_validation_split_of_its_own_and_no_place() {
         error.contains("val/b/x.png") && !error.contains("more"),
         "{error}"
     );
-    std::fs::write(root.join("two/train/b/0.png"), b"?").unwrap();
-    assert!(of("flat").check_held_out().is_ok());
+    // What is cut off the train split counts, what is trained on does not.
+    let flat = of("flat");
+    assert!(flat.check_held_out().is_ok());
+    std::fs::write(flat.train.describe(0), b"?").unwrap();
+    assert!(flat.check_held_out().is_ok());
+    let cut = flat.valid.as_ref().unwrap().describe(0);
+    std::fs::write(&cut, b"?").unwrap();
+    let error = flat.check_held_out().unwrap_err().to_string();
+    assert!(error.contains(&cut), "{error}");
 }
 
 #[test]
