@@ -1,30 +1,34 @@
-//! Whether a JPEG is all there.
+//! Whether a JPEG is complete.
 //!
-//! The decoder fills what is missing with grey and says nothing, so a file that was cut off has to be
-//! found before. Where the end marker is missing, the scans are walked code by code, without
-//! computing a pixel (ITU-T T.81, annexes B, F and G): phones write complete scans, no marker, and a
+//! The decoder fills what is missing with grey and reports no error, so files that were cut off must be
+//! found beforehand. When the end marker is missing, the scans are walked code by code without computing
+//! pixels (ITU-T T.81, annexes B, F and G), because some phones write complete scans, no marker, and a
 //! trailer of their own.
+//!
+//! The strict mode of the decoder's crate (zune-jpeg 0.5) is no substitute, apart from `image` turning it
+//! off: it reads zeros where up to four bytes are missing, and refuses progressive images that lack only
+//! the end marker.
 
 use std::borrow::Cow;
 
 use super::{MAX_BYTES, MAX_SIDE};
 
 const END: [u8; 2] = [0xff, 0xd9];
-/// A file that was cut off and filled up with zeros, as interrupted downloads are, has at least so
-/// many at its end.
+/// A file that was cut off and filled up with zeros, as interrupted downloads are, has at least this
+/// many zeros at its end.
 const ZEROS: usize = 16;
 /// The decoder reads no more scans of a progressive image. A scan of a few bytes can cover millions of
 /// blocks, so without a limit a small file would take hours.
 const MAX_SCANS: usize = 100;
 
-/// The file when it has its end marker; with the marker in the place of a trailer when only that is
-/// missing; `None` when it is cut off.
+/// The file if it has an end marker. If only the marker is missing, the file up to the end of its scans
+/// with a marker added. `None` if it is cut off.
 pub(super) fn whole(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     if has_end_marker(bytes) {
         return Some(Cow::Borrowed(bytes));
     }
     let end = end_of_scans(bytes)?;
-    // Zeros are codes, too, so that the scans seem to go on in them.
+    // Zeros can be read as codes, so the scans may seem to continue in them.
     let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
     let first = bytes.len() - zeros;
     // The zero of a last `FF 00` belongs to the scan.
@@ -35,7 +39,7 @@ pub(super) fn whole(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned([&bytes[..end], &END].concat()))
 }
 
-/// Whether the marker that ends a JPEG is there, outside of headers and thumbnails.
+/// Whether the file has an end marker outside of headers and thumbnails.
 ///
 /// Segments are skipped by their length; in compressed data a marker is `FF` and a byte that is
 /// neither stuffing (`00`), a restart (`D0` to `D7`) nor fill (`FF`).
@@ -54,7 +58,7 @@ fn has_end_marker(bytes: &[u8]) -> bool {
     false
 }
 
-/// Where the last scan ends; `None` when some of the image is missing, or not understood.
+/// The position after the last scan; `None` if part of the image is missing or is not understood.
 fn end_of_scans(bytes: &[u8]) -> Option<usize> {
     let mut tables = Tables::default();
     let mut frame: Option<Frame> = None;
@@ -82,7 +86,7 @@ fn end_of_scans(bytes: &[u8]) -> Option<usize> {
             0xc4 => tables.read_huffman(segment)?,
             0xdd => tables.restart = usize::from(u16::from_be_bytes(*segment.first_chunk()?)),
             0xc0..=0xc2 => frame = Some(Frame::read(segment, marker == 0xc2)?),
-            // Lossless, hierarchical and arithmetic coding, which the decoder does not know either.
+            // Lossless, hierarchical and arithmetic coding, which the decoder does not support either.
             0xc3 | 0xc5..=0xcf => return None,
             0xda => {
                 scans += 1;
@@ -104,7 +108,7 @@ fn end_of_scans(bytes: &[u8]) -> Option<usize> {
 struct Tables {
     /// By class (0: DC, 1: AC) and number.
     huffman: [[Option<Huffman>; 4]; 2],
-    /// Units between restart markers; 0 is none.
+    /// Units between restart markers; 0 means that there are none.
     restart: usize,
 }
 
@@ -157,7 +161,7 @@ struct Bits<'a> {
 }
 
 impl Bits<'_> {
-    /// The next bits as a number; of more than fit, which only damaged tables ask for, the last.
+    /// The next bits as a number; of too many, which only damaged tables ask for, the last that fit.
     fn take(&mut self, count: u32) -> Option<usize> {
         let mut value = 0;
         for _ in 0..count {
@@ -193,7 +197,7 @@ impl Bits<'_> {
 
 struct Frame {
     progressive: bool,
-    /// Of the whole image: units of all components together.
+    /// Units of all components together in the whole image, across and down.
     units: [usize; 2],
     components: Vec<Component>,
 }
@@ -202,15 +206,15 @@ struct Component {
     id: u8,
     /// Blocks in a unit, across and down.
     sampling: [usize; 2],
-    /// Blocks that the component itself needs, across and down.
+    /// Blocks of the component in the whole image, across and down, without those that fill up units.
     blocks: [usize; 2],
     /// For each coefficient the lowest bit that was read; `None` when none was.
     lowest: [Option<u8>; 64],
-    /// For each block, which coefficients are not zero so far: what refining scans depend on.
+    /// The coefficients of each block that are not zero so far, on which refining scans depend.
     nonzero: Vec<u64>,
 }
 
-/// What a scan holds of each block.
+/// What a scan contains of each block.
 struct Scan<'a> {
     first: usize,
     last: usize,
@@ -270,7 +274,7 @@ impl Frame {
         lowest.into_iter().all(|low| *low == Some(0))
     }
 
-    /// Walks the scan with this header, whose data begin at `at`; gives where they end.
+    /// Walks the scan with this header, whose data begin at `at`; gives the position after them.
     fn walk(&mut self, header: &[u8], tables: &Tables, bytes: &[u8], at: usize) -> Option<usize> {
         let count = usize::from(*header.first()?);
         let [first, last, bits] = *header.get(1 + 2 * count..)?.first_chunk::<3>()?;
@@ -307,7 +311,7 @@ impl Frame {
             [(member, _)] => self.components[*member].blocks,
             _ => self.units,
         };
-        // Blocks of one component alone come row by row, without those that fill up units.
+        // The blocks of a single component come row by row, without those that fill up units.
         let alone = members.len() == 1;
         let mut run = 0;
         for unit in 0..units[0] * units[1] {
@@ -373,8 +377,8 @@ fn dc(bits: &mut Bits<'_>, scan: &Scan<'_>) -> Option<()> {
     bits.take(u32::from(size)).map(|_| ())
 }
 
-/// The other coefficients of a block in a progressive scan; `run` counts the blocks that have nothing
-/// new.
+/// The other coefficients of a block in a progressive scan; `run` is the number of blocks from this one
+/// on that have no new coefficients.
 fn ac(bits: &mut Bits<'_>, scan: &Scan<'_>, nonzero: &mut u64, run: &mut usize) -> Option<()> {
     let table = scan.ac?;
     let mut index = scan.first;
@@ -387,8 +391,8 @@ fn ac(bits: &mut Bits<'_>, scan: &Scan<'_>, nonzero: &mut u64, run: &mut usize) 
                 break;
             }
             bits.take(u32::from(size))?;
-            // A refining scan has a bit for each coefficient that is known already; zeros are those
-            // that are not.
+            // A refining scan has a bit for each coefficient that is known already; `zeros` counts
+            // only the others.
             while index <= scan.last {
                 if scan.refines && *nonzero >> index & 1 == 1 {
                     bits.take(1)?;
@@ -408,9 +412,9 @@ fn ac(bits: &mut Bits<'_>, scan: &Scan<'_>, nonzero: &mut u64, run: &mut usize) 
     }
     if *run > 0 {
         if scan.refines {
-            for known in index..=scan.last {
-                bits.take((*nonzero >> known & 1) as u32)?;
-            }
+            // One bit for each coefficient from `index` to the last that is known already.
+            let rest = *nonzero & (u64::MAX << index) & (u64::MAX >> (63 - scan.last));
+            bits.take(rest.count_ones())?;
         }
         *run -= 1;
     }
