@@ -10,7 +10,7 @@ use firebrick_core::loss::Loss;
 use firebrick_core::run::{ConfidenceBin, Scores};
 
 use crate::error::TrainError;
-use crate::metrics::{Scorer, WrongImage};
+use crate::metrics::{Scorer, WrongImage, highest};
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,10 +40,7 @@ pub(crate) fn images_on(batch: &mut Batch, device: &Device) -> Tensor<4> {
 pub fn hard_labels(targets: &Targets) -> Vec<usize> {
     match targets {
         Targets::Classes(labels) => labels.clone(),
-        Targets::Soft { values, classes } => values
-            .chunks(*classes)
-            .map(|row| crate::metrics::ranked(row)[0])
-            .collect(),
+        Targets::Soft { values, classes } => values.chunks(*classes).map(highest).collect(),
     }
 }
 

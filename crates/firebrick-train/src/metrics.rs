@@ -210,16 +210,28 @@ pub fn per_class(confusion: &Confusion) -> Vec<ClassScores> {
 /// Classes from the highest score to the lowest; the first of equals first, what is not a number last.
 #[must_use]
 pub fn ranked(logits: &[f32]) -> Vec<usize> {
-    let key = |class: &usize| {
-        if logits[*class].is_nan() {
-            f32::NEG_INFINITY
-        } else {
-            logits[*class]
-        }
-    };
     let mut classes: Vec<usize> = (0..logits.len()).collect();
-    classes.sort_by(|a, b| key(b).total_cmp(&key(a)));
+    classes.sort_by(|a, b| order(logits[*b]).total_cmp(&order(logits[*a])));
     classes
+}
+
+/// The first class of [`ranked`], found without ranking the others; 0 without scores.
+#[must_use]
+pub fn highest(logits: &[f32]) -> usize {
+    let better = |best: usize, class: usize| {
+        let ordering = order(logits[class]).total_cmp(&order(logits[best]));
+        if ordering.is_gt() { class } else { best }
+    };
+    (0..logits.len()).reduce(better).unwrap_or(0)
+}
+
+/// What a score counts in a ranking: a NaN is the least.
+fn order(logit: f32) -> f32 {
+    if logit.is_nan() {
+        f32::NEG_INFINITY
+    } else {
+        logit
+    }
 }
 
 /// Probabilities from logits.
@@ -330,6 +342,28 @@ mod tests {
         let mistakes = scorer.mistakes();
         assert_eq!(mistakes.iter().map(|m| m.index).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(mistakes[0].said[0].0, 0);
+    }
+
+    #[test]
+    fn the_highest_is_the_first_of_the_ranking() {
+        let rows: [&[f32]; 8] = [
+            &[0.5],
+            &[1.0, 3.0, 2.0],
+            &[1.0, 2.0, 2.0],
+            &[-0.0, 0.0],
+            &[f32::NAN, -1.0],
+            &[f32::NAN, f32::NAN],
+            &[f32::NEG_INFINITY, f32::NAN],
+            &[1.0, f32::INFINITY, f32::NAN],
+        ];
+        let expected = [0, 1, 1, 1, 1, 0, 0, 1];
+        for (row, expected) in rows.into_iter().zip(expected) {
+            assert_eq!(
+                (highest(row), ranked(row)[0]),
+                (expected, expected),
+                "{row:?}"
+            );
+        }
     }
 
     #[test]

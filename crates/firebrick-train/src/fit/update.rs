@@ -13,7 +13,7 @@ use super::Trainer;
 use crate::config::OnNonFinite;
 use crate::error::TrainError;
 use crate::evaluate::{hard_labels, images_on};
-use crate::metrics::ranked;
+use crate::metrics::highest;
 use crate::non_finite::{self, Buffers};
 use crate::progress::EpochSums;
 
@@ -293,7 +293,7 @@ impl Pass<'_> {
         let rows = logits.chunks(logits.len() / labels.len());
         let correct = rows
             .zip(&labels)
-            .filter(|(row, label)| ranked(row)[0] == **label)
+            .filter(|(row, label)| highest(row) == **label)
             .count();
         let sums = EpochSums {
             loss: loss * value.weight,
