@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Ran, SMALL, firebrick, run};
+use crate::support::{PHOTOS, Ran, SMALL, firebrick, images, run, succeeds};
 
 fn assert_refused(ran: &Ran, status: i32, needles: &[&str], what: &str) {
     assert_eq!(ran.status, status, "{what}: {}", ran.stderr);
@@ -40,7 +40,7 @@ fn the_kernels_switch_is_on_or_off() {
         ("0", "kernels off"),
     ] {
         let ran = devices(value);
-        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        succeeds(&ran);
         assert!(ran.stdout.contains(shown), "{value}: {}", ran.stdout);
     }
     let needles = ["FIREBRICK_KERNELS is `no`", "`on` or `off`"];
@@ -186,17 +186,10 @@ fn wrong_files() {
 fn a_folder_with_bad_images_fails_or_skips() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    for (class, shade) in [("dark", 20_u8), ("light", 230)] {
-        fs::create_dir_all(at.join("folder").join(class)).unwrap();
-        for number in 0..12 {
-            image::GrayImage::from_pixel(20 + number, 24, image::Luma([shade]))
-                .save(at.join(format!("folder/{class}/{number}.png")))
-                .unwrap();
-        }
-    }
+    images(&at.join("folder"), &["dark", "light"], 12);
     fs::write(at.join("folder/dark/zero.jpg"), b"").unwrap();
     fs::write(at.join("folder/light/text.png"), b"not an image").unwrap();
-    let train = "train --dataset folder:folder --model lenet5 --image-size 32 --channels 1 --epochs 1 --batch-size 8 --valid-fraction 0.2";
+    let train = format!("train --dataset folder:folder {PHOTOS}");
     let fail = run(at, &format!("{train} --out a"));
     assert_eq!(fail.status, 1, "{}", fail.stderr);
     assert!(
@@ -205,7 +198,7 @@ fn a_folder_with_bad_images_fails_or_skips() {
         fail.stderr
     );
     let skip = run(at, &format!("{train} --out b --on-bad-image skip"));
-    assert_eq!(skip.status, 0, "{}", skip.stderr);
+    succeeds(&skip);
     assert!(
         skip.stderr.contains("zero.jpg") && skip.stderr.contains("text.png"),
         "the list of what was left out: {}",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Ran, run};
+use crate::support::{Ran, fails, metrics, run, succeeds};
 
 const TRAIN: &str = "train --dataset glyphs(train=120,test=40) --model lenet5 --optimizer sgd(0.05,momentum=0.9) --epochs 2 --batch-size 24 --quiet --out run";
 
@@ -58,7 +58,7 @@ fn told(ran: &Ran) -> Value {
 
 struct Original {
     model: Vec<u8>,
-    metrics: String,
+    metrics: Vec<String>,
     eval: Value,
     predict: Value,
     resume: Value,
@@ -68,13 +68,6 @@ const EVAL: &str = "eval run --json --quiet";
 const PREDICT: &str = "predict run image.png --json --logits";
 const REPORT: &str = "report run --out page.html";
 const RESUME: &str = "train --resume run --json --quiet";
-
-/// The metrics without the columns of time.
-fn metrics(run: &Path) -> String {
-    let text = fs::read_to_string(run.join("metrics.csv")).unwrap();
-    let stable = |line: &str| line.rsplitn(3, ',').last().unwrap_or_default().to_string();
-    text.lines().map(stable).collect::<Vec<_>>().join("\n")
-}
 
 fn check(at: &Path, file: &Path, original: &Original, what: &str) {
     let name = file.file_name().unwrap().to_str().unwrap();
@@ -121,11 +114,7 @@ fn check(at: &Path, file: &Path, original: &Original, what: &str) {
             model == original.model,
             "{what}: the resume made another model"
         );
-        assert_eq!(
-            metrics(&at.join("run")),
-            original.metrics,
-            "{what}: metrics.csv"
-        );
+        assert_eq!(metrics(at, "run"), original.metrics, "{what}: metrics.csv");
     } else {
         refused(&resume, RESUME);
     }
@@ -137,12 +126,12 @@ fn every_command_gives_the_same_or_names_the_damaged_file() {
     let whole = temp.path().join("whole");
     fs::create_dir(&whole).unwrap();
     let trained = run(&whole, TRAIN);
-    assert_eq!(trained.status, 0, "{}", trained.stderr);
+    succeeds(&trained);
     let drawing = image::GrayImage::from_fn(40, 40, |x, y| image::Luma([(x * y % 251) as u8]));
     drawing.save(whole.join("image.png")).unwrap();
     let original = Original {
         model: fs::read(whole.join("run/model.safetensors")).unwrap(),
-        metrics: metrics(&whole.join("run")),
+        metrics: metrics(&whole, "run"),
         eval: told(&run(&whole, EVAL)),
         predict: told(&run(&whole, PREDICT)),
         resume: told(&run(&whole, RESUME)),
@@ -188,7 +177,7 @@ fn every_command_gives_the_same_or_names_the_damaged_file() {
 fn settings_that_make_another_run_are_named_and_others_may_be_edited() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    assert_eq!(run(at, TRAIN).status, 0);
+    succeeds(&run(at, TRAIN));
     let path = at.join("run/recipe.toml");
     let recipe = fs::read_to_string(&path).unwrap();
     for (from, to) in [
@@ -209,26 +198,22 @@ fn settings_that_make_another_run_are_named_and_others_may_be_edited() {
     // A run that was interrupted goes by its checkpoints.
     fs::remove_file(at.join("run/run.json")).unwrap();
     let ran = run(at, RESUME);
-    assert!(
-        ran.status == 1 && ran.stderr.contains("its newest checkpoint says"),
-        "{}",
-        ran.stderr
-    );
+    fails(&ran, 1, &["its newest checkpoint says"]);
     let edited = recipe.replace("workers = 2", "workers = 1") + "# a remark\n";
     assert_ne!(edited.len(), recipe.len());
     fs::write(&path, edited).unwrap();
-    assert_eq!(run(at, RESUME).status, 0);
-    assert_eq!(run(at, EVAL).status, 0);
+    succeeds(&run(at, RESUME));
+    succeeds(&run(at, EVAL));
 }
 
 #[test]
 fn a_resume_writes_the_metrics_again() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    assert_eq!(run(at, TRAIN).status, 0);
+    succeeds(&run(at, TRAIN));
     let path = at.join("run/metrics.csv");
     let before = fs::read(&path).unwrap();
     fs::write(&path, "epoch,step\n1,nonsense\n").unwrap();
-    assert_eq!(run(at, RESUME).status, 0);
+    succeeds(&run(at, RESUME));
     assert_eq!(fs::read(&path).unwrap(), before);
 }

@@ -1,6 +1,6 @@
 //! What `eval` prints and gives as JSON.
 
-use crate::support::{SMALL, images, run};
+use crate::support::{PHOTOS, SMALL, images, run, succeeds};
 
 #[test]
 fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
@@ -15,9 +15,9 @@ fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
     }
     let trained = run(
         at,
-        "train --dataset folder:photos --model lenet5 --image-size 32 --channels 1 --epochs 2 --batch-size 8 --out run --quiet",
+        &format!("train --dataset folder:photos {PHOTOS} --out run --quiet"),
     );
-    assert_eq!(trained.status, 0, "{}", trained.stderr);
+    succeeds(&trained);
     let json = run(at, "eval run --json --quiet").json();
     let per_class = json["per_class"].as_array().unwrap();
     let names: Vec<_> = per_class
@@ -84,9 +84,9 @@ fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
 fn of_many_classes_the_worst_and_the_commonest_mistakes_are_printed() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    run(at, &format!("{SMALL} --out run --quiet"));
+    succeeds(&run(at, &format!("{SMALL} --out run --quiet")));
     let ran = run(at, "eval run --quiet");
-    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    succeeds(&ran);
     for needle in [
         "top-5 ",
         "these are the classes with the lowest recall; --json lists all 27",

@@ -3,18 +3,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use crate::support::{Ran, SMALL, images, run, run_with};
-
-/// Flags of a training run on a folder of a dozen images.
-const TINY: &str =
-    "--model lenet5 --image-size 32 --channels 1 --epochs 1 --batch-size 8 --valid-fraction 0.25";
+use crate::support::{PHOTOS, Ran, SMALL, bash, images, run, run_with, succeeds};
+#[cfg(unix)]
+use crate::support::{signal, start, wait_for_newer};
 
 fn train_on(at: &Path, folder: &str, more: &str) -> Ran {
     let dataset = format!("folder:{folder}");
     let mut arguments = vec!["train", "--dataset", &dataset];
-    arguments.extend(TINY.split(' ').chain(more.split_whitespace()));
+    arguments.extend(PHOTOS.split(' ').chain(more.split_whitespace()));
     run_with(at, &arguments)
 }
 
@@ -38,7 +35,7 @@ fn what_is_there_is_said_once_before_training() {
         images(&at.join("insects").join(split), &["ants", "bees"], count);
     }
     let ran = train_on(at, "insects", "");
-    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    succeeds(&ran);
     let data = [
         "data     folder:",
         "insects: 2 classes, images of any size, grey",
@@ -61,11 +58,14 @@ fn what_is_there_is_said_once_before_training() {
     assert_eq!(ran.stderr.matches("data  ").count(), 1, "{}", ran.stderr);
     // The same about a folder that nothing was trained on yet.
     let info = run(at, "datasets describe folder:insects");
-    assert_eq!(info.status, 0, "{}", info.stderr);
+    succeeds(&info);
     let grey = info.stdout.replace(", colour", ", grey");
     assert_in_order(&grey, data.iter());
     // A resume says where it goes on; quiet says nothing.
-    run(at, &format!("{SMALL} --max-updates 3 --out part --quiet"));
+    succeeds(&run(
+        at,
+        &format!("{SMALL} --max-updates 3 --out part --quiet"),
+    ));
     let resumed = run(at, "train --resume part");
     assert!(
         resumed
@@ -133,15 +133,7 @@ fn next_steps(at: &Path, ran: &Ran) -> Vec<Ran> {
         .lines()
         .skip_while(|line| !line.starts_with("next: "));
     let commands = lines.map(|line| line.trim_start_matches("next:").trim());
-    commands
-        .map(|command| {
-            let shell = Command::new("bash")
-                .args(["-c", command])
-                .current_dir(at)
-                .output();
-            shell.unwrap().into()
-        })
-        .collect()
+    commands.map(|command| bash(at, command)).collect()
 }
 
 #[test]
@@ -156,7 +148,7 @@ fn the_next_steps_work_as_they_are_printed() {
         ("--valid-fraction 0 --monitor train_loss", "train"),
     ] {
         let ran = train_on(at, name, more);
-        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        succeeds(&ran);
         let steps = next_steps(at, &ran);
         assert_eq!(steps.len(), 2, "{}", ran.stdout);
         for step in &steps {
@@ -199,31 +191,12 @@ fn the_command_to_go_on_with_works_as_it_is_printed() {
         "--checkpoint-every",
         "1",
     ]);
-    let mut command = crate::support::firebrick(at);
-    let command = command.args(arguments).stdout(std::process::Stdio::piped());
-    let mut child = command
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let updated = || {
-        let entries = fs::read_dir(at.join("a run/checkpoints"));
-        let mut names = entries.into_iter().flatten().flatten();
-        names.any(|entry| entry.file_name() > *"step-000000001")
-    };
-    while !updated() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended");
-        std::thread::yield_now();
-    }
-    let pid = child.id().to_string();
-    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let mut child = start(at, &arguments);
+    wait_for_newer(&mut child, &at.join("a run"), Some("step-000000001"));
+    signal(&child, "INT");
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!(ran.status, 130, "{}", ran.stderr);
     let (_, printed) = ran.stderr.split_once("go on with: ").unwrap();
     let script = format!("{} --max-updates 4", printed.trim_end());
-    let on = Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(at)
-        .output();
-    let on: Ran = on.unwrap().into();
-    assert_eq!(on.status, 0, "{script}: {}", on.stderr);
+    succeeds(&bash(at, &script));
 }

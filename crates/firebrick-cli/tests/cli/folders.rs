@@ -6,7 +6,7 @@ use std::path::Path;
 use image::{GrayImage, Luma};
 use serde_json::Value;
 
-use crate::support::{Ran, firebrick, model, run};
+use crate::support::{Ran, fails, firebrick, model, run, succeeds};
 
 /// Two epochs of a small network on images of 28 pixels, in a second or two.
 const TRAIN: &str = "train --model lenet5 --image-size 28 --channels 1 --normalize none --epochs 2 --batch-size 8 --lr 0.01 --quiet";
@@ -30,17 +30,6 @@ fn photos(folder: &Path, class: usize, count: usize) {
 fn classes(folder: &Path, names: &[&str], count: usize) {
     for (class, name) in names.iter().enumerate() {
         photos(&folder.join(name), class, count);
-    }
-}
-
-fn succeeds(ran: &Ran) {
-    assert_eq!(ran.status, 0, "{}{}", ran.stdout, ran.stderr);
-}
-
-fn fails(ran: &Ran, status: i32, needles: &[&str]) {
-    assert_eq!(ran.status, status, "{}{}", ran.stdout, ran.stderr);
-    for needle in needles {
-        assert!(ran.stderr.contains(needle), "{needle}: {}", ran.stderr);
     }
 }
 

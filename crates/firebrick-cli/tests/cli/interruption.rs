@@ -3,41 +3,16 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::support::{Ran, SMALL, firebrick, model, run};
+use crate::support::{
+    Ran, SMALL, bash, fails, metrics, model, newest, run, signal, start, succeeds, wait_for_newer,
+};
 
-fn start(directory: &Path, arguments: &str) -> Child {
-    firebrick(directory)
-        .args(arguments.split_whitespace())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
+/// The checkpoint after the first update.
+const FIRST: &str = "step-000000001";
 
-/// The newest finished checkpoint's name.
-fn newest(run: &Path) -> Option<String> {
-    let entries = fs::read_dir(run.join("checkpoints")).ok()?.flatten();
-    entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.starts_with("step-"))
-        .max()
-}
-
-/// Waits until a checkpoint newer than `old` is there.
-fn wait_for_newer(child: &mut Child, run: &Path, old: Option<&String>) {
-    let begun = Instant::now();
-    while newest(run).as_ref() <= old {
-        assert!(
-            begun.elapsed() < Duration::from_secs(120),
-            "no checkpoint in two minutes"
-        );
-        if child.try_wait().unwrap().is_some() {
-            return;
-        }
-        std::thread::yield_now();
-    }
+fn begin(directory: &Path, arguments: &str) -> Child {
+    start(directory, &arguments.split(' ').collect::<Vec<_>>())
 }
 
 #[test]
@@ -45,13 +20,13 @@ fn killed_again_and_again_it_ends_with_the_same_model() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
     let whole = run(at, &format!("{SMALL} --epochs 4 --out whole --quiet"));
-    assert_eq!(whole.status, 0, "{}", whole.stderr);
+    succeeds(&whole);
     let mut arguments = format!("{SMALL} --epochs 4 --out cut --checkpoint-every 1 --quiet");
     let mut kills = 0;
     for workers in [0, 1, 3, 0, 2, 1] {
         let before = newest(&at.join("cut"));
-        let mut child = start(at, &format!("{arguments} --workers {workers}"));
-        wait_for_newer(&mut child, &at.join("cut"), before.as_ref());
+        let mut child = begin(at, &format!("{arguments} --workers {workers}"));
+        wait_for_newer(&mut child, &at.join("cut"), before.as_deref());
         // SIGKILL: nothing can be tidied up.
         let _ = child.kill();
         kills += usize::from(child.wait().unwrap().code().is_none());
@@ -59,7 +34,7 @@ fn killed_again_and_again_it_ends_with_the_same_model() {
     }
     assert!(kills >= 3, "only {kills} runs were alive to be killed");
     let last = run(at, "train --resume cut --quiet");
-    assert_eq!(last.status, 0, "{}", last.stderr);
+    succeeds(&last);
     assert_eq!(model(at, "cut"), model(at, "whole"));
 }
 
@@ -67,15 +42,11 @@ fn killed_again_and_again_it_ends_with_the_same_model() {
 fn ctrl_c_finishes_the_step_and_says_how_to_go_on() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    let mut child = start(
+    let mut child = begin(
         at,
         &format!("{SMALL} --out run --epochs 40 --checkpoint-every 1"),
     );
-    wait_for_newer(
-        &mut child,
-        &at.join("run"),
-        Some(&"step-000000001".to_string()),
-    );
+    wait_for_newer(&mut child, &at.join("run"), Some(FIRST));
     signal(&child, "INT");
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!(ran.status, 130, "{}", ran.stderr);
@@ -85,36 +56,14 @@ fn ctrl_c_finishes_the_step_and_says_how_to_go_on() {
     );
     assert!(ran.stderr.contains(&command), "{}", ran.stderr);
     let stopped = newest(&at.join("run")).unwrap();
-    assert!(
-        run(
-            at,
-            &format!(
-                "train --resume run --max-updates {}",
-                stopped[5..].trim_start_matches('0').parse::<u64>().unwrap() + 1
-            )
-        )
-        .status
-            == 0
-    );
+    let updates = stopped["step-".len()..].parse::<u64>().unwrap() + 1;
+    succeeds(&run(
+        at,
+        &format!("train --resume run --max-updates {updates}"),
+    ));
 }
 
-/// Sends a signal by its name.
-fn signal(child: &Child, name: &str) {
-    Command::new("kill")
-        .args([&format!("-{name}"), &child.id().to_string()])
-        .status()
-        .unwrap();
-}
-
-/// The rows of `metrics.csv` without the two columns that depend on the clock.
-fn metrics(directory: &Path, run: &str) -> Vec<String> {
-    let text = fs::read_to_string(directory.join(run).join("metrics.csv")).unwrap();
-    let rows = text.lines().map(|line| line.rsplitn(3, ',').last());
-    rows.map(|row| row.unwrap_or_default().to_string())
-        .collect()
-}
-
-/// Trains on little and validates on much: 26 updates, then minutes of single images.
+/// Trains on little and validates on much: 25 updates in an epoch, then 1800 images.
 const LONG_VALIDATION: &str = "train --dataset glyphs(train=2000,test=20) --model lenet5(dropout=0.1) --valid-fraction 0.9 --epochs 2 --batch-size 8 --quiet";
 
 #[test]
@@ -122,13 +71,12 @@ fn an_epoch_is_saved_before_its_validation_which_signals_end() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
     let whole = run(at, &format!("{LONG_VALIDATION} --out whole"));
-    assert_eq!(whole.status, 0, "{}", whole.stderr);
+    succeeds(&whole);
     for name in ["KILL", "INT", "TERM"] {
         let out = format!("cut-{name}");
-        let mut child = start(at, &format!("{LONG_VALIDATION} --out {out}"));
+        let mut child = begin(at, &format!("{LONG_VALIDATION} --out {out}"));
         // The updates of the first epoch are made, and nothing says what came of them yet.
-        let before = "step-000000024".to_string();
-        wait_for_newer(&mut child, &at.join(&out), Some(&before));
+        wait_for_newer(&mut child, &at.join(&out), Some("step-000000024"));
         let validates = !at.join(&out).join("metrics.csv").exists();
         signal(&child, name);
         let ran: Ran = child.wait_with_output().unwrap().into();
@@ -197,11 +145,7 @@ fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        wait_for_newer(
-            &mut child,
-            &at.join(&out),
-            Some(&"step-000000001".to_string()),
-        );
+        wait_for_newer(&mut child, &at.join(&out), Some(FIRST));
         signal(&child, sent);
         let ran: Ran = child.wait_with_output().unwrap().into();
         let expected = if ignored == sent { 0 } else { 130 };
@@ -213,28 +157,24 @@ fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
 fn a_resume_needs_the_weights_file_only_before_the_first_checkpoint() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    run(at, &format!("{SMALL} --out first --quiet"));
+    succeeds(&run(at, &format!("{SMALL} --out first --quiet")));
     fs::copy(at.join("first/model.safetensors"), at.join("w.safetensors")).unwrap();
     let tuned = format!("{SMALL} --seed 3 --weights w.safetensors --quiet");
-    run(at, &format!("{tuned} --out whole"));
-    run(at, &format!("{tuned} --out cut --max-updates 4"));
-    run(at, &format!("{tuned} --out none --max-updates 1"));
+    succeeds(&run(at, &format!("{tuned} --out whole")));
+    succeeds(&run(at, &format!("{tuned} --out cut --max-updates 4")));
+    succeeds(&run(at, &format!("{tuned} --out none --max-updates 1")));
     fs::remove_dir_all(at.join("none/checkpoints")).unwrap();
     fs::remove_file(at.join("w.safetensors")).unwrap();
     let resumed = run(at, "train --resume cut --quiet");
-    assert_eq!(resumed.status, 0, "{}", resumed.stderr);
+    succeeds(&resumed);
     assert_eq!(model(at, "cut"), model(at, "whole"));
     let branch = run(
         at,
         "train --resume cut --schedule constant --out branch --quiet",
     );
-    assert_eq!(branch.status, 0, "{}", branch.stderr);
+    succeeds(&branch);
     let none = run(at, "train --resume none --quiet");
-    assert!(
-        none.status == 1 && none.stderr.contains("w.safetensors"),
-        "{}",
-        none.stderr
-    );
+    fails(&none, 1, &["w.safetensors"]);
 }
 
 #[test]
@@ -262,9 +202,12 @@ fn a_lost_best_checkpoint_is_said_and_replaced() {
 fn a_branch_never_begins_from_scratch() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    run(at, &format!("{SMALL} --out trunk --max-updates 5 --quiet"));
+    succeeds(&run(
+        at,
+        &format!("{SMALL} --out trunk --max-updates 5 --quiet"),
+    ));
     let branch = "train --resume trunk --schedule cosine(lr=0.002) --quiet --out";
-    let mut child = start(at, &format!("{branch} whole"));
+    let mut child = begin(at, &format!("{branch} whole"));
     while !at.join("whole/recipe.toml").exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
     }
@@ -287,13 +230,9 @@ fn a_branch_never_begins_from_scratch() {
         .unwrap();
     }
     let early = run(at, "train --resume cut");
-    assert!(
-        early.status == 1 && early.stderr.contains("give that command again"),
-        "{}",
-        early.stderr
-    );
+    fails(&early, 1, &["give that command again"]);
     let again = run(at, &format!("{branch} cut"));
-    assert_eq!(again.status, 0, "{}", again.stderr);
+    succeeds(&again);
     assert_eq!(model(at, "cut"), model(at, "whole"));
     // A recipe of a branch says nothing of where the parent was.
     fs::create_dir(at.join("recipe-only")).unwrap();
@@ -307,11 +246,7 @@ fn a_branch_never_begins_from_scratch() {
         "train --recipe whole/recipe.toml --out new",
     ] {
         let refused = run(at, arguments);
-        assert!(
-            refused.status == 2 && refused.stderr.contains("branched off trunk at step 5"),
-            "{}",
-            refused.stderr
-        );
+        fails(&refused, 2, &["branched off trunk at step 5"]);
     }
 }
 
@@ -319,7 +254,7 @@ fn a_branch_never_begins_from_scratch() {
 fn two_processes_do_not_share_a_run() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    let mut child = start(at, &format!("{SMALL} --out run --epochs 40"));
+    let mut child = begin(at, &format!("{SMALL} --out run --epochs 40"));
     wait_for_newer(&mut child, &at.join("run"), None);
     for arguments in [
         "train --resume run".to_string(),
@@ -347,10 +282,10 @@ fn two_processes_do_not_share_a_run() {
 fn a_run_killed_before_its_first_checkpoint_starts_over() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    run(at, &format!("{SMALL} --out whole --quiet"));
+    succeeds(&run(at, &format!("{SMALL} --out whole --quiet")));
     fs::create_dir(at.join("cut")).unwrap();
     fs::copy(at.join("whole/recipe.toml"), at.join("cut/recipe.toml")).unwrap();
-    assert_eq!(run(at, "train --resume cut --quiet").status, 0);
+    succeeds(&run(at, "train --resume cut --quiet"));
     assert_eq!(model(at, "cut"), model(at, "whole"));
 }
 
@@ -358,7 +293,7 @@ fn a_run_killed_before_its_first_checkpoint_starts_over() {
 fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    run(at, &format!("{SMALL} --out whole --quiet"));
+    succeeds(&run(at, &format!("{SMALL} --out whole --quiet")));
     run(
         at,
         &format!("{SMALL} --out cut --quiet --max-updates 9 --checkpoint-every 3"),
@@ -372,7 +307,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
     bytes[middle] ^= 1;
     fs::write(&last, bytes).unwrap();
     let resumed = run(at, "train --resume cut");
-    assert_eq!(resumed.status, 0, "{}", resumed.stderr);
+    succeeds(&resumed);
     assert!(
         resumed.stderr.contains("step-000000009")
             && resumed.stderr.contains("model.safetensors is damaged"),
@@ -389,13 +324,7 @@ fn a_reader_that_goes_away_is_no_error() {
     for arguments in ["models describe resnet110", "datasets list", "devices"] {
         let script =
             format!("{binary} {arguments} < /dev/null | head -n 1; exit ${{PIPESTATUS[0]}}");
-        let ran: Ran = Command::new("bash")
-            .args(["-c", &script])
-            .current_dir(temp.path())
-            .env("XDG_RUNTIME_DIR", temp.path())
-            .output()
-            .unwrap()
-            .into();
+        let ran = bash(temp.path(), &script);
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{arguments}");
         assert_eq!(ran.stdout.lines().count(), 1);
     }
@@ -406,14 +335,8 @@ fn a_reader_that_goes_away_is_no_error() {
             .replace('(', "\\(")
             .replace(')', "\\)")
     );
-    let ran: Ran = Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(temp.path())
-        .env("XDG_RUNTIME_DIR", temp.path())
-        .output()
-        .unwrap()
-        .into();
-    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let ran = bash(temp.path(), &script);
+    succeeds(&ran);
     assert!(
         temp.path().join("run/model.safetensors").is_file(),
         "training went on without a reader"

@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::process::Stdio;
 
-use crate::support::{Ran, SMALL, firebrick, run, run_with};
+use crate::support::{Ran, SMALL, firebrick, run, run_with, start, succeeds};
 
 #[test]
 fn results_that_cannot_be_written_are_a_failure() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    assert_eq!(run(at, &format!("{SMALL} --epochs 1 --out run")).status, 0);
+    succeeds(&run(at, &format!("{SMALL} --epochs 1 --out run")));
     image::RgbImage::new(28, 28)
         .save(at.join("photo.png"))
         .unwrap();
@@ -43,12 +42,7 @@ fn a_reader_that_went_away_is_no_failure() {
     let arguments = ["optim", "list", "--json"];
     let whole = run_with(temp.path(), &arguments).stdout;
     // More than a pipe holds, or the reader would not be missed.
-    let mut child = firebrick(temp.path())
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = start(temp.path(), &arguments);
     let mut first = [0; 10];
     let mut pipe = child.stdout.take().unwrap();
     pipe.read_exact(&mut first).unwrap();

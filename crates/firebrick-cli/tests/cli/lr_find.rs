@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::support::{run, run_with};
+use crate::support::{run, run_with, succeeds};
 
-const SWEEP: &str = "lr-find --dataset glyphs(train=240,test=60) --model small_cnn --batch-size 32 \
+const SWEEP: &str = "lr-find --dataset glyphs(train=240,test=60) --model small_cnn(width=8) --batch-size 32 \
                      --optimizer sgd(lr=0.5,momentum=0.9) --start-lr 1e-5 --end-lr 100 --num-iter 80";
 
 #[test]
@@ -35,10 +35,10 @@ fn a_sweep_gives_a_curve_suggestions_and_a_picture_and_writes_nothing_else() {
 fn the_text_says_the_command_to_train_with() {
     let temp = tempfile::tempdir().unwrap();
     let ran = run(temp.path(), &format!("{SWEEP} --mode=exp"));
-    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    succeeds(&ran);
     let next = ran.stdout.lines().last().unwrap();
     let command = format!(
-        "next: {} train --dataset 'glyphs(train=240,test=60)' --model small_cnn --batch-size 32 \
+        "next: {} train --dataset 'glyphs(train=240,test=60)' --model 'small_cnn(width=8)' --batch-size 32 \
          --optimizer 'sgd(momentum=0.9)' --lr ",
         env!("CARGO_BIN_EXE_firebrick")
     );
@@ -56,7 +56,7 @@ fn the_text_says_the_command_to_train_with() {
         "--quiet",
     ]);
     let trained = run_with(temp.path(), &words);
-    assert_eq!(trained.status, 0, "{}", trained.stderr);
+    succeeds(&trained);
 }
 
 #[test]
@@ -65,9 +65,12 @@ fn a_sweep_that_does_not_tell_advises_nothing_and_says_why() {
     let sweep = "lr-find --dataset glyphs(train=240,test=60) --batch-size 32 --model";
     for (more, why) in [
         // Few updates over all rates, with a loss that ends in NaN or not.
-        ("small_cnn --num-iter 3", "losses are too few to tell"),
         (
-            "small_cnn --num-iter 12 --end-lr 1e6",
+            "small_cnn(width=8) --num-iter 3",
+            "losses are too few to tell",
+        ),
+        (
+            "small_cnn(width=8) --num-iter 12 --end-lr 1e6",
             "losses are too few to tell",
         ),
         // Rates at which nothing happens.
@@ -77,7 +80,7 @@ fn a_sweep_that_does_not_tell_advises_nothing_and_says_why() {
         ),
     ] {
         let ran = run(temp.path(), &format!("{sweep} {more}"));
-        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        succeeds(&ran);
         assert!(
             ran.stdout.contains("no rate to advise") && ran.stdout.contains(why),
             "{}",
@@ -125,7 +128,7 @@ fn groups_limits_and_optimizers_by_path_are_in_the_recipe_and_resume() {
                  --optimizer sgd(lr=0.1) --no-decay-bias-norm --layer-decay 0.75 --clip-agc 0.01 \
                  --clip-tensor-norm 1 --group fc*:optimizer=adamw(lr=1e-3,beta1=0.8),lr=0.5 --group conv1*:frozen";
     let whole = run(temp.path(), &format!("{flags} --out whole --quiet"));
-    assert_eq!(whole.status, 0, "{}", whole.stderr);
+    succeeds(&whole);
     let recipe = fs::read_to_string(temp.path().join("whole/recipe.toml")).unwrap();
     for line in [
         "no_decay_bias_norm = true",
@@ -141,9 +144,9 @@ fn groups_limits_and_optimizers_by_path_are_in_the_recipe_and_resume() {
         temp.path(),
         &format!("{flags} --out part --quiet --max-updates 5"),
     );
-    assert_eq!(part.status, 0, "{}", part.stderr);
+    succeeds(&part);
     let rest = run(temp.path(), "train --resume part --quiet");
-    assert_eq!(rest.status, 0, "{}", rest.stderr);
+    succeeds(&rest);
     let model = |run: &str| crate::support::model(temp.path(), run);
     assert!(
         model("part") == model("whole"),

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use crate::support::{SMALL, model, run};
+use crate::support::{SMALL, fails, images, model, run, succeeds};
 
 #[test]
 fn a_run_leaves_its_files_and_its_recipe_makes_the_same_model() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
     let first = run(at, &format!("{SMALL} --out one"));
-    assert_eq!(first.status, 0, "{}", first.stderr);
+    succeeds(&first);
     assert!(
         first.stdout.contains("run directory: one\n"),
         "{}",
@@ -44,10 +44,10 @@ fn a_run_leaves_its_files_and_its_recipe_makes_the_same_model() {
         at,
         "train --recipe one/recipe.toml --out three --seed 1 --quiet",
     );
-    assert_eq!(other.status, 0, "{}", other.stderr);
+    succeeds(&other);
     assert_ne!(model(at, "one"), model(at, "three"));
     let page = run(at, "report one two");
-    assert_eq!(page.status, 0, "{}", page.stderr);
+    succeeds(&page);
     let page = fs::read_to_string(at.join("comparison.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("the same 60 images"));
 }
@@ -57,8 +57,8 @@ fn a_run_says_when_where_and_on_what_it_was_made() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
     let cut = run(at, &format!("{SMALL} --out one --max-updates 3 --quiet"));
-    assert_eq!(cut.status, 0, "{}", cut.stderr);
-    assert_eq!(run(at, "train --resume one --quiet").status, 0);
+    succeeds(&cut);
+    succeeds(&run(at, "train --resume one --quiet"));
     let read = |name: &str| fs::read_to_string(at.join("one").join(name)).unwrap();
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
 
@@ -121,7 +121,7 @@ fn without_out_runs_are_numbered() {
     let temp = tempfile::tempdir().unwrap();
     for number in 1..=2 {
         let ran = run(temp.path(), &format!("{SMALL} --max-updates 1 --quiet"));
-        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        succeeds(&ran);
         assert!(
             temp.path()
                 .join(format!("runs/glyphs-lenet5-{number}/model.safetensors"))
@@ -135,18 +135,14 @@ fn runs_are_listed_the_newest_first() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
     let none = run(at, "runs");
-    assert!(
-        none.status == 1 && none.stderr.contains("runs: there is no such directory"),
-        "{}",
-        none.stderr
-    );
-    run(at, &format!("{SMALL} --quiet"));
+    fails(&none, 1, &["runs: there is no such directory"]);
+    succeeds(&run(at, &format!("{SMALL} --quiet")));
     run(
         at,
         &format!("{SMALL} --quiet --monitor valid_loss --max-updates 8"),
     );
     let table = run(at, "runs");
-    assert_eq!(table.status, 0, "{}", table.stderr);
+    succeeds(&table);
     let lines: Vec<Vec<&str>> = table
         .stdout
         .lines()
@@ -190,21 +186,13 @@ fn runs_are_listed_the_newest_first() {
 fn a_directory_that_holds_a_run_is_refused_and_a_plain_resume_changes_nothing() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    run(at, &format!("{SMALL} --out one --max-updates 3"));
+    succeeds(&run(at, &format!("{SMALL} --out one --max-updates 3")));
     let again = run(at, &format!("{SMALL} --out one"));
-    assert!(
-        again.status == 1 && again.stderr.contains("already holds a run"),
-        "{}",
-        again.stderr
-    );
+    fails(&again, 1, &["already holds a run"]);
     let changed = run(at, "train --resume one --lr 0.5");
-    assert!(
-        changed.status == 2 && changed.stderr.contains("--lr cannot be changed"),
-        "{}",
-        changed.stderr
-    );
-    assert_eq!(run(at, "train --resume one --workers 1 --quiet").status, 0);
-    run(at, &format!("{SMALL} --out whole --quiet"));
+    fails(&changed, 2, &["--lr cannot be changed"]);
+    succeeds(&run(at, "train --resume one --workers 1 --quiet"));
+    succeeds(&run(at, &format!("{SMALL} --out whole --quiet")));
     assert_eq!(model(at, "one"), model(at, "whole"));
 }
 
@@ -212,7 +200,7 @@ fn a_directory_that_holds_a_run_is_refused_and_a_plain_resume_changes_nothing() 
 fn a_branch_has_its_own_schedule_and_lineage() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    run(at, &format!("{SMALL} --out trunk --max-updates 5"));
+    succeeds(&run(at, &format!("{SMALL} --out trunk --max-updates 5")));
     let branch = run(
         at,
         "train --resume trunk --schedule cosine(lr=0.002) --out branch --json",
@@ -233,7 +221,7 @@ fn a_branch_has_its_own_schedule_and_lineage() {
     let metrics = fs::read_to_string(at.join("branch/metrics.csv")).unwrap();
     assert_eq!(metrics.lines().count(), 3);
     // The branch can be resumed by itself, and the trunk is untouched.
-    assert_eq!(run(at, "train --resume branch --quiet").status, 0);
+    succeeds(&run(at, "train --resume branch --quiet"));
     assert!(
         !fs::read_to_string(at.join("trunk/recipe.toml"))
             .unwrap()
@@ -245,7 +233,7 @@ fn a_branch_has_its_own_schedule_and_lineage() {
 fn weights_of_a_run_start_another() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    run(at, &format!("{SMALL} --out one"));
+    succeeds(&run(at, &format!("{SMALL} --out one")));
     let tuned = run(
         at,
         &format!(
@@ -263,11 +251,7 @@ fn weights_of_a_run_start_another() {
         at,
         "train --model small_cnn --weights one/model.safetensors --out four",
     );
-    assert!(
-        wrong.status == 1 && wrong.stderr.contains("do not fit the model"),
-        "{}",
-        wrong.stderr
-    );
+    fails(&wrong, 1, &["do not fit the model"]);
 }
 
 #[test]
@@ -316,8 +300,8 @@ fn one_image_too_few_for_batch_norm_joins_the_batch_before_or_is_refused() {
         joined.stderr
     );
     let cut = "--limit-train 33 --batch-size 16 --out cut --max-updates 3";
-    run(at, &format!("{train} {cut}"));
-    assert_eq!(run(at, "train --resume cut --quiet").status, 0);
+    succeeds(&run(at, &format!("{train} {cut}")));
+    succeeds(&run(at, "train --resume cut --quiet"));
     assert_eq!(model(at, "cut"), model(at, "joined"));
     for (arguments, needle) in [
         (
@@ -348,7 +332,7 @@ fn one_image_too_few_for_batch_norm_joins_the_batch_before_or_is_refused() {
     );
     assert_eq!(plain.json()["steps"], 4, "{}", plain.stderr);
     let sweep = "lr-find --dataset glyphs(train=80,test=10) --model resnet20 --image-size 4 --limit-train 33 --batch-size 16 --num-iter 5";
-    assert_eq!(run(at, sweep).status, 0);
+    succeeds(&run(at, sweep));
 }
 
 #[test]
@@ -360,13 +344,13 @@ fn a_run_of_nan_can_be_resumed_and_reported() {
         "{SMALL} --optimizer sgd --lr 1e30 --on-non-finite skip(1000) --monitor valid_loss --quiet"
     );
     let whole = run(at, &format!("{train} --out whole"));
-    assert_eq!(whole.status, 0, "{}", whole.stderr);
-    run(at, &format!("{train} --out cut --max-updates 8"));
+    succeeds(&whole);
+    succeeds(&run(at, &format!("{train} --out cut --max-updates 8")));
     let resumed = run(at, "train --resume cut --json --quiet");
     assert_eq!(resumed.json()["valid"]["loss"], "NaN", "{}", resumed.stdout);
     assert_eq!(model(at, "cut"), model(at, "whole"));
     let report = run(at, "report cut whole");
-    assert_eq!(report.status, 0, "{}", report.stderr);
+    succeeds(&report);
     image::GrayImage::from_pixel(32, 32, image::Luma([90]))
         .save(at.join("grey.png"))
         .unwrap();
@@ -385,28 +369,16 @@ fn a_run_of_nan_can_be_resumed_and_reported() {
 fn weights_for_other_classes_get_a_new_head() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    for class in ["light", "dark", "grey"] {
-        fs::create_dir_all(at.join("photos").join(class)).unwrap();
-        for number in 0..8u8 {
-            let value = match class {
-                "light" => 220,
-                "dark" => 20,
-                _ => 128,
-            };
-            image::GrayImage::from_pixel(32, 32, image::Luma([value + number]))
-                .save(at.join(format!("photos/{class}/{number}.png")))
-                .unwrap();
-        }
-    }
-    run(at, &format!("{SMALL} --out one --quiet"));
+    images(&at.join("photos"), &["dark", "grey", "light"], 8);
+    succeeds(&run(at, &format!("{SMALL} --out one --quiet")));
     let own = "--dataset folder:photos --channels 1 --image-size 32 --model lenet5 --batch-size 4 --weights one/model.safetensors";
     let drawn =
         "the head is drawn anew: `fc3.weight` was [27, 84] in the file, the model has 3 classes";
     let tuned = run(at, &format!("train {own} --epochs 1 --lr 0.001 --out two"));
-    assert_eq!(tuned.status, 0, "{}", tuned.stderr);
+    succeeds(&tuned);
     assert!(tuned.stderr.contains(drawn), "{}", tuned.stderr);
     let found = run(at, &format!("lr-find {own} --num-iter 8"));
-    assert_eq!(found.status, 0, "{}", found.stderr);
+    succeeds(&found);
     assert!(found.stderr.contains(drawn), "{}", found.stderr);
     let plain = "--model lenet5 --weights one/model.safetensors --normalize none --classes 3";
     for strict in [

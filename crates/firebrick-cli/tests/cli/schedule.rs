@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{SMALL, run, run_with};
+use crate::support::{SMALL, run, run_with, succeeds};
 
 fn numbers(value: &Value) -> Vec<f64> {
     let values = value.as_array().unwrap_or_else(|| panic!("{value}"));
@@ -52,7 +52,7 @@ fn a_table_a_sketch_and_a_picture() {
         temp.path(),
         "schedule warmup(10,then=cosine(0.1,steps=30)) --steps 100",
     );
-    assert_eq!(table.status, 0, "{}", table.stderr);
+    succeeds(&table);
     for needle in [
         "warmup(steps=10, start_factor=0.01, then=cosine(lr=0.1, steps=30, min_lr=0.0))",
         "0.1 at 10",
@@ -164,7 +164,7 @@ fn a_run_schedules_momentum_and_decay_and_says_what_ends_early() {
         "--weight-decay-schedule=constant(5e-4)",
         "--out=run",
     ]);
-    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    succeeds(&ran);
     let note = "the schedule cosine ends after 7 of the 14 updates and then stays at 0";
     assert_eq!(ran.stderr.matches(note).count(), 1, "{}", ran.stderr);
     let recipe = fs::read_to_string(at.join("run/recipe.toml")).unwrap();
@@ -176,14 +176,14 @@ fn a_run_schedules_momentum_and_decay_and_says_what_ends_early() {
     }
     let model = |run: &str| crate::support::model(at, run);
     let again = run(at, "train --recipe run/recipe.toml --out again");
-    assert_eq!(again.status, 0, "{}", again.stderr);
+    succeeds(&again);
     assert_eq!(model("run"), model("again"), "the recipe says it all");
     let plain = train(&[
         "--optimizer=sgd(0.05)",
         "--schedule=cosine(steps=1ep)",
         "--out=plain",
     ]);
-    assert_eq!(plain.status, 0, "{}", plain.stderr);
+    succeeds(&plain);
     assert_ne!(model("run"), model("plain"));
     let refused = run(at, "train --resume run --momentum-schedule constant(0.9)");
     assert_eq!(refused.status, 2);

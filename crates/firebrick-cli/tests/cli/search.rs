@@ -2,16 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-#[cfg(unix)]
-use std::process::{Child, Command, Stdio};
-#[cfg(unix)]
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::{Ran, run_with, succeeds};
 #[cfg(unix)]
-use crate::support::firebrick;
-use crate::support::{Ran, run_with};
+use crate::support::{signal, start, wait_for_newer};
 
 /// Two rounds of two trials on few glyphs.
 const SMALL: &[&str] = &[
@@ -108,7 +104,7 @@ fn it_goes_from_coarse_to_fine_and_names_the_best() {
             "--quiet",
         ],
     );
-    assert_eq!(trained.status, 0, "{}", trained.stderr);
+    succeeds(&trained);
     for trial in fs::read_dir(at.join("s/trials")).unwrap().flatten() {
         assert!(
             trial.path().join("report.html").is_file()
@@ -123,7 +119,7 @@ fn it_goes_from_coarse_to_fine_and_names_the_best() {
     );
     assert!(!again.stderr.contains("epoch "), "{}", again.stderr);
     let more = search(at, &["--out", "s", "--rounds", "3"]);
-    assert_eq!(more.status, 0, "{}", more.stderr);
+    succeeds(&more);
     assert_eq!(more.stderr.matches("round 3 trial").count(), 2);
     assert!(!more.stderr.contains("round 2 trial"), "{}", more.stderr);
     assert!(more.stdout.contains("best: lr=") && more.stdout.contains("valid top-1"));
@@ -136,52 +132,27 @@ fn killed_again_and_again_it_ends_with_the_same_record() {
     let at = temp.path();
     let whole = search(at, &["--out", "whole", "--quiet"]);
     assert_eq!((whole.status, whole.stderr.as_str()), (0, ""));
-    let start = || -> Child {
-        let mut command = firebrick(at);
-        command.args(
-            [
-                SMALL,
-                &["--out", "cut", "--checkpoint-every", "1", "--quiet"],
-            ]
-            .concat(),
-        );
-        command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
+    let arguments = [
+        SMALL,
+        &["--out", "cut", "--checkpoint-every", "1", "--quiet"],
+    ]
+    .concat();
     let mut stopped = Vec::new();
-    for (trial, signal) in [
-        ("round-1-trial-01", "-KILL"),
-        ("round-1-trial-02", "-INT"),
-        ("round-2-trial-01", "-KILL"),
+    for (trial, name) in [
+        ("round-1-trial-01", "KILL"),
+        ("round-1-trial-02", "INT"),
+        ("round-2-trial-01", "KILL"),
     ] {
-        let mut child = start();
-        let checkpoints = at.join("cut/trials").join(trial).join("checkpoints");
-        let begun = |name: String| name.starts_with("step-") && name > "step-000000001".into();
-        let newest = || {
-            let entries = fs::read_dir(&checkpoints).into_iter().flatten().flatten();
-            entries
-                .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                .any(begun)
-        };
-        let clock = Instant::now();
-        while !newest() && child.try_wait().unwrap().is_none() {
-            assert!(
-                clock.elapsed() < Duration::from_secs(120),
-                "no checkpoint of {trial} in two minutes"
-            );
-            std::thread::yield_now();
-        }
-        let id = child.id().to_string();
-        Command::new("kill").args([signal, &id]).status().unwrap();
+        let mut child = start(at, &arguments);
+        let run = at.join("cut/trials").join(trial);
+        wait_for_newer(&mut child, &run, Some("step-000000001"));
+        signal(&child, name);
         stopped.push(child.wait().unwrap().code());
     }
     // A kill leaves no status; Ctrl-C ends after the step, with a status of its own.
     assert_eq!(stopped, [None, Some(130), None]);
     let last = search(at, &["--out", "cut", "--quiet"]);
-    assert_eq!(last.status, 0, "{}", last.stderr);
+    succeeds(&last);
     assert_eq!(record(at, "cut"), record(at, "whole"));
 }
 
@@ -276,7 +247,7 @@ fn what_cannot_be_searched_is_refused_before_training() {
         at,
         &["--rounds", "1", "--trials", "1", "--out", "one", "--quiet"],
     );
-    assert_eq!(one.status, 0, "{}", one.stderr);
+    succeeds(&one);
     for (more, needle) in [
         (["--seed", "1"], "its seed is 0, not 1"),
         (

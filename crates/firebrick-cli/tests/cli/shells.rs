@@ -1,9 +1,8 @@
 //! Completions, manual pages and the version.
 
 use std::fs;
-use std::process::Command;
 
-use crate::support::run;
+use crate::support::{bash, fails, run, succeeds};
 
 /// Every command that `--help` lists.
 fn commands(help: &str) -> Vec<&str> {
@@ -27,7 +26,7 @@ fn every_shell_completes_every_command() {
     );
     for shell in ["bash", "zsh", "fish"] {
         let ran = run(temp.path(), &format!("completions {shell}"));
-        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        succeeds(&ran);
         for command in &commands {
             assert!(ran.stdout.contains(command), "{shell}: {command}");
         }
@@ -35,11 +34,7 @@ fn every_shell_completes_every_command() {
         fs::write(temp.path().join(shell), ran.stdout).unwrap();
     }
     let other = run(temp.path(), "completions csh");
-    assert!(
-        other.status == 2 && other.stderr.contains("bash"),
-        "{}",
-        other.stderr
-    );
+    fails(&other, 2, &["bash"]);
     // The shell that tests can count on does complete with it.
     for (words, at, expected) in [
         ("tr", 1, "train"),
@@ -51,16 +46,8 @@ fn every_shell_completes_every_command() {
             "source ./bash; COMP_WORDS=(firebrick {words}); COMP_CWORD={at}; \
              _firebrick firebrick '{last}' x; echo ${{COMPREPLY[@]}}"
         );
-        let mut shell = Command::new("bash");
-        let shell = shell.args(["--norc", "-c", &script]);
-        let output = shell.current_dir(temp.path()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
-        assert_eq!(
-            said,
-            expected,
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let said = bash(temp.path(), &script);
+        assert_eq!(said.stdout.trim(), expected, "{}", said.stderr);
     }
 }
 
@@ -68,7 +55,7 @@ fn every_shell_completes_every_command() {
 fn every_command_has_a_manual_page() {
     let temp = tempfile::tempdir().unwrap();
     let ran = run(temp.path(), "man pages/man1");
-    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    succeeds(&ran);
     let page = |name: &str| fs::read_to_string(temp.path().join("pages/man1").join(name)).unwrap();
     let help = run(temp.path(), "--help").stdout;
     for command in commands(&help) {
@@ -79,11 +66,7 @@ fn every_command_has_a_manual_page() {
     assert!(page("firebrick-train.1").contains("clip"));
     fs::write(temp.path().join("file"), "").unwrap();
     let refused = run(temp.path(), "man file");
-    assert!(
-        refused.status == 1 && refused.stderr.contains("file"),
-        "{}",
-        refused.stderr
-    );
+    fails(&refused, 1, &["file"]);
 }
 
 #[test]

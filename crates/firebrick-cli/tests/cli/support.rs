@@ -1,10 +1,18 @@
 //! Running the binary.
 
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Child;
 use std::process::{Command, Output, Stdio};
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
-/// Arguments of a training run of a few seconds.
+/// Arguments of a training run of a second.
 pub(crate) const SMALL: &str = "train --dataset glyphs(train=240,test=60) --model lenet5(dropout=0.1) --augment pad_crop(2)|hflip --epochs 2 --batch-size 32";
+
+/// Flags of a training run on a folder of some dozens of grey images.
+pub(crate) const PHOTOS: &str =
+    "--model lenet5 --image-size 32 --channels 1 --epochs 1 --batch-size 8 --valid-fraction 0.25";
 
 pub(crate) fn firebrick(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firebrick"));
@@ -54,6 +62,85 @@ pub(crate) fn run_with(directory: &Path, arguments: &[&str]) -> Ran {
         .output()
         .unwrap()
         .into()
+}
+
+/// Starts the program; what it prints is kept for `wait_with_output`.
+#[cfg(unix)]
+pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Child {
+    firebrick(directory)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// What a line does in bash.
+pub(crate) fn bash(directory: &Path, line: &str) -> Ran {
+    let mut bash = Command::new("bash");
+    let bash = bash.args(["--norc", "-c", line]).current_dir(directory);
+    bash.env("XDG_RUNTIME_DIR", directory)
+        .output()
+        .unwrap()
+        .into()
+}
+
+#[track_caller]
+pub(crate) fn succeeds(ran: &Ran) {
+    assert_eq!(ran.status, 0, "{}{}", ran.stdout, ran.stderr);
+}
+
+/// The status is this one, and the message holds all of these.
+#[track_caller]
+pub(crate) fn fails(ran: &Ran, status: i32, needles: &[&str]) {
+    assert_eq!(ran.status, status, "{}{}", ran.stdout, ran.stderr);
+    for needle in needles {
+        assert!(ran.stderr.contains(needle), "{needle}: {}", ran.stderr);
+    }
+}
+
+/// The name of the newest finished checkpoint.
+#[cfg(unix)]
+pub(crate) fn newest(run: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(run.join("checkpoints")).ok()?.flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("step-"))
+        .max()
+}
+
+/// Waits until a checkpoint newer than `old` is there, or the process has ended.
+#[cfg(unix)]
+pub(crate) fn wait_for_newer(child: &mut Child, run: &Path, old: Option<&str>) {
+    let begun = Instant::now();
+    while newest(run).as_deref() <= old {
+        assert!(
+            begun.elapsed() < Duration::from_secs(120),
+            "no checkpoint in two minutes"
+        );
+        if child.try_wait().unwrap().is_some() {
+            return;
+        }
+        // The process needs the processor more.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Sends a signal by its name.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, name: &str) {
+    Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status()
+        .unwrap();
+}
+
+/// The rows of `metrics.csv` without the two columns that depend on the clock.
+pub(crate) fn metrics(directory: &Path, run: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(directory.join(run).join("metrics.csv")).unwrap();
+    let rows = text.lines().map(|line| line.rsplitn(3, ',').last());
+    rows.map(|row| row.unwrap_or_default().to_string())
+        .collect()
 }
 
 /// The bytes of the model that a run saved.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{run, run_with};
+use crate::support::{run, run_with, succeeds};
 
 #[test]
 fn every_family_lists_and_describes() {
@@ -167,7 +167,7 @@ fn a_rate_given_alone_wins_over_those_in_specs() {
         ),
     ] {
         let ran = run(temp.path(), &format!("{train} {flags}"));
-        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        succeeds(&ran);
         let text = fs::read_to_string(temp.path().join("run/recipe.toml")).unwrap();
         assert!(text.contains(recipe), "{text}");
         for other in ["0.01", "0.5", "0.3"] {
@@ -183,7 +183,7 @@ fn plain_weights_of_a_known_set_predict_its_names() {
     let at = temp.path();
     let train = "train --dataset glyphs(train=60,test=10,domain=rgb) --model small_cnn --max-updates 1 --epochs 1 --quiet --out run";
     let ran = run(at, train);
-    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    succeeds(&ran);
     fs::copy(
         at.join("run/model.safetensors"),
         at.join("cnn-glyphs.safetensors"),
@@ -235,7 +235,7 @@ fn a_run_that_diverges_is_warned_once_and_the_record_has_it() {
     let at = temp.path();
     let train = "train --dataset glyphs(train=240,test=20) --model lenet5 --batch-size 8 --optimizer adam --lr 3 --epochs 3";
     let ran = run(at, &format!("{train} --max-updates 60 --out run"));
-    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    succeeds(&ran);
     let said = |text: &str| text.matches("warning: ").count();
     assert_eq!(said(&ran.stderr), 1, "{}", ran.stderr);
     assert!(
@@ -252,7 +252,7 @@ fn a_run_that_diverges_is_warned_once_and_the_record_has_it() {
     assert!(record().contains("training diverges"), "a resume forgot it");
     let good = run(
         at,
-        "train --dataset glyphs(train=480,test=20) --model small_cnn --batch-size 8 --epochs 2 --out good",
+        "train --dataset glyphs(train=480,test=20) --model small_cnn(width=8) --batch-size 8 --epochs 2 --out good",
     );
     assert_eq!((good.status, said(&good.stderr)), (0, 0), "{}", good.stderr);
 }
