@@ -42,8 +42,8 @@ pub struct LoaderConfig {
     /// Read only this many batches, always the first ones of epoch 0: a model that cannot learn
     /// them by heart has a fault. Augmentation stays as configured, with new draws each epoch.
     pub overfit_batches: Option<usize>,
-    /// Where the last batch of an epoch would have one image and there is one before it, that image
-    /// joins it: batch norm cannot always normalize one image alone.
+    /// When the last batch of an epoch would have a single image, add that image to the batch before
+    /// it, if there is one: batch norm cannot always normalize a single image.
     pub join_lone_image: bool,
 }
 

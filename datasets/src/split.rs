@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 pub struct Subset {
     dataset: Arc<dyn Dataset>,
     indices: Vec<usize>,
-    /// Taken when it is first asked for: that of a folder costs a reading of its files.
+    /// Computed when it is first asked for, which for a folder reads every file.
     fingerprint: OnceLock<String>,
 }
 

@@ -1,9 +1,9 @@
 //! The published files: address, size and SHA-256.
 //!
-//! The hashes of MNIST and Fashion-MNIST were taken from files whose published MD5 matches; those of
-//! KMNIST, EMNIST and CIFAR are the ones that several independent public projects agree on. The hashes of
-//! unpacked files are of what those of MNIST and Fashion-MNIST unpack to, and of CIFAR-10's in its binary
-//! version made from the Python version, whose MD5s are published.
+//! The hashes of MNIST and Fashion-MNIST were taken from files that have the published MD5; those of
+//! KMNIST, EMNIST and CIFAR are the ones that several independent public projects agree on. The unpacked
+//! files are those of MNIST and Fashion-MNIST, and those of CIFAR-10's binary version, which were made
+//! from the Python version, whose MD5s are published.
 
 /// A file to download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct RemoteFile {
     pub bytes: u64,
     /// 64 lower-case hexadecimal digits.
     pub sha256: &'static str,
-    /// What it becomes when it is unpacked, where the hashes of that are known.
+    /// The files that it unpacks to, if their hashes are known.
     pub unpacked: &'static [UnpackedFile],
 }
 
@@ -25,7 +25,7 @@ pub struct RemoteFile {
 pub struct UnpackedFile {
     /// Its name.
     pub name: &'static str,
-    /// The folder that the archive puts it in; empty where it is no archive.
+    /// The folder inside the archive; empty when the published file is not an archive.
     pub folder: &'static str,
     /// Its size.
     pub bytes: u64,
