@@ -85,19 +85,19 @@ pub(crate) fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
 
 /// The optimizer, with those of its groups, and the schedules of a recipe for a run of this length.
 pub(crate) fn planned(recipe: &Recipe, run: RunLength) -> Result<Plan, ConfigError> {
-    let request = Request {
+    let plan = Request {
         lr: recipe.lr,
         batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
         momentum_schedule: recipe.momentum_schedule.clone(),
         weight_decay_schedule: recipe.weight_decay_schedule.clone(),
         ..Request::new(recipe.optimizer.clone(), recipe.schedule.clone(), run)
-    };
-    let with_groups = || -> Result<Plan, ConfigError> {
-        let mut plan = request.plan()?;
+    }
+    .plan();
+    let with_groups = plan.and_then(|mut plan| {
         plan.update = grouped(plan.update, plan.lr, &recipe.groups)?;
         Ok(plan)
-    };
-    with_groups().map_err(|error| own_program::explain(error, recipe))
+    });
+    with_groups.map_err(|error| own_program::explain(error, recipe))
 }
 
 /// The length of the part of the run that the schedule covers.
