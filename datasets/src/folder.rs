@@ -250,10 +250,7 @@ impl FolderDataset {
     /// once, on all cores, and keeps no pixels.
     #[must_use]
     pub fn bad_images(&self) -> Vec<(usize, DataError)> {
-        (0..self.len())
-            .into_par_iter()
-            .filter_map(|index| self.get(index).err().map(|error| (index, error)))
-            .collect()
+        bad_images(self)
     }
 
     /// The same images without [`Self::bad_images`], and the reason for each of those.
@@ -284,6 +281,14 @@ impl FolderDataset {
         let reasons = bad.into_iter().map(|(_, error)| error.to_string());
         Ok((good, reasons.collect()))
     }
+}
+
+/// As [`FolderDataset::bad_images`], of any data set.
+pub(crate) fn bad_images(dataset: &dyn Dataset) -> Vec<(usize, DataError)> {
+    (0..dataset.len())
+        .into_par_iter()
+        .filter_map(|index| dataset.get(index).err().map(|error| (index, error)))
+        .collect()
 }
 
 /// Both ways round, so that a misspelt class folder is named.

@@ -9,7 +9,6 @@ use firebrick_core::ConfigError;
 use firebrick_core::data::{DataError, Dataset};
 use firebrick_core::error::check;
 use firebrick_core::spec::Spec;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use crate::catalogue::{Card, REGISTRY, RemoteFile, UnpackedFile, info, list};
@@ -113,8 +112,8 @@ impl Splits {
             return Ok(());
         }
         let held_out = [&self.valid, &self.test].into_iter().flatten();
-        let mut bad = held_out.flat_map(|set| errors(&**set));
-        let Some(first) = bad.next() else {
+        let mut bad = held_out.flat_map(|set| folder::bad_images(&**set));
+        let Some((_, first)) = bad.next() else {
             return Ok(());
         };
         let more = match bad.count() {
@@ -127,14 +126,6 @@ impl Splits {
              images that cannot be read)"
         )))
     }
-}
-
-/// Reads every image on all cores; gives the errors of those that cannot be read, in order.
-fn errors(dataset: &dyn Dataset) -> Vec<DataError> {
-    (0..dataset.len())
-        .into_par_iter()
-        .filter_map(|index| dataset.get(index).err())
-        .collect()
 }
 
 impl fmt::Debug for Splits {
