@@ -118,7 +118,7 @@ impl Splits {
         };
         let more = match bad.count() {
             0 => return Err(first),
-            1 => "1 more image".into(),
+            1 => "1 more image".to_string(),
             more => format!("{more} more images"),
         };
         Err(DataError::Invalid(format!(
