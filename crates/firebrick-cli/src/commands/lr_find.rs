@@ -152,7 +152,9 @@ fn say(curve: &LrCurve, sweep: Sweep) {
 
 /// The command to train with what was given here, without rates.
 fn train_command() -> String {
-    let mut given = std::env::args().skip(1);
+    // Names of files need not be text.
+    let given = std::env::args_os().skip(1);
+    let mut given = given.map(|word| word.to_string_lossy().into_owned());
     let mut words = vec![program(), "train".into()];
     // Up to the name of this command.
     given.by_ref().find(|word| word == "lr-find");

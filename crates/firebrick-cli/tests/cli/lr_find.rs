@@ -1,8 +1,12 @@
 //! `firebrick lr-find`, and flags of `train` for groups and limits.
 
+#[cfg(target_os = "linux")]
+use std::ffi::OsStr;
 use std::fs;
+#[cfg(target_os = "linux")]
+use std::os::unix::ffi::OsStrExt;
 
-use crate::support::{run, run_with, succeeds};
+use crate::support::{Ran, firebrick, run, run_with, succeeds};
 
 const SWEEP: &str = "lr-find --dataset glyphs(train=240,test=60) --model small_cnn(width=8) --batch-size 32 \
                      --optimizer sgd(lr=0.5,momentum=0.9) --start-lr 1e-5 --end-lr 100 --num-iter 80";
@@ -34,7 +38,12 @@ fn a_sweep_gives_a_curve_suggestions_and_a_picture_and_writes_nothing_else() {
 #[test]
 fn the_text_says_the_command_to_train_with() {
     let temp = tempfile::tempdir().unwrap();
-    let ran = run(temp.path(), &format!("{SWEEP} --mode=exp"));
+    let mut command = firebrick(temp.path());
+    command.args(SWEEP.split_whitespace()).arg("--mode=exp");
+    // The name of a file need not be text.
+    #[cfg(target_os = "linux")]
+    command.arg("--svg").arg(OsStr::from_bytes(b"\xff.svg"));
+    let ran: Ran = command.output().unwrap().into();
     succeeds(&ran);
     let next = ran.stdout.lines().last().unwrap();
     let command = format!(
