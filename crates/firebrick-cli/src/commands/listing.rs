@@ -116,7 +116,7 @@ pub(crate) fn describe<B>(registry: &Registry<B>, name: &Spec, json: bool) -> Re
     rows.extend(fields.iter().map(row));
     output::table(&rows);
     if fields.iter().any(|(_, default)| default.is_null()) {
-        output::say("\n–: none, or what the run gives");
+        output::say("\n–: none, or a value that depends on the run");
     }
     Ok(())
 }
