@@ -3,9 +3,9 @@
 //! One binary holds every backend it was compiled with and picks at run time. Asking for a device
 //! that is not there is an error that names the way out, never a silent fall-back.
 
-use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
+use burn::tensor::{DType, Device};
 
 /// Why a device cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,6 +127,30 @@ pub fn device(name: &str) -> Result<Device, DeviceError> {
             feature,
         }),
     }
+}
+
+/// Whether a device computes in f64 as exactly as the type allows: the CPU backends do.
+///
+/// The shading languages behind wgpu, Vulkan and Metal define `exp` and `log` for at most 32 bits. Some
+/// drivers accept 64-bit numbers there all the same and return wrong values, so `supports_dtype` is not enough.
+///
+/// ```
+/// assert!(firebrick_core::computes_in_f64(&firebrick_core::device("flex")?));
+/// # Ok::<(), firebrick_core::DeviceError>(())
+/// ```
+#[must_use]
+pub fn computes_in_f64(device: &Device) -> bool {
+    device.supports_dtype(DType::F64) && is_cpu_backend(device)
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn is_cpu_backend(device: &Device) -> bool {
+    device.identity().is_none()
+}
+
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+fn is_cpu_backend(_device: &Device) -> bool {
+    true
 }
 
 /// Every backend, compiled in or not; graphics backends list one row for each adapter.

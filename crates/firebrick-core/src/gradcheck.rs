@@ -10,6 +10,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use rand::RngExt;
 
+use crate::device::computes_in_f64;
 use crate::parameters::{Parameters, Path};
 use crate::random::{self, HostRng};
 
@@ -137,7 +138,7 @@ impl GradReport {
 }
 
 impl GradCheck {
-    /// A check in f64 where the device has it, else in f32.
+    /// A check in f64 where the device computes in it ([`computes_in_f64`]), else in f32.
     #[must_use]
     pub fn in_f64() -> Self {
         Self {
@@ -265,7 +266,7 @@ impl Precision {
     /// That of f64 if it is asked for and the module's devices have it, else that of f32.
     fn new<M: Module>(dtype: DType, module: &M) -> Self {
         let devices = module.devices();
-        if dtype == DType::F64 && devices.iter().all(|device| device.supports_dtype(dtype)) {
+        if dtype == DType::F64 && devices.iter().all(computes_in_f64) {
             return Self {
                 dtype,
                 step: 1e-5,

@@ -35,7 +35,7 @@ pub mod weights_file;
 
 pub use classifier::Classifier;
 pub use clip::Clipping;
-pub use device::{DeviceError, DeviceInfo, device, devices, features};
+pub use device::{DeviceError, DeviceInfo, computes_in_f64, device, devices, features};
 pub use error::ConfigError;
 pub use groups::{GroupRule, Groups};
 pub use recipe::Recipe;

@@ -232,7 +232,7 @@ fn batch_norm_is_pytorchs_in_training_and_evaluation() {
 /// f32, and f64 where the device has it.
 fn types(device: &Device) -> Vec<DType> {
     let mut types = vec![DType::F32];
-    types.extend(device.supports_dtype(DType::F64).then_some(DType::F64));
+    types.extend(firebrick_core::computes_in_f64(device).then_some(DType::F64));
     types
 }
 

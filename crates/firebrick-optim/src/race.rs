@@ -243,7 +243,7 @@ pub fn heights(surface: &dyn Surface, points: &[[f64; 2]], device: &Device) -> V
 /// The device without autodiff and its best type.
 fn precise(device: &Device) -> (Device, DType) {
     let device = device.clone().without_autodiff();
-    let dtype = if device.supports_dtype(DType::F64) {
+    let dtype = if firebrick_core::computes_in_f64(&device) {
         DType::F64
     } else {
         DType::F32
