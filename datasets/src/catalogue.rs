@@ -5,10 +5,10 @@ mod files;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use firebrick_core::ConfigError;
-use firebrick_core::data::Dataset;
-use firebrick_core::registry::{Entry, Registry};
-use firebrick_core::spec::Spec;
+use firebrick_types::ConfigError;
+use firebrick_types::data::Dataset;
+use firebrick_types::registry::{Entry, Registry};
+use firebrick_types::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 pub use files::{RemoteFile, UnpackedFile};

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use firebrick_core::data::DataError;
+use firebrick_types::data::DataError;
 use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 

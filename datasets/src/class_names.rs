@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use firebrick_core::ConfigError;
-use firebrick_core::data::{DataError, Dataset, Sample};
+use firebrick_types::ConfigError;
+use firebrick_types::data::{DataError, Dataset, Sample};
 
 /// A data set with the classes of a model.
 struct Relabelled {
@@ -107,7 +107,7 @@ fn stranger(found: &[String], classes: &[String]) -> String {
         return String::new();
     };
     let known = classes.iter().map(String::as_str);
-    match firebrick_core::error::nearest(stranger, known) {
+    match firebrick_types::error::nearest(stranger, known) {
         Some(near) => {
             format!("; `{stranger}` is not a class of the model (did you mean `{near}`?)")
         }

@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
-use firebrick_core::data::{DataError, Fit, Image, Preprocessing};
-use firebrick_core::error::brief;
+use firebrick_types::data::{DataError, Fit, Image, Preprocessing};
+use firebrick_types::error::brief;
 use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{

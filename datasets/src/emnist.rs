@@ -80,7 +80,7 @@ impl EmnistConfig {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::spec::Spec;
+    use firebrick_types::spec::Spec;
 
     use super::*;
 

@@ -6,7 +6,7 @@ mod layout;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use firebrick_core::data::{DataError, Dataset, Sample};
+use firebrick_types::data::{DataError, Dataset, Sample};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 

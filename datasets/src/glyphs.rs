@@ -7,11 +7,11 @@
 //! domain meets a real shift in the other, with the same characters in the same poses.
 //!
 //! ```
-//! use firebrick_core::data::Dataset;
+//! use firebrick_types::data::Dataset;
 //! use firebrick_datasets::glyphs::GlyphsConfig;
 //! let (train, test) = GlyphsConfig { train: 60, test: 20, ..Default::default() }.build()?;
 //! assert_eq!((train.len(), test.len()), (60, 20));
-//! # Ok::<(), firebrick_core::ConfigError>(())
+//! # Ok::<(), firebrick_types::ConfigError>(())
 //! ```
 
 mod looks;
@@ -19,10 +19,10 @@ mod pose;
 mod raster;
 mod strokes;
 
-use firebrick_core::ConfigError;
-use firebrick_core::data::{DataError, Dataset, Image, Sample};
-use firebrick_core::error::check;
-use firebrick_core::random::rng;
+use firebrick_types::ConfigError;
+use firebrick_types::data::{DataError, Dataset, Image, Sample};
+use firebrick_types::error::check;
+use firebrick_types::random::rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

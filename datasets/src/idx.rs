@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
-use firebrick_core::data::DataError;
+use firebrick_types::data::DataError;
 use flate2::read::GzDecoder;
 
 /// No IDX set is nearly as large; a header that asks for more is taken for damage.

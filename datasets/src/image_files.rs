@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use firebrick_core::data::DataError;
+use firebrick_types::data::DataError;
 
 /// File name extensions of images, in lower case.
 pub const EXTENSIONS: [&str; 11] = [

@@ -1,7 +1,7 @@
 //! Images that fit into memory, kept as bytes: what the IDX and CIFAR readers return, and the
 //! shortest way from one's own arrays to a [`Dataset`].
 
-use firebrick_core::data::{DataError, Dataset, Image, Sample};
+use firebrick_types::data::{DataError, Dataset, Image, Sample};
 use sha2::{Digest, Sha256};
 
 /// Labelled images of one size in memory, one byte for each value.
@@ -22,12 +22,12 @@ impl InMemory {
     /// `pixels`, rows from the top, channels interleaved; `labels[i]` indexes `classes`.
     ///
     /// ```
-    /// use firebrick_core::data::Dataset;
+    /// use firebrick_types::data::Dataset;
     /// use firebrick_datasets::InMemory;
     /// let classes = ["dark", "bright"].map(String::from).to_vec();
     /// let set = InMemory::new("two", [1, 1, 1], vec![3, 250], vec![0, 1], classes)?;
     /// assert_eq!(set.get(1)?.image.pixels, [250]);
-    /// # Ok::<(), firebrick_core::data::DataError>(())
+    /// # Ok::<(), firebrick_types::data::DataError>(())
     /// ```
     ///
     /// # Errors

@@ -5,7 +5,6 @@ pub mod catalogue;
 pub mod cifar;
 pub mod class_names;
 pub mod decode;
-pub mod download;
 pub mod emnist;
 pub mod folder;
 pub mod glyphs;

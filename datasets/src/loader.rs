@@ -10,11 +10,11 @@ mod workers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use firebrick_core::ConfigError;
-use firebrick_core::data::{
+use firebrick_types::ConfigError;
+use firebrick_types::data::{
     Batch, BatchSource, BatchTransform, DataError, Dataset, Preprocessing, SampleTransform,
 };
-use firebrick_core::error::{check, check_positive};
+use firebrick_types::error::{check, check_positive};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::OnBadImage;

@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use firebrick_core::data::DataError;
+use firebrick_types::data::DataError;
 
 use crate::idx::{Images, open, parse_images, parse_labels};
 use crate::in_memory::InMemory;

@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use firebrick_core::ConfigError;
-use firebrick_core::data::{DataError, Dataset};
-use firebrick_core::error::check;
-use firebrick_core::spec::Spec;
+use firebrick_types::ConfigError;
+use firebrick_types::data::{DataError, Dataset};
+use firebrick_types::error::check;
+use firebrick_types::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 pub use crate::catalogue::{Card, REGISTRY, RemoteFile, UnpackedFile, info, list};

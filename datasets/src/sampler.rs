@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use firebrick_core::ConfigError;
-use firebrick_core::random::rng;
-use firebrick_core::spec::{Spec, Value};
+use firebrick_types::ConfigError;
+use firebrick_types::random::rng;
+use firebrick_types::spec::{Spec, Value};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use firebrick_core::ConfigError;
-use firebrick_core::data::{DataError, Dataset, Sample};
-use firebrick_core::error::check;
-use firebrick_core::random::{HostRng, rng};
+use firebrick_types::ConfigError;
+use firebrick_types::data::{DataError, Dataset, Sample};
+use firebrick_types::error::check;
+use firebrick_types::random::{HostRng, rng};
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 
@@ -207,7 +207,7 @@ fn apportion(sizes: &[usize], count: usize, spare: usize, rng: &mut HostRng) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firebrick_core::data::Image;
+    use firebrick_types::data::Image;
     use proptest::prelude::*;
 
     struct Labels(Vec<usize>, Vec<String>);

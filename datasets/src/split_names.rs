@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use firebrick_core::ConfigError;
+use firebrick_types::ConfigError;
 use serde::{Deserialize, Serialize};
 
 /// A part of a data set.

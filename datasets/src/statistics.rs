@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use firebrick_core::data::{DataError, Dataset, Preprocessing};
+use firebrick_types::data::{DataError, Dataset, Preprocessing};
 use rayon::prelude::*;
 
 use crate::decode::fit;
@@ -150,7 +150,7 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::data::{Fit, Image, Sample};
+    use firebrick_types::data::{Fit, Image, Sample};
 
     use super::*;
 

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use firebrick_core::data::DataError;
-use firebrick_core::spec::Spec;
+use firebrick_types::checksum;
+use firebrick_types::data::DataError;
+use firebrick_types::spec::Spec;
 
 use crate::catalogue::{UnpackedFile, folders, info};
-use crate::download;
 use crate::registry::DatasetError;
 
 /// Downloads the files of a data set below `data_dir`, leaving those that are already right, and
@@ -14,7 +14,8 @@ use crate::registry::DatasetError;
 /// bytes in all.
 ///
 /// # Errors
-/// An unknown name, a set without files, or what [`download::fetch`] says.
+/// An unknown name, a set without files, or what the download says: no network, a broken transfer, another
+/// content than expected.
 pub fn fetch(
     name: &str,
     data_dir: &Path,
@@ -29,7 +30,7 @@ pub fn fetch(
         let mut progress = |done, total: Option<u64>| {
             progress(file.name, done, total.or(Some(file.bytes)));
         };
-        download::fetch(
+        download(
             &file.url(),
             file.sha256,
             &folder.join(file.name),
@@ -37,6 +38,22 @@ pub fn fetch(
         )?;
     }
     Ok(folder)
+}
+
+#[cfg(feature = "download")]
+use firebrick_download::fetch as download;
+
+#[cfg(not(feature = "download"))]
+fn download(
+    url: &str,
+    _sha256: &str,
+    target: &Path,
+    _progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<(), DataError> {
+    Err(DataError::Invalid(format!(
+        "this program was built without downloads: build it with `--features download`, or put {url} at {} by hand",
+        target.display()
+    )))
 }
 
 /// One published file as it is on this machine.
@@ -192,7 +209,7 @@ impl Expected {
             let state = FileState::WrongSize { expected, found };
             return Ok(FileCheck { path, state });
         }
-        let found = download::sha256_of(&path)?;
+        let found = checksum::of_file(&path).map_err(|source| DataError::io(&path, source))?;
         let state = if found == self.sha256 {
             FileState::Good
         } else {

@@ -1,34 +1,21 @@
 //! The tensor and autograd floor of Firebrick.
 //!
-//! Devices by name, layers with PyTorch's semantics, spec strings, parameters by path, the gradient
+//! Devices by name, layers with PyTorch's semantics, parameters by path, weights files, the gradient
 //! check, and the seams that keep the crates above apart: [`Classifier`], [`Schedule`],
-//! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`].
+//! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`]. What needs no
+//! tensors lives in `firebrick-types` and is re-exported here.
 
-pub mod checksum;
 pub mod classifier;
 pub mod clip;
-pub mod confusion;
-pub mod contour;
-pub mod data;
 pub mod device;
-pub mod error;
 pub mod gradcheck;
-pub mod groups;
 pub mod init;
-pub mod json_number;
 pub mod kernels;
-pub mod length;
 pub mod loss;
 pub mod machine;
 pub mod nn;
 pub mod parameters;
 pub mod probe;
-pub mod random;
-pub mod recipe;
-pub mod registry;
-pub mod run;
-pub mod schedule;
-pub mod spec;
 pub mod state_dict;
 pub mod update;
 pub mod weights_file;
@@ -36,7 +23,7 @@ pub mod weights_file;
 pub use classifier::Classifier;
 pub use clip::Clipping;
 pub use device::{DeviceError, DeviceInfo, computes_in_f64, device, devices, features};
-pub use error::ConfigError;
-pub use groups::{GroupRule, Groups};
-pub use recipe::Recipe;
-pub use schedule::Schedule;
+pub use firebrick_types::{
+    ConfigError, GroupRule, Groups, Recipe, Schedule, checksum, confusion, contour, data, error,
+    groups, json_number, length, random, recipe, registry, run, schedule, spec,
+};

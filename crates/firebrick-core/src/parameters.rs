@@ -5,6 +5,8 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients as BurnGradients, Tensor};
 
+use firebrick_types::groups::module_of;
+
 use crate::kernels::step::{self, Formula, Real, Tensors};
 
 /// One trainable parameter, taken out of its module.
@@ -23,7 +25,7 @@ impl Parameter {
     /// The path of the module that holds it: all of its own but the last name.
     #[must_use]
     pub fn module(&self) -> &str {
-        module(&self.path)
+        module_of(&self.path)
     }
 
     /// The matrix `[rows, columns]` in which it lies by units, and the axis along which a unit's
@@ -33,12 +35,6 @@ impl Parameter {
     pub fn units(&self) -> ([usize; 2], usize) {
         units(&self.shape)
     }
-}
-
-/// See [`Parameter::module`].
-#[must_use]
-pub fn module(path: &str) -> &str {
-    path.rsplit_once('.').map_or("", |(module, _)| module)
 }
 
 /// See [`Parameter::units`].

@@ -6,6 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::parameters::{Gradients, Parameters};
 
+pub use firebrick_types::groups::GroupFactors;
+
 /// What an update is told about its moment.
 #[derive(Debug, Clone)]
 pub struct Step<'a> {
@@ -19,24 +21,6 @@ pub struct Step<'a> {
     pub weight_decay: Option<f64>,
     /// What each parameter's group changes, in the order of the parameters; empty without groups.
     pub groups: &'a [GroupFactors],
-}
-
-/// What a parameter group changes for one parameter.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GroupFactors {
-    /// Multiplies the learning rate; 0 leaves the parameter alone.
-    pub lr: f64,
-    /// Multiplies the weight decay.
-    pub weight_decay: f64,
-}
-
-impl Default for GroupFactors {
-    fn default() -> Self {
-        Self {
-            lr: 1.0,
-            weight_decay: 1.0,
-        }
-    }
 }
 
 impl Step<'_> {

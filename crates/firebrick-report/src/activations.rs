@@ -1,7 +1,7 @@
 //! What each layer put out before the first update: too small, too large, or fine.
 
-use firebrick_core::probe::Observation;
-use firebrick_core::run::RunRecord;
+use firebrick_types::run::Observation;
+use firebrick_types::run::RunRecord;
 
 use crate::svg::{self, dot, line, px};
 use crate::table::Column::{Number, Words};

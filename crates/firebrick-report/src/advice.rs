@@ -8,7 +8,7 @@
 //! | [`gap`] | training accuracy in the last epoch lies above validation by more than 5 points, chance allowed for |
 //! | [`nothing_gained`] | at least five epochs and a third of the run came after the best one, and the validation loss ended 10 % above its lowest |
 
-use firebrick_core::run::{EpochRow, RunRecord};
+use firebrick_types::run::{EpochRow, RunRecord};
 
 use crate::interval::independent;
 use crate::scores::right_answers;
@@ -143,7 +143,7 @@ fn nothing_gained(run: &RunRecord) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::run::Scores;
+    use firebrick_types::run::Scores;
 
     use super::*;
 

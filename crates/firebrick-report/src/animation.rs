@@ -1,6 +1,6 @@
 //! A contour map on which the paths grow, as an animated GIF.
 
-use firebrick_core::contour::ContourMap;
+use firebrick_types::contour::ContourMap;
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, ImageResult, Rgba, RgbaImage};
 

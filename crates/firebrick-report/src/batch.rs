@@ -1,6 +1,6 @@
 //! The first training images as the network saw them.
 
-use firebrick_core::run::{FirstBatch, RunRecord};
+use firebrick_types::run::{FirstBatch, RunRecord};
 
 use crate::pixels::data_uri;
 use crate::recipes::setting;
@@ -54,7 +54,7 @@ fn classes(run: &RunRecord, labels: &[usize], columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::run::Picture;
+    use firebrick_types::run::Picture;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! Several runs side by side: scores, what of them may be chance, curves over each other, and where the
 //! recipes differ.
 
-use firebrick_core::run::{EpochRow, RunRecord};
+use firebrick_types::run::{EpochRow, RunRecord};
 
 use crate::axis::{Axis, Scale, Unit};
 use crate::chart::{Chart, Series};

@@ -1,7 +1,7 @@
 //! What was taken for what: the confusion matrix in numbers and words.
 
-use firebrick_core::confusion::Confusion as Counts;
-use firebrick_core::run::RunRecord;
+use firebrick_types::confusion::Confusion as Counts;
+use firebrick_types::run::RunRecord;
 
 use crate::heat_map::heat_map;
 use crate::table::Column::{Number, Words};

@@ -1,6 +1,6 @@
 //! A contour map with paths over it, as SVG.
 
-use firebrick_core::contour::{ContourMap, Path};
+use firebrick_types::contour::{ContourMap, Path};
 
 use crate::axis::{Axis, Ruler, Unit, drawable};
 use crate::levels::Heights;

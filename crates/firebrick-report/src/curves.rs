@@ -1,6 +1,6 @@
 //! The curves of one run: loss, accuracy, learning rate, throughput.
 
-use firebrick_core::run::{EpochRow, RunRecord, Scores};
+use firebrick_types::run::{EpochRow, RunRecord, Scores};
 
 use crate::axis::{Axis, Scale, Unit, drawable};
 use crate::chart::{Chart, Mark, Series, Tone};

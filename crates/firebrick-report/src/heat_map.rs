@@ -1,6 +1,6 @@
 //! The confusion matrix as a picture.
 
-use firebrick_core::confusion::Confusion as Counts;
+use firebrick_types::confusion::Confusion as Counts;
 
 use crate::confusion::Confusion;
 use crate::svg::{self, label, px};

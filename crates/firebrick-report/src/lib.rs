@@ -8,7 +8,7 @@
 //! A page is one file without scripts that loads nothing from anywhere (its content security policy
 //! forbids it), follows the reader's light or dark setting, and prints.
 //!
-//! [`RunRecord`]: firebrick_core::run::RunRecord
+//! [`RunRecord`]: firebrick_types::run::RunRecord
 
 mod activations;
 mod advice;
@@ -49,7 +49,7 @@ pub use schedule::{ScheduleCurves, schedule_svg};
 
 /// A record that knows next to nothing.
 #[cfg(test)]
-fn empty_record() -> firebrick_core::run::RunRecord {
+fn empty_record() -> firebrick_types::run::RunRecord {
     let json = r#"{"name": "x", "recipe": "", "reproduce": "", "device": "flex", "model": "m", "parameters": 1,
         "classes": [], "epochs": [], "steps": [], "best": null, "monitor": "valid_top1", "test": null,
         "confusion": [], "mistakes": [], "activations": [], "lineage": null}"#;

@@ -1,6 +1,6 @@
 //! The most wrong images, with what was said of them.
 
-use firebrick_core::run::{Mistake, RunRecord};
+use firebrick_types::run::{Mistake, RunRecord};
 
 use crate::pixels::data_uri;
 use crate::scores::valid;
@@ -97,7 +97,7 @@ fn line(class: &str, probability: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::run::Scores;
+    use firebrick_types::run::Scores;
 
     use super::*;
 

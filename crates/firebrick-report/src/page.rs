@@ -1,6 +1,6 @@
 //! The page: one self-contained HTML file.
 
-use firebrick_core::run::RunRecord;
+use firebrick_types::run::RunRecord;
 
 use crate::text::escape;
 use crate::{

@@ -1,6 +1,6 @@
 //! Which runs differ by more than chance, and which can be compared at all.
 
-use firebrick_core::run::RunRecord;
+use firebrick_types::run::RunRecord;
 
 use crate::interval::{Difference, independent, paired};
 use crate::recipes::dataset;
@@ -168,7 +168,7 @@ fn points(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::run::{Answers, EpochRow, Scores};
+    use firebrick_types::run::{Answers, EpochRow, Scores};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use firebrick_core::run::RunRecord;
+use firebrick_types::run::RunRecord;
 
 use crate::table::{Column::Words, Table};
 use crate::text::escape;

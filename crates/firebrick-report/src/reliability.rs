@@ -1,6 +1,6 @@
 //! The reliability diagram: how often the model is right where it says how sure it is.
 
-use firebrick_core::run::{ConfidenceBin, RunRecord};
+use firebrick_types::run::{ConfidenceBin, RunRecord};
 
 use crate::interval::wilson;
 use crate::svg::{self, label, line, px};

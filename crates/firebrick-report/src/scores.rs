@@ -1,6 +1,6 @@
 //! The head of a run's page: what it is, how good it got, how far its probabilities can be trusted.
 
-use firebrick_core::run::{EpochRow, RunRecord, Scores};
+use firebrick_types::run::{EpochRow, RunRecord, Scores};
 
 use crate::interval::wilson;
 use crate::table::Column::{Number, Words};
@@ -237,7 +237,7 @@ mod tests {
         run.classes = vec!["a".into(); 10];
         assert!(calibration(&scores, &run).contains("NLL 2.303 and Brier 0.9000"));
         assert!(!calibration(&scores, &run).contains("chance alone"));
-        run.calibration = vec![firebrick_core::run::ConfidenceBin {
+        run.calibration = vec![firebrick_types::run::ConfidenceBin {
             count: 50,
             confidence: 0.5,
             accuracy: 0.4,

@@ -1,6 +1,6 @@
 //! When, where and on what data a run took place.
 
-use firebrick_core::run::{RunData, RunRecord, Setting};
+use firebrick_types::run::{RunData, RunRecord, Setting};
 
 use crate::recipes::dataset;
 use crate::text::{count, escape, plural};

@@ -3,8 +3,8 @@
 // Helpers of tests fail by panicking too.
 #![allow(clippy::unwrap_used)]
 
-use firebrick_core::contour::{ContourMap, Path, Window};
 use firebrick_report::{PATH_COLOURS, contour_gif, contour_svg};
+use firebrick_types::contour::{ContourMap, Path, Window};
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
 

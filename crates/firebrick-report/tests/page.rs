@@ -3,9 +3,9 @@
 #[path = "../examples/demo_page/record.rs"]
 mod record;
 
-use firebrick_core::confusion::Confusion;
-use firebrick_core::run::RunRecord;
 use firebrick_report::{confusion_svg, page};
+use firebrick_types::confusion::Confusion;
+use firebrick_types::run::RunRecord;
 use roxmltree::Document;
 
 /// Every kind of page that should look right.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use firebrick_core::json_number;
-use firebrick_core::probe::Observation;
 use firebrick_core::run::EpochRow;
+use firebrick_core::run::Observation;
 
 use crate::config::Monitor;
 

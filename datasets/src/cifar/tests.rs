@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use firebrick_core::data::Dataset;
+use firebrick_types::data::Dataset;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firebrick_core::data::DataError;
+use firebrick_types::data::DataError;
 
 use super::invalid;
 use crate::image_files::{Found, Kind, entries};

@@ -1,6 +1,6 @@
 //! What an image looks like around and on the strokes: paper, ink, dirt and noise.
 
-use firebrick_core::random::HostRng;
+use firebrick_types::random::HostRng;
 use rand::{Rng, RngExt};
 
 use super::Domain;

@@ -1,6 +1,6 @@
 //! Where and how a character stands in its image: jitter, affine map and pen width.
 
-use firebrick_core::random::HostRng;
+use firebrick_types::random::HostRng;
 use rand::RngExt;
 
 use super::strokes::{Point, Stroke};
@@ -99,7 +99,7 @@ impl Pose {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::random::rng;
+    use firebrick_types::random::rng;
 
     use super::*;
 

@@ -1,5 +1,5 @@
 use super::*;
-use firebrick_core::spec::Spec;
+use firebrick_types::spec::Spec;
 
 fn config(train: usize, test: usize, domain: Domain) -> GlyphsConfig {
     GlyphsConfig {

@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use firebrick_core::data::{
+use firebrick_types::data::{
     Batch, BatchTransform, DataError, Dataset, Image, Preprocessing, SampleTransform, Targets,
 };
-use firebrick_core::random::rng;
+use firebrick_types::random::rng;
 
 use super::LoaderConfig;
 use crate::decode::{fit, panic_message};

@@ -7,9 +7,9 @@ mod transforms;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use firebrick_core::data::{Fit, Image, Sample};
-use firebrick_core::random::HostRng;
-use firebrick_core::spec::Spec;
+use firebrick_types::data::{Fit, Image, Sample};
+use firebrick_types::random::HostRng;
+use firebrick_types::spec::Spec;
 use rand::RngExt;
 
 use super::*;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-use firebrick_core::data::DataError;
+use firebrick_types::data::DataError;
 
 use super::assembly::{Assembly, Made};
 

@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::io::Write;
 
-use firebrick_core::data::Dataset;
+use firebrick_types::data::Dataset;
 
 use super::*;
 use crate::idx::tests::{gzip, idx};

@@ -27,12 +27,17 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 /// What each crate may stand on, besides crates from outside.
 const ARROWS: &[(&str, &[&str])] = &[
     ("firebrick-kernels", &[]),
-    ("firebrick-core", &["firebrick-kernels"]),
+    ("firebrick-types", &[]),
+    ("firebrick-download", &["firebrick-types"]),
+    ("firebrick-core", &["firebrick-kernels", "firebrick-types"]),
     ("firebrick-optim", &["firebrick-core"]),
     ("firebrick-regularize", &["firebrick-core"]),
-    ("firebrick-datasets", &["firebrick-core"]),
+    (
+        "firebrick-datasets",
+        &["firebrick-download", "firebrick-types"],
+    ),
     ("firebrick-train", &["firebrick-core"]),
-    ("firebrick-report", &["firebrick-core"]),
+    ("firebrick-report", &["firebrick-types"]),
     ("firebrick-zoo", &["firebrick-core", "firebrick-regularize"]),
     (
         "firebrick",

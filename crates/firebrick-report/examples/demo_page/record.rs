@@ -1,8 +1,8 @@
 //! Made-up runs that look like real ones, and one that is as unlike them as can be.
 
-use firebrick_core::confusion::Confusion;
-use firebrick_core::probe::Observation;
-use firebrick_core::run::{
+use firebrick_types::confusion::Confusion;
+use firebrick_types::run::Observation;
+use firebrick_types::run::{
     Answers, ConfidenceBin, EpochRow, FirstBatch, Mistake, Picture, RunData, RunRecord, Scores,
     Setting,
 };

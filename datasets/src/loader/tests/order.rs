@@ -1,6 +1,6 @@
 //! The order of the images, and how they are divided into batches.
 
-use firebrick_core::data::Targets;
+use firebrick_types::data::Targets;
 
 use super::*;
 

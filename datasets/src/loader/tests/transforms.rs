@@ -64,7 +64,7 @@ fn transforms_run_in_order_on_one_stream() {
     let mut loader = Loader::new(data, raw(), Arc::new(twice), vec![], config).unwrap();
     loader.start(4, 0);
     loader.next_batch().unwrap().unwrap();
-    let mut expected = firebrick_core::random::rng(11, "augment", 4, 0);
+    let mut expected = firebrick_types::random::rng(11, "augment", 4, 0);
     let expected: [u64; 2] = [expected.random(), expected.random()];
     assert_eq!(*notes.lock().unwrap(), expected);
 }
@@ -82,7 +82,7 @@ fn every_batch_is_changed_by_a_draw_of_its_own() {
     for epoch in 0..2 {
         loader.start(epoch, 0);
         for (number, batch) in rest(&mut loader).iter().enumerate() {
-            let mut rng = firebrick_core::random::rng(11, "mix", epoch, number as u64);
+            let mut rng = firebrick_types::random::rng(11, "mix", epoch, number as u64);
             let tint: f32 = rng.random();
             for (index, pixels) in batch.indices.iter().zip(batch.images.chunks(2)) {
                 assert!(

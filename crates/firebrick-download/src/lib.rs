@@ -1,4 +1,4 @@
-//! Verified download: a temporary file beside the target, its SHA-256, then an atomic rename.
+//! Verified downloads: a temporary file beside the target, its SHA-256, then an atomic rename.
 //!
 //! A transfer that breaks leaves `NAME.part`; the next call goes on from there when the server can.
 //! The HTTP client honours the usual proxy variables of the environment.
@@ -8,8 +8,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firebrick_core::data::DataError;
-use sha2::{Digest, Sha256};
+use firebrick_types::checksum::{self, Checksum};
+use firebrick_types::data::DataError;
 use ureq::Agent;
 use ureq::config::ConfigBuilder;
 use ureq::http::{Response, header};
@@ -53,31 +53,6 @@ fn client() -> ConfigBuilder<AgentScope> {
         .timeout_per_read(Some(PATIENCE))
 }
 
-/// The SHA-256 of a file, as 64 lower-case hexadecimal digits.
-///
-/// # Errors
-/// [`DataError::Io`].
-pub fn sha256_of(path: &Path) -> Result<String, DataError> {
-    let mut file = File::open(path).map_err(|source| DataError::io(path, source))?;
-    let mut hasher = Sha256::new();
-    hash_rest(&mut file, &mut hasher).map_err(|source| DataError::io(path, source))?;
-    Ok(format!("{:x}", hasher.finalize()))
-}
-
-/// Hashes to the end of the file; gives the number of bytes.
-fn hash_rest(file: &mut File, hasher: &mut Sha256) -> std::io::Result<u64> {
-    let mut buffer = vec![0; BUFFER];
-    let mut total = 0;
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(total);
-        }
-        hasher.update(&buffer[..read]);
-        total += read as u64;
-    }
-}
-
 struct Download<'a> {
     agent: Agent,
     url: &'a str,
@@ -89,13 +64,13 @@ struct Download<'a> {
 struct Part {
     path: PathBuf,
     file: File,
-    hasher: Sha256,
+    checksum: Checksum,
     length: u64,
 }
 
 impl Download<'_> {
     fn run(&self, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), DataError> {
-        if self.target.is_file() && self.is_expected(&sha256_of(self.target)?) {
+        if self.target.is_file() && self.is_expected(&self.found()?) {
             let length = fs::metadata(self.target).map_or(0, |metadata| metadata.len());
             progress(length, Some(length));
             return Ok(());
@@ -115,6 +90,10 @@ impl Download<'_> {
             )));
         }
         part.finish(self.target)
+    }
+
+    fn found(&self) -> Result<String, DataError> {
+        checksum::of_file(self.target).map_err(|source| DataError::io(self.target, source))
     }
 
     fn is_expected(&self, hash: &str) -> bool {
@@ -234,26 +213,27 @@ impl Part {
             // A file system without locks is no reason not to download.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        let mut hasher = Sha256::new();
-        let length =
-            hash_rest(&mut file, &mut hasher).map_err(|source| DataError::io(&path, source))?;
+        let mut checksum = Checksum::default();
+        let length = checksum
+            .add_rest(&mut file)
+            .map_err(|source| DataError::io(&path, source))?;
         Ok(Self {
             path,
             file,
-            hasher,
+            checksum,
             length,
         })
     }
 
     fn hash(&self) -> String {
-        format!("{:x}", self.hasher.clone().finalize())
+        self.checksum.clone().digits()
     }
 
     fn restart(&mut self) -> Result<(), DataError> {
         let io = |source| DataError::io(&self.path, source);
         self.file.set_len(0).map_err(io)?;
         self.file.seek(SeekFrom::Start(0)).map_err(io)?;
-        self.hasher = Sha256::new();
+        self.checksum = Checksum::default();
         self.length = 0;
         Ok(())
     }
@@ -262,7 +242,7 @@ impl Part {
         self.file
             .write_all(bytes)
             .map_err(|source| DataError::io(&self.path, source))?;
-        self.hasher.update(bytes);
+        self.checksum.add(bytes);
         self.length += bytes.len() as u64;
         Ok(())
     }
@@ -287,5 +267,4 @@ impl Part {
 }
 
 #[cfg(test)]
-#[path = "download/tests.rs"]
 mod tests;

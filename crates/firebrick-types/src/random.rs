@@ -59,7 +59,7 @@ impl StepScope {
         forward()
     }
 
-    /// One word for generators that take a single seed, such as [`burn::tensor::Device::seed`].
+    /// One word for generators that take a single seed, such as Burn's `Device::seed`.
     #[must_use]
     pub fn device_seed(self) -> u64 {
         use rand::Rng;

@@ -4,9 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 use crate::error::{check_not_negative, nearest};
-use crate::parameters::module;
 use crate::spec::Spec;
-use crate::update::GroupFactors;
 
 /// Multiplies the rates of every parameter whose path matches, and may give it another optimizer.
 ///
@@ -60,6 +58,30 @@ impl GroupRule {
     pub fn matches(&self, path: &str) -> bool {
         matches(&self.path, path)
     }
+}
+
+/// What a parameter group changes for one parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GroupFactors {
+    /// Multiplies the learning rate; 0 leaves the parameter alone.
+    pub lr: f64,
+    /// Multiplies the weight decay.
+    pub weight_decay: f64,
+}
+
+impl Default for GroupFactors {
+    fn default() -> Self {
+        Self {
+            lr: 1.0,
+            weight_decay: 1.0,
+        }
+    }
+}
+
+/// The path of the module that holds a parameter: all of the parameter's path but the last name.
+#[must_use]
+pub fn module_of(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(module, _)| module)
 }
 
 /// What makes parameters differ in rate and decay. The factors of all parts multiply.
@@ -143,7 +165,7 @@ fn matches_none(pattern: &str, parameters: &[(&str, &[usize])]) -> String {
         if pattern.contains(old)
             && let Some((norm, _)) = parameters.iter().find(vector)
         {
-            let name = format!("{}.{new}", module(norm));
+            let name = format!("{}.{new}", module_of(norm));
             return format!(
                 "{begin}: as in weight files, a norm's {old} is called `{new}`, here for instance `{name}`"
             );
@@ -168,13 +190,13 @@ fn matches_none(pattern: &str, parameters: &[(&str, &[usize])]) -> String {
 pub fn layers(parameters: &[(&str, &[usize])]) -> Vec<usize> {
     let mut modules: Vec<&str> = Vec::new();
     for (path, _) in parameters.iter().filter(|(_, shape)| shape.len() > 1) {
-        if !modules.contains(&module(path)) {
-            modules.push(module(path));
+        if !modules.contains(&module_of(path)) {
+            modules.push(module_of(path));
         }
     }
     let mut layer = 0;
     let of = parameters.iter().map(|(path, _)| {
-        let own = modules.iter().position(|known| *known == module(path));
+        let own = modules.iter().position(|known| *known == module_of(path));
         layer = own.unwrap_or(layer);
         layer
     });

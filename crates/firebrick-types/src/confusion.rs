@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// which earlier versions wrote, are read too.
 ///
 /// ```
-/// use firebrick_core::confusion::Confusion;
+/// use firebrick_types::confusion::Confusion;
 /// let mut confusion = Confusion::new(3);
 /// confusion.add(2, 0);
 /// assert_eq!(confusion, Confusion::from(vec![vec![0, 0, 0], vec![0, 0, 0], vec![1, 0, 0]]));

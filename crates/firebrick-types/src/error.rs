@@ -80,7 +80,7 @@ const EXCERPT: usize = 80;
 /// that, its control characters visible as `\u{1b}`.
 ///
 /// ```
-/// use firebrick_core::error::excerpt;
+/// use firebrick_types::error::excerpt;
 /// assert_eq!(excerpt("adam"), "adam");
 /// assert_eq!(excerpt("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
 /// assert_eq!(excerpt(&"x".repeat(9000)).chars().count(), 81);
@@ -126,7 +126,7 @@ fn around(text: &str, position: usize) -> Cow<'_, str> {
 /// among them: a name printed so can neither command a terminal nor pass for another line.
 ///
 /// ```
-/// use firebrick_core::error::visible;
+/// use firebrick_types::error::visible;
 /// assert_eq!(visible("größe 3×3"), "größe 3×3");
 /// assert_eq!(visible("cat\u{7}\u{202e}gnp"), "cat\\u{7}\\u{202e}gnp");
 /// ```
@@ -227,7 +227,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// `Ok` when `value` lies in `range`; NaN never does.
 ///
 /// ```
-/// use firebrick_core::error::check;
+/// use firebrick_types::error::check;
 /// assert!(check("sgd", "momentum", 0.9, 0.0..1.0).is_ok());
 /// let error = check("sgd", "momentum", f64::NAN, 0.0..1.0).unwrap_err();
 /// assert_eq!(error.to_string(), "sgd: momentum = NaN is out of range: it must be in [0, 1)");

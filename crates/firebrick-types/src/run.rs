@@ -2,6 +2,7 @@
 
 mod answers;
 mod bytes;
+mod observation;
 mod picture;
 mod setting;
 
@@ -14,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::checksum;
 use crate::confusion::Confusion;
 use crate::json_number;
-use crate::probe::Observation;
 
 pub use answers::Answers;
+pub use observation::Observation;
 pub use picture::{FirstBatch, Picture};
 pub use setting::{RunData, Setting};
 

@@ -8,7 +8,7 @@ use super::*;
 const CONTENT: &[u8] = b"sixteen bytes ok and then some more of it";
 
 fn content_hash() -> String {
-    format!("{:x}", Sha256::digest(CONTENT))
+    checksum::of(CONTENT)
 }
 
 /// Answers one request after the other with `answers`; gives its address and the requests' heads.

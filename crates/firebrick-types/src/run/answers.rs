@@ -33,7 +33,7 @@ impl Answers {
     /// where the two were not asked about the same images.
     ///
     /// ```
-    /// use firebrick_core::run::Answers;
+    /// use firebrick_types::run::Answers;
     /// let one = Answers::new("images".into(), &[true, true, false]);
     /// let other = Answers::new("images".into(), &[false, false, true]);
     /// assert_eq!(one.against(&other), Some([2, 1]));

@@ -1,11 +1,11 @@
 //! Spec strings: `name(key=value, …)` and pipelines `a(…) | b(…)`; the same as TOML tables.
 //!
 //! ```
-//! use firebrick_core::spec::Spec;
+//! use firebrick_types::spec::Spec;
 //! let spec: Spec = "sgd(0.1, momentum=0.9, nesterov=true)".parse()?;
 //! assert_eq!(spec.name, "sgd");
 //! assert_eq!(spec.to_string(), "sgd(0.1, momentum=0.9, nesterov=true)");
-//! # Ok::<(), firebrick_core::ConfigError>(())
+//! # Ok::<(), firebrick_types::ConfigError>(())
 //! ```
 //!
 //! A value is a number, `true`/`false`, a `"string"`, a `[list]`, a length (`10ep`, `75%`) or

@@ -1,0 +1,25 @@
+//! The types that all crates of Firebrick share and that need no tensors: errors, spec strings, lengths,
+//! registries, reproducible randomness, images and batches, schedules, recipes, parameter groups, and the
+//! record of a run.
+//!
+//! Crates that need tensors as well depend on `firebrick-core`, which re-exports every module of this one.
+
+pub mod checksum;
+pub mod confusion;
+pub mod contour;
+pub mod data;
+pub mod error;
+pub mod groups;
+pub mod json_number;
+pub mod length;
+pub mod random;
+pub mod recipe;
+pub mod registry;
+pub mod run;
+pub mod schedule;
+pub mod spec;
+
+pub use error::ConfigError;
+pub use groups::{GroupRule, Groups};
+pub use recipe::Recipe;
+pub use schedule::Schedule;
