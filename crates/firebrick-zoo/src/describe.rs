@@ -2,7 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
-use firebrick_core::probe::{self, Observation};
+use firebrick_core::probe;
+use firebrick_core::run::Observation;
 use firebrick_core::{Classifier, random};
 use rand::RngExt;
 use rand_distr::StandardNormal;

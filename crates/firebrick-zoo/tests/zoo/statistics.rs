@@ -2,7 +2,8 @@
 
 use burn::module::Module;
 use firebrick_core::Classifier;
-use firebrick_core::probe::{Observation, observe};
+use firebrick_core::probe::observe;
+use firebrick_core::run::Observation;
 use firebrick_core::state_dict::StateDict;
 use firebrick_zoo::REGISTRY;
 
