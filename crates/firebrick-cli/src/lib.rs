@@ -106,6 +106,15 @@ fn own_long_version(version: &str) -> &'static str {
     TEXT.get_or_init(|| format!("{version}\nfirebrick {}", long_version()))
 }
 
+impl Program {
+    /// As [`main`], under this name. To be called once, by the program's own `main`.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        self.set_own();
+        main()
+    }
+}
+
 /// The whole program: reads the arguments of the process, works, prints, and gives the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -144,7 +153,7 @@ where
 {
     let arguments = match home::in_arguments(arguments.into_iter().map(Into::into)) {
         Ok(arguments) => arguments,
-        Err(failure) => return failure.report(),
+        Err(failure) => return output::failed(failure),
     };
     let matches = command().try_get_matches_from(arguments);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -162,19 +171,19 @@ where
             }
             return match output::delivered() {
                 Ok(()) => u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
-                Err(failure) => failure.report(),
+                Err(failure) => output::failed(failure),
             };
         }
     };
     firebrick::core::kernels::keep_freed_pages();
     if let Err(failure) = commands::switch_kernels() {
-        return failure.report();
+        return output::failed(failure);
     }
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         work(cli.command).and_then(|()| output::delivered())
     })) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) => failure.report(),
+        Ok(Err(failure)) => output::failed(failure),
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -210,8 +219,8 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Schedule(schedule) => schedule.run(),
         Command::Augment(augment) => augment.run(),
         Command::Loss(loss) => loss.run(),
-        Command::Completions(completions) => completions.run(),
-        Command::Man(man) => man.run(),
+        Command::Completions(completions) => completions.run(&mut self::command()),
+        Command::Man(man) => man.run(self::command()),
     }
 }
 

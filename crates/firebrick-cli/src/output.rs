@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use console::{Alignment, Style, measure_text_width, pad_str, truncate_str};
@@ -131,6 +132,24 @@ pub(crate) fn notice(text: &str) {
 pub(crate) fn error(text: &str) {
     let word = Style::new().for_stderr().red().bold().apply_to("error:");
     log(&format!("{word} {}", message(text)));
+}
+
+/// Prints how a command failed and gives its exit status.
+pub(crate) fn failed(failure: Failure) -> ExitCode {
+    match failure {
+        Failure::Work(message) => {
+            error(&message);
+            ExitCode::from(1)
+        }
+        Failure::Usage(message) => {
+            error(&message);
+            ExitCode::from(2)
+        }
+        Failure::Interrupted(text) => {
+            log(&message(&text));
+            ExitCode::from(130)
+        }
+    }
 }
 
 /// The one JSON document of a command with `--json`.
