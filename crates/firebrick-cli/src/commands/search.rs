@@ -9,7 +9,7 @@ use firebrick::core::Recipe;
 use firebrick::report::scatter_svg;
 use firebrick::search::Hooks;
 use firebrick::training::run_dir::next_free;
-use firebrick::training::search::{Planned, Search as Paper, Space, Trial};
+use firebrick::training::search::{NextTrial, Search as Paper, Space, Trial};
 use firebrick::{SearchJob, SearchReport};
 
 use super::train::RUNS;
@@ -146,9 +146,9 @@ impl Search {
             ));
         }
         let header = Header::default();
-        let hooks = |planned: &Planned| -> Hooks {
+        let hooks = |planned: &NextTrial| -> Hooks {
             if !quiet {
-                let Planned {
+                let NextTrial {
                     round,
                     trial,
                     values,
