@@ -140,7 +140,8 @@ const SHAPES: [&[usize]; 2] = [&[64, 64, 3, 3], &[64]];
 
 /// Everything the registry says of an optimizer, with the memory that a spec of it takes.
 fn sheet(entry: &Entry, spec: &Spec) -> Result<Value, Failure> {
-    let (about, canonical) = (entry.about, entry.build(spec)?.spec);
+    let about = entry.about;
+    let canonical = optimizer::build_entry(*entry, spec)?.spec;
     let fields = (entry.fields)().into_iter().map(|(name, default)| {
         let field = about.fields.iter().find(|field| field.name == name);
         json!({
