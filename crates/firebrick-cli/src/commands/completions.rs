@@ -6,7 +6,7 @@ use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// Print the script with which a shell completes commands and flags
 ///
@@ -29,7 +29,7 @@ impl Completions {
         let name = name.to_string_lossy().into_owned();
         let mut script = Vec::new();
         generate(self.shell, command, name, &mut script);
-        output::say(String::from_utf8_lossy(&script).trim_end());
+        terminal::say(String::from_utf8_lossy(&script).trim_end());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Command};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// Write manual pages, one for each command
 ///
@@ -28,7 +28,7 @@ impl Man {
                 directory.display()
             ))
         })?;
-        output::say(&format!("manual pages are in {}", directory.display()));
+        terminal::say(&format!("manual pages are in {}", directory.display()));
         Ok(())
     }
 }
