@@ -5,7 +5,8 @@ use firebrick::core::confusion::Confusion;
 use firebrick::training::metrics::{ClassScores, per_class};
 use serde_json::{Value, json};
 
-use crate::output::{WIDTH, columns, grouped, shortened};
+use crate::columns::{WIDTH, columns, shortened};
+use crate::figures::grouped;
 
 /// Up to this many classes all are printed; of more, those with the lowest recall.
 const CLASSES: usize = 20;

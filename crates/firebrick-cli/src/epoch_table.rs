@@ -2,7 +2,8 @@
 
 use firebrick::core::run::{EpochRow, Scores};
 
-use crate::output::{WIDTH, percent};
+use crate::columns::WIDTH;
+use crate::figures::percent;
 
 /// Up to this many classes the right one is always among the five most probable.
 pub(crate) const TOP5_TELLS_NOTHING: usize = 5;

@@ -17,20 +17,22 @@
 //! `train --optimizer`. `examples/outside` is such a program. [`Program`] gives it a name of its own.
 
 mod class_scores;
+mod columns;
 mod commands;
 mod epoch_table;
 mod failure;
+mod figures;
 mod free_memory;
 mod help;
 mod home;
 mod number;
-mod output;
 mod overview;
 mod program;
 mod progress;
 mod run_name;
 mod shell;
 mod signals;
+mod terminal;
 mod train_flags;
 
 use std::ffi::OsString;
@@ -106,6 +108,15 @@ fn own_long_version(version: &str) -> &'static str {
     TEXT.get_or_init(|| format!("{version}\nfirebrick {}", long_version()))
 }
 
+impl Program {
+    /// As [`main`], under this name. To be called once, by the program's own `main`.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        self.set_own();
+        main()
+    }
+}
+
 /// The whole program: reads the arguments of the process, works, prints, and gives the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -128,8 +139,8 @@ pub fn main() -> ExitCode {
                 at.line()
             )
         });
-        let what = output::message(what);
-        output::log(&format!(
+        let what = terminal::message(what);
+        terminal::log(&format!(
             "error: this should not have happened: {what}{place}. Please report it with the command that led here; checkpoints written so far are sound."
         ));
     }));
@@ -144,7 +155,7 @@ where
 {
     let arguments = match home::in_arguments(arguments.into_iter().map(Into::into)) {
         Ok(arguments) => arguments,
-        Err(failure) => return failure.report(),
+        Err(failure) => return terminal::failed(failure),
     };
     let matches = command().try_get_matches_from(arguments);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -152,29 +163,29 @@ where
         Err(error) => {
             // Help and the version come this way too.
             let text = error.render().to_string();
-            let message = output::message(&text);
+            let message = terminal::message(&text);
             if !error.use_stderr() {
-                output::note(error.print());
+                terminal::note(error.print());
             } else if message == text {
                 let _ = error.print();
             } else {
-                output::log(message.trim_end());
+                terminal::log(message.trim_end());
             }
-            return match output::delivered() {
+            return match terminal::delivered() {
                 Ok(()) => u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
-                Err(failure) => failure.report(),
+                Err(failure) => terminal::failed(failure),
             };
         }
     };
     firebrick::core::kernels::keep_freed_pages();
     if let Err(failure) = commands::switch_kernels() {
-        return failure.report();
+        return terminal::failed(failure);
     }
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        work(cli.command).and_then(|()| output::delivered())
+        work(cli.command).and_then(|()| terminal::delivered())
     })) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) => failure.report(),
+        Ok(Err(failure)) => terminal::failed(failure),
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -210,8 +221,8 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Schedule(schedule) => schedule.run(),
         Command::Augment(augment) => augment.run(),
         Command::Loss(loss) => loss.run(),
-        Command::Completions(completions) => completions.run(),
-        Command::Man(man) => man.run(),
+        Command::Completions(completions) => completions.run(&mut self::command()),
+        Command::Man(man) => man.run(self::command()),
     }
 }
 

@@ -3,7 +3,8 @@
 use console::{Alignment, measure_text_width};
 use firebrick::{DataOverview, Overview, SplitOverview};
 
-use crate::output::{WIDTH, columns, counted, grouped, shortened};
+use crate::columns::{WIDTH, columns, shortened};
+use crate::figures::{counted, grouped};
 
 /// Where the text of a line begins, after its name.
 const INDENT: usize = 9;

@@ -1,6 +1,5 @@
 //! The program that this command line is: `firebrick`, or one of someone's own with more units.
 
-use std::process::ExitCode;
 use std::sync::OnceLock;
 
 /// Name and version of a program that has the `firebrick` command line and something more, such as
@@ -30,11 +29,9 @@ pub struct Program {
 static OWN: OnceLock<Program> = OnceLock::new();
 
 impl Program {
-    /// As [`crate::main`], under this name. To be called once, by `main`.
-    #[must_use]
-    pub fn main(self) -> ExitCode {
+    /// Makes this the program of the process, unless it has one already.
+    pub(crate) fn set_own(self) {
         OWN.get_or_init(|| self);
-        crate::main()
     }
 }
 

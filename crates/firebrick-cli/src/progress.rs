@@ -10,7 +10,8 @@ use firebrick::training::{Flow, Hook, Moment, TrainError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::epoch_table::{EpochTable, number};
-use crate::output::{log, percent};
+use crate::figures::percent;
+use crate::terminal::log;
 
 /// The header printed last: runs one after another share it, and print it where it changes.
 pub(crate) type Header = Rc<RefCell<Option<[String; 2]>>>;

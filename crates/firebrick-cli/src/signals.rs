@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// The first signal sets `interrupted`, the second ends the program at once.
 pub(crate) fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
@@ -16,7 +16,7 @@ pub(crate) fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> 
             // What is being written is written whole or not at all.
             std::process::exit(130);
         }
-        output::log("finishing the step and writing a checkpoint; Ctrl-C again to stop at once");
+        terminal::log("finishing the step and writing a checkpoint; Ctrl-C again to stop at once");
     };
     listen(heard)
         .map_err(|error| Failure::Work(format!("cannot listen for signals to end: {error}")))

@@ -5,18 +5,30 @@ use firebrick_core::ConfigError;
 use firebrick_core::spec::{Config, Spec, Value, fields, values};
 use firebrick_core::update::Update;
 
-/// An optimizer as plain data: fields with the literature's defaults that build an [`Update`].
+/// An optimizer as plain data: fields with the literature's defaults, and what is to be said of them.
 ///
-/// A new optimizer is one file with such a struct and [`Entry::of`] it in the registry, or handed to
+/// A new optimizer is one file with such a struct that also is a [`Rule`](crate::Rule), or else
+/// implements [`Optimize`] itself, and [`Entry::of`] it in the registry, or handed to
 /// [`register`](crate::optimizer::register) by another crate.
 pub trait Configure: Config {
     /// Names, ranges, paper and cost.
     const ABOUT: About;
 
-    /// The optimizer, without state, of fields that are in their ranges.
+    /// Checks fields that are in their ranges, but may not go together.
     ///
     /// # Errors
-    /// [`ConfigError::Conflict`] for fields that do not go together.
+    /// [`ConfigError::Conflict`] naming the fields and their values.
+    fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+}
+
+/// What a configuration is as an optimizer. Every [`Rule`](crate::Rule) is one.
+pub trait Optimize: Configure {
+    /// The optimizer, without state, of fields that were checked.
+    ///
+    /// # Errors
+    /// [`ConfigError`] of another optimizer that it wraps.
     fn update(&self) -> Result<Box<dyn Update>, ConfigError>;
 
     /// Elements of state kept for a parameter of this shape once it was stepped, beside the count of
@@ -35,6 +47,7 @@ pub trait Configure: Config {
                 field.range.check(about.name, &name, &value)?;
             }
         }
+        self.check()?;
         self.update()
     }
 }
@@ -208,8 +221,8 @@ pub struct Entry {
     pub fields: fn() -> Vec<(String, serde_json::Value)>,
     /// Builds it from a spec with its name.
     pub update: fn(&Spec) -> Result<Box<dyn Update>, ConfigError>,
-    /// The canonical form of a spec that `update` accepts: every field by name, also in the optimizer
-    /// that it wraps.
+    /// The canonical form of a spec that `update` accepts: every field by name. An optimizer that it
+    /// wraps is left as it is written.
     pub canonical: fn(&Spec) -> Result<Spec, ConfigError>,
     /// Elements of state that a spec keeps for a parameter of a shape.
     pub memory: fn(&Spec, &[usize]) -> Result<usize, ConfigError>,
@@ -218,40 +231,14 @@ pub struct Entry {
 impl Entry {
     /// The entry of `C`.
     #[must_use]
-    pub const fn of<C: Configure>() -> Self {
+    pub const fn of<C: Optimize>() -> Self {
         Self {
             about: &C::ABOUT,
             fields: fields::<C>,
             update: |spec| spec.resolve::<C>()?.build(),
-            canonical: |spec| {
-                let config: C = spec.resolve()?;
-                let mut spec = Spec::canonical(C::ABOUT.name, &config);
-                for field in C::ABOUT.fields {
-                    if let (Range::Optimizer, Some(Value::Spec(inside))) =
-                        (field.range, spec.get(field.name))
-                    {
-                        // Building it again here would double the work at every level.
-                        let inside = (crate::optimizer::find(inside)?.canonical)(inside)?;
-                        spec.set(field.name, inside.into());
-                    }
-                }
-                Ok(spec)
-            },
+            canonical: |spec| Ok(Spec::canonical(C::ABOUT.name, &spec.resolve::<C>()?)),
             memory: |spec, shape| Ok(spec.resolve::<C>()?.memory(shape)),
         }
-    }
-
-    /// Builds the optimizer of a spec with its name, and that spec's canonical form.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the field and the value.
-    pub fn build(&self, spec: &Spec) -> Result<Optimizer, ConfigError> {
-        let update = (self.update)(spec)?;
-        let spec = (self.canonical)(spec)?;
-        // Defaults that are filled in can nest one level deeper than what was given, and the canonical
-        // form must parse again.
-        spec.check_depth()?;
-        Ok(Optimizer { update, spec })
     }
 
     /// `name(field=default, …)`, as listings show it; fields without a default are left out.

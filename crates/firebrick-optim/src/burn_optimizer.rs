@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_core::ConfigError;
 use firebrick_core::update::ParameterState;
 
-use crate::about::Configure;
+use crate::about::Optimize;
 use crate::rule::{Moment, Rule, STEP, Stepping};
 
 /// Where a record lists what it holds, and where that is.
@@ -37,9 +37,7 @@ const NUMBERS: &str = "numbers";
 ///
 /// # Errors
 /// [`ConfigError`] naming the field that is out of its range.
-pub fn to_burn<R: Rule + Configure + Sync + 'static>(
-    rule: R,
-) -> Result<BurnOptimizer<R>, ConfigError> {
+pub fn to_burn<R: Rule + Clone + Sync + 'static>(rule: R) -> Result<BurnOptimizer<R>, ConfigError> {
     rule.build()?;
     Ok(BurnOptimizer::new(rule))
 }
@@ -94,7 +92,7 @@ impl<R: Rule + Sync + 'static> Optimizer for BurnOptimizer<R> {
             state: &mut state,
         }]);
         let Some(value) = stepped.into_iter().next() else {
-            panic!("{} gave no value for a tensor", self.rule.name());
+            panic!("{} gave no value for a tensor", R::ABOUT.name);
         };
         (value.reshape(shape), Some(BurnState::Tensors(state)))
     }

@@ -7,7 +7,7 @@ use firebrick_core::update::{GroupFactors, Reevaluate, Step, Update, UpdateError
 use firebrick_core::{ConfigError, GroupRule};
 
 use crate::optimizer;
-use crate::plan::optimizer_rate;
+use crate::rates::optimizer_rate;
 
 /// The update that gives each parameter to the optimizer of the last rule that matches its path and
 /// names one, else to `main`. Without such rules it is `main`.

@@ -7,12 +7,16 @@
 //! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.
 
 pub mod about;
+mod arguments;
+#[cfg(feature = "burn-optim")]
 pub mod burn_optimizer;
 pub mod grouped;
-mod joint;
+mod hyperparameter_schedules;
 mod linear_algebra;
 mod linear_system;
+mod listing;
 pub mod optimizer;
+pub mod per_tensor;
 pub mod plan;
 pub mod race;
 pub mod rates;
@@ -21,10 +25,14 @@ pub mod schedule;
 pub mod surface;
 #[cfg(feature = "testkit")]
 pub mod testkit;
-mod values;
+pub mod weight_decay;
+mod whole_model;
 mod wrapper;
 
-pub use about::{About, Configure, Entry, Field, Range};
+pub use about::{About, Configure, Entry, Field, Optimize, Range};
 pub use grouped::grouped;
-pub use plan::{Listing, Plan, Request, optimizers, plan, schedules};
-pub use rule::{Formula, Moment, Number, PerTensor, Real, Rule, StateNames, Stepping, elementwise};
+pub use listing::{Listing, optimizers, schedules};
+pub use per_tensor::PerTensor;
+pub use plan::{Plan, Request, plan};
+pub use rule::{Formula, Moment, Number, Real, Rule, StateNames, Stepping, elementwise};
+pub use weight_decay::WeightDecay;

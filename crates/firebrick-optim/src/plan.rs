@@ -2,16 +2,15 @@
 
 use firebrick_core::error::check_not_negative;
 use firebrick_core::length::RunLength;
-use firebrick_core::spec::{Spec, Value};
+use firebrick_core::spec::Spec;
 use firebrick_core::update::Update;
 use firebrick_core::{ConfigError, Schedule};
 
-use crate::about::Entry;
+use crate::hyperparameter_schedules::{Scheduled, check_one_momentum, ends_early};
 use crate::optimizer;
-use crate::rates::schedule_without_rate;
+use crate::rates::{Rate, optimizer_rate, schedule_rate, schedule_without_rate, set_rate};
 use crate::schedule::joined::Joined;
-use crate::schedule::{self, Outlook, Planned};
-use crate::values::{self, Kind};
+use crate::schedule::{self, BuiltSchedule, Outlook};
 
 /// An optimizer and a schedule that fit together, with everything resolved.
 pub struct Plan {
@@ -118,21 +117,24 @@ impl Request {
         set_rate(&mut canonical, lr)?;
         let built = optimizer::build(&canonical)?;
         let rate = schedule::build(&schedule, &self.outlook(lr))?;
-        let value = |kind: Kind, spec: &Option<Spec>| {
+        let value = |what: Scheduled, spec: &Option<Spec>| {
             spec.as_ref()
-                .map(|spec| kind.plan(spec, &self.outlook(lr)))
+                .map(|spec| what.build(spec, &self.outlook(lr)))
                 .transpose()
         };
-        let momentum = value(Kind::Momentum, &self.momentum_schedule)?;
-        let decay = value(Kind::WeightDecay, &self.weight_decay_schedule)?;
+        let momentum = value(Scheduled::Momentum, &self.momentum_schedule)?;
+        let decay = value(Scheduled::WeightDecay, &self.weight_decay_schedule)?;
         if momentum.is_some() {
-            values::check_one_momentum(&schedule, &*rate.schedule, self.run)?;
+            check_one_momentum(&schedule, &*rate.schedule, self.run)?;
         }
         let mut notes: Vec<String> = Vec::new();
-        notes.extend(values::ends_early("schedule", &rate, self.run));
-        for (kind, planned) in [(Kind::Momentum, &momentum), (Kind::WeightDecay, &decay)] {
+        notes.extend(ends_early("schedule", &rate, self.run));
+        for (kind, planned) in [
+            (Scheduled::Momentum, &momentum),
+            (Scheduled::WeightDecay, &decay),
+        ] {
             if let Some(planned) = planned {
-                notes.extend(values::ends_early(kind.unit(), planned, self.run));
+                notes.extend(ends_early(kind.unit(), planned, self.run));
                 notes.extend(kind.without_effect(&built.spec)?);
             }
         }
@@ -185,7 +187,7 @@ impl Request {
     }
 }
 
-fn split(planned: Option<Planned>) -> (Option<Box<dyn Schedule>>, Option<Spec>) {
+fn split(planned: Option<BuiltSchedule>) -> (Option<Box<dyn Schedule>>, Option<Spec>) {
     planned.map_or((None, None), |planned| {
         (Some(planned.schedule), Some(planned.spec))
     })
@@ -221,9 +223,6 @@ pub fn plan(
     .plan()
 }
 
-/// A rate and where it was written.
-pub(crate) type Rate = (f64, String);
-
 /// The rate that a schedule and an optimizer give, if any; an error where they give two.
 fn agreed(schedule: Option<Rate>, optimizer: Option<Rate>) -> Result<Option<f64>, ConfigError> {
     match (schedule, optimizer) {
@@ -235,160 +234,6 @@ fn agreed(schedule: Option<Rate>, optimizer: Option<Rate>) -> Result<Option<f64>
         }
         (schedule, optimizer) => Ok(schedule.or(optimizer).map(|(rate, _)| rate)),
     }
-}
-
-/// The fields of schedules that hold their rate.
-pub(crate) const RATE_FIELDS: [&str; 3] = ["lr", "max_lr", "from"];
-
-/// The rate that a schedule is given: its own, that of the schedule it wraps, or the highest of those it
-/// puts in a row.
-pub(crate) fn schedule_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
-    let fields = (schedule::REGISTRY.find(spec)?.fields)();
-    for field in RATE_FIELDS {
-        if let Some(rate) = given_rate(&fields, spec, field)? {
-            return Ok(Some(rate));
-        }
-    }
-    if let Some(then) = inner(&fields, spec, "then")? {
-        return schedule_rate(&then);
-    }
-    let mut highest: Option<Rate> = None;
-    for part in parts(&fields, spec)? {
-        let rate = schedule_rate(&part)?;
-        highest = match (highest, rate) {
-            (Some(highest), Some(rate)) if rate.0 <= highest.0 => Some(highest),
-            (highest, rate) => rate.or(highest),
-        };
-    }
-    Ok(highest)
-}
-
-/// The rate that an optimizer is given, its own or that of the optimizer it wraps.
-pub(crate) fn optimizer_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
-    rate_of(optimizer::find(spec)?, spec)
-}
-
-/// [`optimizer_rate`] of an optimizer that need not be registered.
-pub(crate) fn rate_of(entry: Entry, spec: &Spec) -> Result<Option<Rate>, ConfigError> {
-    let fields = (entry.fields)();
-    if fields.iter().any(|(field, _)| field == "lr") {
-        return given_rate(&fields, spec, "lr");
-    }
-    match inner(&fields, spec, "base")? {
-        Some(base) => optimizer_rate(&base),
-        None => Ok(None),
-    }
-}
-
-/// Gives an optimizer with named arguments, or the one it wraps, a rate.
-fn set_rate(spec: &mut Spec, lr: f64) -> Result<(), ConfigError> {
-    let fields = (optimizer::find(spec)?.fields)();
-    if fields.iter().any(|(field, _)| field == "lr") {
-        spec.set("lr", lr.into());
-    } else if let Some(mut base) = inner(&fields, spec, "base")? {
-        set_rate(&mut base, lr)?;
-        spec.set("base", base.into());
-    }
-    Ok(())
-}
-
-/// The spec inside a spec. A recipe table holds it as text.
-pub(crate) fn inner(
-    fields: &[(String, impl Sized)],
-    spec: &Spec,
-    field: &str,
-) -> Result<Option<Spec>, ConfigError> {
-    match argument(fields, spec, field) {
-        Some(Value::Spec(inner)) => Ok(Some(inner.clone())),
-        Some(Value::Text(text)) => text.parse().map(Some),
-        _ => Ok(None),
-    }
-}
-
-/// The schedules that a schedule puts in a row. A recipe table holds them as text.
-pub(crate) fn parts(
-    fields: &[(String, impl Sized)],
-    spec: &Spec,
-) -> Result<Vec<Spec>, ConfigError> {
-    let Some(Value::List(parts)) = argument(fields, spec, "schedules") else {
-        return Ok(Vec::new());
-    };
-    let parts = parts.iter().filter_map(|part| match part {
-        Value::Spec(part) => Some(Ok(part.clone())),
-        Value::Text(text) => Some(text.parse()),
-        // What is no schedule is left for the unit itself to refuse.
-        _ => None,
-    });
-    parts.collect()
-}
-
-/// The rate that `spec` is given in `field`, checked.
-fn given_rate(
-    fields: &[(String, impl Sized)],
-    spec: &Spec,
-    field: &str,
-) -> Result<Option<Rate>, ConfigError> {
-    // A value that is not a number is left for the unit itself to refuse.
-    let Some(rate) = argument(fields, spec, field).and_then(number) else {
-        return Ok(None);
-    };
-    check_not_negative(&spec.name, field, rate)?;
-    Ok(Some((rate, format!("{}({field} = {rate})", spec.name))))
-}
-
-/// The argument for `field`, by name or by position.
-fn argument<'a>(fields: &[(String, impl Sized)], spec: &'a Spec, field: &str) -> Option<&'a Value> {
-    let position = fields.iter().position(|(name, _)| name == field)?;
-    spec.get(field).or_else(|| spec.positional.get(position))
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(value) => Some(*value as f64),
-        Value::Number(value) => Some(*value),
-        _ => None,
-    }
-}
-
-/// One row of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// The name in spec strings.
-    pub name: &'static str,
-    /// The fields with their defaults: `sgd(lr=0.001, …)`.
-    pub signature: String,
-    /// One line on what it is.
-    pub summary: &'static str,
-}
-
-/// All optimizers.
-#[must_use]
-pub fn optimizers() -> Vec<Listing> {
-    let rows = optimizer::entries().into_iter().map(|entry| Listing {
-        name: entry.about.name,
-        signature: entry.signature(),
-        summary: entry.about.summary,
-    });
-    rows.collect()
-}
-
-/// All schedules. Their signatures name the fields without a default too: what those are where they are
-/// left out depends on the plan.
-#[must_use]
-pub fn schedules() -> Vec<Listing> {
-    let signature = |name: &str, fields: Vec<(String, serde_json::Value)>| {
-        let shown = fields.into_iter().map(|(field, default)| match default {
-            serde_json::Value::Null => field,
-            default => format!("{field}={}", default.to_string().replace('"', "")),
-        });
-        format!("{name}({})", shown.collect::<Vec<_>>().join(", "))
-    };
-    let rows = schedule::REGISTRY.entries.iter().map(|entry| Listing {
-        name: entry.name,
-        signature: signature(entry.name, (entry.fields)()),
-        summary: entry.summary,
-    });
-    rows.collect()
 }
 
 #[cfg(test)]

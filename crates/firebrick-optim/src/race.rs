@@ -28,7 +28,7 @@ use rand_distr::StandardNormal;
 use serde::Serialize;
 
 use crate::optimizer;
-use crate::plan::optimizer_rate;
+use crate::rates::optimizer_rate;
 use crate::surface::{self, Facts, Surface};
 
 /// A race before it is run.

@@ -1,10 +1,71 @@
-//! Taking the learning rate out of a spec, so that one given elsewhere wins.
+//! The learning rate in the specs of optimizers and schedules: finding it, setting it, and taking it out,
+//! so that one given elsewhere wins.
 
 use firebrick_core::ConfigError;
+use firebrick_core::error::check_not_negative;
 use firebrick_core::spec::{Spec, Value};
 
-use crate::plan::{RATE_FIELDS, inner, optimizer_rate, parts, schedule_rate};
+use crate::about::Entry;
+use crate::arguments::{argument, by_name, inner, number, parts};
 use crate::{optimizer, schedule};
+
+/// A rate and where it was written.
+pub(crate) type Rate = (f64, String);
+
+/// The fields of schedules that hold their rate.
+const RATE_FIELDS: [&str; 3] = ["lr", "max_lr", "from"];
+
+/// The rate that a schedule is given: its own, that of the schedule it wraps, or the highest of those it
+/// puts in a row.
+pub(crate) fn schedule_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
+    let fields = (schedule::REGISTRY.find(spec)?.fields)();
+    for field in RATE_FIELDS {
+        if let Some(rate) = given_rate(&fields, spec, field)? {
+            return Ok(Some(rate));
+        }
+    }
+    if let Some(then) = inner(&fields, spec, "then")? {
+        return schedule_rate(&then);
+    }
+    let mut highest: Option<Rate> = None;
+    for part in parts(&fields, spec)? {
+        let rate = schedule_rate(&part)?;
+        highest = match (highest, rate) {
+            (Some(highest), Some(rate)) if rate.0 <= highest.0 => Some(highest),
+            (highest, rate) => rate.or(highest),
+        };
+    }
+    Ok(highest)
+}
+
+/// The rate that an optimizer is given, its own or that of the optimizer it wraps.
+pub(crate) fn optimizer_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
+    rate_of(optimizer::find(spec)?, spec)
+}
+
+/// [`optimizer_rate`] of an optimizer that need not be registered.
+pub(crate) fn rate_of(entry: Entry, spec: &Spec) -> Result<Option<Rate>, ConfigError> {
+    let fields = (entry.fields)();
+    if fields.iter().any(|(field, _)| field == "lr") {
+        return given_rate(&fields, spec, "lr");
+    }
+    match inner(&fields, spec, "base")? {
+        Some(base) => optimizer_rate(&base),
+        None => Ok(None),
+    }
+}
+
+/// Gives an optimizer with named arguments, or the one it wraps, a rate.
+pub(crate) fn set_rate(spec: &mut Spec, lr: f64) -> Result<(), ConfigError> {
+    let fields = (optimizer::find(spec)?.fields)();
+    if fields.iter().any(|(field, _)| field == "lr") {
+        spec.set("lr", lr.into());
+    } else if let Some(mut base) = inner(&fields, spec, "base")? {
+        set_rate(&mut base, lr)?;
+        spec.set("base", base.into());
+    }
+    Ok(())
+}
 
 /// Whether an optimizer is given a rate, also inside a wrapper.
 ///
@@ -65,18 +126,18 @@ pub fn schedule_has_rate(spec: &Spec) -> Result<bool, ConfigError> {
     schedule_rate(spec).map(|rate| rate.is_some())
 }
 
-fn by_name(fields: &[(String, impl Sized)], spec: &Spec) -> Spec {
-    if spec.positional.len() > fields.len() {
-        // Building it names the surplus.
-        return spec.clone();
-    }
-    let names = fields.iter().map(|(name, _)| name.clone());
-    let mut named: Vec<_> = names.zip(spec.positional.iter().cloned()).collect();
-    named.extend(spec.named.iter().cloned());
-    Spec {
-        named,
-        ..Spec::new(&spec.name)
-    }
+/// The rate that `spec` is given in `field`, checked.
+fn given_rate(
+    fields: &[(String, impl Sized)],
+    spec: &Spec,
+    field: &str,
+) -> Result<Option<Rate>, ConfigError> {
+    // A value that is not a number is left for the unit itself to refuse.
+    let Some(rate) = argument(fields, spec, field).and_then(number) else {
+        return Ok(None);
+    };
+    check_not_negative(&spec.name, field, rate)?;
+    Ok(Some((rate, format!("{}({field} = {rate})", spec.name))))
 }
 
 #[cfg(test)]

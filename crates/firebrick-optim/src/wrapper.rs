@@ -6,8 +6,26 @@ use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::spec::Spec;
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
 
+use crate::about::Configure;
+
 /// The most `sam` and `asam` that can be nested: each level doubles how often a batch is evaluated.
 const MOST_SAM: usize = 4;
+
+/// A configuration that names another optimizer, its field `base`. The registry builds that one, and
+/// so makes an optimizer of both.
+pub(crate) trait Wrapping: Configure {
+    /// The optimizer inside.
+    fn base(&self) -> &Spec;
+
+    /// The wrapper around it.
+    fn around(&self, base: Box<dyn Update>) -> Result<Box<dyn Update>, ConfigError>;
+
+    /// Elements of state that the wrapper keeps for a parameter of this shape, beside those of the
+    /// optimizer inside.
+    fn own_memory(&self, _shape: &[usize]) -> usize {
+        0
+    }
+}
 
 /// What a wrapper does around the optimizer inside; [`Wrapped`] makes it an [`Update`].
 pub(crate) trait Wrapper: Clone + Send + 'static {
@@ -46,13 +64,15 @@ pub(crate) struct Wrapped<W> {
 }
 
 impl<W: Wrapper> Wrapped<W> {
-    /// `name` around the optimizer of a spec; `wrapper` makes the wrapper, given that optimizer.
+    /// `name` around an optimizer.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`] when too many that evaluate the batch again are nested.
     pub(crate) fn build(
         name: &str,
-        base: &Spec,
-        wrapper: impl FnOnce(&dyn Update) -> W,
+        wrapper: W,
+        base: Box<dyn Update>,
     ) -> Result<Box<dyn Update>, ConfigError> {
-        let base = crate::optimizer::update(base)?;
         // The name shows the nesting, for instance `asam(lookahead(sam(sgd)))`.
         if W::REEVALUATES && base.name().matches("sam(").count() >= MOST_SAM {
             return Err(ConfigError::Conflict(format!(
@@ -62,7 +82,7 @@ impl<W: Wrapper> Wrapped<W> {
         }
         Ok(Box::new(Self {
             name: format!("{name}({})", base.name()),
-            wrapper: wrapper(&*base),
+            wrapper,
             base,
         }))
     }

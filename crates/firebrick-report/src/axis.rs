@@ -1,18 +1,6 @@
 //! An axis of a chart: what it means, and where a value lies on it.
 
-use crate::ticks::{self, Ticks};
-
-/// How the values of an axis are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unit {
-    /// As they are.
-    #[default]
-    Number,
-    /// A fraction of one, written in percent.
-    Fraction,
-    /// Whole numbers, such as epochs.
-    Whole,
-}
+use crate::ticks::{self, Ticks, Unit};
 
 /// What range an axis covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,8 +1,9 @@
 //! A chart of curves, as data and as SVG.
 
-use crate::axis::{Axis, Ruler, Unit, drawable};
+use crate::axis::{Axis, Ruler, drawable};
 use crate::svg::{self, dot, label, line, polyline, series_class};
 use crate::text::{bold_width, fitted, number, percent, shorten, width};
+use crate::ticks::Unit;
 
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -3,7 +3,7 @@
 
 use firebrick_types::run::{EpochRow, RunRecord};
 
-use crate::axis::{Axis, Scale, Unit};
+use crate::axis::{Axis, Scale};
 use crate::chart::{Chart, Series};
 use crate::curves::{by_epoch, learning_rate, pictures};
 use crate::pairs::by_data_set;
@@ -13,6 +13,7 @@ use crate::svg::series_class;
 use crate::table::Column::{Number, Words};
 use crate::table::{Column, Table};
 use crate::text::{count, duration, escape, number, percent, plural};
+use crate::ticks::Unit;
 use crate::{pairs, setting};
 
 /// The body of a page about several runs.

@@ -1,8 +1,13 @@
 //! What was taken for what: the confusion matrix in numbers and words.
 
+<<<<<<< HEAD
 use firebrick_types::confusion::Confusion as Counts;
 use firebrick_types::run::RunRecord;
+=======
+use firebrick_core::run::RunRecord;
+>>>>>>> w-optim
 
+use crate::confusion_counts::Confusion;
 use crate::heat_map::heat_map;
 use crate::table::Column::{Number, Words};
 use crate::table::{Table, scrollable};
@@ -21,84 +26,6 @@ const NAME: usize = 40;
 /// Confused pairs put into words.
 const PAIRS: usize = 8;
 
-/// Counts with a name for every class.
-#[derive(Debug, Clone)]
-pub(crate) struct Confusion {
-    pub(crate) counts: Counts,
-    names: Vec<String>,
-    images: Vec<u64>,
-    said: Vec<u64>,
-}
-
-impl Confusion {
-    /// Names of the first classes; the others get their numbers.
-    pub(crate) fn new(counts: &Counts, names: &[String]) -> Self {
-        let counts = counts.clone().widened(names.len());
-        Self {
-            names: names.to_vec(),
-            images: counts.images(),
-            said: counts.said(),
-            counts,
-        }
-    }
-
-    pub(crate) fn classes(&self) -> usize {
-        self.counts.classes()
-    }
-
-    /// A class's name. Made when it is asked for: of many classes few are shown.
-    pub(crate) fn name(&self, class: usize) -> String {
-        let name = self.names.get(class).cloned();
-        name.unwrap_or_else(|| format!("class {class}"))
-    }
-
-    /// A class's name as HTML, shortened.
-    fn title(&self, class: usize) -> String {
-        escape(&shorten(&self.name(class), NAME))
-    }
-
-    /// Images of a class.
-    pub(crate) fn images(&self, truth: usize) -> u64 {
-        self.images[truth]
-    }
-
-    fn said(&self, class: usize) -> u64 {
-        self.said[class]
-    }
-
-    fn right(&self, class: usize) -> u64 {
-        self.counts.count(class, class)
-    }
-
-    /// Share of the images said to be of the class that are.
-    fn precision(&self, class: usize) -> Option<f64> {
-        share(self.right(class), self.said(class))
-    }
-
-    /// Share of the images of the class that were said to be.
-    fn recall(&self, class: usize) -> Option<f64> {
-        share(self.right(class), self.images(class))
-    }
-
-    /// Harmonic mean of precision and recall.
-    fn f1(&self, class: usize) -> Option<f64> {
-        let both = self.images(class).saturating_add(self.said(class));
-        share(self.right(class).saturating_mul(2), both)
-    }
-
-    /// Pairs `(truth, said, count)` that were confused, most often first.
-    fn pairs(&self) -> Vec<(usize, usize, u64)> {
-        let wrong = |(truth, said, _): &(usize, usize, u64)| truth != said;
-        let mut pairs: Vec<_> = self.counts.iter().filter(wrong).collect();
-        pairs.sort_by_key(|(truth, said, count)| (u64::MAX - count, *truth, *said));
-        pairs
-    }
-}
-
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
 /// Heat map, confused pairs and per-class scores of a run.
 pub(crate) fn section(run: &RunRecord) -> String {
     let confusion = Confusion::new(&run.confusion, &run.classes);
@@ -116,6 +43,11 @@ pub(crate) fn section(run: &RunRecord) -> String {
         format!("{head}<div class=\"beside\">\n{picture}<div>{words}</div></div>\n{table}")
     };
     format!("<section id=\"confusion\"><h2>What was taken for what</h2>\n{body}</section>\n")
+}
+
+/// A class's name as HTML, shortened.
+fn title(confusion: &Confusion, class: usize) -> String {
+    escape(&shorten(&confusion.name(class), NAME))
 }
 
 fn picture(confusion: &Confusion) -> String {
@@ -142,8 +74,8 @@ fn words(confusion: &Confusion) -> String {
             let images = confusion.images(*truth);
             format!(
                 "<li><b>{}</b> was taken for <b>{}</b> in {} of {} ({})</li>\n",
-                confusion.title(*truth),
-                confusion.title(*said),
+                title(confusion, *truth),
+                title(confusion, *said),
                 count(*n),
                 plural(images, "image"),
                 percent(*n as f64 / images as f64),
@@ -194,7 +126,7 @@ fn class_table(confusion: &Confusion, classes: &[usize], caption: &str) -> Table
     let show = |value: Option<f64>| value.map_or("–".into(), percent);
     for class in classes {
         table.row(&[
-            confusion.title(*class),
+            title(confusion, *class),
             count(confusion.images(*class)),
             show(confusion.precision(*class)),
             show(confusion.recall(*class)),
@@ -206,6 +138,8 @@ fn class_table(confusion: &Confusion, classes: &[usize], caption: &str) -> Table
 
 #[cfg(test)]
 mod tests {
+    use firebrick_core::confusion::Confusion as Counts;
+
     use super::*;
 
     fn names(names: &[&str]) -> Vec<String> {
@@ -213,30 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn scores_by_hand() {
+    fn the_most_confused_pair_is_told_first() {
         // Two cats right, one cat called dog; three dogs right, two dogs called cat; no bird.
         let counts = vec![vec![2, 1], vec![2, 3]].into();
         let confusion = Confusion::new(&counts, &names(&["cat", "dog", "bird"]));
-        assert_eq!(confusion.precision(0), Some(0.5));
-        assert_eq!(confusion.recall(0), Some(2.0 / 3.0));
-        assert_eq!(confusion.f1(0), Some(4.0 / 7.0));
-        assert_eq!((confusion.precision(2), confusion.f1(2)), (None, None));
-        assert_eq!(confusion.pairs(), [(1, 0, 2), (0, 1, 1)]);
         assert!(
             words(&confusion)
                 .contains("<b>dog</b> was taken for <b>cat</b> in 2 of 5 images (40.00")
         );
-    }
-
-    #[test]
-    fn odd_matrices_are_made_square() {
-        let rows = vec![vec![1], vec![], vec![0, 0, 7, u64::MAX]];
-        let ragged = Confusion::new(&rows.into(), &names(&["a"]));
-        assert_eq!(ragged.classes(), 4);
-        assert_eq!(ragged.name(0), "a");
-        assert_eq!(ragged.name(3), "class 3");
-        assert_eq!(ragged.images(2), u64::MAX);
-        assert_eq!(Confusion::new(&Counts::default(), &[]).classes(), 0);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use firebrick_types::contour::{ContourMap, Path};
 
-use crate::axis::{Axis, Ruler, Unit, drawable};
+use crate::axis::{Axis, Ruler, drawable};
 use crate::levels::Heights;
 use crate::svg::{self, dot, label, line, polyline, px, series_class};
 use crate::text::{bold_width, number, shorten, width};
+use crate::ticks::Unit;
 
 /// The map as an SVG document of its own, light or dark as the reader's system is.
 ///

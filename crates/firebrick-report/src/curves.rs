@@ -2,12 +2,13 @@
 
 use firebrick_types::run::{EpochRow, RunRecord, Scores};
 
-use crate::axis::{Axis, Scale, Unit, drawable};
+use crate::axis::{Axis, Scale, drawable};
 use crate::chart::{Chart, Mark, Series, Tone};
 use crate::scores::chosen_epoch;
 use crate::table::Column::{Number, Words};
 use crate::table::Table;
 use crate::text::{count, duration, escape, number, percent, plural};
+use crate::ticks::Unit;
 
 /// The section with every curve of a run, and its epochs as a table.
 pub(crate) fn section(run: &RunRecord) -> String {

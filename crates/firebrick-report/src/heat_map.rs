@@ -2,7 +2,7 @@
 
 use firebrick_types::confusion::Confusion as Counts;
 
-use crate::confusion::Confusion;
+use crate::confusion_counts::Confusion;
 use crate::svg::{self, label, px};
 use crate::text::{count, percent, shorten, width};
 

@@ -18,6 +18,7 @@ mod batch;
 mod chart;
 mod compare;
 mod confusion;
+mod confusion_counts;
 mod contour;
 mod curves;
 mod heat_map;
@@ -39,13 +40,14 @@ mod text;
 mod ticks;
 
 pub use animation::{PATH_COLOURS, contour_gif};
-pub use axis::{Axis, Scale, Unit};
+pub use axis::{Axis, Scale};
 pub use chart::{Chart, Mark, Series, Tone, charts_svg, curves_svg};
 pub use contour::contour_svg;
 pub use heat_map::confusion_svg;
 pub use page::page;
 pub use scatter::{Panel, Scatter, ScatterPoint, scatter_svg};
 pub use schedule::{ScheduleCurves, schedule_svg};
+pub use ticks::Unit;
 
 /// A record that knows next to nothing.
 #[cfg(test)]

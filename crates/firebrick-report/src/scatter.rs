@@ -1,8 +1,9 @@
 //! Points over several axes: what a search tried and how well it did.
 
-use crate::axis::{Axis, Ruler, Scale, Unit, drawable};
+use crate::axis::{Axis, Ruler, Scale, drawable};
 use crate::svg::{self, dot, label, line, series_class};
 use crate::text::{bold_width, fitted, number, percent, width};
+use crate::ticks::Unit;
 
 /// One point.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -1,10 +1,11 @@
 //! A schedule as a picture: the rate of each update, and the momentum and the weight decay where those
 //! are scheduled too.
 
-use crate::axis::{Axis, Scale, Unit};
+use crate::axis::{Axis, Scale};
 use crate::chart::{Chart, Mark, PICTURE, Series};
 use crate::svg;
 use crate::text::number;
+use crate::ticks::Unit;
 
 /// What a schedule gives at each update; entry `k` is that of update `k`.
 #[derive(Debug, Clone, PartialEq, Default)]

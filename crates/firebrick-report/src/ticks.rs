@@ -1,6 +1,16 @@
 //! Tick marks at numbers that people would choose: 1, 2 or 5 times a power of ten.
 
-use crate::axis::Unit;
+/// How the values of an axis are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    /// As they are.
+    #[default]
+    Number,
+    /// A fraction of one, written in percent.
+    Fraction,
+    /// Whole numbers, such as epochs.
+    Whole,
+}
 
 /// Where an axis begins and ends, and its labelled ticks.
 #[derive(Debug, Clone, PartialEq)]

@@ -47,7 +47,7 @@ pub struct Search {
 
 /// A trial that is to be run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
+pub struct NextTrial {
     /// Its round, from 1.
     pub round: u64,
     /// Its number within the round, from 1.
@@ -161,10 +161,10 @@ impl Search {
 
     /// What to try after the trials `done`, which are in order; nothing when all are done.
     #[must_use]
-    pub fn next(&self, done: &[Trial]) -> Option<Planned> {
+    pub fn next(&self, done: &[Trial]) -> Option<NextTrial> {
         let count = done.len() as u64;
         let (round, trial) = (count / self.trials + 1, count % self.trials + 1);
-        (round <= self.rounds).then(|| Planned {
+        (round <= self.rounds).then(|| NextTrial {
             round,
             trial,
             epochs: self.epochs_of(round),
@@ -361,7 +361,7 @@ mod tests {
     }
 
     /// A trial whose accuracy is best at lr = 0.01.
-    fn run(planned: Planned) -> Trial {
+    fn run(planned: NextTrial) -> Trial {
         let Some(Value::Number(lr)) = planned.values.get("lr").cloned() else {
             panic!("no lr")
         };

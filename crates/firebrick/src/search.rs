@@ -11,7 +11,9 @@ use firebrick_optim::rates::{
     optimizer_has_rate, optimizer_without_rate, schedule_has_rate, schedule_without_rate,
 };
 use firebrick_report::{Axis, Panel, Scale, Scatter, ScatterPoint, Unit};
-use firebrick_train::search::{Dimension, Planned, Point, Range, Record, Search, SearchDir, Trial};
+use firebrick_train::search::{
+    Dimension, NextTrial, Point, Range, Record, Search, SearchDir, Trial,
+};
 use firebrick_train::{Clock, Hook, TrainError, search};
 use firebrick_zoo::Model;
 use serde::Serialize;
@@ -35,7 +37,7 @@ pub struct SearchJob<'a> {
     /// Bytes of memory that are free, where that is known: what cannot fit is refused.
     pub free_memory: Option<u64>,
     /// Makes the hooks that run beside the loop of a trial.
-    pub hooks: Box<dyn FnMut(&Planned) -> Hooks + 'a>,
+    pub hooks: Box<dyn FnMut(&NextTrial) -> Hooks + 'a>,
     /// Told of every trial that is done.
     pub finished: Box<dyn FnMut(&Trial) + 'a>,
     /// Set from outside to end after the current step.

@@ -11,10 +11,8 @@
 //! Source: Bernstein et al., "signSGD: Compressed Optimisation for Non-Convex Problems", ICML 2018,
 //! algorithm 2, on one worker.
 
-use firebrick::core::ConfigError;
-use firebrick::core::update::Update;
 use firebrick::optim::{
-    About, Configure, Field, Formula, PerTensor, Range, Real, Rule, StateNames, Stepping,
+    About, Configure, Field, Formula, Range, Real, Rule, StateNames, Stepping, WeightDecay,
     elementwise,
 };
 use firebrick::prelude::Tensor;
@@ -57,21 +55,9 @@ impl Configure for Signum {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        shape.iter().product()
-    }
 }
 
 impl Rule for Signum {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[MOMENTUM])
     }
@@ -80,7 +66,7 @@ impl Rule for Signum {
         elementwise(tensors, &[MOMENTUM], |one| Sign {
             lr: one.now.lr,
             momentum: one.now.momentum(self.momentum),
-            keep: 1.0 - one.now.lr * one.now.weight_decay(self.weight_decay),
+            decay: one.now.decoupled(self.weight_decay),
         })
     }
 }
@@ -90,14 +76,16 @@ impl Rule for Signum {
 struct Sign {
     lr: f64,
     momentum: f64,
-    /// Share of the value that weight decay leaves.
-    keep: f64,
+    decay: WeightDecay,
 }
 
 impl Formula<2, 1> for Sign {
     #[inline(always)]
     fn apply<R: Real>(&self, [value, kept]: [R; 2], [gradient]: [R; 1]) -> [R; 2] {
         let kept = kept * self.momentum + gradient * (1.0 - self.momentum);
-        [value * self.keep - kept.clone().sign() * self.lr, kept]
+        [
+            self.decay.shrink(value) - kept.clone().sign() * self.lr,
+            kept,
+        ]
     }
 }

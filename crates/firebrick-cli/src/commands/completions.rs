@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// Print the script with which a shell completes commands and flags
 ///
@@ -22,14 +22,14 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(&self) -> Result<(), Failure> {
+    pub(crate) fn run(&self, command: &mut Command) -> Result<(), Failure> {
         // A program of someone else's is completed under its own name.
         let called = std::env::args_os().next().unwrap_or_default();
         let name = Path::new(&called).file_stem().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let mut script = Vec::new();
-        generate(self.shell, &mut crate::command(), name, &mut script);
-        output::say(String::from_utf8_lossy(&script).trim_end());
+        generate(self.shell, command, name, &mut script);
+        terminal::say(String::from_utf8_lossy(&script).trim_end());
         Ok(())
     }
 }

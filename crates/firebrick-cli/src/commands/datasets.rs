@@ -13,8 +13,9 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output::{self, counted, grouped};
+use crate::figures::{counted, grouped};
 use crate::overview;
+use crate::terminal;
 
 /// List, describe, fetch and verify data sets
 #[derive(Args)]
@@ -85,7 +86,7 @@ impl Datasets {
 fn list_all(json: bool) -> Result<(), Failure> {
     if json {
         let rows: Vec<_> = list().iter().map(|entry| json!({ "name": entry.name, "signature": entry.signature(), "summary": entry.summary })).collect();
-        return output::json(&rows);
+        return terminal::json(&rows);
     }
     let mut rows: Vec<_> = list()
         .iter()
@@ -95,7 +96,7 @@ fn list_all(json: bool) -> Result<(), Failure> {
         "folder:PATH".into(),
         "images in PATH/class/ or PATH/split/class/".into(),
     ]);
-    output::table(&rows);
+    terminal::table(&rows);
     Ok(())
 }
 
@@ -104,8 +105,8 @@ fn describe_folder(name: &str) -> Result<(), Failure> {
     let splits = firebrick::datasets::open(name, &OpenOptions::default())?;
     overview::of_data(&DataOverview::of(&splits))
         .iter()
-        .for_each(|line| output::say(line));
-    splits.notes.iter().for_each(|note| output::notice(note));
+        .for_each(|line| terminal::say(line));
+    splits.notes.iter().for_each(|note| terminal::notice(note));
     Ok(())
 }
 
@@ -120,8 +121,8 @@ fn describe(name: &str) -> Result<(), Failure> {
         .collect::<Vec<_>>()
         .join(", ");
     let more = if classes.len() > 20 { ", …" } else { "" };
-    output::say(&format!("{}: {}", entry.signature(), entry.summary));
-    output::say(&format!(
+    terminal::say(&format!("{}: {}", entry.signature(), entry.summary));
+    terminal::say(&format!(
         "images: {} train, {} test, {}×{}×{}",
         grouped(card.train as u64),
         grouped(card.test as u64),
@@ -129,11 +130,11 @@ fn describe(name: &str) -> Result<(), Failure> {
         card.size[0],
         card.size[1]
     ));
-    output::say(&format!("classes: {} ({shown}{more})", classes.len()));
-    output::say(&format!("licence: {}", card.licence));
-    output::say(&format!("home: {}", card.homepage));
+    terminal::say(&format!("classes: {} ({shown}{more})", classes.len()));
+    terminal::say(&format!("licence: {}", card.licence));
+    terminal::say(&format!("home: {}", card.homepage));
     for file in card.files {
-        output::say(&format!(
+        terminal::say(&format!(
             "file: {} ({} bytes)\n  sha256 {}",
             file.url(),
             grouped(file.bytes),
@@ -157,7 +158,7 @@ fn fetch_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
             bar.set_position(done);
         }
     })?;
-    output::say(&format!("{name} is in {}", folder.display()));
+    terminal::say(&format!("{name} is in {}", folder.display()));
     Ok(())
 }
 
@@ -165,7 +166,7 @@ fn verify_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
     let directory = data_dir.cloned().unwrap_or_else(super::data_cache);
     let checks = verify(name, &directory)?;
     if checks.is_empty() {
-        output::say(&format!("{name} has no files to verify"));
+        terminal::say(&format!("{name} has no files to verify"));
     }
     let bad = checks
         .iter()
@@ -173,7 +174,7 @@ fn verify_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
         .count();
     checks
         .iter()
-        .for_each(|check| output::say(&format!("{}: {}", check.path.display(), check.state)));
+        .for_each(|check| terminal::say(&format!("{}: {}", check.path.display(), check.state)));
     if bad > 0 {
         return Err(Failure::Work(format!(
             "{bad} of {} files of {name} differ from the published ones; download them with: firebrick datasets fetch {name}",
@@ -189,17 +190,17 @@ fn verify_folder(path: &str, run: Option<&Path>) -> Result<(), Failure> {
     let mut bad = 0;
     for (split, set) in &folders.splits {
         let problems = set.bad_images();
-        output::say(&format!(
+        terminal::say(&format!(
             "{split}: {} of {} can be read",
             grouped((set.len() - problems.len()) as u64),
             counted(set.len() as u64, "image", "images")
         ));
         for (_, problem) in &problems {
-            output::say(&format!("  {problem}"));
+            terminal::say(&format!("  {problem}"));
         }
         bad += problems.len();
     }
-    folders.notes.iter().for_each(|note| output::notice(note));
+    folders.notes.iter().for_each(|note| terminal::notice(note));
     if let Some(run) = run {
         let file = run.join(CHECKSUMS);
         let before = std::fs::read_to_string(&file).map_err(|error| {
@@ -215,7 +216,7 @@ fn verify_folder(path: &str, run: Option<&Path>) -> Result<(), Failure> {
                 run.display()
             )));
         }
-        output::say(&format!(
+        terminal::say(&format!(
             "no image has changed since {} was started",
             run.display()
         ));

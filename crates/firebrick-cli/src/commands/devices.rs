@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// List the devices of this machine, and why others are not there
 #[derive(Args)]
@@ -25,7 +25,7 @@ impl Devices {
                     json!({ "name": device.name, "available": device.description.is_ok(), "description": description })
                 })
                 .collect();
-            return output::json(&rows);
+            return terminal::json(&rows);
         }
         let rows: Vec<_> = devices
             .into_iter()
@@ -34,7 +34,7 @@ impl Devices {
                 Err(why) => vec![device.name, "no".into(), why.to_string()],
             })
             .collect();
-        output::table(&rows);
+        terminal::table(&rows);
         Ok(())
     }
 }

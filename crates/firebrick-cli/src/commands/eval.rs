@@ -15,9 +15,10 @@ use super::plain_weights::{PlainWeights, model_file};
 use crate::class_scores;
 use crate::epoch_table::TOP5_TELLS_NOTHING;
 use crate::failure::Failure;
+use crate::figures::percent;
 use crate::number::whole;
-use crate::output::{self, percent};
 use crate::progress;
+use crate::terminal;
 
 /// Evaluate a trained model on a split of a data set
 #[derive(Args)]
@@ -77,11 +78,11 @@ impl Eval {
             split,
             notes,
         } = evaluate(job, &device, &mut progress::images(self.quiet || self.json))?;
-        notes.iter().for_each(|note| output::notice(note));
+        notes.iter().for_each(|note| terminal::notice(note));
         let seconds = clock.elapsed().as_secs_f64();
         let scores = evaluation.scores;
         if self.json {
-            return output::json(&json!({
+            return terminal::json(&json!({
                 "split": split,
                 "loss": scores.loss, "top1": scores.top1, "top5": scores.top5, "nll": scores.nll, "ece": scores.ece, "brier": scores.brier,
                 "count": scores.count, "seconds": seconds,
@@ -95,7 +96,7 @@ impl Eval {
         } else {
             String::new()
         };
-        output::say(&format!(
+        terminal::say(&format!(
             "{} {}: top-1 {} ({wrong} of {} wrong){top5}",
             recipe.dataset,
             split,
@@ -103,13 +104,13 @@ impl Eval {
             scores.count
         ));
         // The loss of an evaluation is the plain negative log-likelihood.
-        output::say(&format!(
+        terminal::say(&format!(
             "nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s",
             scores.nll, scores.ece, scores.brier
         ));
         class_scores::lines(&file.classes, &evaluation.confusion)
             .iter()
-            .for_each(|line| output::say(line));
+            .for_each(|line| terminal::say(line));
         Ok(())
     }
 

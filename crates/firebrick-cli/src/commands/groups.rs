@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::number::real;
-use crate::output;
+use crate::terminal;
 use crate::train_flags::group;
 
 /// What makes the parameters of a model differ.
@@ -101,7 +101,7 @@ pub(crate) fn say(rows: &[Row]) {
             row.optimizer.clone(),
         ]
     }));
-    output::table(&lines);
+    terminal::table(&lines);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use firebrick::core::spec::Spec;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// What can be asked of a family.
 #[derive(Subcommand)]
@@ -69,15 +69,15 @@ pub(crate) fn list<B>(registry: &Registry<B>, json: bool) -> Result<(), Failure>
         let rows = entries.iter().map(|entry| {
             json!({ "name": entry.name, "signature": signature(entry), "summary": entry.summary })
         });
-        return output::json(&rows.collect::<Vec<_>>());
+        return terminal::json(&rows.collect::<Vec<_>>());
     }
     let rows = entries
         .iter()
         .map(|entry| vec![entry.name.into(), entry.summary.into()]);
-    output::table(&rows.collect::<Vec<_>>());
-    output::say("\nOptions:");
+    terminal::table(&rows.collect::<Vec<_>>());
+    terminal::say("\nOptions:");
     let signatures = entries.iter().map(signature);
-    signatures.for_each(|signature| output::say(&format!("  {signature}")));
+    signatures.for_each(|signature| terminal::say(&format!("  {signature}")));
     Ok(())
 }
 
@@ -97,26 +97,26 @@ pub(crate) fn describe<B>(registry: &Registry<B>, name: &Spec, json: bool) -> Re
     if json {
         let fields = fields.iter();
         let fields = fields.map(|(name, default)| json!({ "name": name, "default": default }));
-        return output::json(&json!({
+        return terminal::json(&json!({
             "name": entry.name,
             "signature": signature(entry),
             "summary": entry.summary,
             "fields": fields.collect::<Vec<_>>(),
         }));
     }
-    output::say(&format!("{}: {}", entry.name, entry.summary));
-    output::say(&format!("spec: {}", signature(entry)));
+    terminal::say(&format!("{}: {}", entry.name, entry.summary));
+    terminal::say(&format!("spec: {}", signature(entry)));
     if fields.is_empty() {
-        output::say("no options");
+        terminal::say("no options");
         return Ok(());
     }
-    output::say("");
+    terminal::say("");
     let mut rows = vec![vec!["option".to_string(), "default".into()]];
     let row = |(name, default): &(String, Value)| vec![name.clone(), text(default)];
     rows.extend(fields.iter().map(row));
-    output::table(&rows);
+    terminal::table(&rows);
     if fields.iter().any(|(_, default)| default.is_null()) {
-        output::say("\n–: none, or a value that depends on the run");
+        terminal::say("\n–: none, or a value that depends on the run");
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ use firebrick::training::lr_find::{LrCurve, Rise, Stopped, Sweep};
 
 use crate::failure::Failure;
 use crate::number::{real, whole};
-use crate::output;
 use crate::shell::{program, quoted};
+use crate::terminal;
 use crate::train_flags::TrainFlags;
 
 /// Find a learning rate: a short run whose rate rises until the loss does
@@ -100,7 +100,7 @@ impl LrFind {
             rise: self.mode,
         };
         let cache = super::data_cache();
-        let curve = firebrick::lr_find(&recipe, &cache, sweep, &mut output::notice)?;
+        let curve = firebrick::lr_find(&recipe, &cache, sweep, &mut terminal::notice)?;
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
             let svg = curves_svg(&chart(&curve, title, self.mode));
@@ -109,7 +109,7 @@ impl LrFind {
             })?;
         }
         if self.json {
-            return output::json(&curve);
+            return terminal::json(&curve);
         }
         say(&curve, sweep);
         Ok(())
@@ -123,14 +123,14 @@ fn say(curve: &LrCurve, sweep: Sweep) {
         Stopped::Diverged => "there the loss diverged".to_string(),
         Stopped::NotFinite => "after that the loss was not finite".to_string(),
     };
-    output::say(&format!(
+    terminal::say(&format!(
         "{} updates from {:.2e} to {last:.2e}: {end}",
         curve.lr.len(),
         sweep.start_lr
     ));
     let found = curve.suggestions;
     if let Some(why) = found.none_because {
-        output::say(&format!("no rate to advise: {why}"));
+        terminal::say(&format!("no rate to advise: {why}"));
         return;
     }
     for (name, rate) in [
@@ -143,10 +143,10 @@ fn say(curve: &LrCurve, sweep: Sweep) {
             || "the curve does not tell".into(),
             |lr| format!("{lr:.2e}"),
         );
-        output::say(&format!("{name:<14}{rate}"));
+        terminal::say(&format!("{name:<14}{rate}"));
     }
     if let Some(lr) = found.best() {
-        output::say(&format!("next: {} --lr {lr:.2e}", train_command()));
+        terminal::say(&format!("next: {} --lr {lr:.2e}", train_command()));
     }
 }
 

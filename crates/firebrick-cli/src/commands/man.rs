@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Command};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// Write manual pages, one for each command
 ///
@@ -18,17 +18,17 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(&self) -> Result<(), Failure> {
+    pub(crate) fn run(&self, command: Command) -> Result<(), Failure> {
         let directory = &self.directory;
         let written = std::fs::create_dir_all(directory)
-            .and_then(|()| clap_mangen::generate_to(crate::command(), directory));
+            .and_then(|()| clap_mangen::generate_to(command, directory));
         written.map_err(|error| {
             Failure::Work(format!(
                 "cannot write manual pages to {}: {error}",
                 directory.display()
             ))
         })?;
-        output::say(&format!("manual pages are in {}", directory.display()));
+        terminal::say(&format!("manual pages are in {}", directory.display()));
         Ok(())
     }
 }

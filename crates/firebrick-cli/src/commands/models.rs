@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::listing;
 use crate::failure::Failure;
+use crate::figures::grouped;
 use crate::free_memory::free_memory;
 use crate::number::whole;
-use crate::output::{self, grouped};
+use crate::terminal;
 
 /// List the models, or describe one layer by layer
 #[derive(Args)]
@@ -86,7 +87,7 @@ fn describe(
     let model = zoo::build(spec, &input, 0, &device)?;
     let description = zoo::describe(&model, &input);
     if json {
-        return output::json(&json!({
+        return terminal::json(&json!({
             "model": zoo::canonical(spec)?.to_string(),
             "input": input,
             "parameters": description.parameters,
@@ -115,8 +116,8 @@ fn describe(
             grouped(layer.multiply_adds),
         ]);
     }
-    output::table(&rows);
-    output::say(&format!(
+    terminal::table(&rows);
+    terminal::say(&format!(
         "{} on {channels}×{height}×{width}, {} classes: {} parameters, {} multiply-adds",
         zoo::canonical(spec)?,
         input.classes,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::groups::{self, GroupFlags};
 use crate::failure::Failure;
 use crate::number::{real, whole};
-use crate::output;
+use crate::terminal;
 
 /// List the optimizers, describe one, or race them on a test surface
 #[derive(Args)]
@@ -140,7 +140,8 @@ const SHAPES: [&[usize]; 2] = [&[64, 64, 3, 3], &[64]];
 
 /// Everything the registry says of an optimizer, with the memory that a spec of it takes.
 fn sheet(entry: &Entry, spec: &Spec) -> Result<Value, Failure> {
-    let (about, canonical) = (entry.about, entry.build(spec)?.spec);
+    let about = entry.about;
+    let canonical = optimizer::build_entry(*entry, spec)?.spec;
     let fields = (entry.fields)().into_iter().map(|(name, default)| {
         let field = about.fields.iter().find(|field| field.name == name);
         json!({
@@ -191,7 +192,7 @@ fn list(json: bool) -> Result<(), Failure> {
         .collect();
     let sheets = sheets?;
     if json {
-        return output::json(&sheets);
+        return terminal::json(&sheets);
     }
     let head = ["name", "aliases", "memory", "cost of a step", "what it is"];
     let mut rows = vec![head.map(String::from).to_vec()];
@@ -204,12 +205,12 @@ fn list(json: bool) -> Result<(), Failure> {
             entry.about.summary.into(),
         ]);
     }
-    output::table(&rows);
-    output::say(
+    terminal::table(&rows);
+    terminal::say(
         "\nMemory: state for a 64×64×3×3 kernel at the defaults, in multiples of the kernel.\n",
     );
-    output::say("Hyper-parameters with defaults:");
-    let signature = |entry: &Entry| output::say(&format!("  {}", entry.signature()));
+    terminal::say("Hyper-parameters with defaults:");
+    let signature = |entry: &Entry| terminal::say(&format!("  {}", entry.signature()));
     entries.iter().for_each(signature);
     Ok(())
 }
@@ -224,21 +225,21 @@ fn describe(spec: &Spec, groups: &GroupFlags, json: bool) -> Result<(), Failure>
         if let Some(parameters) = parameters {
             sheet["groups"] = json!(parameters);
         }
-        return output::json(&sheet);
+        return terminal::json(&sheet);
     }
     let about = entry.about;
-    output::say(&format!("{}: {}", about.name, about.summary));
+    terminal::say(&format!("{}: {}", about.name, about.summary));
     if !about.aliases.is_empty() {
-        output::say(&format!("also called {}", about.aliases.join(", ")));
+        terminal::say(&format!("also called {}", about.aliases.join(", ")));
     }
-    output::say(&format!("paper: {}", about.source));
-    output::say(&format!("cost of a step: {}", about.cost));
-    output::say(&format!(
+    terminal::say(&format!("paper: {}", about.source));
+    terminal::say(&format!("cost of a step: {}", about.cost));
+    terminal::say(&format!(
         "memory: {} times the parameters for a 64×64×3×3 kernel, {} times for a vector of 64",
         multiple(&sheet["memory"][0]),
         multiple(&sheet["memory"][1]),
     ));
-    output::say(&format!("spec: {}\n", text(&sheet["spec"])));
+    terminal::say(&format!("spec: {}\n", text(&sheet["spec"])));
     let head = ["hyper-parameter", "default", "lecture", "range"];
     let mut rows = vec![head.map(String::from).to_vec()];
     for field in sheet["fields"].as_array().into_iter().flatten() {
@@ -248,9 +249,9 @@ fn describe(spec: &Spec, groups: &GroupFlags, json: bool) -> Result<(), Failure>
                 .to_vec(),
         );
     }
-    output::table(&rows);
+    terminal::table(&rows);
     if let Some(parameters) = parameters {
-        output::say("");
+        terminal::say("");
         groups::say(&parameters);
     }
     Ok(())
@@ -283,7 +284,7 @@ impl RaceFlags {
             }
         }
         if self.json {
-            return output::json(&race);
+            return terminal::json(&race);
         }
         self.table(&race)
     }
@@ -291,7 +292,7 @@ impl RaceFlags {
     fn table(&self, race: &Race) -> Result<(), Failure> {
         let facts = surface::build(&self.surface)?.facts();
         let [x, y] = race.start;
-        output::say(&format!(
+        terminal::say(&format!(
             "{}: {}, from ({x}, {y}), {} updates, {}\n",
             race.surface, facts.formula, self.steps, race.dtype
         ));
@@ -313,16 +314,16 @@ impl RaceFlags {
             }
             rows.push(row);
         }
-        output::table(&rows);
+        terminal::table(&rows);
         if facts.minima.is_empty() {
-            output::say("\nThe surface has no minimum: lower is farther.");
+            terminal::say("\nThe surface has no minimum: lower is farther.");
         } else {
-            output::say(
+            terminal::say(
                 "\ndistance: to the nearest minimum; within 1e-3: the first update that ends so near to it",
             );
         }
         for path in [&self.svg, &self.gif].into_iter().flatten() {
-            output::say(&path.display().to_string());
+            terminal::say(&path.display().to_string());
         }
         Ok(())
     }

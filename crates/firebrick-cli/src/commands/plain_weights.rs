@@ -13,7 +13,7 @@ use firebrick::zoo::{self, Input, Normalization};
 
 use crate::failure::Failure;
 use crate::number::whole;
-use crate::output;
+use crate::terminal;
 
 /// A model given as a name and a file of plain weights.
 #[derive(Args)]
@@ -69,7 +69,7 @@ impl PlainWeights {
         let undrawn = zoo::undrawn(model, &input, &firebrick::core::device("flex")?)?;
         let (weights, notes) = file.state_dict(&StateDict::shapes(&undrawn))?;
         for note in notes {
-            output::notice(&format!("{}: {note}", path.display()));
+            terminal::notice(&format!("{}: {note}", path.display()));
         }
         Ok(Some(ModelFile {
             model: model.clone(),

@@ -10,8 +10,9 @@ use firebrick::predict::{Prediction, image_files, predict};
 
 use super::plain_weights::{PlainWeights, model_file};
 use crate::failure::Failure;
+use crate::figures::counted;
 use crate::number::whole;
-use crate::output::{self, counted};
+use crate::terminal;
 
 /// Predict the classes of images
 #[derive(Args)]
@@ -47,7 +48,7 @@ impl Predict {
         let file = self.model_file(run)?;
         let Listed { files, left_out } = image_files(images);
         if left_out.count() > 0 {
-            output::notice(&format!(
+            terminal::notice(&format!(
                 "left out {}: {left_out}",
                 counted(
                     left_out.count() as u64,
@@ -72,7 +73,7 @@ impl Predict {
             },
         )?;
         if self.json {
-            output::json(&predictions)?;
+            terminal::json(&predictions)?;
         }
         if unreadable.is_empty() {
             return Ok(());
@@ -80,7 +81,7 @@ impl Predict {
         if self.on_bad_image == "skip" && unreadable.len() < total {
             unreadable
                 .iter()
-                .for_each(|error| output::notice(&format!("left out: {error}")));
+                .for_each(|error| terminal::notice(&format!("left out: {error}")));
             return Ok(());
         }
         Err(Failure::Work(unreadable.join("\nerror: ")))
@@ -119,7 +120,7 @@ impl Predict {
             return Ok(file);
         };
         if !self.json {
-            output::notice(&format!(
+            terminal::notice(&format!(
                 "the classes have the names of {}, because {}; --classes {} gives numbers",
                 named.set,
                 named.why,
@@ -149,14 +150,14 @@ fn say(prediction: &Prediction) {
         .map(|guess| {
             format!(
                 "{} {:.1} %",
-                output::name(&guess.class),
+                terminal::name(&guess.class),
                 100.0 * guess.probability
             )
         })
         .collect();
-    output::say(&format!(
+    terminal::say(&format!(
         "{}: {}",
-        output::name(&prediction.path),
+        terminal::name(&prediction.path),
         guesses.join(", ")
     ));
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// List the recipes that come with firebrick, or print one in full
 #[derive(Args)]
@@ -35,7 +35,7 @@ impl Recipes {
             None => self.name.as_ref(),
         };
         if let Some(name) = name {
-            output::say(firebrick::recipe(name)?.to_toml()?.trim_end());
+            terminal::say(firebrick::recipe(name)?.to_toml()?.trim_end());
             return Ok(());
         }
         // The first comment of a recipe says what it is for.
@@ -52,7 +52,7 @@ impl Recipes {
                 ]
             })
             .collect();
-        output::table(&rows);
+        terminal::table(&rows);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use firebrick::core::run::RunRecord;
 
 use crate::failure::Failure;
-use crate::output;
+use crate::terminal;
 
 /// Write the report of a run again, or a page that compares several runs
 #[derive(Args)]
@@ -37,7 +37,7 @@ impl Report {
             });
         std::fs::write(&out, firebrick::report::page(&records))
             .map_err(|error| Failure::Work(format!("{}: {error}", out.display())))?;
-        output::say(&out.display().to_string());
+        terminal::say(&out.display().to_string());
         Ok(())
     }
 }

@@ -9,10 +9,11 @@ use firebrick::{BestEpoch, RunState, RunSummary, runs};
 use serde_json::{Value, json};
 
 use super::train::RUNS;
+use crate::columns::{WIDTH, columns, shortened};
 use crate::epoch_table::{number, share};
 use crate::failure::Failure;
-use crate::output::{self, WIDTH, columns, shortened};
 use crate::run_name::data_name;
+use crate::terminal;
 
 /// Longest data set, model or run that is shown in full.
 const LONGEST: usize = 32;
@@ -39,16 +40,16 @@ impl Runs {
         let found = runs(&self.directory)?;
         if self.json {
             let rows: Vec<_> = found.iter().map(document).collect();
-            return output::json(&rows);
+            return terminal::json(&rows);
         }
         if found.is_empty() {
-            output::log(&format!("no runs in {}", self.directory.display()));
+            terminal::log(&format!("no runs in {}", self.directory.display()));
             return Ok(());
         }
         let now = SystemTime::now();
         let mut rows = vec![HEAD.map(String::from).to_vec()];
         rows.extend(found.iter().map(|run| row(run, now)));
-        narrow(rows).iter().for_each(|line| output::say(line));
+        narrow(rows).iter().for_each(|line| terminal::say(line));
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::listing::{self, Listing};
 use crate::failure::Failure;
 use crate::number::{real, whole};
-use crate::output;
+use crate::terminal;
 
 /// The most updates that are computed at once.
 const MOST: u64 = 10_000_000;
@@ -95,7 +95,7 @@ impl Schedule {
         }
         let plan = self.plan(spec, steps)?;
         for note in &plan.notes {
-            output::notice(note);
+            terminal::notice(note);
         }
         let values = values(&plan, steps);
         if let Some(path) = &self.svg {
@@ -110,10 +110,10 @@ impl Schedule {
                 .map_err(|error| Failure::Work(format!("{}: {error}", path.display())))?;
         }
         if self.json {
-            return output::json(&values);
+            return terminal::json(&values);
         }
         if let Some(path) = &self.svg {
-            output::say(&path.display().to_string());
+            terminal::say(&path.display().to_string());
             return Ok(());
         }
         show(&plan, &values);
@@ -220,7 +220,7 @@ fn epochs(spec: &Spec) -> Option<String> {
 
 /// The schedule with everything filled in, its extremes, and a sketch.
 fn show(plan: &Plan, values: &Values) {
-    output::say(&plan.schedule_spec.to_string());
+    terminal::say(&plan.schedule_spec.to_string());
     let mut rows = vec![
         ["", "first", "last", "lowest", "highest"]
             .map(String::from)
@@ -249,17 +249,19 @@ fn show(plan: &Plan, values: &Values) {
             place(at().rev().max_by(by_value)),
         ]);
     }
-    output::table(&rows);
+    terminal::table(&rows);
     let ends = &values.cycle_ends;
     let shown: Vec<_> = ends.iter().take(8).map(ToString::to_string).collect();
     let shown = shown.join(", ") + if ends.len() > 8 { ", …" } else { "" };
     match ends.len() {
         0 => {}
-        1 => output::say(&format!("one cycle, which ends with update {shown}")),
-        count => output::say(&format!("{count} cycles, which end with updates {shown}")),
+        1 => terminal::say(&format!("one cycle, which ends with update {shown}")),
+        count => terminal::say(&format!("{count} cycles, which end with updates {shown}")),
     }
-    output::say("");
-    sketch(&values.lr).iter().for_each(|line| output::say(line));
+    terminal::say("");
+    sketch(&values.lr)
+        .iter()
+        .for_each(|line| terminal::say(line));
 }
 
 /// Four digits, without an exponent where that is short.

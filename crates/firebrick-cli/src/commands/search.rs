@@ -9,18 +9,19 @@ use firebrick::core::Recipe;
 use firebrick::report::scatter_svg;
 use firebrick::search::Hooks;
 use firebrick::training::run_dir::next_free;
-use firebrick::training::search::{Planned, Search as Paper, Space, Trial};
+use firebrick::training::search::{NextTrial, Search as Paper, Space, Trial};
 use firebrick::{SearchJob, SearchReport};
 
 use super::train::RUNS;
 use crate::failure::Failure;
+use crate::figures::percent;
 use crate::free_memory::free_memory;
 use crate::number::{real, whole};
-use crate::output::{self, percent};
 use crate::progress::{Header, Progress};
 use crate::run_name::run_name;
 use crate::shell::{program, quoted_path};
 use crate::signals::on_interrupt;
+use crate::terminal;
 use crate::train_flags::TrainFlags;
 
 /// Search hyper-parameters at random, from coarse to fine
@@ -113,7 +114,7 @@ impl Search {
             })?;
         }
         if self.json {
-            output::json(&report)?;
+            terminal::json(&report)?;
         } else {
             say(&report);
         }
@@ -136,7 +137,7 @@ impl Search {
     ) -> Result<SearchReport, Failure> {
         let quiet = self.quiet;
         if !quiet {
-            output::log(&format!(
+            terminal::log(&format!(
                 "{} rounds of {} trials of {} on {}, in {}",
                 paper.rounds,
                 paper.trials,
@@ -146,15 +147,15 @@ impl Search {
             ));
         }
         let header = Header::default();
-        let hooks = |planned: &Planned| -> Hooks {
+        let hooks = |planned: &NextTrial| -> Hooks {
             if !quiet {
-                let Planned {
+                let NextTrial {
                     round,
                     trial,
                     values,
                     ..
                 } = planned;
-                output::log(&format!("round {round} trial {trial}: {values}"));
+                terminal::log(&format!("round {round} trial {trial}: {values}"));
             }
             vec![Box::new(Progress::new(
                 quiet,
@@ -164,7 +165,7 @@ impl Search {
         };
         let finished = |trial: &Trial| {
             if let Some(diverged) = trial.diverged.as_ref().filter(|_| !quiet) {
-                output::log(&format!("diverged: {diverged}"));
+                terminal::log(&format!("diverged: {diverged}"));
             }
         };
         let report = firebrick::search::search(SearchJob {
@@ -173,7 +174,7 @@ impl Search {
             hooks: Box::new(hooks),
             finished: Box::new(finished),
             interrupted,
-            notice: Box::new(output::notice),
+            notice: Box::new(terminal::notice),
             clock: Some(std::time::SystemTime::now),
             ..SearchJob::new(recipe, paper, out)
         })?;
@@ -218,32 +219,32 @@ fn say(report: &SearchReport) {
         row.extend(trial.values.0.iter().map(|(_, value)| value.to_string()));
         rows.push(row);
     }
-    output::table(&rows);
+    terminal::table(&rows);
     for round in &report.rounds {
         let epochs = if round.epochs == 1 {
             "1 epoch".into()
         } else {
             format!("{} epochs", round.epochs)
         };
-        output::say(&format!(
+        terminal::say(&format!(
             "round {}, {epochs} each: {}",
             round.round, round.space
         ));
     }
     for hint in &report.hints {
-        output::say(&format!("hint: {hint}"));
+        terminal::say(&format!("hint: {hint}"));
     }
     match &report.best {
         Some(best) => {
             let recipe = Path::new(&report.search_dir).join("best.toml");
-            output::say(&format!("best: {}", best.values));
-            output::say(&format!(
+            terminal::say(&format!("best: {}", best.values));
+            terminal::say(&format!(
                 "train with it for all epochs: {} train --recipe {}",
                 program(),
                 quoted_path(&recipe)
             ));
         }
         _ if report.trials.is_empty() => {}
-        _ => output::say("every trial diverged; lower the rates"),
+        _ => terminal::say("every trial diverged; lower the rates"),
     }
 }

@@ -14,13 +14,14 @@ use firebrick::{Job, RunPlace, Start, TrainReport};
 
 use crate::epoch_table::same_loss;
 use crate::failure::Failure;
+use crate::figures::{grouped, percent};
 use crate::free_memory::free_memory;
-use crate::output::{self, grouped, percent};
 use crate::overview;
 use crate::progress::{Header, Progress};
 use crate::run_name::run_name;
 use crate::shell::{program, quoted_path};
 use crate::signals::on_interrupt;
+use crate::terminal;
 use crate::train_flags::TrainFlags;
 
 /// Where runs go that are given no directory.
@@ -73,16 +74,16 @@ impl Train {
                 if !quiet {
                     overview::of_run(run)
                         .iter()
-                        .for_each(|line| output::log(line));
+                        .for_each(|line| terminal::log(line));
                 }
             }),
-            notice: Box::new(output::notice),
+            notice: Box::new(terminal::notice),
             program: crate::program::own().map(|program| program.name.into()),
             clock: Some(std::time::SystemTime::now),
         })?;
         let run = Path::new(&report.run_dir);
         if self.json {
-            output::json(&report)?;
+            terminal::json(&report)?;
         } else if report.ended != "interrupted" {
             say_results(&report, run, example.as_deref());
         }
@@ -168,7 +169,7 @@ fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
         } else {
             format!(", nll {:.4}", scores.nll)
         };
-        output::say(&format!(
+        terminal::say(&format!(
             "{name}: top-1 {}, loss {:.4}{nll}, ece {:.4}",
             percent(scores.top1),
             scores.loss,
@@ -176,14 +177,14 @@ fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
         ));
     };
     if let Some(best) = &report.best {
-        output::say(&format!(
+        terminal::say(&format!(
             "best epoch {}: {} {:.4}",
             best.epoch, best.metric, best.value
         ));
     }
     scores("validation", &report.valid);
     scores("test", &report.test);
-    output::say(&format!(
+    terminal::say(&format!(
         "{} parameters, {} updates in {:.0} s on {}, {:.0} images/s",
         grouped(report.parameters as u64),
         report.steps,
@@ -191,8 +192,8 @@ fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
         report.device,
         report.images_per_second
     ));
-    output::say(&format!("run directory: {}", report.run_dir));
-    output::say(&format!("report: {}", run.join("report.html").display()));
+    terminal::say(&format!("run directory: {}", report.run_dir));
+    terminal::say(&format!("report: {}", run.join("report.html").display()));
     let split = match (&report.test, &report.valid) {
         (Some(_), _) => "",
         (None, Some(_)) => " --split valid",
@@ -200,9 +201,9 @@ fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
         (None, None) => " --split train",
     };
     let (program, run) = (program(), quoted_path(run));
-    output::say(&format!("next: {program} eval {run}{split}"));
+    terminal::say(&format!("next: {program} eval {run}{split}"));
     if let Some(example) = example {
         let image = quoted_path(Path::new(example));
-        output::say(&format!("      {program} predict {run} {image}"));
+        terminal::say(&format!("      {program} predict {run} {image}"));
     }
 }

@@ -18,12 +18,11 @@
 //! and `eps = 0` is refused, since a zero gradient would give 0 / 0. Burn has none.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 const MEAN: &str = "exp_avg";
 const VARIANCE: &str = "exp_avg_var";
@@ -76,21 +75,9 @@ impl Configure for AdaBelief {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        self.state().tensors.len() * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for AdaBelief {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(if self.amsgrad {
             &[MEAN, VARIANCE, MAX_VARIANCE]
@@ -105,7 +92,7 @@ impl Rule for AdaBelief {
             let (beta1, beta2) = (now.momentum(self.beta1), self.beta2);
             let correction = |beta: f64| 1.0 - beta.powf(now.step as f64);
             Moments {
-                keep: 1.0 - now.lr * now.weight_decay(self.weight_decay),
+                decay: now.decoupled(self.weight_decay),
                 beta1,
                 beta2,
                 root: 1.0 / correction(beta2).sqrt(),
@@ -125,8 +112,7 @@ impl Rule for AdaBelief {
 /// One step of one element.
 #[derive(Debug, Clone, Copy)]
 struct Moments {
-    /// Share of the value that weight decay leaves.
-    keep: f64,
+    decay: WeightDecay,
     beta1: f64,
     beta2: f64,
     /// Corrects the root of the mean squared distance.
@@ -148,13 +134,8 @@ impl Moments {
 
     #[inline(always)]
     fn along<R: Real>(&self, value: R, mean: &R, variance: &R) -> R {
-        let value = if self.keep == 1.0 {
-            value
-        } else {
-            value * self.keep
-        };
         let divisor = variance.clone().sqrt() * self.root + self.eps;
-        value - mean.clone() / divisor * self.rate
+        self.decay.shrink(value) - mean.clone() / divisor * self.rate
     }
 }
 
@@ -184,6 +165,7 @@ impl Formula<4, 1> for Largest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: AdaBelief = AdaBelief {

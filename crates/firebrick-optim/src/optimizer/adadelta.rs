@@ -15,12 +15,11 @@
 //! `rho = 1` are refused.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::penalized;
 
 const NAMES: [&str; 2] = ["square_avg", "acc_delta"];
 
@@ -63,21 +62,9 @@ impl Configure for Adadelta {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        2 * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for Adadelta {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&NAMES)
     }
@@ -117,6 +104,7 @@ impl Formula<3, 1> for Delta {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     #[test]

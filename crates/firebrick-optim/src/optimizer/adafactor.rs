@@ -27,12 +27,10 @@
 //! dimensions too, but its fields and defaults are the paper's.
 
 use burn::tensor::{DType, Tensor};
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{PerTensor, Rule, StateNames, Stepping};
+use crate::rule::{Rule, StateNames, Stepping};
 
 const ROWS: &str = "row_var";
 const COLUMNS: &str = "col_var";
@@ -92,17 +90,6 @@ impl Configure for Adafactor {
         ],
         cost: "several passes, three means of squares and two norms",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        match self.matrices(shape) {
-            Some([many, rows, columns]) => many * (rows + columns),
-            None => shape.iter().product(),
-        }
-    }
 }
 
 /// The root of the mean square, `[1]`.
@@ -156,26 +143,24 @@ impl Adafactor {
         let excess = (rms(&update) / self.d).clamp_min(1.0);
         let relative = now.lr.min(1.0 / (now.step as f64).sqrt());
         let length = rms(&one.value).clamp_min(self.eps2) * relative;
-        let decay = now.lr * now.weight_decay(self.weight_decay);
-        let value = if decay == 0.0 {
-            one.value
-        } else {
-            one.value * (1.0 - decay)
-        };
+        let value = now.decoupled(self.weight_decay).shrink(one.value);
         value - update * (length / excess)
     }
 }
 
 impl Rule for Adafactor {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames {
             optional: &[SQUARE],
             other: &[ROWS, COLUMNS],
             ..StateNames::NONE
+        }
+    }
+
+    fn state_size(&self, shape: &[usize]) -> usize {
+        match self.matrices(shape) {
+            Some([many, rows, columns]) => many * (rows + columns),
+            None => shape.iter().product(),
         }
     }
 
@@ -187,6 +172,7 @@ impl Rule for Adafactor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     #[test]
@@ -208,13 +194,13 @@ mod tests {
     fn kernels_are_factored_by_their_last_dimensions_or_as_matrices() {
         let plain = Adafactor::default();
         assert_eq!(plain.matrices(&[8, 4, 3, 3]), Some([32, 3, 3]));
-        assert_eq!(plain.memory(&[8, 4, 3, 3]), 32 * 6);
+        assert_eq!(plain.state_size(&[8, 4, 3, 3]), 32 * 6);
         let flat = Adafactor {
             flatten: true,
             ..plain
         };
-        assert_eq!(flat.memory(&[8, 4, 3, 3]), 8 + 36);
-        assert_eq!(flat.memory(&[5, 7]), 12);
-        assert_eq!(flat.memory(&[5]), 5);
+        assert_eq!(flat.state_size(&[8, 4, 3, 3]), 8 + 36);
+        assert_eq!(flat.state_size(&[5, 7]), 12);
+        assert_eq!(flat.state_size(&[5]), 5);
     }
 }

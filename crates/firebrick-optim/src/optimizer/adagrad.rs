@@ -14,14 +14,11 @@
 //! gradient would give 0 / 0.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{
-    Formula, PerTensor, Real, Rule, StateNames, Stepping, begin_with, elementwise, penalized,
-};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, begin_with, elementwise};
+use crate::weight_decay::penalized;
 
 const SUM: &str = "sum";
 
@@ -68,21 +65,9 @@ impl Configure for Adagrad {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        shape.iter().product()
-    }
 }
 
 impl Rule for Adagrad {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[SUM])
     }
@@ -118,6 +103,7 @@ impl Formula<2, 1> for Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     #[test]

@@ -29,8 +29,9 @@ use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, JointRule, Kept, Names, Together, failed, join};
+use crate::about::{About, Configure, Field, Optimize, Range};
+use crate::weight_decay::WeightDecay;
+use crate::whole_model::{JointVector, Kept, Names, WholeModel, WholeModelRule, failed, join};
 
 const NAME: &str = "adahessian";
 const MEAN: &str = "exp_avg";
@@ -100,9 +101,11 @@ impl Configure for AdaHessian {
         ],
         cost: "2 · n_samples gradients every update_each steps, and a few passes",
     };
+}
 
+impl Optimize for AdaHessian {
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(Together::new(self.clone())))
+        Ok(Box::new(WholeModel::new(self.clone())))
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -130,7 +133,7 @@ impl AdaHessian {
     fn diagonals(
         &self,
         kept: &Kept,
-        joint: &Joint,
+        joint: &JointVector,
         parameters: &Parameters,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Vec<Tensor<1>>, UpdateError> {
@@ -188,7 +191,7 @@ impl AdaHessian {
     }
 }
 
-impl JointRule for AdaHessian {
+impl WholeModelRule for AdaHessian {
     const NAME: &'static str = NAME;
 
     fn names(&self) -> Names<'_> {
@@ -205,7 +208,7 @@ impl JointRule for AdaHessian {
     fn step(
         &mut self,
         kept: &mut Kept,
-        joint: &Joint,
+        joint: &JointVector,
         step: &Step<'_>,
         mut parameters: Parameters,
         mut gradients: Gradients,
@@ -245,11 +248,7 @@ impl JointRule for AdaHessian {
                 lr * step.weight_decay.unwrap_or(self.weight_decay) * step.group(*at).weight_decay;
             let rate = lr / (1.0 - beta1.powf(steps));
             let way = mean.clone() / (divisor + self.eps) * rate;
-            *value = if decay == 0.0 {
-                value.clone() - way
-            } else {
-                value.clone() * (1.0 - decay) - way
-            };
+            *value = WeightDecay::decoupled(decay).shrink(value.clone()) - way;
             let mut named = vec![(MEAN, mean), (SQUARE, square)];
             if self.update_each > 1 {
                 named.push((DIAGONAL, diagonal));
@@ -266,7 +265,7 @@ impl JointRule for AdaHessian {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::joint::tests::Walk;
+    use crate::whole_model::tests::Walk;
 
     #[test]
     fn two_steps_by_hand() {

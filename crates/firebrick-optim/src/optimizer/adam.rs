@@ -23,14 +23,11 @@
 //! give 0 / 0.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{
-    Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
-};
+use crate::rule::{Formula, Moment, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 pub(super) const MEAN: &str = "exp_avg";
 pub(super) const SQUARE: &str = "exp_avg_sq";
@@ -89,20 +86,11 @@ impl Configure for Adam {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        self.state().tensors.len() * shape.iter().product::<usize>()
-    }
 }
 
 impl Adam {
-    /// What happens to an element with these shares of weight decay: what joins the gradient, and
-    /// what the value loses at once.
-    pub(super) fn moments(&self, now: Moment, (coupled, decoupled): (f64, f64)) -> Moments {
+    /// What happens to an element with this weight decay.
+    pub(super) fn moments(&self, now: Moment, decay: WeightDecay) -> Moments {
         let (beta1, beta2) = (now.momentum(self.beta1), self.beta2);
         let correction = |beta: f64| {
             if self.bias_correction {
@@ -112,8 +100,7 @@ impl Adam {
             }
         };
         Moments {
-            coupled,
-            decoupled,
+            decay,
             beta1,
             beta2,
             root: 1.0 / correction(beta2).sqrt(),
@@ -140,10 +127,7 @@ impl Adam {
 /// One step of one element.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moments {
-    /// Share of the value that joins the gradient.
-    coupled: f64,
-    /// Share of the value that goes.
-    decoupled: f64,
+    decay: WeightDecay,
     beta1: f64,
     beta2: f64,
     /// Corrects the root of the mean square.
@@ -157,15 +141,10 @@ impl Moments {
     /// The decayed value and the new moments.
     #[inline(always)]
     pub(super) fn moments<R: Real>(&self, [value, mean, square]: [R; 3], gradient: R) -> [R; 3] {
-        let gradient = penalized(gradient, &value, self.coupled);
+        let gradient = self.decay.penalize(gradient, &value);
         let mean = mean * self.beta1 + gradient.clone() * (1.0 - self.beta1);
         let square = square * self.beta2 + gradient.clone() * gradient * (1.0 - self.beta2);
-        let value = if self.decoupled == 0.0 {
-            value
-        } else {
-            value * (1.0 - self.decoupled)
-        };
-        [value, mean, square]
+        [self.decay.shrink(value), mean, square]
     }
 
     /// The way to go.
@@ -198,10 +177,6 @@ impl Formula<4, 1> for Largest {
 }
 
 impl Rule for Adam {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(if self.amsgrad {
             &[MEAN, SQUARE, MAX_SQUARE]
@@ -212,7 +187,7 @@ impl Rule for Adam {
 
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
         self.step_by(tensors, |one| {
-            self.moments(one.now, (one.now.weight_decay(self.weight_decay), 0.0))
+            self.moments(one.now, one.now.l2(self.weight_decay))
         })
     }
 }
@@ -220,6 +195,7 @@ impl Rule for Adam {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: Adam = Adam {

@@ -20,13 +20,11 @@
 //! refused, since a zero gradient would give 0 / 0.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use super::adam::{Adam, MAX_SQUARE, MEAN, Moments, SQUARE};
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise};
+use crate::rule::{Formula, Moment, Real, Rule, StateNames, Stepping, elementwise};
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,8 +84,7 @@ impl AdamW {
     }
 
     fn moments(&self, now: Moment) -> Moments {
-        let decay = now.lr * now.weight_decay(self.weight_decay);
-        self.adam().moments(now, (0.0, decay))
+        self.adam().moments(now, now.decoupled(self.weight_decay))
     }
 
     /// A step that the whole tensor has a say in: the way to go is made in one pass, masked, and
@@ -186,21 +183,9 @@ impl Configure for AdamW {
         ],
         cost: "one pass; cautious: a few more",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        self.adam().memory(shape)
-    }
 }
 
 impl Rule for AdamW {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         self.adam().state()
     }
@@ -222,6 +207,7 @@ mod tests {
     use firebrick_core::update::Step;
 
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend};
 
     #[test]

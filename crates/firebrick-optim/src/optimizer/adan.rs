@@ -21,12 +21,11 @@
 //! schedule.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::shrunk;
 
 const MEAN: &str = "exp_avg";
 const DIFFERENCE: &str = "exp_avg_diff";
@@ -84,21 +83,9 @@ impl Configure for Adan {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        4 * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for Adan {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[MEAN, DIFFERENCE, SQUARE, BEFORE])
     }
@@ -164,11 +151,8 @@ impl Formula<5, 1> for Nesterov {
         let square = square * self.beta3 + ahead.clone() * ahead * (1.0 - self.beta3);
         let divisor = square.clone().sqrt() * self.root + self.eps;
         let step = mean.clone() * self.rate + difference.clone() * self.rate_of_difference;
-        let kept = |value: R, share: f64| {
-            if share == 1.0 { value } else { value * share }
-        };
-        let value = kept(value, self.keep_before) - step / divisor;
-        let value = kept(value, self.keep_after);
+        let value = shrunk(value, self.keep_before) - step / divisor;
+        let value = shrunk(value, self.keep_after);
         [value, mean, difference, square, gradient * -1.0]
     }
 }
@@ -176,6 +160,7 @@ impl Formula<5, 1> for Nesterov {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: Adan = Adan {

@@ -18,12 +18,11 @@
 //! `clip_exp`, there 1/3, here the paper's 1/4, and in that clipping cannot be left out. Burn has none.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
@@ -79,21 +78,9 @@ impl Configure for Adopt {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        2 * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for Adopt {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[MEAN, SQUARE])
     }
@@ -101,12 +88,6 @@ impl Rule for Adopt {
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
         elementwise(tensors, &[MEAN, SQUARE], |one| {
             let now = one.now;
-            let decay = now.weight_decay(self.weight_decay);
-            let (penalty, gone) = if self.decoupled {
-                (0.0, now.lr * decay)
-            } else {
-                (decay, 0.0)
-            };
             Normed {
                 first: now.step == 1,
                 lr: now.lr,
@@ -114,8 +95,7 @@ impl Rule for Adopt {
                 beta2: self.beta2,
                 eps: self.eps,
                 limit: (now.step as f64 - 1.0).powf(self.clip_exp),
-                penalty,
-                keep: 1.0 - gone,
+                decay: now.decay(self.weight_decay, self.decoupled),
             }
         })
     }
@@ -130,24 +110,18 @@ struct Normed {
     beta2: f64,
     eps: f64,
     limit: f64,
-    penalty: f64,
-    /// Share of the value that stays.
-    keep: f64,
+    decay: WeightDecay,
 }
 
 impl Formula<3, 1> for Normed {
     #[inline(always)]
     fn apply<R: Real>(&self, [value, mean, square]: [R; 3], [gradient]: [R; 1]) -> [R; 3] {
-        let gradient = penalized(gradient, &value, self.penalty);
+        let gradient = self.decay.penalize(gradient, &value);
         let new = gradient.clone() * gradient.clone();
         if self.first {
             return [value, mean, new];
         }
-        let value = if self.keep == 1.0 {
-            value
-        } else {
-            value * self.keep
-        };
+        let value = self.decay.shrink(value);
         let divisor = square.clone().sqrt().clamp(self.eps, f64::INFINITY);
         let normed = (gradient / divisor).clamp(-self.limit, self.limit);
         let mean = mean * self.beta1 + normed * (1.0 - self.beta1);
@@ -159,6 +133,7 @@ impl Formula<3, 1> for Normed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     #[test]

@@ -22,7 +22,7 @@ use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::wrapper::{Wrapped, Wrapper};
+use crate::wrapper::{Wrapped, Wrapper, Wrapping};
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,15 +55,16 @@ impl Configure for Centralize {
         ],
         cost: "that of base, and two passes over the gradients",
     };
+}
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Wrapped::build(Self::ABOUT.name, &self.base, |_| Centralized {
-            least_rank: if self.conv_only { 3 } else { 2 },
-        })
+impl Wrapping for Centralize {
+    fn base(&self) -> &Spec {
+        &self.base
     }
 
-    fn memory(&self, shape: &[usize]) -> usize {
-        super::memory(&self.base, shape)
+    fn around(&self, base: Box<dyn Update>) -> Result<Box<dyn Update>, ConfigError> {
+        let least_rank = if self.conv_only { 3 } else { 2 };
+        Wrapped::build(Self::ABOUT.name, Centralized { least_rank }, base)
     }
 }
 

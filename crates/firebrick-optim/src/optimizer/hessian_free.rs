@@ -30,8 +30,8 @@ use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
-use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, JointRule, Kept, Names, Together, dot, failed};
+use crate::about::{About, Configure, Field, Optimize, Range};
+use crate::whole_model::{JointVector, Kept, Names, WholeModel, WholeModelRule, dot, failed};
 
 const NAME: &str = "hessian_free";
 const DAMPING: &str = "damping";
@@ -86,9 +86,11 @@ impl Configure for HessianFree {
         ],
         cost: "up to 2 · cg_iterations gradients and 12 losses",
     };
+}
 
+impl Optimize for HessianFree {
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(Together::new(self.clone())))
+        Ok(Box::new(WholeModel::new(self.clone())))
     }
 
     fn memory(&self, _shape: &[usize]) -> usize {
@@ -159,7 +161,7 @@ fn conjugate_gradients(
     })
 }
 
-impl JointRule for HessianFree {
+impl WholeModelRule for HessianFree {
     const NAME: &'static str = NAME;
     const RECOUNTS_STATISTICS: bool = true;
 
@@ -173,7 +175,7 @@ impl JointRule for HessianFree {
     fn step(
         &mut self,
         kept: &mut Kept,
-        joint: &Joint,
+        joint: &JointVector,
         step: &Step<'_>,
         parameters: Parameters,
         _gradients: Gradients,
@@ -224,7 +226,7 @@ impl JointRule for HessianFree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::joint::tests::{Slope, Walk};
+    use crate::whole_model::tests::{Slope, Walk};
 
     fn walk(rule: &HessianFree) -> Walk {
         Walk::new(rule.build().unwrap())

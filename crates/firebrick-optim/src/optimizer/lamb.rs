@@ -21,14 +21,13 @@
 //! Burn has none.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
 use firebrick_core::kernels::step::{Tensors, apply};
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use super::trust::{norm, trusted};
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping};
+use crate::weight_decay::WeightDecay;
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
@@ -99,14 +98,6 @@ impl Configure for Lamb {
         ],
         cost: "two passes and two norms",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        2 * shape.iter().product::<usize>()
-    }
 }
 
 impl Lamb {
@@ -121,11 +112,7 @@ impl Lamb {
             }
         };
         Direction {
-            decay: if self.decoupled_decay {
-                0.0
-            } else {
-                now.weight_decay(self.weight_decay)
-            },
+            decay: now.decay(self.weight_decay, self.decoupled_decay),
             beta1,
             take: if self.grad_averaging {
                 1.0 - beta1
@@ -142,11 +129,8 @@ impl Lamb {
     /// The value after a step along `direction`.
     fn along(&self, one: &Stepping<'_>, direction: Tensor<1>) -> Tensor<1> {
         let (lr, decay) = (one.now.lr, one.now.weight_decay(self.weight_decay));
-        let value = if self.decoupled_decay && decay != 0.0 {
-            one.value.clone() * (1.0 - lr * decay)
-        } else {
-            one.value.clone()
-        };
+        let own = one.now.decay(self.weight_decay, self.decoupled_decay);
+        let value = own.shrink(one.value.clone());
         if decay == 0.0 && !self.always_adapt {
             return value - direction * lr;
         }
@@ -162,10 +146,6 @@ impl Lamb {
 }
 
 impl Rule for Lamb {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[MEAN, SQUARE])
     }
@@ -197,8 +177,8 @@ impl Rule for Lamb {
 /// Adam's direction of one element, and its moments.
 #[derive(Debug, Clone, Copy)]
 struct Direction {
-    /// Share of the value that joins the direction.
-    decay: f64,
+    /// Its penalty joins the direction.
+    decay: WeightDecay,
     beta1: f64,
     /// Share of the gradient that joins the mean.
     take: f64,
@@ -217,13 +197,14 @@ impl Formula<3, 1> for Direction {
         let square = square * self.beta2 + gradient.clone() * gradient * (1.0 - self.beta2);
         let divisor = square.clone().sqrt() * self.root + self.eps;
         let direction = mean.clone() * self.rate / divisor;
-        [penalized(direction, &value, self.decay), mean, square]
+        [self.decay.penalize(direction, &value), mean, square]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: Lamb = Lamb {

@@ -18,13 +18,12 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use super::sgd::Sgd;
 use super::trust::{norm, trusted};
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{PerTensor, Rule, StateNames, Stepping};
+use crate::rule::{Rule, StateNames, Stepping};
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,26 +115,18 @@ impl Configure for Lars {
         cost: "two passes and two norms",
     };
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
             return Err(ConfigError::Conflict(format!(
                 "lars: nesterov = true needs momentum above 0 and dampening = 0, but they are {} and {}",
                 self.momentum, self.dampening
             )));
         }
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        self.sgd().memory(shape)
+        Ok(())
     }
 }
 
 impl Rule for Lars {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         self.sgd().state()
     }
@@ -152,6 +143,7 @@ impl Rule for Lars {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend};
 
     const PLAIN: Lars = Lars {

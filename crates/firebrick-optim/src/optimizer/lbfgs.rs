@@ -38,8 +38,10 @@ use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
 use serde::{Deserialize, Serialize};
 
-use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, JointRule, Kept, Names, Together, dot, failed, join, largest, split};
+use crate::about::{About, Configure, Field, Optimize, Range};
+use crate::whole_model::{
+    JointVector, Kept, Names, WholeModel, WholeModelRule, dot, failed, join, largest, split,
+};
 use strong_wolfe::{Point, strong_wolfe};
 
 const NAME: &str = "lbfgs";
@@ -111,9 +113,11 @@ impl Configure for Lbfgs {
         ],
         cost: "up to max_eval evaluations of the batch and 4 · history_size passes for each",
     };
+}
 
+impl Optimize for Lbfgs {
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(Together::new(QuasiNewton {
+        Ok(Box::new(WholeModel::new(QuasiNewton {
             rule: self.clone(),
             history: None,
         })))
@@ -188,7 +192,7 @@ struct QuasiNewton {
 
 impl QuasiNewton {
     /// The history, if it is of these parameters.
-    fn fitting(&self, joint: &Joint) -> Result<Option<History>, UpdateError> {
+    fn fitting(&self, joint: &JointVector) -> Result<Option<History>, UpdateError> {
         let Some(history) = self.history.as_ref().filter(|one| one.paths == joint.paths) else {
             return Ok(None);
         };
@@ -203,7 +207,7 @@ impl QuasiNewton {
     }
 }
 
-impl JointRule for QuasiNewton {
+impl WholeModelRule for QuasiNewton {
     const NAME: &'static str = NAME;
     const RECOUNTS_STATISTICS: bool = true;
 
@@ -223,7 +227,7 @@ impl JointRule for QuasiNewton {
     fn step(
         &mut self,
         kept: &mut Kept,
-        joint: &Joint,
+        joint: &JointVector,
         step: &Step<'_>,
         parameters: Parameters,
         _gradients: Gradients,
@@ -437,7 +441,7 @@ impl JointRule for QuasiNewton {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::joint::tests::{Slope, Walk};
+    use crate::whole_model::tests::{Slope, Walk};
 
     fn walk(rule: &Lbfgs) -> Walk {
         Walk::new(rule.build().unwrap())

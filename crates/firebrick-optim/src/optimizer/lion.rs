@@ -13,12 +13,11 @@
 //! Reference: lion-pytorch's `Lion`; timm's with its defaults is the same. Burn has none.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 const MEAN: &str = "exp_avg";
 
@@ -61,28 +60,16 @@ impl Configure for Lion {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        shape.iter().product()
-    }
 }
 
 impl Rule for Lion {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[MEAN])
     }
 
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
         elementwise(tensors, &[MEAN], |Stepping { now, .. }| Sign {
-            keep: 1.0 - now.lr * now.weight_decay(self.weight_decay),
+            decay: now.decoupled(self.weight_decay),
             beta1: now.momentum(self.beta1),
             beta2: self.beta2,
             rate: now.lr,
@@ -92,8 +79,7 @@ impl Rule for Lion {
 
 #[derive(Debug, Clone, Copy)]
 struct Sign {
-    /// Share of the value that weight decay leaves.
-    keep: f64,
+    decay: WeightDecay,
     beta1: f64,
     beta2: f64,
     rate: f64,
@@ -103,11 +89,7 @@ impl Formula<2, 1> for Sign {
     #[inline(always)]
     fn apply<R: Real>(&self, [value, mean]: [R; 2], [gradient]: [R; 1]) -> [R; 2] {
         let direction = mean.clone() * self.beta1 + gradient.clone() * (1.0 - self.beta1);
-        let value = if self.keep == 1.0 {
-            value
-        } else {
-            value * self.keep
-        };
+        let value = self.decay.shrink(value);
         let mean = mean * self.beta2 + gradient * (1.0 - self.beta2);
         [value - direction.sign() * self.rate, mean]
     }
@@ -116,6 +98,7 @@ impl Formula<2, 1> for Sign {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     #[test]

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
 use crate::rule::{Formula, Real};
-use crate::wrapper::{Wrapped, Wrapper};
+use crate::wrapper::{Wrapped, Wrapper, Wrapping};
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,15 +63,20 @@ impl Configure for Lookahead {
         ],
         cost: "that of base, and one pass every k steps",
     };
+}
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Wrapped::build(Self::ABOUT.name, &self.base, |base| {
-            Follow::new(self.k, self.alpha, base)
-        })
+impl Wrapping for Lookahead {
+    fn base(&self) -> &Spec {
+        &self.base
     }
 
-    fn memory(&self, shape: &[usize]) -> usize {
-        super::memory(&self.base, shape) + shape.iter().product::<usize>()
+    fn around(&self, base: Box<dyn Update>) -> Result<Box<dyn Update>, ConfigError> {
+        let follow = Follow::new(self.k, self.alpha, &*base);
+        Wrapped::build(Self::ABOUT.name, follow, base)
+    }
+
+    fn own_memory(&self, shape: &[usize]) -> usize {
+        shape.iter().product()
     }
 }
 

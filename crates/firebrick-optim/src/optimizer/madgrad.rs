@@ -22,12 +22,11 @@
 //! momentum; `eps = 0` is refused, since a zero gradient would give 0 / 0. Burn has none.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 const SQUARES: &str = "grad_sum_sq";
 const SUM: &str = "s";
@@ -76,21 +75,9 @@ impl Configure for MadGrad {
         ],
         cost: "one pass with a cube root",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        3 * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for MadGrad {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[SQUARES, SUM, START])
     }
@@ -102,21 +89,12 @@ impl Rule for MadGrad {
         }
         elementwise(tensors, &[SQUARES, SUM, START], |one| {
             let now = one.now;
-            let decay = now.weight_decay(self.weight_decay);
-            let (coupled, decoupled) = if self.decoupled_decay {
-                (0.0, decay)
-            } else {
-                (decay, 0.0)
-            };
+            let decay = now.decay(self.weight_decay, self.decoupled_decay);
             let still = now.lr == 0.0;
             let momentum = now.momentum(self.momentum);
             Average {
-                coupled,
-                keep: if still {
-                    1.0
-                } else {
-                    momentum * (1.0 - now.lr * decoupled)
-                },
+                decay,
+                keep: if still { 1.0 } else { momentum * decay.keep() },
                 take: if still { 0.0 } else { 1.0 - momentum },
                 rate: if still {
                     0.0
@@ -132,8 +110,8 @@ impl Rule for MadGrad {
 /// One step of one element.
 #[derive(Debug, Clone, Copy)]
 struct Average {
-    /// Share of the value that joins the gradient.
-    coupled: f64,
+    /// Only the penalty; what decoupled decay takes is not in `keep` any more.
+    decay: WeightDecay,
     /// Share of the value that is kept, and of z that joins it.
     keep: f64,
     take: f64,
@@ -146,7 +124,7 @@ impl Formula<4, 1> for Average {
     #[inline(always)]
     fn apply<R: Real>(&self, written: [R; 4], [gradient]: [R; 1]) -> [R; 4] {
         let [value, squares, sum, start] = written;
-        let gradient = penalized(gradient, &value, self.coupled);
+        let gradient = self.decay.penalize(gradient, &value);
         let weighted = gradient.clone() * self.rate;
         let squares = squares + weighted.clone() * gradient;
         let sum = sum + weighted;
@@ -158,6 +136,7 @@ impl Formula<4, 1> for Average {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: MadGrad = MadGrad {

@@ -46,6 +46,8 @@ use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Update;
 
 pub use crate::about::{Entry, Optimizer};
+use crate::about::{Optimize, Range};
+use crate::wrapper::Wrapping;
 
 /// Those of this crate.
 const BUILT_IN: &[Entry] = &[
@@ -160,7 +162,33 @@ pub fn registered_in(spec: &Spec) -> Option<&'static str> {
 /// # Errors
 /// [`ConfigError`] naming the optimizer, the field and the value.
 pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
-    find(spec)?.build(spec)
+    build_entry(find(spec)?, spec)
+}
+
+/// [`build`] of an optimizer that need not be registered, from a spec with its name.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_entry(entry: Entry, spec: &Spec) -> Result<Optimizer, ConfigError> {
+    let update = (entry.update)(spec)?;
+    let spec = canonical(entry, spec)?;
+    // Defaults that are filled in can nest one level deeper than what was given, and the canonical
+    // form must parse again.
+    spec.check_depth()?;
+    Ok(Optimizer { update, spec })
+}
+
+/// The canonical form of a spec that was built: every field by name, also in the optimizer that it wraps.
+fn canonical(entry: Entry, spec: &Spec) -> Result<Spec, ConfigError> {
+    let mut spec = (entry.canonical)(spec)?;
+    for field in entry.about.fields {
+        if let (Range::Optimizer, Some(Value::Spec(inside))) = (field.range, spec.get(field.name)) {
+            // Building it again here would double the work at every level.
+            let inside = canonical(find(inside)?, inside)?;
+            spec.set(field.name, inside.into());
+        }
+    }
+    Ok(spec)
 }
 
 /// The optimizer of a spec without its canonical form, which a wrapper does not need.
@@ -178,3 +206,25 @@ pub fn memory(spec: &Spec, shape: &[usize]) -> usize {
     let memory = find(spec).and_then(|entry| (entry.memory)(spec, shape));
     memory.unwrap_or(0)
 }
+
+/// Those that wrap another optimizer: only the registry can build that one by its name.
+macro_rules! wrapping {
+    ($($wrapper:ty),+) => {
+        $(impl Optimize for $wrapper {
+            fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+                self.around(update(self.base())?)
+            }
+
+            fn memory(&self, shape: &[usize]) -> usize {
+                memory(self.base(), shape) + self.own_memory(shape)
+            }
+        })+
+    };
+}
+
+wrapping!(
+    centralize::Centralize,
+    lookahead::Lookahead,
+    sam::Asam,
+    sam::Sam
+);

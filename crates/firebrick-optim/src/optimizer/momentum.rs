@@ -19,12 +19,11 @@
 //! Differs from burn's: burn has the first form only, with dampening 0.1 by default.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::penalized;
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,21 +84,9 @@ impl Configure for Momentum {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        shape.iter().product()
-    }
 }
 
 impl Rule for Momentum {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(self.kept())
     }
@@ -142,7 +129,10 @@ impl Formula<2, 1> for Velocity {
 
 #[cfg(test)]
 mod tests {
+    use firebrick_core::update::Update;
+
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, descend_at, kept};
 
     fn form(form: Form) -> Box<dyn Update> {

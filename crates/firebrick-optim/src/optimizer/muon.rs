@@ -27,12 +27,11 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use super::adamw::AdamW;
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{PerTensor, Rule, StateNames, Stepping};
+use crate::rule::{Rule, StateNames, Stepping};
 
 const BUFFER: &str = "momentum_buffer";
 
@@ -138,7 +137,7 @@ impl Configure for Muon {
         cost: "one pass; for a matrix m × n, m ≤ n, five times 4m²n + 2m³ operations",
     };
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         if !self.ns_coefficients.iter().all(|one| one.is_finite()) {
             return Err(ConfigError::out_of_range(
                 "muon",
@@ -147,16 +146,7 @@ impl Configure for Muon {
                 Range::Finite.to_string(),
             ));
         }
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        let elements: usize = shape.iter().product();
-        if shape.len() < 2 {
-            self.adamw().memory(shape)
-        } else {
-            elements
-        }
+        Ok(())
     }
 }
 
@@ -211,25 +201,25 @@ impl Muon {
         let matrix = update.reshape(shape);
         let matrix = newton_schulz(matrix, self.ns_coefficients, self.ns_steps, self.eps);
         let rate = now.lr * self.adjust_lr_fn.scale(out, other);
-        let keep = 1.0 - now.lr * now.weight_decay(self.weight_decay);
-        let value = if keep == 1.0 {
-            one.value
-        } else {
-            one.value * keep
-        };
+        let value = now.decoupled(self.weight_decay).shrink(one.value);
         value - matrix.reshape([shape[0] * shape[1]]) * rate
     }
 }
 
 impl Rule for Muon {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames {
             optional: &[BUFFER, "exp_avg", "exp_avg_sq"],
             ..StateNames::NONE
+        }
+    }
+
+    fn state_size(&self, shape: &[usize]) -> usize {
+        let elements: usize = shape.iter().product();
+        if shape.len() < 2 {
+            self.adamw().state_size(shape)
+        } else {
+            elements
         }
     }
 
@@ -253,6 +243,7 @@ impl Rule for Muon {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend};
     use burn::tensor::{DType, TensorData};
 

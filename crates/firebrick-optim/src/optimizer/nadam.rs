@@ -18,12 +18,11 @@
 //! refused, since a zero gradient would give 0 / 0.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 const NAMES: [&str; 2] = ["exp_avg", "exp_avg_sq"];
 const PRODUCT: &str = "mu_product";
@@ -80,21 +79,9 @@ impl Configure for NAdam {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        2 * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for NAdam {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames {
             tensors: &NAMES,
@@ -117,15 +104,8 @@ impl Rule for NAdam {
             let beta1 = now.momentum(self.beta1);
             let (mu, next) = (grown(beta1, now.step), grown(beta1, now.step + 1));
             let product = one.state.numbers.get(PRODUCT).copied().unwrap_or(mu);
-            let decay = now.weight_decay(self.weight_decay);
-            let (coupled, decoupled) = if self.decoupled_weight_decay {
-                (0.0, now.lr * decay)
-            } else {
-                (decay, 0.0)
-            };
             Moments {
-                coupled,
-                decoupled,
+                decay: now.decay(self.weight_decay, self.decoupled_weight_decay),
                 beta1,
                 beta2: self.beta2,
                 root: 1.0 / (1.0 - self.beta2.powf(now.step as f64)).sqrt(),
@@ -140,9 +120,7 @@ impl Rule for NAdam {
 /// One step of one element.
 #[derive(Debug, Clone, Copy)]
 struct Moments {
-    /// Share of the value that joins the gradient, and share that goes at once.
-    coupled: f64,
-    decoupled: f64,
+    decay: WeightDecay,
     beta1: f64,
     beta2: f64,
     /// Corrects the root of the mean square.
@@ -156,12 +134,8 @@ struct Moments {
 impl Formula<3, 1> for Moments {
     #[inline(always)]
     fn apply<R: Real>(&self, [value, mean, square]: [R; 3], [gradient]: [R; 1]) -> [R; 3] {
-        let gradient = penalized(gradient, &value, self.coupled);
-        let value = if self.decoupled == 0.0 {
-            value
-        } else {
-            value * (1.0 - self.decoupled)
-        };
+        let gradient = self.decay.penalize(gradient, &value);
+        let value = self.decay.shrink(value);
         let mean = mean * self.beta1 + gradient.clone() * (1.0 - self.beta1);
         let square = square * self.beta2 + gradient.clone() * gradient.clone() * (1.0 - self.beta2);
         let divisor = square.clone().sqrt() * self.root + self.eps;
@@ -173,6 +147,7 @@ impl Formula<3, 1> for Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: NAdam = NAdam {

@@ -26,14 +26,12 @@
 //! Differs from burn's: burn has PyTorch's form only.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::{ParameterState, Update};
+use firebrick_core::update::ParameterState;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{
-    Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
-};
+use crate::rule::{Formula, Moment, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::penalized;
 
 const VELOCITY: &str = "velocity";
 
@@ -86,21 +84,9 @@ impl Configure for Nesterov {
         ],
         cost: "one pass; lookahead: one more to go to the point of the gradient",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        shape.iter().product()
-    }
 }
 
 impl Rule for Nesterov {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[VELOCITY])
     }
@@ -176,6 +162,7 @@ mod tests {
     use firebrick_core::update::Step;
 
     use super::*;
+    use crate::about::Optimize;
     use crate::optimizer::sgd::Sgd;
     use crate::rule::tests::{assert_near, descend, kept};
 
@@ -216,7 +203,7 @@ mod tests {
     /// The points of descent on a bowl with a bent floor from (1, -0.5, 2), and those at which the
     /// gradients are taken. The rate and the momentum are those of each step.
     fn follow(
-        config: &impl Configure,
+        config: &impl Optimize,
         moments: &[(f64, Option<f64>)],
     ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let device = firebrick_core::device("flex").unwrap();

@@ -28,9 +28,11 @@ use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
-use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, JointRule, Kept, Names, Together, difference_width, failed};
+use crate::about::{About, Configure, Field, Optimize, Range};
 use crate::linear_system::solve;
+use crate::whole_model::{
+    JointVector, Kept, Names, WholeModel, WholeModelRule, difference_width, failed,
+};
 
 const NAME: &str = "newton";
 
@@ -69,9 +71,11 @@ impl Configure for Newton {
         ],
         cost: "2n gradients, n² numbers, n³/3 multiplications",
     };
+}
 
+impl Optimize for Newton {
     fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(Together::new(self.clone())))
+        Ok(Box::new(WholeModel::new(self.clone())))
     }
 
     fn memory(&self, _shape: &[usize]) -> usize {
@@ -119,7 +123,7 @@ impl Newton {
 
     /// The symmetric Hessian at `values`, row by row.
     fn hessian(
-        joint: &Joint,
+        joint: &JointVector,
         parameters: &Parameters,
         values: &Tensor<1>,
         reevaluate: &mut Reevaluate<'_>,
@@ -155,7 +159,7 @@ impl Newton {
     }
 }
 
-impl JointRule for Newton {
+impl WholeModelRule for Newton {
     const NAME: &'static str = NAME;
     const RECOUNTS_STATISTICS: bool = true;
 
@@ -166,7 +170,7 @@ impl JointRule for Newton {
     fn step(
         &mut self,
         kept: &mut Kept,
-        joint: &Joint,
+        joint: &JointVector,
         step: &Step<'_>,
         parameters: Parameters,
         gradients: Gradients,
@@ -220,7 +224,7 @@ impl JointRule for Newton {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::joint::tests::{Slope, Walk};
+    use crate::whole_model::tests::{Slope, Walk};
 
     fn newton(damping: f64) -> Walk {
         let newton = Newton {

@@ -17,12 +17,11 @@
 //! Differs from timm's: `eps = 0` is refused, since a zero gradient would give 0 / 0. Burn has none.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
@@ -84,14 +83,6 @@ impl Configure for NovoGrad {
         ],
         cost: "two passes and one norm",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        shape.iter().product::<usize>() + 1 + usize::from(self.amsgrad)
-    }
 }
 
 impl NovoGrad {
@@ -123,10 +114,6 @@ impl NovoGrad {
 }
 
 impl Rule for NovoGrad {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames {
             tensors: &[MEAN],
@@ -139,6 +126,10 @@ impl Rule for NovoGrad {
         }
     }
 
+    fn state_size(&self, shape: &[usize]) -> usize {
+        shape.iter().product::<usize>() + 1 + usize::from(self.amsgrad)
+    }
+
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
         let normalized = tensors.into_iter().map(|mut one| Stepping {
             gradient: self.normalized(&mut one),
@@ -147,16 +138,9 @@ impl Rule for NovoGrad {
         elementwise(normalized.collect(), &[MEAN], |one| {
             let now = one.now;
             let beta1 = now.momentum(self.beta1);
-            let decay = now.weight_decay(self.weight_decay);
-            let (coupled, keep) = if self.decoupled_decay {
-                (0.0, 1.0 - now.lr * decay)
-            } else {
-                (decay, 1.0)
-            };
             Momentum {
                 lr: now.lr,
-                coupled,
-                keep,
+                decay: now.decay(self.weight_decay, self.decoupled_decay),
                 beta1,
                 take: if self.grad_averaging {
                     1.0 - beta1
@@ -171,10 +155,7 @@ impl Rule for NovoGrad {
 #[derive(Debug, Clone, Copy)]
 struct Momentum {
     lr: f64,
-    /// Share of the value that joins the gradient.
-    coupled: f64,
-    /// Share of the value that decoupled decay leaves.
-    keep: f64,
+    decay: WeightDecay,
     beta1: f64,
     /// Share of the gradient that joins the momentum.
     take: f64,
@@ -183,20 +164,16 @@ struct Momentum {
 impl Formula<2, 1> for Momentum {
     #[inline(always)]
     fn apply<R: Real>(&self, [value, mean]: [R; 2], [gradient]: [R; 1]) -> [R; 2] {
-        let gradient = penalized(gradient, &value, self.coupled);
+        let gradient = self.decay.penalize(gradient, &value);
         let mean = mean * self.beta1 + gradient * self.take;
-        let value = if self.keep == 1.0 {
-            value
-        } else {
-            value * self.keep
-        };
-        [value - mean.clone() * self.lr, mean]
+        [self.decay.shrink(value) - mean.clone() * self.lr, mean]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: NovoGrad = NovoGrad {

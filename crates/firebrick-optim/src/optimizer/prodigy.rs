@@ -34,9 +34,10 @@ use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError};
 use serde::{Deserialize, Serialize};
 
-use crate::about::{About, Configure, Field, Range};
-use crate::joint::{Joint, JointRule, Kept, Names, Together};
+use crate::about::{About, Configure, Field, Optimize, Range};
 use crate::rule::{Formula, Real};
+use crate::weight_decay::WeightDecay;
+use crate::whole_model::{JointVector, Kept, Names, WholeModel, WholeModelRule};
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
@@ -119,7 +120,7 @@ impl Configure for Prodigy {
         cost: "two passes and two sums",
     };
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         if let Some(rate) = self.growth_rate.filter(|rate| *rate < 1.0) {
             return Err(ConfigError::out_of_range(
                 Self::ABOUT.name,
@@ -128,7 +129,13 @@ impl Configure for Prodigy {
                 "at least 1",
             ));
         }
-        Ok(Box::new(Together::new(self.clone())))
+        Ok(())
+    }
+}
+
+impl Optimize for Prodigy {
+    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+        Ok(Box::new(WholeModel::new(self.clone())))
     }
 
     fn memory(&self, shape: &[usize]) -> usize {
@@ -163,24 +170,19 @@ impl Formula<3, 1> for Moments {
 #[derive(Debug, Clone, Copy)]
 struct Move {
     rate: f64,
-    /// Share of the value that stays.
-    stay: f64,
+    decay: WeightDecay,
     eps: f64,
 }
 
 impl Formula<1, 2> for Move {
     #[inline(always)]
     fn apply<R: Real>(&self, [value]: [R; 1], [mean, square]: [R; 2]) -> [R; 1] {
-        let value = if self.stay == 1.0 {
-            value
-        } else {
-            value * self.stay
-        };
+        let value = self.decay.shrink(value);
         [value - mean / (square.sqrt() + self.eps) * self.rate]
     }
 }
 
-impl JointRule for Prodigy {
+impl WholeModelRule for Prodigy {
     const NAME: &'static str = Prodigy::ABOUT.name;
     const REEVALUATES: bool = false;
 
@@ -195,7 +197,7 @@ impl JointRule for Prodigy {
     fn step(
         &mut self,
         kept: &mut Kept,
-        joint: &Joint,
+        joint: &JointVector,
         step: &Step<'_>,
         mut parameters: Parameters,
         mut gradients: Gradients,
@@ -285,12 +287,11 @@ impl JointRule for Prodigy {
                 entries.push(Tensors {
                     formula: Move {
                         rate,
-                        stay: 1.0
-                            - if self.decouple {
-                                decay(*at) * rate
-                            } else {
-                                0.0
-                            },
+                        decay: if self.decouple {
+                            WeightDecay::decoupled(decay(*at) * rate)
+                        } else {
+                            WeightDecay::NONE
+                        },
                         eps: next * self.eps,
                     },
                     written: [std::mem::replace(value, empty)],

@@ -23,12 +23,11 @@
 //! 0 / 0.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 const NAMES: [&str; 2] = ["exp_avg", "exp_avg_sq"];
 
@@ -80,14 +79,6 @@ impl Configure for RAdam {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        2 * shape.iter().product::<usize>()
-    }
 }
 
 impl RAdam {
@@ -106,10 +97,6 @@ impl RAdam {
 }
 
 impl Rule for RAdam {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&NAMES)
     }
@@ -118,16 +105,9 @@ impl Rule for RAdam {
         elementwise(tensors, &NAMES, |one| {
             let now = one.now;
             let (step, beta1) = (now.step as f64, now.momentum(self.beta1));
-            let decay = now.weight_decay(self.weight_decay);
-            let (coupled, decoupled) = if self.decoupled_weight_decay {
-                (0.0, now.lr * decay)
-            } else {
-                (decay, 0.0)
-            };
             let rectified = self.rectified(step);
             Moments {
-                coupled,
-                decoupled,
+                decay: now.decay(self.weight_decay, self.decoupled_weight_decay),
                 beta1,
                 beta2: self.beta2,
                 divided: rectified.is_some(),
@@ -141,9 +121,7 @@ impl Rule for RAdam {
 /// One step of one element.
 #[derive(Debug, Clone, Copy)]
 struct Moments {
-    /// Share of the value that joins the gradient, and share that goes at once.
-    coupled: f64,
-    decoupled: f64,
+    decay: WeightDecay,
     beta1: f64,
     beta2: f64,
     /// Whether the mean square counts.
@@ -155,12 +133,8 @@ struct Moments {
 impl Formula<3, 1> for Moments {
     #[inline(always)]
     fn apply<R: Real>(&self, [value, mean, square]: [R; 3], [gradient]: [R; 1]) -> [R; 3] {
-        let gradient = penalized(gradient, &value, self.coupled);
-        let value = if self.decoupled == 0.0 {
-            value
-        } else {
-            value * (1.0 - self.decoupled)
-        };
+        let gradient = self.decay.penalize(gradient, &value);
+        let value = self.decay.shrink(value);
         let mean = mean * self.beta1 + gradient.clone() * (1.0 - self.beta1);
         let square = square * self.beta2 + gradient.clone() * gradient * (1.0 - self.beta2);
         let step = if self.divided {
@@ -175,6 +149,7 @@ impl Formula<3, 1> for Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: RAdam = RAdam {

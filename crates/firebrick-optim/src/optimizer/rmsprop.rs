@@ -19,12 +19,11 @@
 //! would give 0 / 0.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::WeightDecay;
 
 pub(super) const SQUARE: &str = "square_avg";
 pub(super) const MEAN: &str = "grad_avg";
@@ -77,29 +76,16 @@ impl Configure for RmsProp {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        self.state().tensors.len() * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for RmsProp {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         kept(self.centered, self.momentum)
     }
 
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
         step(tensors, self.centered, self.momentum, |one| Root {
-            coupled: one.now.weight_decay(self.weight_decay),
-            decoupled: 0.0,
+            decay: one.now.l2(self.weight_decay),
             alpha: self.alpha,
             inside: 0.0,
             outside: self.eps,
@@ -147,9 +133,7 @@ pub(super) fn step(
 /// One step of one element, PyTorch's or TensorFlow's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Root {
-    /// Share of the value that joins the gradient, and share that goes at once.
-    pub(super) coupled: f64,
-    pub(super) decoupled: f64,
+    pub(super) decay: WeightDecay,
     pub(super) alpha: f64,
     /// Added under the root, and to the root.
     pub(super) inside: f64,
@@ -163,12 +147,8 @@ pub(super) struct Root {
 impl Root {
     #[inline(always)]
     fn decayed<R: Real>(&self, value: R, gradient: R) -> (R, R) {
-        let gradient = penalized(gradient, &value, self.coupled);
-        if self.decoupled == 0.0 {
-            (value, gradient)
-        } else {
-            (value * (1.0 - self.decoupled), gradient)
-        }
+        let gradient = self.decay.penalize(gradient, &value);
+        (self.decay.shrink(value), gradient)
     }
 
     #[inline(always)]
@@ -252,6 +232,7 @@ impl Formula<4, 1> for Centered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     const PLAIN: RmsProp = RmsProp {

@@ -19,13 +19,11 @@
 //! and `eps = 0` is refused.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use super::rmsprop::{Root, SQUARE, kept, step};
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{PerTensor, Rule, StateNames, Stepping, begin_with};
+use crate::rule::{Rule, StateNames, Stepping, begin_with};
 
 /// The optimizer; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,21 +81,9 @@ impl Configure for RmsPropTf {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        self.state().tensors.len() * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for RmsPropTf {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         kept(self.centered, self.momentum)
     }
@@ -105,20 +91,14 @@ impl Rule for RmsPropTf {
     fn step(&self, mut tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
         begin_with(&mut tensors, SQUARE, 1.0);
         step(tensors, self.centered, self.momentum, |one| {
-            let (lr, decay) = (one.now.lr, one.now.weight_decay(self.weight_decay));
-            let (coupled, decoupled) = if self.decoupled_decay {
-                (0.0, lr * decay)
-            } else {
-                (decay, 0.0)
-            };
+            let lr = one.now.lr;
             let (take, rate) = if self.lr_in_momentum {
                 (lr, 1.0)
             } else {
                 (1.0, lr)
             };
             Root {
-                coupled,
-                decoupled,
+                decay: one.now.decay(self.weight_decay, self.decoupled_decay),
                 alpha: self.alpha,
                 inside: self.eps,
                 outside: 0.0,
@@ -133,6 +113,7 @@ impl Rule for RmsPropTf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::optimizer::rmsprop::{BUFFER, MEAN};
     use crate::rule::tests::{assert_near, descend, descend_at, kept};
 

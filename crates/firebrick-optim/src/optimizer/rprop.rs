@@ -21,11 +21,10 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, begin_with, elementwise};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, begin_with, elementwise};
 
 const PREVIOUS: &str = "prev";
 const SIZE: &str = "step_size";
@@ -74,26 +73,18 @@ impl Configure for Rprop {
         cost: "one pass",
     };
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         if self.step_size_min > self.step_size_max {
             return Err(ConfigError::Conflict(format!(
                 "rprop: step_size_min = {} is above step_size_max = {}",
                 self.step_size_min, self.step_size_max
             )));
         }
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        2 * shape.iter().product::<usize>()
+        Ok(())
     }
 }
 
 impl Rule for Rprop {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[PREVIOUS, SIZE])
     }
@@ -141,6 +132,7 @@ impl Formula<3, 1> for Signs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, descend_at, kept};
 
     const PLAIN: Rprop = Rprop {

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
 use crate::rule::{Formula, Real};
-use crate::wrapper::{Wrapped, Wrapper};
+use crate::wrapper::{Wrapped, Wrapper, Wrapping};
 
 /// Added to the norm, as the references do.
 const NORM_EPS: f64 = 1e-12;
@@ -63,17 +63,16 @@ impl Configure for Sam {
         ],
         cost: "that of base, a second evaluation of the batch, two passes",
     };
+}
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        let rho = self.rho;
-        Wrapped::build(Self::ABOUT.name, &self.base, |_| Perturbed {
-            rho,
-            eta: None,
-        })
+impl Wrapping for Sam {
+    fn base(&self) -> &Spec {
+        &self.base
     }
 
-    fn memory(&self, shape: &[usize]) -> usize {
-        super::memory(&self.base, shape)
+    fn around(&self, base: Box<dyn Update>) -> Result<Box<dyn Update>, ConfigError> {
+        let (rho, eta) = (self.rho, None);
+        Wrapped::build(Self::ABOUT.name, Perturbed { rho, eta }, base)
     }
 }
 
@@ -112,14 +111,16 @@ impl Configure for Asam {
         ],
         cost: "that of base, a second evaluation of the batch, three passes",
     };
+}
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        let (rho, eta) = (self.rho, Some(self.eta));
-        Wrapped::build(Self::ABOUT.name, &self.base, |_| Perturbed { rho, eta })
+impl Wrapping for Asam {
+    fn base(&self) -> &Spec {
+        &self.base
     }
 
-    fn memory(&self, shape: &[usize]) -> usize {
-        super::memory(&self.base, shape)
+    fn around(&self, base: Box<dyn Update>) -> Result<Box<dyn Update>, ConfigError> {
+        let (rho, eta) = (self.rho, Some(self.eta));
+        Wrapped::build(Self::ABOUT.name, Perturbed { rho, eta }, base)
     }
 }
 
@@ -236,6 +237,7 @@ mod tests {
     use firebrick_core::update::GroupFactors;
 
     use super::*;
+    use crate::about::Optimize;
 
     /// The norm has 1e-12 added.
     fn assert_near(found: &[f64], expected: &[f64]) {

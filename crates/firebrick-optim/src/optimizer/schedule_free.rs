@@ -26,12 +26,12 @@
 //! (0, 1) are refused for both, since x would not exist. Burn has neither.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::{ParameterState, Update};
+use firebrick_core::update::ParameterState;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::penalized;
 
 const Z: &str = "z";
 const SQUARE: &str = "exp_avg_sq";
@@ -127,14 +127,6 @@ impl Configure for ScheduleFreeSgd {
         ],
         cost: "one pass, and another for the values to evaluate",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        shape.iter().product()
-    }
 }
 
 impl Configure for ScheduleFreeAdamW {
@@ -155,14 +147,6 @@ impl Configure for ScheduleFreeAdamW {
         ],
         cost: "one pass, and another for the values to evaluate",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        2 * shape.iter().product::<usize>()
-    }
 }
 
 /// How the average is weighted.
@@ -263,10 +247,6 @@ impl Formula<3, 1> for Adaptive {
 }
 
 impl Rule for ScheduleFreeSgd {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames {
             numbers: &[WEIGHT_SUM, LR_MAX],
@@ -298,10 +278,6 @@ impl Rule for ScheduleFreeSgd {
 }
 
 impl Rule for ScheduleFreeAdamW {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames {
             numbers: &[WEIGHT_SUM, LR_MAX],
@@ -338,6 +314,7 @@ impl Rule for ScheduleFreeAdamW {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     #[test]

@@ -17,13 +17,11 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{
-    Formula, Moment, PerTensor, Real, Rule, StateNames, Stepping, elementwise, penalized,
-};
+use crate::rule::{Formula, Moment, Real, Rule, StateNames, Stepping, elementwise};
+use crate::weight_decay::penalized;
 
 const BUFFER: &str = "momentum_buffer";
 
@@ -71,27 +69,18 @@ impl Configure for Sgd {
         cost: "one pass",
     };
 
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
             return Err(ConfigError::Conflict(format!(
                 "sgd: nesterov = true needs momentum above 0 and dampening = 0, but they are {} and {}",
                 self.momentum, self.dampening
             )));
         }
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        let buffers = usize::from(self.momentum > 0.0);
-        buffers * shape.iter().product::<usize>()
+        Ok(())
     }
 }
 
 impl Rule for Sgd {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         // Without momentum of its own there is a buffer only when the schedule brings momentum.
         let (tensors, optional): (&[_], &[_]) = if self.momentum == 0.0 {
@@ -185,6 +174,7 @@ impl Formula<2, 1> for Momentum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     #[test]

@@ -27,13 +27,11 @@
 //! its own, and implementations differ. Burn has none.
 
 use burn::tensor::{Int, Tensor, TensorData};
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
 use crate::linear_algebra::{columns, eigenvectors, falling, orthogonal, product};
-use crate::rule::{PerTensor, Rule, StateNames, Stepping};
+use crate::rule::{Rule, StateNames, Stepping};
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
@@ -108,19 +106,6 @@ impl Configure for Soap {
         ],
         cost: "for each dimension d four products with a d × d matrix; now and then a QR on the host",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        let turned = shape
-            .iter()
-            .enumerate()
-            .filter(|at| self.turns(shape, at.0));
-        let bases: usize = turned.map(|(_, dim)| 2 * dim * dim).sum();
-        2 * shape.iter().product::<usize>() + bases
-    }
 }
 
 /// A tensor unfolded along one dimension: `[dim, all others]`.
@@ -263,9 +248,8 @@ impl Soap {
         } else {
             now.lr
         };
-        let keep = 1.0 - now.lr * now.weight_decay(self.weight_decay);
         let value = one.value.clone() - direction * rate;
-        let value = if keep == 1.0 { value } else { value * keep };
+        let value = now.decoupled(self.weight_decay).shrink(value);
         self.observe(&mut one);
         if step.is_multiple_of(self.precondition_frequency) {
             self.turn(&mut one);
@@ -275,10 +259,6 @@ impl Soap {
 }
 
 impl Rule for Soap {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames {
             tensors: &[MEAN, SQUARE],
@@ -289,6 +269,15 @@ impl Rule for Soap {
         }
     }
 
+    fn state_size(&self, shape: &[usize]) -> usize {
+        let turned = shape
+            .iter()
+            .enumerate()
+            .filter(|at| self.turns(shape, at.0));
+        let bases: usize = turned.map(|(_, dim)| 2 * dim * dim).sum();
+        2 * shape.iter().product::<usize>() + bases
+    }
+
     fn step(&self, tensors: Vec<Stepping<'_>>) -> Vec<Tensor<1>> {
         tensors.into_iter().map(|one| self.updated(one)).collect()
     }
@@ -297,6 +286,7 @@ impl Rule for Soap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend};
 
     #[test]
@@ -319,13 +309,13 @@ mod tests {
             max_precondition_dim: 8,
             ..Soap::default()
         };
-        assert_eq!(soap.memory(&[16, 4]), 128 + 32);
-        assert_eq!(soap.memory(&[5]), 10);
+        assert_eq!(soap.state_size(&[16, 4]), 128 + 32);
+        assert_eq!(soap.state_size(&[5]), 10);
         let vectors = Soap {
             precondition_1d: true,
             ..soap
         };
-        assert_eq!(vectors.memory(&[5]), 10 + 50);
-        assert_eq!(vectors.memory(&[9]), 18);
+        assert_eq!(vectors.state_size(&[5]), 10 + 50);
+        assert_eq!(vectors.state_size(&[9]), 18);
     }
 }

@@ -19,12 +19,11 @@
 //! rate, and `eps = 0` is refused, since a zero gradient could give 0 / 0. Burn has none.
 
 use burn::tensor::Tensor;
-use firebrick_core::ConfigError;
-use firebrick_core::update::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::about::{About, Configure, Field, Range};
-use crate::rule::{Formula, PerTensor, Real, Rule, StateNames, Stepping, begin_with, elementwise};
+use crate::rule::{Formula, Real, Rule, StateNames, Stepping, begin_with, elementwise};
+use crate::weight_decay::WeightDecay;
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
@@ -76,21 +75,9 @@ impl Configure for Yogi {
         ],
         cost: "one pass",
     };
-
-    fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-        Ok(Box::new(PerTensor::new(self.clone())))
-    }
-
-    fn memory(&self, shape: &[usize]) -> usize {
-        2 * shape.iter().product::<usize>()
-    }
 }
 
 impl Rule for Yogi {
-    fn name(&self) -> &'static str {
-        Self::ABOUT.name
-    }
-
     fn state(&self) -> StateNames {
         StateNames::tensors(&[MEAN, SQUARE])
     }
@@ -105,7 +92,7 @@ impl Rule for Yogi {
             let (beta1, beta2) = (now.momentum(self.beta1), self.beta2);
             let correction = |beta: f64| 1.0 - beta.powf(now.step as f64);
             Moments {
-                keep: 1.0 - now.lr * now.weight_decay(self.weight_decay),
+                decay: now.decoupled(self.weight_decay),
                 beta1,
                 share: 1.0 - beta2,
                 root: 1.0 / correction(beta2).sqrt(),
@@ -119,8 +106,7 @@ impl Rule for Yogi {
 /// One step of one element.
 #[derive(Debug, Clone, Copy)]
 struct Moments {
-    /// Share of the value that weight decay leaves.
-    keep: f64,
+    decay: WeightDecay,
     beta1: f64,
     /// Share of the square by which the second moment moves.
     share: f64,
@@ -138,13 +124,8 @@ impl Formula<3, 1> for Moments {
         let square = gradient.clone() * gradient;
         let sign = (second.clone() - square.clone()).sign();
         let second = second - sign * square * self.share;
-        let value = if self.keep == 1.0 {
-            value
-        } else {
-            value * self.keep
-        };
         let divisor = second.clone().sqrt() * self.root + self.eps;
-        let value = value - mean.clone() / divisor * self.rate;
+        let value = self.decay.shrink(value) - mean.clone() / divisor * self.rate;
         [value, mean, second]
     }
 }
@@ -152,6 +133,7 @@ impl Formula<3, 1> for Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::about::Optimize;
     use crate::rule::tests::{assert_near, descend, kept};
 
     #[test]

@@ -391,17 +391,3 @@ fn an_empty_run_is_refused_by_schedules_that_need_one() {
     let error = plan(&Spec::new("sgd"), &Spec::new("cosine"), None, empty).err();
     assert!(error.unwrap().to_string().contains("cosine: steps = 0"));
 }
-
-#[test]
-fn listings_name_every_field_with_its_default() {
-    let listed = optimizers();
-    let sgd = listed.iter().find(|row| row.name == "sgd").unwrap();
-    assert_eq!(
-        sgd.signature,
-        "sgd(lr=0.001, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=false)"
-    );
-    let names: Vec<_> = schedules().iter().map(|row| row.name).collect();
-    assert_eq!(names.len(), 19);
-    let step = schedules().into_iter().find(|row| row.name == "step");
-    assert_eq!(step.unwrap().signature, "step(lr, step_size, gamma=0.1)");
-}

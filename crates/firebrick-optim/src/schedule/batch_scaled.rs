@@ -19,7 +19,7 @@ use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "batch_scaled";
@@ -68,9 +68,9 @@ impl BatchScaledConfig {
     }
 
     /// The schedule, and what is scaled with everything filled in.
-    fn parts(&self, outlook: &Outlook) -> Result<(BatchScaled, Planned), ConfigError> {
+    fn parts(&self, outlook: &Outlook) -> Result<(BatchScaled, BuiltSchedule), ConfigError> {
         check(NAME, "base_batch", self.base_batch, 1..)?;
-        let mut then = super::build(&self.then, outlook)?;
+        let mut then = (outlook.build)(&self.then, outlook)?;
         let Some(batch) = outlook.batch.filter(|batch| *batch > 0) else {
             return Err(ConfigError::Conflict(format!(
                 "{NAME} needs the size of a batch, which is not known here: give it as `batch` of the \
@@ -91,15 +91,15 @@ impl Configure for BatchScaledConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "another schedule, times batch / base_batch or its root";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (scaled, then) = self.parts(outlook)?;
         let resolved = Self {
             then: then.spec,
             ..self.clone()
         };
-        Ok(Planned {
+        Ok(BuiltSchedule {
             lasts: then.lasts,
-            ..Planned::new(scaled, &resolved)
+            ..BuiltSchedule::new(scaled, &resolved)
         })
     }
 }

@@ -16,7 +16,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "cosine";
@@ -55,7 +55,7 @@ impl Configure for CosineConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "half a cosine from lr down to min_lr";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             lr: Some(schedule.lr),
@@ -63,7 +63,7 @@ impl Configure for CosineConfig {
             min_lr: schedule.min_lr,
         };
         let steps = schedule.steps;
-        Ok(Planned::new(schedule, &resolved).lasting(steps))
+        Ok(BuiltSchedule::new(schedule, &resolved).lasting(steps))
     }
 }
 

@@ -20,7 +20,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned, required};
+use super::outlook::{BuiltSchedule, Configure, Outlook, required};
 
 /// The name in spec strings.
 pub const NAME: &str = "cosine_restarts";
@@ -91,7 +91,7 @@ impl Configure for CosineRestartsConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "half a cosine again and again, in cycles that may grow (SGDR)";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let lasts = schedule.length();
         let resolved = Self {
@@ -99,9 +99,9 @@ impl Configure for CosineRestartsConfig {
             cycle: Some(Length::Updates(schedule.cycle)),
             ..self.clone()
         };
-        Ok(Planned {
+        Ok(BuiltSchedule {
             lasts,
-            ..Planned::new(schedule, &resolved)
+            ..BuiltSchedule::new(schedule, &resolved)
         })
     }
 }

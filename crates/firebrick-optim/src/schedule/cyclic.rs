@@ -21,7 +21,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "cyclic";
@@ -121,7 +121,7 @@ impl Configure for CyclicConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "up and down between base_lr and max_lr; momentum the other way";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             base_lr: Some(schedule.base_lr),
@@ -130,7 +130,7 @@ impl Configure for CyclicConfig {
             step_size_down: Some(Length::Updates(schedule.down)),
             ..self.clone()
         };
-        Ok(Planned::new(schedule, &resolved))
+        Ok(BuiltSchedule::new(schedule, &resolved))
     }
 }
 

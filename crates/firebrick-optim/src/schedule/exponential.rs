@@ -13,7 +13,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "exponential";
@@ -88,14 +88,14 @@ impl Configure for ExponentialConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "lr gamma^t, or lr e^(-k t)";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             lr: Some(schedule.lr),
             every: Length::Updates(schedule.time.every),
             ..self.clone()
         };
-        Ok(Planned::new(schedule, &resolved))
+        Ok(BuiltSchedule::new(schedule, &resolved))
     }
 }
 

@@ -17,7 +17,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "flat_cosine";
@@ -70,7 +70,7 @@ impl Configure for FlatCosineConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "a plain, then half a cosine";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let steps = schedule.steps;
         let resolved = Self {
@@ -78,7 +78,7 @@ impl Configure for FlatCosineConfig {
             steps: Some(Length::Updates(steps)),
             ..self.clone()
         };
-        Ok(Planned::new(schedule, &resolved).lasting(steps))
+        Ok(BuiltSchedule::new(schedule, &resolved).lasting(steps))
     }
 }
 

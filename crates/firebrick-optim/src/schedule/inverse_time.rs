@@ -14,7 +14,7 @@ use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
 use super::exponential::Time;
-use super::{Configure, Outlook, Planned, required};
+use super::outlook::{BuiltSchedule, Configure, Outlook, required};
 
 /// The name in spec strings.
 pub const NAME: &str = "inverse_time";
@@ -63,14 +63,14 @@ impl Configure for InverseTimeConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "lr / (1 + k t)";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             lr: Some(schedule.lr),
             every: Length::Updates(schedule.time.every),
             ..self.clone()
         };
-        Ok(Planned::new(schedule, &resolved))
+        Ok(BuiltSchedule::new(schedule, &resolved))
     }
 }
 

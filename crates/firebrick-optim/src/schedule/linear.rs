@@ -14,7 +14,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "linear";
@@ -79,7 +79,7 @@ impl Configure for LinearConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "a line between two rates, down or up";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let steps = schedule.steps;
         let resolved = Self {
@@ -88,7 +88,7 @@ impl Configure for LinearConfig {
             min_lr: self.to.map_or(Some(schedule.to), |_| None),
             ..self.clone()
         };
-        Ok(Planned::new(schedule, &resolved).lasting(steps))
+        Ok(BuiltSchedule::new(schedule, &resolved).lasting(steps))
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    fn plan(text: &str) -> Result<Planned, ConfigError> {
+    fn plan(text: &str) -> Result<BuiltSchedule, ConfigError> {
         let outlook = Outlook::new(RunLength::new(1, 10, 1, 1), 4.0);
         text.parse::<Spec>()?
             .resolve::<LinearConfig>()?

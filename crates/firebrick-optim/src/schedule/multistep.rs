@@ -14,7 +14,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned, required};
+use super::outlook::{BuiltSchedule, Configure, Outlook, required};
 
 /// The name in spec strings.
 pub const NAME: &str = "multistep";
@@ -91,7 +91,7 @@ impl Configure for MultistepConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "times gamma at each of the milestones";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let updates = schedule.milestones.iter().copied();
         let resolved = Self {
@@ -99,7 +99,7 @@ impl Configure for MultistepConfig {
             milestones: Some(updates.map(Length::Updates).collect()),
             gamma: schedule.gamma,
         };
-        Ok(Planned::new(schedule, &resolved))
+        Ok(BuiltSchedule::new(schedule, &resolved))
     }
 }
 

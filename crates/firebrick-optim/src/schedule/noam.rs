@@ -16,7 +16,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "noam";
@@ -68,14 +68,14 @@ impl Configure for NoamConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "a rise, then 1 / sqrt(t)";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             lr: Some(schedule.lr),
             warmup: Length::Updates(schedule.warmup),
             d_model: self.d_model,
         };
-        Ok(Planned::new(schedule, &resolved))
+        Ok(BuiltSchedule::new(schedule, &resolved))
     }
 }
 

@@ -26,7 +26,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "one_cycle";
@@ -135,7 +135,7 @@ impl Configure for OneCycleConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "up to max_lr, then far down; momentum the other way";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             max_lr: Some(schedule.max_lr),
@@ -143,7 +143,7 @@ impl Configure for OneCycleConfig {
             ..self.clone()
         };
         let steps = schedule.steps;
-        Ok(Planned::new(schedule, &resolved).lasting(steps))
+        Ok(BuiltSchedule::new(schedule, &resolved).lasting(steps))
     }
 }
 

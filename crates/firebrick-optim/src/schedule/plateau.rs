@@ -21,7 +21,7 @@ use firebrick_core::schedule::Observation;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "plateau";
@@ -137,10 +137,10 @@ impl Configure for PlateauConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "times factor when the monitored metric stops improving";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = schedule.config.clone();
-        Ok(Planned::new(schedule, &resolved))
+        Ok(BuiltSchedule::new(schedule, &resolved))
     }
 }
 

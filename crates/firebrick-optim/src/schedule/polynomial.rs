@@ -14,7 +14,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "polynomial";
@@ -67,7 +67,7 @@ impl Configure for PolynomialConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "a power of what is left, from lr down to min_lr";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let steps = schedule.steps;
         let resolved = Self {
@@ -75,7 +75,7 @@ impl Configure for PolynomialConfig {
             steps: Some(Length::Updates(steps)),
             ..self.clone()
         };
-        Ok(Planned::new(schedule, &resolved).lasting(steps))
+        Ok(BuiltSchedule::new(schedule, &resolved).lasting(steps))
     }
 }
 

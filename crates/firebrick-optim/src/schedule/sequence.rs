@@ -17,7 +17,7 @@ use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
 use super::multistep::milestones;
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "sequence";
@@ -63,7 +63,7 @@ impl SequenceConfig {
                 until: end.map_or(outlook.until, |end| outlook.before.saturating_add(*end)),
                 ..outlook.after(start)
             };
-            let planned = super::build(spec, &part)?;
+            let planned = (outlook.build)(spec, &part)?;
             lasts = planned.lasts.map(|lasts| lasts.saturating_add(start));
             specs.push(planned.spec);
             parts.push(Part {
@@ -107,11 +107,11 @@ impl Configure for SequenceConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "schedules one after another";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (sequence, resolved, lasts) = self.parts(outlook)?;
-        Ok(Planned {
+        Ok(BuiltSchedule {
             lasts,
-            ..Planned::new(sequence, &resolved)
+            ..BuiltSchedule::new(sequence, &resolved)
         })
     }
 }

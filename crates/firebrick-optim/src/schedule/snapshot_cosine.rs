@@ -15,7 +15,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "snapshot_cosine";
@@ -65,7 +65,7 @@ impl Configure for SnapshotCosineConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "equal cycles of half a cosine, for snapshot ensembles";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let steps = schedule.steps;
         let resolved = Self {
@@ -73,7 +73,7 @@ impl Configure for SnapshotCosineConfig {
             cycles: self.cycles,
             steps: Some(Length::Updates(steps)),
         };
-        Ok(Planned::new(schedule, &resolved).lasting(steps))
+        Ok(BuiltSchedule::new(schedule, &resolved).lasting(steps))
     }
 }
 

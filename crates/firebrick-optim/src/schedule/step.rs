@@ -14,7 +14,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned, required};
+use super::outlook::{BuiltSchedule, Configure, Outlook, required};
 
 /// The name in spec strings.
 pub const NAME: &str = "step";
@@ -63,14 +63,14 @@ impl Configure for StepConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "times gamma every step_size";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let resolved = Self {
             lr: Some(schedule.lr),
             step_size: Some(Length::Updates(schedule.step_size)),
             gamma: schedule.gamma,
         };
-        Ok(Planned::new(schedule, &resolved))
+        Ok(BuiltSchedule::new(schedule, &resolved))
     }
 }
 

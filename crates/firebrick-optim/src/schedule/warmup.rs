@@ -17,7 +17,7 @@ use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "warmup";
@@ -65,7 +65,7 @@ impl WarmupConfig {
         }
         let steps = outlook.updates_within_run(NAME, Some(self.steps))?;
         let after = outlook.after(steps);
-        let then = super::build(&self.then, &after)?;
+        let then = (outlook.build)(&self.then, &after)?;
         // What takes the rest of a short run may well be shorter than its warmup.
         if let Some(lasts) = then.lasts.filter(|lasts| *lasts < after.rest().min(steps)) {
             let range = format!(
@@ -88,16 +88,16 @@ impl Configure for WarmupConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "a linear rise, then another schedule";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (warmup, then, lasts) = self.parts(outlook)?;
         let resolved = Self {
             steps: Length::Updates(warmup.steps),
             start_factor: self.start_factor,
             then,
         };
-        Ok(Planned {
+        Ok(BuiltSchedule {
             lasts,
-            ..Planned::new(warmup, &resolved)
+            ..BuiltSchedule::new(warmup, &resolved)
         })
     }
 }

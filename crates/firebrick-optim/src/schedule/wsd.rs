@@ -22,7 +22,7 @@ use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, Outlook, Planned};
+use super::outlook::{BuiltSchedule, Configure, Outlook};
 
 /// The name in spec strings.
 pub const NAME: &str = "wsd";
@@ -107,7 +107,7 @@ impl Configure for WsdConfig {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = "a rise, a plain, a fall (warmup, stable, decay)";
 
-    fn plan(&self, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
         let steps = schedule.steps;
         let resolved = Self {
@@ -117,7 +117,7 @@ impl Configure for WsdConfig {
             steps: Some(Length::Updates(steps)),
             ..self.clone()
         };
-        Ok(Planned::new(schedule, &resolved).lasting(steps))
+        Ok(BuiltSchedule::new(schedule, &resolved).lasting(steps))
     }
 }
 

@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use firebrick_core::contour::Window;
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Surface};
+use super::facts::{Facts, Surface};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use firebrick_core::contour::Window;
 use firebrick_core::error::check;
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Surface};
+use super::facts::{Facts, Surface};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

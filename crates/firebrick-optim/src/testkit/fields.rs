@@ -4,9 +4,12 @@ use burn::tensor::DType;
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Step;
 
-use super::{Descent, Kit, coupled, flex, gradient, start, values};
+use super::descent::{Descent, values};
+use super::kit::{Kit, flex, gradient, start};
+use super::objectives::coupled;
 use crate::about::{Entry, Field, Range};
-use crate::plan::rate_of;
+use crate::optimizer;
+use crate::rates::rate_of;
 
 /// Every field of the struct is in [`About`](crate::About), and values outside its range are errors
 /// that name it.
@@ -39,7 +42,7 @@ pub fn fields_out_of_range_are_named(entry: Entry) {
         bad.extend([f64::NAN, f64::INFINITY].map(Value::Number));
         for value in bad {
             let spec = Spec::new(name).with(field.name, value);
-            let Err(error) = entry.build(&spec) else {
+            let Err(error) = optimizer::build_entry(entry, &spec) else {
                 panic!("{spec} was taken");
             };
             let error = error.to_string();

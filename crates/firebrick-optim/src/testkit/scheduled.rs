@@ -5,14 +5,15 @@ use burn::tensor::DType;
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Step;
 
-use super::{Descent, Kit, flex, gradient, start};
+use super::descent::Descent;
+use super::kit::{Kit, flex, gradient, start};
 use crate::about::Entry;
+use crate::hyperparameter_schedules::Scheduled;
 use crate::optimizer;
-use crate::values::Kind;
 
 impl Kit<'_> {
     pub(super) fn what_is_scheduled_stands_in_for_its_own(&self) {
-        for (kind, value) in [(Kind::Momentum, 0.37), (Kind::WeightDecay, 0.23)] {
+        for (kind, value) in [(Scheduled::Momentum, 0.37), (Scheduled::WeightDecay, 0.23)] {
             let (own, name) = (self.canonical(), kind.unit());
             let (scheduled, plain) = (
                 self.scheduled(&own, kind, Some(value)),
@@ -48,7 +49,7 @@ impl Kit<'_> {
 
     /// The path of a spec with this value scheduled: down a bowl, and along gradients whose signs change,
     /// for rules that use only the signs.
-    fn scheduled(&self, spec: &Spec, kind: Kind, value: Option<f64>) -> Vec<f64> {
+    fn scheduled(&self, spec: &Spec, kind: Scheduled, value: Option<f64>) -> Vec<f64> {
         let kit = Kit {
             entry: self.entry,
             spec,
@@ -60,8 +61,8 @@ impl Kit<'_> {
             for index in 0..6 {
                 let mut step = Step::new(index, self.lr());
                 match kind {
-                    Kind::Momentum => step.momentum = value,
-                    Kind::WeightDecay => step.weight_decay = value,
+                    Scheduled::Momentum => step.momentum = value,
+                    Scheduled::WeightDecay => step.weight_decay = value,
                 }
                 // A rule that searches may say that there is no way down a plane.
                 if descent.try_step(&step).is_err() {
@@ -76,7 +77,7 @@ impl Kit<'_> {
 
 /// The spec with this value in every field that the schedule replaces, also in the optimizer that it
 /// wraps and in fields for a part of it (`adam_beta1`).
-fn with_value(entry: Entry, spec: &Spec, kind: Kind, value: f64) -> Spec {
+fn with_value(entry: Entry, spec: &Spec, kind: Scheduled, value: f64) -> Spec {
     let mut spec = spec.clone();
     for field in entry.about.fields {
         let of_kind = kind.names().iter().any(|name| field.name.ends_with(name));

@@ -10,7 +10,7 @@ use firebrick_optim::burn_optimizer::to_burn;
 use firebrick_optim::optimizer::adam::Adam;
 use firebrick_optim::optimizer::schedule_free::ScheduleFreeSgd;
 use firebrick_optim::optimizer::sgd::Sgd;
-use firebrick_optim::{Configure, Rule};
+use firebrick_optim::{Optimize, Rule};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -90,7 +90,7 @@ fn by_update(update: &mut dyn Update, mut net: Net, steps: std::ops::Range<usize
     net
 }
 
-fn both_loops_agree<R: Rule + Configure + Sync + 'static>(rule: R) {
+fn both_loops_agree<R: Rule + Clone + Sync + 'static>(rule: R) {
     let mut ours = rule.build().unwrap();
     let expected = by_update(&mut *ours, Net::new(), 0..20).numbers();
     assert_ne!(expected, Net::new().numbers());

@@ -236,11 +236,8 @@ fn fields_out_of_range_are_named() {
 /// Optimizers with a planted fault each.
 mod careless {
     use burn::tensor::Tensor;
-    use firebrick_core::ConfigError;
-    use firebrick_core::update::Update;
     use firebrick_optim::{
-        About, Configure, Field, Formula, PerTensor, Range, Real, Rule, StateNames, Stepping,
-        elementwise,
+        About, Configure, Field, Formula, Range, Real, Rule, StateNames, Stepping, elementwise,
     };
     use serde::{Deserialize, Serialize};
 
@@ -278,21 +275,9 @@ mod careless {
                     ],
                     cost: "one pass",
                 };
-
-                fn update(&self) -> Result<Box<dyn Update>, ConfigError> {
-                    Ok(Box::new(PerTensor::new(self.clone())))
-                }
-
-                fn memory(&self, shape: &[usize]) -> usize {
-                    shape.iter().product()
-                }
             }
 
             impl Rule for $name {
-                fn name(&self) -> &'static str {
-                    Self::ABOUT.name
-                }
-
                 fn state(&self) -> StateNames {
                     StateNames::tensors(&["buffer"])
                 }

@@ -5,7 +5,7 @@ use firebrick_core::length::RunLength;
 use firebrick_core::schedule::{Delayed, Observation};
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::{ConfigError, Schedule};
-use firebrick_optim::schedule::{Outlook, Planned, REGISTRY, build};
+use firebrick_optim::schedule::{BuiltSchedule, Outlook, REGISTRY, build};
 use firebrick_optim::{Plan, Request};
 use serde::Deserialize;
 
@@ -89,7 +89,7 @@ fn outlook() -> Outlook {
     }
 }
 
-fn planned(text: &str) -> Planned {
+fn planned(text: &str) -> BuiltSchedule {
     build(&text.parse().unwrap(), &outlook()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 

@@ -6,16 +6,15 @@
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use console::{Alignment, Style, measure_text_width, pad_str, truncate_str};
+use console::{Alignment, Style};
 use firebrick::core::error::visible;
 use serde::Serialize;
 
+use crate::columns::columns;
 use crate::failure::Failure;
-
-/// Columns of a terminal, which tables and lists keep to.
-pub(crate) const WIDTH: usize = 80;
 
 /// Characters of a line of a message. A message never repeats more of what was given.
 const MESSAGE_LINE: usize = 1000;
@@ -133,6 +132,24 @@ pub(crate) fn error(text: &str) {
     log(&format!("{word} {}", message(text)));
 }
 
+/// Prints how a command failed and gives its exit status.
+pub(crate) fn failed(failure: Failure) -> ExitCode {
+    match failure {
+        Failure::Work(message) => {
+            error(&message);
+            ExitCode::from(1)
+        }
+        Failure::Usage(message) => {
+            error(&message);
+            ExitCode::from(2)
+        }
+        Failure::Interrupted(text) => {
+            log(&message(&text));
+            ExitCode::from(130)
+        }
+    }
+}
+
 /// The one JSON document of a command with `--json`.
 pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document)
@@ -160,61 +177,6 @@ pub(crate) fn table(rows: &[Vec<String>]) {
     columns(rows, Alignment::Left)
         .iter()
         .for_each(|line| say(line));
-}
-
-/// Rows as columns of equal width, the first to the left, the others as said.
-pub(crate) fn columns(rows: &[Vec<String>], others: Alignment) -> Vec<String> {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells
-            .map(|cell| measure_text_width(cell))
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..count).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).enumerate();
-        let padded = cells.map(|(at, (cell, width))| {
-            let alignment = if at == 0 { Alignment::Left } else { others };
-            pad_str(cell, *width, alignment, None).into_owned()
-        });
-        let joined = padded.collect::<Vec<_>>().join("  ");
-        joined.trim_end().to_string()
-    };
-    rows.iter().map(line).collect()
-}
-
-/// At most `most` characters of a name; what is cut off is shown by an ellipsis.
-pub(crate) fn shortened(name: &str, most: usize) -> String {
-    truncate_str(&visible(name), most, "…").into_owned()
-}
-
-/// A fraction as a percentage with two decimals.
-pub(crate) fn percent(fraction: f64) -> String {
-    format!("{:.2} %", 100.0 * fraction)
-}
-
-/// A number of things: `1 image`, `2 images`.
-pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
-    format!(
-        "{} {}",
-        grouped(count),
-        if count == 1 { one } else { several }
-    )
-}
-
-/// 1234567 as 1 234 567.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push('\u{202f}');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,22 +1,24 @@
-//! Schedules of the momentum and the weight decay, and what a plan has to say about schedules.
+//! Schedules of hyper-parameters beside the learning rate, the momentum and the weight decay, and what a
+//! person should know about them before a run.
 
 use firebrick_core::length::RunLength;
 use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Schedule};
 
 use crate::about::Entry;
+use crate::arguments::inner;
 use crate::optimizer;
-use crate::plan::{inner, schedule_rate};
-use crate::schedule::{self, Outlook, Planned};
+use crate::rates::schedule_rate;
+use crate::schedule::{self, BuiltSchedule, Outlook};
 
 /// What is scheduled beside the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Scheduled {
     Momentum,
     WeightDecay,
 }
 
-impl Kind {
+impl Scheduled {
     /// The name of its schedule in recipes.
     pub(crate) fn unit(self) -> &'static str {
         match self {
@@ -36,7 +38,11 @@ impl Kind {
     ///
     /// # Errors
     /// [`ConfigError`] also where it names no value: the rate of the plan is none for it.
-    pub(crate) fn plan(self, spec: &Spec, outlook: &Outlook) -> Result<Planned, ConfigError> {
+    pub(crate) fn build(
+        self,
+        spec: &Spec,
+        outlook: &Outlook,
+    ) -> Result<BuiltSchedule, ConfigError> {
         let unit = self.unit();
         let Some((value, _)) = schedule_rate(spec)? else {
             return Err(ConfigError::Conflict(format!(
@@ -125,7 +131,7 @@ pub(crate) fn check_one_momentum(
 }
 
 /// What to say where a schedule ends before the run.
-pub(crate) fn ends_early(what: &str, planned: &Planned, run: RunLength) -> Option<String> {
+pub(crate) fn ends_early(what: &str, planned: &BuiltSchedule, run: RunLength) -> Option<String> {
     let lasts = planned.lasts.filter(|lasts| *lasts < run.updates)?;
     Some(format!(
         "the {what} {} ends after {lasts} of the {} updates and then stays at {}",

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::update::{ParameterState, UpdateError, UpdateState};
 
-use super::Joint;
+use super::joint_vector::JointVector;
 use crate::rule::STEP;
 
 /// What such a rule keeps, by path: an entry for every parameter seen, empty until it is stepped,
@@ -29,7 +29,7 @@ impl Kept {
     }
 
     /// Counts a step of these parameters.
-    pub(crate) fn count(&mut self, joint: &Joint) {
+    pub(crate) fn count(&mut self, joint: &JointVector) {
         for path in &joint.paths {
             let numbers = &mut self.parameters.entry(path.clone()).or_default().numbers;
             *numbers.entry(STEP.into()).or_insert(0.0) += 1.0;
@@ -44,7 +44,7 @@ impl Kept {
     }
 
     /// Fails when a tensor kept for a stepped parameter is not of its length.
-    pub(crate) fn check_lengths(&self, joint: &Joint) -> Result<(), UpdateError> {
+    pub(crate) fn check_lengths(&self, joint: &JointVector) -> Result<(), UpdateError> {
         for (path, len) in joint.paths.iter().zip(&joint.lens) {
             let state = self.parameters.get(path);
             let tensors = state.into_iter().flat_map(|state| &state.tensors);
