@@ -1,6 +1,6 @@
 //! What was taken for what: the confusion matrix in numbers and words.
 
-use firebrick_core::confusion::Confusion as Counts;
+use firebrick_core::confusion::{ClassScores, Confusion as Counts};
 use firebrick_core::run::RunRecord;
 
 use crate::heat_map::heat_map;
@@ -26,8 +26,7 @@ const PAIRS: usize = 8;
 pub(crate) struct Confusion {
     pub(crate) counts: Counts,
     names: Vec<String>,
-    images: Vec<u64>,
-    said: Vec<u64>,
+    scores: Vec<ClassScores>,
 }
 
 impl Confusion {
@@ -36,8 +35,7 @@ impl Confusion {
         let counts = counts.clone().widened(names.len());
         Self {
             names: names.to_vec(),
-            images: counts.images(),
-            said: counts.said(),
+            scores: counts.per_class(),
             counts,
         }
     }
@@ -59,44 +57,16 @@ impl Confusion {
 
     /// Images of a class.
     pub(crate) fn images(&self, truth: usize) -> u64 {
-        self.images[truth]
+        self.scores[truth].images
     }
 
-    fn said(&self, class: usize) -> u64 {
-        self.said[class]
-    }
-
-    fn right(&self, class: usize) -> u64 {
-        self.counts.count(class, class)
-    }
-
-    /// Share of the images said to be of the class that are.
-    fn precision(&self, class: usize) -> Option<f64> {
-        share(self.right(class), self.said(class))
-    }
-
-    /// Share of the images of the class that were said to be.
-    fn recall(&self, class: usize) -> Option<f64> {
-        share(self.right(class), self.images(class))
-    }
-
-    /// Harmonic mean of precision and recall.
-    fn f1(&self, class: usize) -> Option<f64> {
-        let both = self.images(class).saturating_add(self.said(class));
-        share(self.right(class).saturating_mul(2), both)
-    }
-
-    /// Pairs `(truth, said, count)` that were confused, most often first.
+    /// Pairs `(truth, predicted, count)` that were confused, most often first.
     fn pairs(&self) -> Vec<(usize, usize, u64)> {
-        let wrong = |(truth, said, _): &(usize, usize, u64)| truth != said;
+        let wrong = |(truth, predicted, _): &(usize, usize, u64)| truth != predicted;
         let mut pairs: Vec<_> = self.counts.iter().filter(wrong).collect();
-        pairs.sort_by_key(|(truth, said, count)| (u64::MAX - count, *truth, *said));
+        pairs.sort_by_key(|(truth, predicted, count)| (u64::MAX - count, *truth, *predicted));
         pairs
     }
-}
-
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 /// Heat map, confused pairs and per-class scores of a run.
@@ -138,12 +108,12 @@ fn words(confusion: &Confusion) -> String {
     let items: String = pairs
         .iter()
         .take(PAIRS)
-        .map(|(truth, said, n)| {
+        .map(|(truth, predicted, n)| {
             let images = confusion.images(*truth);
             format!(
                 "<li><b>{}</b> was taken for <b>{}</b> in {} of {} ({})</li>\n",
                 confusion.title(*truth),
-                confusion.title(*said),
+                confusion.title(*predicted),
                 count(*n),
                 plural(images, "image"),
                 percent(*n as f64 / images as f64),
@@ -155,7 +125,8 @@ fn words(confusion: &Confusion) -> String {
 
 fn per_class(confusion: &Confusion) -> String {
     let classes = confusion.classes();
-    let occurs = |class: &usize| confusion.images(*class) > 0 || confusion.said(*class) > 0;
+    let scores = &confusion.scores;
+    let occurs = |class: &usize| scores[*class].images > 0 || scores[*class].predicted > 0;
     let shown = |class: &usize| classes <= MOST_WITH_ROWS || occurs(class);
     let all: Vec<usize> = (0..classes).filter(shown).collect();
     if classes <= MOST_IN_VIEW {
@@ -164,9 +135,9 @@ fn per_class(confusion: &Confusion) -> String {
     let mut weakest: Vec<usize> = all
         .iter()
         .copied()
-        .filter(|class| confusion.f1(*class).is_some())
+        .filter(|class| scores[*class].f1.is_some())
         .collect();
-    let f1 = |class: &usize| confusion.f1(*class).unwrap_or(f64::INFINITY);
+    let f1 = |class: &usize| scores[*class].f1.unwrap_or(f64::INFINITY);
     weakest.sort_by(|a, b| f1(a).total_cmp(&f1(b)));
     weakest.truncate(WEAKEST);
     let shown = class_table(confusion, &weakest, "The weakest classes by F1");
@@ -193,12 +164,13 @@ fn class_table(confusion: &Confusion, classes: &[usize], caption: &str) -> Table
     );
     let show = |value: Option<f64>| value.map_or("–".into(), percent);
     for class in classes {
+        let scores = confusion.scores[*class];
         table.row(&[
             confusion.title(*class),
-            count(confusion.images(*class)),
-            show(confusion.precision(*class)),
-            show(confusion.recall(*class)),
-            show(confusion.f1(*class)),
+            count(scores.images),
+            show(scores.precision),
+            show(scores.recall),
+            show(scores.f1),
         ]);
     }
     table
@@ -217,10 +189,12 @@ mod tests {
         // Two cats right, one cat called dog; three dogs right, two dogs called cat; no bird.
         let counts = vec![vec![2, 1], vec![2, 3]].into();
         let confusion = Confusion::new(&counts, &names(&["cat", "dog", "bird"]));
-        assert_eq!(confusion.precision(0), Some(0.5));
-        assert_eq!(confusion.recall(0), Some(2.0 / 3.0));
-        assert_eq!(confusion.f1(0), Some(4.0 / 7.0));
-        assert_eq!((confusion.precision(2), confusion.f1(2)), (None, None));
+        // A class that is not there has a dash.
+        let html = per_class(&confusion);
+        assert!(
+            html.contains("50.00") && html.matches("–").count() == 3,
+            "{html}"
+        );
         assert_eq!(confusion.pairs(), [(1, 0, 2), (0, 1, 1)]);
         assert!(
             words(&confusion)

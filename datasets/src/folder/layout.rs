@@ -43,7 +43,6 @@ impl Layout {
             return Ok(Self {
                 splits: vec![(Split::All, String::new())],
                 notes: loose(root, "class")?,
-                ..Self::default()
             });
         }
         if with_folders.is_empty() {

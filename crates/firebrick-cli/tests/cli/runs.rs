@@ -373,7 +373,7 @@ fn weights_for_other_classes_get_a_new_head() {
     succeeds(&run(at, &format!("{SMALL} --out one --quiet")));
     let own = "--dataset folder:photos --channels 1 --image-size 32 --model lenet5 --batch-size 4 --weights one/model.safetensors";
     let drawn =
-        "the head is drawn anew: `fc3.weight` was [27, 84] in the file, the model has 3 classes";
+        "the head is reinitialized: `fc3.weight` was [27, 84] in the file, the model has 3 classes";
     let tuned = run(at, &format!("train {own} --epochs 1 --lr 0.001 --out two"));
     succeeds(&tuned);
     assert!(tuned.stderr.contains(drawn), "{}", tuned.stderr);
