@@ -207,7 +207,7 @@ impl Finish<'_> {
             device: self.recipe.device.clone(),
             model: report.model.clone(),
             parameters: self.parameters,
-            classes: file.classes,
+            classes: info.classes,
             epochs: progress.rows,
             steps: progress.curve.points,
             best: progress.best.map(|best| (best.epoch, best.value)),

@@ -1,6 +1,6 @@
 //! What `eval` prints and gives as JSON.
 
-use crate::support::{PHOTOS, SMALL, images, run, succeeds};
+use crate::support::{PHOTOS, SMALL, images, run, succeeds, trained};
 
 #[test]
 fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
@@ -87,7 +87,7 @@ fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
 fn of_many_classes_the_worst_and_the_commonest_mistakes_are_printed() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, &format!("{SMALL} --out run --quiet")));
+    trained(at, SMALL);
     let ran = run(at, "eval run --quiet");
     succeeds(&ran);
     for needle in [
