@@ -94,29 +94,8 @@ pub fn open(root: &Path, channels: usize) -> Result<Folders, DataError> {
 }
 
 fn note_of_left_out(set: &FolderDataset) -> Option<String> {
-    let (count, pictures) = (set.left_out.count(), set.left_out.other_pictures());
-    if count == 0 {
-        return None;
-    }
-    let advice = if pictures.is_empty() {
-        String::new()
-    } else {
-        let names: Vec<String> = pictures.iter().map(|name| format!(".{name}")).collect();
-        format!(
-            "; to use the {} files, convert them to JPEG or PNG",
-            names.join(" and ")
-        )
-    };
-    Some(format!(
-        "{}: ignored {}: {}{advice}",
-        set.root.display(),
-        counted(
-            count,
-            "file that is not a readable image",
-            "files that are not readable images"
-        ),
-        set.left_out
-    ))
+    let note = set.left_out.note()?;
+    Some(format!("{}: {note}", set.root.display()))
 }
 
 impl Folders {

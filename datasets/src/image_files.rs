@@ -96,8 +96,29 @@ impl LeftOut {
         }
     }
 
+    /// A sentence about them; none where there are none.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let (count, pictures) = (self.count(), self.other_pictures());
+        let files = match count {
+            0 => return None,
+            1 => "file that is not a readable image",
+            _ => "files that are not readable images",
+        };
+        let advice = if pictures.is_empty() {
+            String::new()
+        } else {
+            let names: Vec<String> = pictures.iter().map(|name| format!(".{name}")).collect();
+            format!(
+                "; to use the {} files, convert them to JPEG or PNG",
+                names.join(" and ")
+            )
+        };
+        Some(format!("ignored {count} {files}: {self}{advice}"))
+    }
+
     /// The extensions of images in formats that are not read, such as `heic`.
-    pub(crate) fn other_pictures(&self) -> Vec<&str> {
+    fn other_pictures(&self) -> Vec<&str> {
         let extensions = self.extensions.keys().map(String::as_str);
         extensions
             .filter(|extension| is_other_picture(extension))

@@ -129,7 +129,7 @@ impl Steps {
 
 /// A cargo home without a single downloaded crate, as a fresh machine has: a step that needs what
 /// the machine at hand happens to hold fails here. The user's own configuration is kept in it,
-/// since it may say where crates come from.
+/// since it may say where crates come from; what is secret is not copied.
 fn empty_cargo_home() -> Result<PathBuf> {
     let home = std::path::absolute("target/ci-cargo-home")?;
     if home.exists() {
@@ -140,12 +140,10 @@ fn empty_cargo_home() -> Result<PathBuf> {
         || std::env::home_dir().unwrap_or_default().join(".cargo"),
         PathBuf::from,
     );
-    for name in ["config.toml", "credentials.toml"] {
-        let from = own.join(name);
-        if from.is_file() {
-            std::fs::copy(&from, home.join(name))
-                .with_context(|| format!("copying {}", from.display()))?;
-        }
+    let configuration = own.join("config.toml");
+    if configuration.is_file() {
+        std::fs::copy(&configuration, home.join("config.toml"))
+            .with_context(|| format!("copying {}", configuration.display()))?;
     }
     Ok(home)
 }

@@ -1,8 +1,7 @@
 //! The confusion matrix and the scores of each class, as lines and as JSON.
 
 use console::{Alignment, measure_text_width};
-use firebrick::core::confusion::Confusion;
-use firebrick::training::metrics::{ClassScores, per_class};
+use firebrick::core::confusion::{ClassScores, Confusion};
 use serde_json::{Value, json};
 
 use crate::columns::{WIDTH, columns, shortened};
@@ -17,9 +16,8 @@ const LONGEST: usize = 28;
 
 /// The scores of each class, then the matrix, or the commonest mistakes where it is too wide.
 pub(crate) fn lines(classes: &[String], confusion: &Confusion) -> Vec<String> {
-    let scores = per_class(confusion);
     let mut lines = vec![String::new()];
-    lines.extend(score_lines(classes, confusion, &scores));
+    lines.extend(score_lines(classes, &confusion.per_class()));
     lines.push(String::new());
     match matrix(classes, confusion) {
         Some(matrix) => lines.extend(matrix),
@@ -30,12 +28,12 @@ pub(crate) fn lines(classes: &[String], confusion: &Confusion) -> Vec<String> {
 
 /// `per_class`: one entry for each class, in the order of the model's outputs.
 pub(crate) fn per_class_json(classes: &[String], confusion: &Confusion) -> Value {
-    let scores = per_class(confusion);
-    let rows = classes.iter().zip(confusion.images()).zip(&scores);
-    rows.map(|((class, images), scores)| {
+    let scores = confusion.per_class();
+    let rows = classes.iter().zip(&scores);
+    rows.map(|(class, scores)| {
         json!({
-            "class": class, "count": images, "precision": scores.precision,
-            "recall": scores.recall, "f1": f1(scores),
+            "class": class, "count": scores.images, "precision": scores.precision,
+            "recall": scores.recall, "f1": scores.f1,
         })
     })
     .collect()
@@ -43,22 +41,11 @@ pub(crate) fn per_class_json(classes: &[String], confusion: &Confusion) -> Value
 
 /// `confusion`: what is not zero in the matrix, row by row.
 pub(crate) fn confusion_json(classes: &[String], confusion: &Confusion) -> Value {
-    let entry = |(truth, said, count): (usize, usize, u64)| json!({ "truth": classes[truth], "said": classes[said], "count": count });
+    let entry = |(truth, predicted, count): (usize, usize, u64)| json!({ "truth": classes[truth], "predicted": classes[predicted], "count": count });
     confusion.iter().map(entry).collect()
 }
 
-/// Harmonic mean of precision and recall; none where one of them is not known.
-fn f1(scores: &ClassScores) -> Option<f64> {
-    let (precision, recall) = (scores.precision?, scores.recall?);
-    let sum = precision + recall;
-    Some(if sum > 0.0 {
-        2.0 * precision * recall / sum
-    } else {
-        0.0
-    })
-}
-
-fn score_lines(classes: &[String], confusion: &Confusion, scores: &[ClassScores]) -> Vec<String> {
+fn score_lines(classes: &[String], scores: &[ClassScores]) -> Vec<String> {
     let mut order: Vec<usize> = (0..classes.len()).collect();
     if classes.len() > CLASSES {
         // Classes without images say nothing about the model.
@@ -73,14 +60,13 @@ fn score_lines(classes: &[String], confusion: &Confusion, scores: &[ClassScores]
             .map(String::from)
             .to_vec(),
     ];
-    let images = confusion.images();
     for class in order {
         rows.push(vec![
             shortened(&classes[class], LONGEST),
-            grouped(images[class]),
+            grouped(scores[class].images),
             share(scores[class].precision),
             share(scores[class].recall),
-            share(f1(&scores[class])),
+            share(scores[class].f1),
         ]);
     }
     let mut lines = columns(&rows, Alignment::Right);
@@ -95,7 +81,7 @@ fn score_lines(classes: &[String], confusion: &Confusion, scores: &[ClassScores]
 
 /// A row for each class, a column for each answer; none where it would be too wide.
 fn matrix(classes: &[String], confusion: &Confusion) -> Option<Vec<String>> {
-    const CORNER: &str = "truth \\ said";
+    const CORNER: &str = "truth \\ predicted";
     let numbers = confusion.iter().map(|(.., count)| count);
     let widest = numbers.max()?.to_string().len().max(3);
     // The names before the rows have what the numbers leave, those above them what is left then.
@@ -112,7 +98,7 @@ fn matrix(classes: &[String], confusion: &Confusion) -> Option<Vec<String>> {
             .collect::<Vec<_>>(),
     ];
     for (truth, class) in classes.iter().enumerate() {
-        let counts = (0..classes.len()).map(|said| match confusion.count(truth, said) {
+        let counts = (0..classes.len()).map(|predicted| match confusion.count(truth, predicted) {
             0 => "·".into(),
             count => count.to_string(),
         });
@@ -127,16 +113,17 @@ fn matrix(classes: &[String], confusion: &Confusion) -> Option<Vec<String>> {
 
 fn commonest(classes: &[String], confusion: &Confusion) -> Vec<String> {
     let mut mistakes: Vec<_> = confusion.iter().collect();
-    mistakes.retain(|(truth, said, _)| truth != said);
-    mistakes.sort_by_key(|(truth, said, count)| (std::cmp::Reverse(*count), *truth, *said));
+    mistakes.retain(|(truth, predicted, _)| truth != predicted);
+    mistakes
+        .sort_by_key(|(truth, predicted, count)| (std::cmp::Reverse(*count), *truth, *predicted));
     if mistakes.is_empty() {
         return Vec::new();
     }
-    let mut rows = vec![["truth", "said", "images"].map(String::from).to_vec()];
-    for (truth, said, count) in mistakes.into_iter().take(MISTAKES) {
+    let mut rows = vec![["truth", "predicted", "images"].map(String::from).to_vec()];
+    for (truth, predicted, count) in mistakes.into_iter().take(MISTAKES) {
         rows.push(vec![
             shortened(&classes[truth], LONGEST),
-            shortened(&classes[said], LONGEST),
+            shortened(&classes[predicted], LONGEST),
             grouped(count),
         ]);
     }
@@ -165,17 +152,17 @@ mod tests {
                 "ants       70     1.0000  0.8571  0.9231",
                 "bees       30     0.7500  1.0000  0.8571",
                 "",
-                "truth \\ said  ants  bees",
-                "ants            60    10",
-                "bees             ·    30",
+                "truth \\ predicted  ants  bees",
+                "ants                 60    10",
+                "bees                  ·    30",
             ]
         );
         assert_eq!(
             confusion_json(&classes, &found),
             json!([
-                { "truth": "ants", "said": "ants", "count": 60 },
-                { "truth": "ants", "said": "bees", "count": 10 },
-                { "truth": "bees", "said": "bees", "count": 30 },
+                { "truth": "ants", "predicted": "ants", "count": 60 },
+                { "truth": "ants", "predicted": "bees", "count": 10 },
+                { "truth": "bees", "predicted": "bees", "count": 30 },
             ])
         );
         let json = per_class_json(&classes, &found);
@@ -192,10 +179,18 @@ mod tests {
         let found = Confusion::from(vec![vec![5, 0, 0], vec![2, 0, 0], vec![0, 0, 0]]);
         let classes = names(&["a", "b", "c"]);
         let json = per_class_json(&classes, &found);
-        // Never said: no precision. Not there: no recall either.
+        // Never predicted: no precision. Not there: no recall either.
         assert_eq!(
             (&json[1]["precision"], &json[1]["recall"]),
             (&Value::Null, &0.0.into())
+        );
+        assert_eq!(json[1]["f1"], 0.0);
+        assert_eq!(
+            lines(&classes, &found)[3..5],
+            [
+                "b           2          –  0.0000  0.0000",
+                "c           0          –       –       –"
+            ]
         );
         assert_eq!(
             (&json[2]["recall"], &json[2]["f1"]),
@@ -224,7 +219,9 @@ mod tests {
                 count > CLASSES,
                 "{count}: {first}"
             );
-            let has_matrix = lines.iter().any(|line| line.starts_with("truth \\ said"));
+            let has_matrix = lines
+                .iter()
+                .any(|line| line.starts_with("truth \\ predicted"));
             assert_eq!(has_matrix, count <= 10, "{count}");
         }
     }

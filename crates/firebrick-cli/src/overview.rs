@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_long_name_has_a_line_of_its_own() {
         let mut data = data(2, &[("train", 5)]);
-        data.name = format!("folder:/work/{}", "photos/".repeat(6));
+        data.name = format!("folder:/data/{}", "photos/".repeat(6));
         let lines = of_data(&data);
         assert_eq!(lines[0], format!("data     {}:", data.name));
         assert_eq!(lines[1], "         2 classes, images of any size, colour");

@@ -49,9 +49,31 @@ pub enum WeightsError {
 }
 
 /// How a burn field appears in a PyTorch state dict.
-struct PytorchName {
-    key: String,
-    transposed: bool,
+pub(crate) struct PytorchName {
+    pub(crate) key: String,
+    /// Whether the module's matrix is the transposed one.
+    pub(crate) transposed: bool,
+}
+
+/// A matrix with rows and columns swapped.
+fn transposed(data: &TensorData) -> TensorData {
+    let shape = data.shape().to_vec();
+    let (Ok(values), [rows, columns]) = (data.as_slice::<f32>(), shape.as_slice()) else {
+        return data.clone();
+    };
+    let (rows, columns) = (*rows, *columns);
+    let mut swapped = vec![0.0; values.len()];
+    // In strips of rows, so that what is written lies together.
+    const STRIP: usize = 64;
+    for first in (0..rows).step_by(STRIP) {
+        let strip = first..rows.min(first + STRIP);
+        for column in 0..columns {
+            for row in strip.clone() {
+                swapped[column * rows + row] = values[row * columns + column];
+            }
+        }
+    }
+    TensorData::new(swapped, [columns, rows])
 }
 
 fn pytorch_name(path: &Path) -> PytorchName {
@@ -95,31 +117,44 @@ impl StateDict {
         }
     }
 
-    /// Loads all tensors into the module: every key must be there with its shape, and no other.
+    /// Loads all tensors into the module: every key must be there with its shape, and no other. Each
+    /// tensor moves into the module, so that no two copies of the weights are in memory.
     ///
     /// # Errors
     /// [`WeightsError::Mismatch`] listing what is missing, extra or of another shape; nothing is
     /// loaded then.
-    pub fn load_into<M: Module>(&self, module: M) -> Result<M, WeightsError> {
+    pub fn load_into<M: Module>(mut self, module: M) -> Result<M, WeightsError> {
         self.check(&Self::shapes(&module))?;
-        Self::fill(module, |key| Ok(self.tensors.get(key).cloned()))
+        Self::fill(module, |name| {
+            let data = self.tensors.remove(&name.key);
+            Ok(data.map(|data| {
+                if name.transposed {
+                    transposed(&data)
+                } else {
+                    data
+                }
+            }))
+        })
     }
 
-    /// Puts what `read` gives for each key into the module, one tensor at a time. `None` leaves the
-    /// module's own.
+    /// Puts what `read` gives for each name, in the module's layout, into the module, one tensor at a
+    /// time. `None` leaves the module's own.
     ///
     /// # Errors
     /// The first that `read` returns; the module is lost then.
     pub(crate) fn fill<M: Module>(
         module: M,
-        read: impl FnMut(&str) -> Result<Option<TensorData>, WeightsError>,
+        read: impl FnMut(&PytorchName) -> Result<Option<TensorData>, WeightsError>,
     ) -> Result<M, WeightsError> {
         struct Fill<R> {
             path: Path,
             read: R,
             failed: Option<WeightsError>,
         }
-        impl<R: FnMut(&str) -> Result<Option<TensorData>, WeightsError>> ModuleMapper for Fill<R> {
+        impl<R> ModuleMapper for Fill<R>
+        where
+            R: FnMut(&PytorchName) -> Result<Option<TensorData>, WeightsError>,
+        {
             fn enter_module(&mut self, name: &str, container: &str) {
                 self.path.enter(name, container);
             }
@@ -133,25 +168,23 @@ impl StateDict {
                 if self.failed.is_some() {
                     return param;
                 }
-                let data = match (self.read)(&name.key) {
-                    Ok(Some(data)) => data,
-                    Ok(None) => return param,
+                match (self.read)(&name) {
+                    // Not drawn to be thrown away.
+                    Ok(Some(data)) if !param.is_initialized() => {
+                        let tensor = Tensor::from_data(data, &param.lazy_device());
+                        let id = param.id;
+                        param.transform_for_load(tensor, id)
+                    }
+                    Ok(Some(data)) => {
+                        let (tracked, device) = (param.is_require_grad(), param.val().device());
+                        param.map(|_| Tensor::from_data(data, &device).set_require_grad(tracked))
+                    }
+                    Ok(None) => param,
                     Err(error) => {
                         self.failed = Some(error);
-                        return param;
+                        param
                     }
-                };
-                let (tracked, device) = (param.is_require_grad(), param.val().device());
-                param.map(|_| {
-                    let tensor = Tensor::<D>::from_data(data, &device);
-                    // Copied, so that the module does not hold a transposed view.
-                    let tensor = if name.transposed {
-                        Tensor::from_data(tensor.swap_dims(D - 2, D - 1).into_data(), &device)
-                    } else {
-                        tensor
-                    };
-                    tensor.set_require_grad(tracked)
-                })
+                }
             }
         }
         let mut fill = Fill {
@@ -254,10 +287,21 @@ impl StateDict {
     /// # Errors
     /// What the format cannot hold.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, String> {
+        self.to_safetensors_with(&self.metadata)
+    }
+
+    /// The bytes of a safetensors file with this text in place of its own.
+    ///
+    /// # Errors
+    /// What the format cannot hold.
+    pub fn to_safetensors_with(
+        &self,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Vec<u8>, String> {
         // Written here because the format's own crate orders metadata by a random hash.
         let mut header = serde_json::Map::new();
-        if !self.metadata.is_empty() {
-            header.insert("__metadata__".into(), serde_json::json!(self.metadata));
+        if !metadata.is_empty() {
+            header.insert("__metadata__".into(), serde_json::json!(metadata));
         }
         let mut end = 0;
         for (key, data) in &self.tensors {

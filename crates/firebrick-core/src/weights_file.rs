@@ -146,36 +146,11 @@ impl WeightsFile {
             .zip(&entries)
             .filter_map(|((key, _), at)| Some((key.as_str(), (*at)?)))
             .collect();
-        let module = StateDict::fill(module, |key| match places.get(key) {
-            Some(&at) => self.read(at).map(Some),
+        let module = StateDict::fill(module, |name| match places.get(name.key.as_str()) {
+            Some(&at) => self.read(at, name.transposed).map(Some),
             None => Ok(None),
         })?;
         Ok((module, notes))
-    }
-
-    /// Reads all tensors of a model with these keys and shapes, and returns them with notes for the
-    /// user.
-    ///
-    /// # Errors
-    /// As for [`Self::load_into`].
-    pub fn state_dict(
-        mut self,
-        shapes: &[(String, Vec<usize>)],
-    ) -> Result<(StateDict, Vec<String>), WeightsError> {
-        let Fit { entries, notes } = self.fit(shapes, Head::Same)?;
-        let mut tensors = BTreeMap::new();
-        for ((key, _), at) in shapes.iter().zip(entries) {
-            if let Some(at) = at {
-                tensors.insert(key.clone(), self.read(at)?);
-            }
-        }
-        Ok((
-            StateDict {
-                tensors,
-                metadata: self.contents.metadata,
-            },
-            notes,
-        ))
     }
 
     /// Reads every tensor of floats by its full name, without a model to compare them with.
@@ -202,7 +177,10 @@ impl WeightsFile {
         let mut tensors = BTreeMap::new();
         for at in wanted {
             self.check(at)?;
-            tensors.insert(self.contents.entries[at].name.clone(), self.read(at)?);
+            tensors.insert(
+                self.contents.entries[at].name.clone(),
+                self.read(at, false)?,
+            );
         }
         Ok(StateDict {
             tensors,
@@ -236,9 +214,10 @@ impl WeightsFile {
         checked.map_err(|reason| self.unreadable(at, &reason))
     }
 
-    fn read(&mut self, at: usize) -> Result<TensorData, WeightsError> {
-        let view = &self.contents.entries[at].view;
-        let read = self.contents.storages.read(view);
+    fn read(&mut self, at: usize, transposed: bool) -> Result<TensorData, WeightsError> {
+        let view = self.contents.entries[at].view.clone();
+        let view = if transposed { view.transposed() } else { view };
+        let read = self.contents.storages.read(&view);
         read.map_err(|reason| self.unreadable(at, &reason))
     }
 

@@ -80,12 +80,6 @@ fn every_format_of_pytorch_gives_the_same_network() {
         let (net, notes) =
             load(&golden(name), Head::Same).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(StateDict::of(&net).tensors, expected(), "{name}");
-        let shapes = StateDict::shapes(&net);
-        let (dict, again) = WeightsFile::open(&golden(name))
-            .unwrap()
-            .state_dict(&shapes)
-            .unwrap();
-        assert_eq!((dict.tensors, &again), (expected(), &notes), "{name}");
         match name {
             "checkpoint.ckpt" => assert!(
                 notes.len() == 2
@@ -231,7 +225,7 @@ fn another_head_is_for_training_only() {
     let (loaded, notes) = file().load_into(target, Head::MayDiffer("fc")).unwrap();
     assert_eq!(
         notes,
-        ["the head is drawn anew: `fc.weight` was [3, 2] in the file, the model has 5 classes"]
+        ["the head is reinitialized: `fc.weight` was [3, 2] in the file, the model has 5 classes"]
     );
     assert_eq!(shapes(&loaded), [5, 2]);
     let now = StateDict::of(&loaded).tensors;

@@ -1,11 +1,7 @@
 //! What was taken for what: the confusion matrix in numbers and words.
 
-<<<<<<< HEAD
 use firebrick_types::confusion::Confusion as Counts;
 use firebrick_types::run::RunRecord;
-=======
-use firebrick_core::run::RunRecord;
->>>>>>> w-optim
 
 use crate::confusion_counts::Confusion;
 use crate::heat_map::heat_map;
@@ -70,12 +66,12 @@ fn words(confusion: &Confusion) -> String {
     let items: String = pairs
         .iter()
         .take(PAIRS)
-        .map(|(truth, said, n)| {
+        .map(|(truth, predicted, n)| {
             let images = confusion.images(*truth);
             format!(
                 "<li><b>{}</b> was taken for <b>{}</b> in {} of {} ({})</li>\n",
                 title(confusion, *truth),
-                title(confusion, *said),
+                title(confusion, *predicted),
                 count(*n),
                 plural(images, "image"),
                 percent(*n as f64 / images as f64),
@@ -87,7 +83,8 @@ fn words(confusion: &Confusion) -> String {
 
 fn per_class(confusion: &Confusion) -> String {
     let classes = confusion.classes();
-    let occurs = |class: &usize| confusion.images(*class) > 0 || confusion.said(*class) > 0;
+    let scores = &confusion.scores;
+    let occurs = |class: &usize| scores[*class].images > 0 || scores[*class].predicted > 0;
     let shown = |class: &usize| classes <= MOST_WITH_ROWS || occurs(class);
     let all: Vec<usize> = (0..classes).filter(shown).collect();
     if classes <= MOST_IN_VIEW {
@@ -96,9 +93,9 @@ fn per_class(confusion: &Confusion) -> String {
     let mut weakest: Vec<usize> = all
         .iter()
         .copied()
-        .filter(|class| confusion.f1(*class).is_some())
+        .filter(|class| scores[*class].f1.is_some())
         .collect();
-    let f1 = |class: &usize| confusion.f1(*class).unwrap_or(f64::INFINITY);
+    let f1 = |class: &usize| scores[*class].f1.unwrap_or(f64::INFINITY);
     weakest.sort_by(|a, b| f1(a).total_cmp(&f1(b)));
     weakest.truncate(WEAKEST);
     let shown = class_table(confusion, &weakest, "The weakest classes by F1");
@@ -125,12 +122,13 @@ fn class_table(confusion: &Confusion, classes: &[usize], caption: &str) -> Table
     );
     let show = |value: Option<f64>| value.map_or("–".into(), percent);
     for class in classes {
+        let scores = confusion.scores[*class];
         table.row(&[
             title(confusion, *class),
-            count(confusion.images(*class)),
-            show(confusion.precision(*class)),
-            show(confusion.recall(*class)),
-            show(confusion.f1(*class)),
+            count(scores.images),
+            show(scores.precision),
+            show(scores.recall),
+            show(scores.f1),
         ]);
     }
     table
@@ -138,7 +136,7 @@ fn class_table(confusion: &Confusion, classes: &[usize], caption: &str) -> Table
 
 #[cfg(test)]
 mod tests {
-    use firebrick_core::confusion::Confusion as Counts;
+    use firebrick_types::confusion::Confusion as Counts;
 
     use super::*;
 
@@ -151,6 +149,13 @@ mod tests {
         // Two cats right, one cat called dog; three dogs right, two dogs called cat; no bird.
         let counts = vec![vec![2, 1], vec![2, 3]].into();
         let confusion = Confusion::new(&counts, &names(&["cat", "dog", "bird"]));
+        // A class that is not there has a dash.
+        let html = per_class(&confusion);
+        assert!(
+            html.contains("50.00") && html.matches("–").count() == 3,
+            "{html}"
+        );
+        assert_eq!(confusion.pairs(), [(1, 0, 2), (0, 1, 1)]);
         assert!(
             words(&confusion)
                 .contains("<b>dog</b> was taken for <b>cat</b> in 2 of 5 images (40.00")

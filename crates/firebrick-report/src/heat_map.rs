@@ -16,7 +16,7 @@ const MOST_WITH_TOOLTIPS: usize = 40;
 /// Above this opacity the figure in a cell is set in the colour of the paper.
 const DARK: f64 = 0.66;
 
-/// A confusion matrix as an SVG document of its own: rows are the truth, columns what was said.
+/// A confusion matrix as an SVG document of its own: rows are the truth, columns the predictions.
 ///
 /// Blue cells are right and orange ones wrong, the darker the larger the share of the row. Counts are
 /// written while they fit. Missing names are filled in.
@@ -31,7 +31,7 @@ pub fn confusion_svg(confusion: &Counts, classes: &[String]) -> String {
 pub(crate) fn heat_map(confusion: &Confusion) -> String {
     let grid = Grid::new(confusion);
     let body = grid.labels(confusion) + &grid.cells(confusion);
-    let description = "Rows are the right classes, columns what the model said; the tables beside it hold the numbers.";
+    let description = "Rows are the right classes, columns the predicted ones; the tables beside it hold the numbers.";
     svg::picture("heat", grid.size(), "Confusion matrix", description, &body)
 }
 
@@ -66,7 +66,7 @@ impl Grid {
     }
 
     fn size(&self) -> [f64; 2] {
-        let heading = self.left + width("said →", 12.0);
+        let heading = self.left + width("predicted →", 12.0);
         [
             (self.left + self.side() + 2.0).max(heading),
             self.top + self.side() + 2.0,
@@ -75,7 +75,7 @@ impl Grid {
 
     fn labels(&self, confusion: &Confusion) -> String {
         let mut out = label("unit", self.left - 8.0, self.top - 10.0, "end", "truth ↓");
-        out += &label("unit", self.left, 14.0, "start", "said →");
+        out += &label("unit", self.left, 14.0, "start", "predicted →");
         // Where rows are lower than a line of text, only every few of them are named.
         let stride = (13.0 / self.cell).ceil().max(1.0) as usize;
         for class in (0..self.classes).step_by(stride) {
@@ -114,26 +114,26 @@ impl Grid {
         let mut out = format!(
             "<rect class=\"frame\" x=\"{left}\" y=\"{top}\" width=\"{frame}\" height=\"{frame}\"/>\n"
         );
-        for (truth, said, n) in confusion.counts.iter() {
+        for (truth, predicted, n) in confusion.counts.iter() {
             let images = confusion.images(truth);
             let share = n as f64 / images as f64;
             let opacity = share.sqrt().max(0.15);
             let (x, y) = (
-                self.left + said as f64 * self.cell,
+                self.left + predicted as f64 * self.cell,
                 self.top + truth as f64 * self.cell,
             );
-            let class = if truth == said { "hit" } else { "miss" };
+            let class = if truth == predicted { "hit" } else { "miss" };
             let (px_x, px_y) = (px(x + gap / 2.0), px(y + gap / 2.0));
             let open = format!(
                 "<rect class=\"{class}\" x=\"{px_x}\" y=\"{px_y}\" width=\"{side}\" height=\"{side}\" \
                  fill-opacity=\"{opacity:.2}\""
             );
             out += &if self.classes <= MOST_WITH_TOOLTIPS {
-                let [truth, said] =
-                    [truth, said].map(|class| crate::text::escape(&confusion.name(class)));
+                let [truth, predicted] =
+                    [truth, predicted].map(|class| crate::text::escape(&confusion.name(class)));
                 let (n, images, share) = (count(n), count(images), percent(share));
                 format!(
-                    "{open}><title>{truth}, said {said}: {n} of {images} ({share})</title></rect>\n"
+                    "{open}><title>{truth}, predicted {predicted}: {n} of {images} ({share})</title></rect>\n"
                 )
             } else {
                 format!("{open}/>\n")
@@ -157,7 +157,7 @@ mod tests {
     fn diagonal(classes: usize, n: u64) -> Confusion {
         let row = |class: usize| {
             (0..classes)
-                .map(|said| if said == class { n } else { 0 })
+                .map(|predicted| if predicted == class { n } else { 0 })
                 .collect()
         };
         let counts: Vec<Vec<u64>> = (0..classes).map(row).collect();
@@ -196,6 +196,6 @@ mod tests {
             &["a".into(), "b".into()],
         );
         assert_eq!(svg.matches("class=\"miss\"").count(), 1);
-        assert!(svg.contains("a, said b: 1 of 4 (25.00"));
+        assert!(svg.contains("a, predicted b: 1 of 4 (25.00"));
     }
 }

@@ -168,9 +168,10 @@ impl Checkpoint {
     /// [`TrainError::Checkpoint`] naming the file that is missing or was changed.
     pub fn load(path: &Path, device: &Device) -> Result<Self, TrainError> {
         let bad = |problem: String| TrainError::checkpoint(path, problem);
-        let files = SoundFiles::read(path, |_| true)?;
-        let tensors = |name: &str| files.tensors(name);
+        let mut files = SoundFiles::read(path, |_| true)?;
         let state: State = files.json("state.json")?;
+        let (format, has_evaluated) = (files.format, files.has("evaluated.safetensors"));
+        let mut tensors = |name: &str| files.take_tensors(name);
         let mut optimizer = UpdateState {
             name: state.optimizer,
             parameters: BTreeMap::new(),
@@ -213,14 +214,13 @@ impl Checkpoint {
             identity: state.identity,
             progress: state.progress,
             model: tensors("model.safetensors")?,
-            evaluated: files
-                .has("evaluated.safetensors")
+            evaluated: has_evaluated
                 .then(|| tensors("evaluated.safetensors"))
                 .transpose()?,
             optimizer,
             hooks,
         };
-        if files.format == 1 {
+        if format == 1 {
             checkpoint.rename_norms().map_err(bad)?;
         }
         Ok(checkpoint)
@@ -264,11 +264,11 @@ impl Checkpoint {
     ) -> Result<StateDict, TrainError> {
         let path = run.checkpoint(step);
         let used = ["evaluated.safetensors", "model.safetensors", "state.json"];
-        let files = SoundFiles::read(&path, |name| used.contains(&name))?;
+        let mut files = SoundFiles::read(&path, |name| used.contains(&name))?;
         let state: State = files.json("state.json")?;
         identity.check(&state.identity, &path)?;
         let weights = used.iter().find(|name| files.has(name));
-        files.tensors(weights.unwrap_or(&"model.safetensors"))
+        files.take_tensors(weights.unwrap_or(&"model.safetensors"))
     }
 
     /// What the newest checkpoint below `run` belongs to, of those whose description is sound; the

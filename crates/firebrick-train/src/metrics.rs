@@ -42,15 +42,6 @@ pub struct WrongImage {
     pub truth_probability: f64,
 }
 
-/// Precision and recall of one class; `None` where nothing was said to be it, or nothing is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ClassScores {
-    /// Of what was said to be the class, the share that is.
-    pub precision: Option<f64>,
-    /// Of what is the class, the share that was said to be.
-    pub recall: Option<f64>,
-}
-
 impl Scorer {
     /// An empty scorer.
     #[must_use]
@@ -72,12 +63,12 @@ impl Scorer {
     pub fn add(&mut self, logits: &[f32], truth: usize, index: usize) {
         let probabilities = softmax(logits);
         let ranked = ranked(logits);
-        let said = ranked[0];
-        let correct = said == truth;
+        let predicted = ranked[0];
+        let correct = predicted == truth;
         self.count += 1;
         self.top1 += usize::from(correct);
         self.top5 += usize::from(ranked.iter().take(5).any(|class| *class == truth));
-        self.confusion.add(truth, said);
+        self.confusion.add(truth, predicted);
         // log-softmax rather than the log of a probability that may have underflowed.
         self.nll += log_sum_exp(logits) - f64::from(logits[truth]);
         self.brier += probabilities
@@ -86,7 +77,7 @@ impl Scorer {
             .map(|(class, p)| (p - f64::from(u8::from(class == truth))).powi(2))
             .sum::<f64>();
         // Bins are (k/15, (k+1)/15], as in Guo et al. 2017.
-        let confidence = probabilities[said];
+        let confidence = probabilities[predicted];
         let bin = &mut self.bins[((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
         bin.count += 1;
         bin.confidence += confidence;
@@ -178,33 +169,11 @@ impl Scorer {
         self.mistakes
     }
 
-    /// Precision and recall of each class.
-    #[must_use]
-    pub fn per_class(&self) -> Vec<ClassScores> {
-        per_class(&self.confusion)
-    }
-
     /// Images added so far.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
     }
-}
-
-/// Precision and recall of each class.
-#[must_use]
-pub fn per_class(confusion: &Confusion) -> Vec<ClassScores> {
-    let ratio = |hits: u64, all: u64| (all > 0).then(|| hits as f64 / all as f64);
-    let sums = confusion.images().into_iter().zip(confusion.said());
-    sums.enumerate()
-        .map(|(class, (images, said))| {
-            let hits = confusion.count(class, class);
-            ClassScores {
-                precision: ratio(hits, said),
-                recall: ratio(hits, images),
-            }
-        })
-        .collect()
 }
 
 /// Classes from the highest score to the lowest; the first of equals first, what is not a number last.
@@ -318,27 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn top5_confusion_and_per_class() {
+    fn top5_confusion_and_mistakes() {
         let logits = [6.0, 5.0, 4.0, 3.0, 2.0, 1.0];
         let scorer = scorer(&[(&logits, 0), (&logits, 4), (&logits, 5)]);
         let scores = scorer.scores(0.0);
         assert!((scores.top1 - 1.0 / 3.0).abs() < 1e-12 && (scores.top5 - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(scorer.confusion().count(5, 0), 1);
-        let class = scorer.per_class();
-        assert_eq!(
-            class[0],
-            ClassScores {
-                precision: Some(1.0 / 3.0),
-                recall: Some(1.0)
-            }
-        );
-        assert_eq!(
-            class[1],
-            ClassScores {
-                precision: None,
-                recall: None
-            }
-        );
         let mistakes = scorer.mistakes();
         assert_eq!(mistakes.iter().map(|m| m.index).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(mistakes[0].said[0].0, 0);

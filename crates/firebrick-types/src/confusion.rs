@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Counts of `(truth, said)`. Only pairs that occurred take memory, so thousands of classes are no matter.
+/// Counts of `(truth, predicted)`. Only pairs that occurred take memory, so thousands of classes are no matter.
 ///
-/// In JSON it is `{"classes": 3, "counts": [[truth, said, count], …]}`; rows of counts, `[[5, 0], [1, 4]]`,
+/// In JSON it is `{"classes": 3, "counts": [[truth, predicted, count], …]}`; rows of counts, `[[5, 0], [1, 4]]`,
 /// which earlier versions wrote, are read too.
 ///
 /// ```
@@ -23,11 +23,31 @@ pub struct Confusion {
     counts: BTreeMap<(usize, usize), u64>,
 }
 
+/// How well a model does on one class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClassScores {
+    /// Images of the class.
+    pub images: u64,
+    /// Images predicted to be of the class.
+    pub predicted: u64,
+    /// Share of the images predicted to be of the class that are. `None` where there are none.
+    pub precision: Option<f64>,
+    /// Share of the images of the class that were predicted to be. `None` where there are none.
+    pub recall: Option<f64>,
+    /// Harmonic mean of precision and recall, as `2 · right / (images + predicted)`: 0 for a class with
+    /// images that is never predicted. `None` where no image is or was predicted to be of the class.
+    pub f1: Option<f64>,
+}
+
 fn triples<S: serde::Serializer>(
     counts: &BTreeMap<(usize, usize), u64>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(counts.iter().map(|((truth, said), n)| (truth, said, n)))
+    serializer.collect_seq(
+        counts
+            .iter()
+            .map(|((truth, predicted), n)| (truth, predicted, n)),
+    )
 }
 
 impl Confusion {
@@ -43,18 +63,18 @@ impl Confusion {
         }
     }
 
-    /// Counts one image of the class `truth` that was said to be `said`.
+    /// Counts one image of the class `truth` that was predicted to be `predicted`.
     ///
     /// # Panics
     /// When one of them is no class.
-    pub fn add(&mut self, truth: usize, said: usize) {
+    pub fn add(&mut self, truth: usize, predicted: usize) {
         assert!(
-            truth.max(said) < self.classes,
+            truth.max(predicted) < self.classes,
             "class {} of {}",
-            truth.max(said),
+            truth.max(predicted),
             self.classes
         );
-        *self.counts.entry((truth, said)).or_default() += 1;
+        *self.counts.entry((truth, predicted)).or_default() += 1;
     }
 
     /// The number of classes.
@@ -63,17 +83,17 @@ impl Confusion {
         self.classes
     }
 
-    /// Images of the class `truth` that were said to be `said`.
+    /// Images of the class `truth` that were predicted to be `predicted`.
     #[must_use]
-    pub fn count(&self, truth: usize, said: usize) -> u64 {
-        self.counts.get(&(truth, said)).copied().unwrap_or(0)
+    pub fn count(&self, truth: usize, predicted: usize) -> u64 {
+        self.counts.get(&(truth, predicted)).copied().unwrap_or(0)
     }
 
-    /// `(truth, said, count)` of all pairs that occurred, ordered by `truth`, then by `said`.
+    /// `(truth, predicted, count)` of all pairs that occurred, ordered by `truth`, then by `predicted`.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
         self.counts
             .iter()
-            .map(|((truth, said), n)| (*truth, *said, *n))
+            .map(|((truth, predicted), n)| (*truth, *predicted, *n))
     }
 
     /// Whether there is no image.
@@ -88,16 +108,36 @@ impl Confusion {
         self.sums(|truth, _| truth)
     }
 
-    /// Images said to be of each class.
+    /// Images predicted to be of each class.
     #[must_use]
-    pub fn said(&self) -> Vec<u64> {
-        self.sums(|_, said| said)
+    pub fn predicted(&self) -> Vec<u64> {
+        self.sums(|_, predicted| predicted)
+    }
+
+    /// The scores of each class.
+    #[must_use]
+    pub fn per_class(&self) -> Vec<ClassScores> {
+        let sums = self.images().into_iter().zip(self.predicted());
+        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+        sums.enumerate()
+            .map(|(class, (images, predicted))| {
+                let right = self.count(class, class);
+                let both = images.saturating_add(predicted);
+                ClassScores {
+                    images,
+                    predicted,
+                    precision: share(right, predicted),
+                    recall: share(right, images),
+                    f1: share(right.saturating_mul(2), both),
+                }
+            })
+            .collect()
     }
 
     fn sums(&self, class: impl Fn(usize, usize) -> usize) -> Vec<u64> {
         let mut sums = vec![0_u64; self.classes];
-        for (truth, said, n) in self.iter() {
-            let sum = &mut sums[class(truth, said)];
+        for (truth, predicted, n) in self.iter() {
+            let sum = &mut sums[class(truth, predicted)];
             *sum = sum.saturating_add(n);
         }
         sums
@@ -122,7 +162,7 @@ impl From<Vec<Vec<u64>>> for Confusion {
             let cells = row.into_iter().enumerate().filter(|(_, n)| *n > 0);
             confusion
                 .counts
-                .extend(cells.map(|(said, n)| ((truth, said), n)));
+                .extend(cells.map(|(predicted, n)| ((truth, predicted), n)));
         }
         confusion
     }
@@ -147,14 +187,14 @@ impl<'de> Deserialize<'de> for Confusion {
             }
             Written::Pairs { classes, counts } => {
                 let mut confusion = Self::new(classes);
-                for (truth, said, n) in counts {
-                    if truth.max(said) >= classes {
+                for (truth, predicted, n) in counts {
+                    if truth.max(predicted) >= classes {
                         return wrong(format!(
                             "a confusion matrix of {classes} classes counts class {}",
-                            truth.max(said)
+                            truth.max(predicted)
                         ));
                     }
-                    confusion.counts.insert((truth, said), n);
+                    confusion.counts.insert((truth, predicted), n);
                 }
                 Ok(confusion)
             }
@@ -171,11 +211,32 @@ mod tests {
         let rows: Confusion = serde_json::from_str("[[5,0,1],[],[0,4]]").unwrap();
         assert_eq!(rows.classes(), 3);
         assert_eq!(rows.images(), [6, 0, 4]);
-        assert_eq!(rows.said(), [5, 4, 1]);
+        assert_eq!(rows.predicted(), [5, 4, 1]);
         let text = serde_json::to_string(&rows).unwrap();
         assert_eq!(text, r#"{"classes":3,"counts":[[0,0,5],[0,2,1],[2,1,4]]}"#);
         assert_eq!(serde_json::from_str::<Confusion>(&text).unwrap(), rows);
         assert!(serde_json::from_str::<Confusion>("[]").unwrap().is_empty());
+    }
+
+    #[test]
+    fn scores_by_hand() {
+        // Two cats right, one called dog; three dogs right, two called cat; a fox called dog; no bird.
+        let confusion = Confusion::from(vec![vec![2, 1], vec![2, 3], vec![0, 1], vec![0; 4]]);
+        let scores = confusion.per_class();
+        let of = |class: usize| {
+            let ClassScores {
+                precision,
+                recall,
+                f1,
+                ..
+            } = scores[class];
+            [precision, recall, f1]
+        };
+        assert_eq!((scores[0].images, scores[0].predicted), (3, 4));
+        assert_eq!(of(0), [Some(0.5), Some(2.0 / 3.0), Some(4.0 / 7.0)]);
+        assert_eq!(of(1), [Some(0.6), Some(0.6), Some(0.6)]);
+        assert_eq!(of(2), [None, Some(0.0), Some(0.0)]);
+        assert_eq!(of(3), [None; 3]);
     }
 
     #[test]

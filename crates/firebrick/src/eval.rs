@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use firebrick_core::data::Dataset;
 use firebrick_core::loss::CrossEntropy;
 use firebrick_core::{ConfigError, Recipe};
@@ -13,12 +12,12 @@ use firebrick_datasets::registry::{folder_path, open_held_out};
 use firebrick_train::Evaluation;
 
 use crate::prepared::{self, CHECKSUMS, Prepared};
-use crate::{Error, ModelFile};
+use crate::{Error, TrainedModel};
 
 /// What a model is scored on.
 pub struct EvalJob<'a> {
     /// The model.
-    pub file: &'a ModelFile,
+    pub model: &'a TrainedModel,
     /// Names the data set, and how it is split and read. For the data of a run, the run's recipe.
     pub recipe: Recipe,
     /// Whether this is another data set than the one the model was trained on. A folder of classes is
@@ -50,7 +49,6 @@ pub struct Evaluated {
 /// [`Error`] when the data cannot be read, the split is not there, or its classes are not the model's.
 pub fn evaluate(
     job: EvalJob<'_>,
-    device: &Device,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluated, Error> {
     let Taken {
@@ -59,20 +57,21 @@ pub fn evaluate(
         mut notes,
     } = take(&job)?;
     let EvalJob {
-        file,
+        model,
         recipe,
         numbered,
         ..
     } = job;
-    let (dataset, note) = matched(dataset, &file.classes, numbered)?;
+    let (dataset, note) = matched(dataset, &model.info.classes, numbered)?;
     notes.extend(note);
     let total = dataset.len();
-    let mut loader = prepared::evaluation_loader(&recipe, &file.preprocessing, dataset)?;
-    let model = file.build(device)?;
-    let evaluation =
-        firebrick_train::evaluate(&model, &mut loader, &CrossEntropy::default(), &mut |done| {
-            progress(done, total);
-        })?;
+    let mut loader = prepared::evaluation_loader(&recipe, &model.info.preprocessing, dataset)?;
+    let evaluation = firebrick_train::evaluate(
+        &model.network,
+        &mut loader,
+        &CrossEntropy::default(),
+        &mut |done| progress(done, total),
+    )?;
     Ok(Evaluated {
         evaluation,
         split,
@@ -88,13 +87,13 @@ struct Taken {
 }
 
 fn take(job: &EvalJob<'_>) -> Result<Taken, Error> {
-    // The file knows how its images are preprocessed: nothing is to be measured on the data.
+    // The model knows how its images are preprocessed: nothing is to be measured on the data.
     let recipe = Recipe {
         normalize: "none".into(),
         channels: job
             .recipe
             .channels
-            .or(Some(job.file.preprocessing.channels)),
+            .or(Some(job.model.info.preprocessing.channels)),
         ..job.recipe.clone()
     };
     let whole = matches!(job.split, None | Some(Split::Test | Split::All));

@@ -18,7 +18,7 @@ use firebrick_zoo::Model;
 use serde::Serialize;
 
 use crate::prepared::Prepared;
-use crate::{Error, ModelFile, first_batch, mistakes};
+use crate::{Error, ModelInfo, first_batch, mistakes};
 
 /// What a job did. As JSON it is what `firebrick train --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -108,21 +108,20 @@ impl Finish<'_> {
             mut ended,
             ..
         } = outcome;
-        let file = ModelFile {
+        let info = ModelInfo {
             model: self.recipe.model.clone(),
             classes: self.prepared.splits.train.classes().to_vec(),
             preprocessing: self.prepared.preprocessing.clone(),
-            weights,
         };
         let mut test = None;
         let mut pictured = None;
         let mut files = BTreeMap::new();
         if ended != Ended::Interrupted {
-            let bytes = file.to_bytes()?;
+            let bytes = info.to_bytes(&weights)?;
             self.run.write("model.safetensors", &bytes)?;
             files.insert("model.safetensors".into(), checksum::of(&bytes));
             drop(bytes);
-            let model = file.build(device)?;
+            let model = info.build(weights, device)?;
             let splits = &self.prepared.splits;
             if let Some(dataset) = splits.test.clone().or_else(|| splits.valid.clone()) {
                 let mut loader = self
@@ -208,7 +207,7 @@ impl Finish<'_> {
             device: self.recipe.device.clone(),
             model: report.model.clone(),
             parameters: self.parameters,
-            classes: file.classes,
+            classes: info.classes,
             epochs: progress.rows,
             steps: progress.curve.points,
             best: progress.best.map(|best| (best.epoch, best.value)),

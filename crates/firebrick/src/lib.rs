@@ -44,7 +44,7 @@ pub use firebrick_zoo as zoo;
 pub use error::Error;
 pub use finish::{BestEpoch, TrainReport, TrainScores};
 pub use lr_find::lr_find;
-pub use model_file::ModelFile;
+pub use model_file::{ModelInfo, TrainedModel};
 pub use overview::{DataOverview, Overview, SplitOverview};
 pub use prepared::{CHECKSUMS, Prepared};
 pub use recipes::{RECIPES, recipe, run_recipe};

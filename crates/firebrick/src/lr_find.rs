@@ -8,19 +8,21 @@ use firebrick_train::lr_find::{LrCurve, Sweep};
 
 use crate::Error;
 use crate::lone_image::train_loader;
+use crate::memory;
 use crate::prepared::Prepared;
 use crate::settings::{loss, planned, run_length, train_config};
 use crate::start::initial_model;
 
 /// Runs the test with the model, data, optimizer and groups of a recipe; its schedule does not count.
 /// `cache` is where data sets lie when the recipe does not say; `notice` is told what a person should
-/// know. Nothing is written.
+/// know. Where the free memory is known, in bytes, a recipe that cannot fit is refused. Nothing is written.
 ///
 /// # Errors
 /// [`Error`] naming the setting or file.
 pub fn lr_find(
     recipe: &Recipe,
     cache: &Path,
+    free_memory: Option<u64>,
     sweep: Sweep,
     notice: &mut dyn FnMut(&str),
 ) -> Result<LrCurve, Error> {
@@ -35,6 +37,7 @@ pub fn lr_find(
     let loss = loss(&recipe)?;
     let prepared = Prepared::open(&recipe, cache)?;
     loss.check_classes(prepared.splits.train.classes().len())?;
+    memory::check(&recipe, &prepared.input(), free_memory)?;
     let (mut loader, _) = train_loader(&recipe, &prepared, &device)?;
     recipe.schedule = Spec::new("constant");
     (recipe.momentum_schedule, recipe.weight_decay_schedule) = (None, None);

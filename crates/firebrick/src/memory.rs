@@ -119,7 +119,7 @@ pub(crate) fn check(recipe: &Recipe, input: &Input, free: Option<u64>) -> Result
     TrainingMemory::of(recipe, input)?.check(free)
 }
 
-/// Refuses a model whose weights and input do not fit into `free` bytes.
+/// Refuses a model whose weights and one image do not fit into `free` bytes.
 ///
 /// # Errors
 /// [`ConfigError`] with both numbers, or naming what is wrong with the model.

@@ -17,7 +17,7 @@ use firebrick_core::error::check;
 use firebrick_core::run::RunRecord;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::{StateDict, WeightsError};
-use firebrick_core::weights_file::WeightsFile;
+use firebrick_core::weights_file::{Head, WeightsFile};
 use firebrick_zoo::{Input, MAX_CLASSES, MAX_SIDE, Model};
 
 use crate::Error;
@@ -27,33 +27,41 @@ const CHECKSUM: &[u8] = b"\"firebrick.checksum\":\"";
 /// No header is nearly as large.
 const MAX_HEADER: u64 = 64 << 20;
 
-/// A trained model on paper: what to build, what to put in, and how to feed it.
+/// What is to be known of a trained model beside its weights: what to build, and how to feed it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ModelFile {
+pub struct ModelInfo {
     /// The model's spec.
     pub model: Spec,
     /// Class names; an output of the model indexes them.
     pub classes: Vec<String>,
     /// How raw images become input.
     pub preprocessing: Preprocessing,
-    /// The weights.
-    pub weights: StateDict,
 }
 
-impl ModelFile {
-    /// The bytes of the file.
+/// A trained model, ready to be used.
+#[derive(Debug)]
+pub struct TrainedModel {
+    /// What it tells apart, and what it reads.
+    pub info: ModelInfo,
+    /// The network with its weights.
+    pub network: Model,
+    /// Where the network is.
+    pub device: Device,
+}
+
+impl ModelInfo {
+    /// The bytes of a model file with these weights.
     ///
     /// # Errors
     /// [`Error::ModelFile`] for weights that the format cannot hold.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+    pub fn to_bytes(&self, weights: &StateDict) -> Result<Vec<u8>, Error> {
         let problem = |problem: String| Error::ModelFile {
             path: "model.safetensors".into(),
             problem,
         };
         let json =
             |value: serde_json::Result<String>| value.map_err(|error| problem(error.to_string()));
-        let mut dict = self.weights.clone();
-        dict.metadata = [
+        let metadata = [
             // What PyTorch's own reader expects to find.
             ("format".to_string(), "pt".to_string()),
             ("firebrick.checksum".into(), "0".repeat(DIGITS)),
@@ -66,9 +74,10 @@ impl ModelFile {
                 "firebrick.preprocessing".into(),
                 json(serde_json::to_string(&self.preprocessing))?,
             ),
-        ]
-        .into();
-        let mut bytes = dict.to_safetensors().map_err(problem)?;
+        ];
+        let mut bytes = weights
+            .to_safetensors_with(&metadata.into())
+            .map_err(problem)?;
         // Taken over the file with zeros in the place of the checksum.
         let sum = firebrick_core::checksum::of(&bytes);
         if let Some(at) = place_of_checksum(&bytes) {
@@ -77,11 +86,11 @@ impl ModelFile {
         Ok(bytes)
     }
 
-    /// Reads a model file, or that of a run directory.
+    /// Opens a model file, or that of a run directory. The weights are not read yet.
     ///
     /// # Errors
     /// [`Error::Weights`] when it cannot be read, [`Error::ModelFile`] when it is no model file.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path) -> Result<(Self, WeightsFile), Error> {
         let file = Self::locate(path)?;
         let problem = |problem: String| Error::ModelFile {
             path: file.display().to_string(),
@@ -105,15 +114,13 @@ impl ModelFile {
             serde_json::from_str(metadata("firebrick.classes")?).map_err(damaged)?;
         let preprocessing: Preprocessing =
             serde_json::from_str(metadata("firebrick.preprocessing")?).map_err(damaged)?;
-        let mut read = Self {
+        let info = Self {
             model,
             classes,
             preprocessing,
-            weights: StateDict::default(),
         };
-        read.check().map_err(refused)?;
-        read.weights = weights.read_all()?;
-        Ok(read)
+        info.check().map_err(refused)?;
+        Ok((info, weights))
     }
 
     /// Refuses what no model can be built from and no image can be brought to.
@@ -159,15 +166,48 @@ impl ModelFile {
         }
     }
 
-    /// Builds the model with its weights.
+    /// Builds the model with the weights of a file, which it reads one tensor at a time. Returns it with
+    /// notes for the user.
     ///
     /// # Errors
     /// [`Error::Weights`] when the weights are not the model's.
-    pub fn build(&self, device: &Device) -> Result<Model, Error> {
-        // Not drawn: that would take the memory that the metadata asks for before the weights are
-        // known to be of that size.
-        let model = firebrick_zoo::undrawn(&self.model, &self.input(), device)?;
-        Ok(self.weights.load_into(model)?)
+    pub fn load(
+        self,
+        weights: WeightsFile,
+        device: &Device,
+    ) -> Result<(TrainedModel, Vec<String>), Error> {
+        let (network, notes) = weights.load_into(self.undrawn(device)?, Head::Same)?;
+        let model = TrainedModel {
+            info: self,
+            network,
+            device: device.clone(),
+        };
+        Ok((model, notes))
+    }
+
+    /// Builds the model with these weights.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when the weights are not the model's.
+    pub fn build(&self, weights: StateDict, device: &Device) -> Result<Model, Error> {
+        Ok(weights.load_into(self.undrawn(device)?)?)
+    }
+
+    /// Not drawn: that would take the memory that the metadata asks for before the weights are known to
+    /// be of that size.
+    fn undrawn(&self, device: &Device) -> Result<Model, Error> {
+        Ok(firebrick_zoo::undrawn(&self.model, &self.input(), device)?)
+    }
+}
+
+impl TrainedModel {
+    /// Reads a model file, or that of a run directory.
+    ///
+    /// # Errors
+    /// As [`ModelInfo::open`] and [`ModelInfo::load`].
+    pub fn read(path: &Path, device: &Device) -> Result<Self, Error> {
+        let (info, weights) = ModelInfo::open(path)?;
+        Ok(info.load(weights, device)?.0)
     }
 }
 
@@ -241,10 +281,13 @@ mod tests {
     use super::*;
     use firebrick_core::data::Fit;
 
-    fn model() -> ModelFile {
-        let device = firebrick_core::device("flex").unwrap();
+    fn device() -> Device {
+        firebrick_core::device("flex").unwrap()
+    }
+
+    fn model() -> (ModelInfo, StateDict) {
         let spec: Spec = "small_cnn(width=1)".parse().unwrap();
-        let file = ModelFile {
+        let info = ModelInfo {
             model: firebrick_zoo::canonical(&spec).unwrap(),
             classes: ["cat", "größe \"x\"", "\u{1b}[2J"]
                 .map(String::from)
@@ -257,25 +300,26 @@ mod tests {
                 mean: vec![0.5],
                 std: vec![0.25],
             },
-            weights: StateDict::default(),
         };
-        let built = firebrick_zoo::build(&file.model, &file.input(), 7, &device).unwrap();
-        ModelFile {
-            weights: StateDict::of(&built),
-            ..file
-        }
+        let built = firebrick_zoo::build(&info.model, &info.input(), 7, &device()).unwrap();
+        (info, StateDict::of(&built))
     }
 
-    fn read(bytes: &[u8]) -> Result<ModelFile, Error> {
+    fn bytes() -> Vec<u8> {
+        let (info, weights) = model();
+        info.to_bytes(&weights).unwrap()
+    }
+
+    fn read(bytes: &[u8]) -> Result<TrainedModel, Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
         std::fs::write(&path, bytes).unwrap();
-        ModelFile::read(&path)
+        TrainedModel::read(&path, &device())
     }
 
     /// The file with other metadata, and a checksum that fits: as someone else would write it.
     fn with(key: &str, value: &str) -> Vec<u8> {
-        let mut dict = StateDict::from_safetensors(&model().to_bytes().unwrap()).unwrap();
+        let mut dict = StateDict::from_safetensors(&bytes()).unwrap();
         dict.metadata.remove("firebrick.checksum");
         dict.metadata.insert(key.into(), value.into());
         dict.to_safetensors().unwrap()
@@ -283,33 +327,31 @@ mod tests {
 
     #[test]
     fn equal_models_give_equal_bytes_that_read_back() {
-        let bytes = model().to_bytes().unwrap();
-        assert_eq!(bytes, model().to_bytes().unwrap());
+        let bytes = bytes();
+        assert_eq!(bytes, self::bytes());
+        let (info, weights) = model();
         let back = read(&bytes).unwrap();
-        assert_eq!(back.classes, model().classes);
-        assert_eq!(back.weights.tensors, model().weights.tensors);
+        assert_eq!(back.info, info);
+        assert_eq!(StateDict::of(&back.network), weights);
         // One of an earlier version, without a checksum.
-        assert_eq!(read(&with("x", "y")).unwrap().model, model().model);
+        assert_eq!(read(&with("x", "y")).unwrap().info, info);
     }
 
     #[test]
     fn every_changed_byte_shows_or_does_not_matter() {
-        let bytes = model().to_bytes().unwrap();
+        let bytes = bytes();
+        let (info, weights) = model();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
         for at in (0..bytes.len()).step_by(3) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << (at % 8);
             std::fs::write(&path, &damaged).unwrap();
-            match ModelFile::read(&path) {
+            match TrainedModel::read(&path, &device()) {
                 Err(error) => assert!(error.to_string().contains("m.safetensors"), "{error}"),
                 Ok(back) => assert_eq!(
-                    (back.classes, back.preprocessing, back.weights.tensors),
-                    (
-                        model().classes,
-                        model().preprocessing,
-                        model().weights.tensors
-                    ),
+                    (back.info, StateDict::of(&back.network)),
+                    (info.clone(), weights.clone()),
                     "byte {at}"
                 ),
             }
@@ -365,14 +407,20 @@ mod tests {
 
     #[test]
     fn a_model_that_is_larger_than_its_weights_is_refused_without_its_memory() {
-        let device = firebrick_core::device("flex").unwrap();
         // 151 million values in one layer alone, and 4 GB in the last.
-        let file = ModelFile {
+        let (info, weights) = model();
+        let info = ModelInfo {
             model: "small_cnn(width=1024)".parse().unwrap(),
             classes: (0..250_000).map(|class| class.to_string()).collect(),
-            ..model()
+            ..info
         };
-        let error = file.build(&device).unwrap_err().to_string();
-        assert!(error.contains("do not fit the model"), "{error}");
+        let bytes = info.to_bytes(&weights).unwrap();
+        for error in [
+            read(&bytes).map(|_| ()),
+            info.build(weights, &device()).map(|_| ()),
+        ] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("do not fit the model"), "{error}");
+        }
     }
 }

@@ -11,8 +11,8 @@ pub(crate) fn note(recipe: &mut Recipe, program: Option<String>) {
         .filter_map(|rule| rule.optimizer.as_ref());
     let needed = std::iter::once(&recipe.optimizer)
         .chain(groups)
-        .any(|spec| optimizer::registered_in(spec).is_some());
-    recipe.program = needed.then(|| program.unwrap_or_else(|| "a program of its own".into()));
+        .find_map(optimizer::registered_in);
+    recipe.program = needed.map(|_| program.unwrap_or_else(|| "a program of its own".into()));
 }
 
 /// Adds to an error about an unknown optimizer which program registers it, if the recipe says so.

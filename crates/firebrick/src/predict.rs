@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use firebrick_core::Classifier;
 use firebrick_core::data::{DataError, Image};
 use firebrick_datasets::decode;
@@ -10,7 +10,7 @@ use firebrick_datasets::image_files::{Listed, list};
 use firebrick_train::metrics::{ranked, softmax};
 use serde::Serialize;
 
-use crate::{Error, ModelFile};
+use crate::{ModelInfo, TrainedModel};
 
 /// What a model says of one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,76 +50,69 @@ const VALUES: usize = 1 << 26;
 /// Runs the model over image files of any size, a batch at a time: memory does not grow with their
 /// number. `each` gets the prediction or the error of every file, in order; an error among the files
 /// comes out in its place.
-///
-/// # Errors
-/// [`Error`] when the model cannot be built.
 pub fn predict(
-    file: &ModelFile,
-    device: &Device,
+    model: &TrainedModel,
     files: Vec<Result<PathBuf, DataError>>,
     top: usize,
     logits: bool,
     each: &mut dyn FnMut(Result<Prediction, DataError>),
-) -> Result<(), Error> {
-    let model = file.build(device)?;
-    let image = &file.preprocessing;
+) {
+    let info = &model.info;
+    let image = &info.preprocessing;
     let values = (image.channels * image.height * image.width).max(1);
     let batch = (VALUES / values).clamp(1, BATCH);
     let mut files = files.into_iter();
     loop {
         let chunk: Vec<_> = files.by_ref().take(batch).collect();
         if chunk.is_empty() {
-            return Ok(());
+            return;
         }
         let images: Vec<Result<(PathBuf, Image), DataError>> = chunk
             .into_iter()
             .map(|path| {
                 let path = path?;
-                let image = read(&path, file)?;
+                let image = read(&path, info)?;
                 Ok((path, image))
             })
             .collect();
         let good: Vec<&Image> = images.iter().flatten().map(|(_, image)| image).collect();
-        let mut rows = forward(&model, file, device, &good).into_iter();
+        let mut rows = forward(model, &good).into_iter();
         for image in images {
             each(image.and_then(|(path, _)| {
                 let row = rows.next().ok_or_else(|| {
                     DataError::Invalid(format!("{}: the model gave no scores", path.display()))
                 })?;
-                prediction(&path, &row, file, top, logits)
+                prediction(&path, &row, info, top, logits)
             }));
         }
     }
 }
 
-fn read(path: &Path, file: &ModelFile) -> Result<Image, DataError> {
-    let image = decode::read(path, file.preprocessing.channels)?;
-    Ok(decode::fit(image, &file.preprocessing))
+fn read(path: &Path, info: &ModelInfo) -> Result<Image, DataError> {
+    let image = decode::read(path, info.preprocessing.channels)?;
+    Ok(decode::fit(image, &info.preprocessing))
 }
 
-fn forward(
-    model: &impl Classifier,
-    file: &ModelFile,
-    device: &Device,
-    images: &[&Image],
-) -> Vec<Vec<f32>> {
+fn forward(model: &TrainedModel, images: &[&Image]) -> Vec<Vec<f32>> {
     if images.is_empty() {
         return Vec::new();
     }
+    let preprocessing = &model.info.preprocessing;
     let mut pixels = Vec::new();
     images
         .iter()
-        .for_each(|image| file.preprocessing.normalize_into(image, &mut pixels));
+        .for_each(|image| preprocessing.normalize_into(image, &mut pixels));
     let shape = [
         images.len(),
-        file.preprocessing.channels,
-        file.preprocessing.height,
-        file.preprocessing.width,
+        preprocessing.channels,
+        preprocessing.height,
+        preprocessing.width,
     ];
-    let scores = model.forward(Tensor::from_data(TensorData::new(pixels, shape), device));
-    let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
+    let images = Tensor::from_data(TensorData::new(pixels, shape), &model.device);
+    let scores = model.network.forward(images).into_data();
+    let scores: Vec<f32> = scores.iter::<f32>().collect();
     scores
-        .chunks(file.classes.len())
+        .chunks(model.info.classes.len())
         .map(<[f32]>::to_vec)
         .collect()
 }
@@ -127,7 +120,7 @@ fn forward(
 fn prediction(
     path: &Path,
     row: &[f32],
-    file: &ModelFile,
+    info: &ModelInfo,
     top: usize,
     logits: bool,
 ) -> Result<Prediction, DataError> {
@@ -142,7 +135,7 @@ fn prediction(
         )));
     }
     let guess = |index: usize| Guess {
-        class: file.classes[index].clone(),
+        class: info.classes[index].clone(),
         index,
         probability: probabilities[index],
     };

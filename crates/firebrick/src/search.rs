@@ -311,8 +311,7 @@ fn check_corners(
                 epochs: search.epochs_of(1),
                 ..at(recipe, &Point(point))?
             };
-            let prepared = check(&recipe, cache)?;
-            crate::memory::check(&recipe, &prepared.input(), free_memory)?;
+            let prepared = check(&recipe, cache, free_memory)?;
             if prepared.splits.valid.is_none() {
                 let text = format!(
                     "a search judges by validation accuracy, but no images of {} are kept for it; give --valid-fraction",

@@ -117,6 +117,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         prepared.splits.check_held_out()?;
     }
     loss.check_classes(prepared.splits.train.classes().len())?;
+    memory::check(&recipe, &prepared.input(), free_memory)?;
     let (mut train_loader, joined) = train_loader(&recipe, &prepared, &device)?;
     joined.iter().for_each(|note| notice(note));
     if prepared.splits.valid.is_none() {
@@ -168,7 +169,6 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         .image_size
         .or((prepared.splits.size.is_none()).then_some(prepared.preprocessing.height));
 
-    memory::check(&recipe, &prepared.input(), free_memory)?;
     let identity = Identity {
         model: recipe.model.to_string(),
         data: prepared.fingerprint(),
@@ -317,7 +317,11 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
 }
 
 /// Checks a recipe, with its data and model, as far as that is possible without training. Writes nothing.
-pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
+pub(crate) fn check(
+    recipe: &Recipe,
+    cache: &Path,
+    free_memory: Option<u64>,
+) -> Result<Prepared, Error> {
     let device = firebrick_core::device(&recipe.device)?.autodiff();
     let config = train_config(recipe)?;
     config.check()?;
@@ -325,6 +329,7 @@ pub(crate) fn check(recipe: &Recipe, cache: &Path) -> Result<Prepared, Error> {
     firebrick_zoo::canonical(&recipe.model)?;
     let prepared = Prepared::open(recipe, cache)?;
     loss.check_classes(prepared.splits.train.classes().len())?;
+    memory::check(recipe, &prepared.input(), free_memory)?;
     let (loader, _) = train_loader(recipe, &prepared, &device)?;
     planned(recipe, run_length(recipe, &loader))?;
     let model = initial_model(recipe, &prepared, &device, &mut |_| {})?;

@@ -42,6 +42,11 @@ fn registered_it_has_name_validation_listing_race_and_training() {
         assert!(error.contains(needle), "{error}");
     }
 
+    // Also inside another one.
+    let registered = |text: &str| optimizer::registered_in(&text.parse().unwrap());
+    assert_eq!(registered("sam(base=signum)"), Some("signum"));
+    assert_eq!(registered("sam(base=adam)"), None);
+
     // Each coordinate moves by the rate, against the gradient.
     let race = RaceConfig {
         surface: Spec::new("quadratic"),

@@ -41,17 +41,15 @@ fn mnist_learns_quickly() {
 fn a_legacy_pytorch_checkpoint_is_the_safetensors_one() {
     let Some(path) = real("weights") else { return };
     use firebrick::core::state_dict::StateDict;
-    use firebrick::core::weights_file::WeightsFile;
-    let model = firebrick::zoo::build(
-        &Spec::new("resnet20"),
-        &firebrick::zoo::default_input(&Spec::new("resnet20")).unwrap(),
-        0,
-        &firebrick::core::device("flex").unwrap(),
-    );
-    let shapes = StateDict::shapes(&model.unwrap());
     let read = |name| {
-        let file = WeightsFile::open(&path.join(name)).unwrap();
-        file.state_dict(&shapes).unwrap().0.tensors
+        let model = firebrick::zoo::build(
+            &Spec::new("resnet20"),
+            &firebrick::zoo::default_input(&Spec::new("resnet20")).unwrap(),
+            0,
+            &firebrick::core::device("flex").unwrap(),
+        );
+        let (model, _) = firebrick::zoo::load(model.unwrap(), &path.join(name)).unwrap();
+        StateDict::of(&model).tensors
     };
     assert_eq!(
         read("resnet20-12fca82f.th"),

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use firebrick::ModelFile;
 use firebrick::core::Recipe;
+use firebrick::core::spec::Spec;
 use firebrick::datasets::Split;
 use firebrick::datasets::registry::folder_path;
 use firebrick::eval::{EvalJob, Evaluated, evaluate};
 use serde_json::json;
 
-use super::plain_weights::{PlainWeights, model_file};
+use super::plain_weights::{PlainWeights, trained_model};
 use crate::class_scores;
 use crate::epoch_table::TOP5_TELLS_NOTHING;
 use crate::failure::Failure;
@@ -58,14 +58,14 @@ pub(crate) struct Eval {
 
 impl Eval {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let device = firebrick::core::device(&self.device)?;
-        let file = model_file(self.run.as_deref(), &self.plain)?;
+        let model = trained_model(self.run.as_deref(), &self.plain, &self.device, |_| {})?;
+        let classes = &model.info.classes;
         let of_run = self.run_recipe()?;
         let held_out = self.is_held_out(of_run.as_ref());
-        let recipe = self.recipe(&file, of_run)?;
+        let recipe = self.recipe(&model.info.model, of_run)?;
         let clock = Instant::now();
         let job = EvalJob {
-            file: &file,
+            model: &model,
             held_out,
             recipe: recipe.clone(),
             split: self.split,
@@ -77,7 +77,7 @@ impl Eval {
             evaluation,
             split,
             notes,
-        } = evaluate(job, &device, &mut progress::images(self.quiet || self.json))?;
+        } = evaluate(job, &mut progress::images(self.quiet || self.json))?;
         notes.iter().for_each(|note| terminal::notice(note));
         let seconds = clock.elapsed().as_secs_f64();
         let scores = evaluation.scores;
@@ -86,12 +86,12 @@ impl Eval {
                 "split": split,
                 "loss": scores.loss, "top1": scores.top1, "top5": scores.top5, "nll": scores.nll, "ece": scores.ece, "brier": scores.brier,
                 "count": scores.count, "seconds": seconds,
-                "per_class": class_scores::per_class_json(&file.classes, &evaluation.confusion),
-                "confusion": class_scores::confusion_json(&file.classes, &evaluation.confusion),
+                "per_class": class_scores::per_class_json(classes, &evaluation.confusion),
+                "confusion": class_scores::confusion_json(classes, &evaluation.confusion),
             }));
         }
         let wrong = scores.count - (scores.top1 * scores.count as f64).round() as usize;
-        let top5 = if file.classes.len() > TOP5_TELLS_NOTHING {
+        let top5 = if classes.len() > TOP5_TELLS_NOTHING {
             format!(", top-5 {}", percent(scores.top5))
         } else {
             String::new()
@@ -108,7 +108,7 @@ impl Eval {
             "nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s",
             scores.nll, scores.ece, scores.brier
         ));
-        class_scores::lines(&file.classes, &evaluation.confusion)
+        class_scores::lines(classes, &evaluation.confusion)
             .iter()
             .for_each(|line| terminal::say(line));
         Ok(())
@@ -147,14 +147,14 @@ impl Eval {
     }
 
     /// The run's recipe, so that its splits are the same; flags win.
-    fn recipe(&self, file: &ModelFile, of_run: Option<Recipe>) -> Result<Recipe, Failure> {
+    fn recipe(&self, model: &Spec, of_run: Option<Recipe>) -> Result<Recipe, Failure> {
         if of_run.is_none() && self.dataset.is_none() {
             return Err(Failure::Usage(
                 "which data set? give --dataset NAME or --dataset folder:PATH".into(),
             ));
         }
         let mut recipe = of_run.unwrap_or_default();
-        recipe.model = file.model.clone();
+        recipe.model = model.clone();
         recipe.dataset = self.dataset.clone().unwrap_or(recipe.dataset);
         recipe.data_dir = self.data_dir.clone().or(recipe.data_dir);
         recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);

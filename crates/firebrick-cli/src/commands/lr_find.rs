@@ -10,6 +10,7 @@ use firebrick::report::{Axis, Chart, Mark, Scale, Series, Tone, Unit, curves_svg
 use firebrick::training::lr_find::{LrCurve, Rise, Stopped, Sweep};
 
 use crate::failure::Failure;
+use crate::free_memory::free_memory;
 use crate::number::{real, whole};
 use crate::shell::{program, quoted};
 use crate::terminal;
@@ -100,7 +101,8 @@ impl LrFind {
             rise: self.mode,
         };
         let cache = super::data_cache();
-        let curve = firebrick::lr_find(&recipe, &cache, sweep, &mut terminal::notice)?;
+        let curve =
+            firebrick::lr_find(&recipe, &cache, free_memory(), sweep, &mut terminal::notice)?;
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
             let svg = curves_svg(&chart(&curve, title, self.mode));

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use firebrick::ModelFile;
 use firebrick::core::data::Preprocessing;
 use firebrick::core::spec::Spec;
-use firebrick::core::state_dict::StateDict;
 use firebrick::core::weights_file::WeightsFile;
 use firebrick::datasets::registry::{info, list};
-use firebrick::zoo::{self, Input, Normalization};
+use firebrick::zoo::{self, Normalization};
+use firebrick::{ModelInfo, TrainedModel, memory};
 
 use crate::failure::Failure;
+use crate::free_memory::free_memory;
 use crate::number::whole;
 use crate::terminal;
 
@@ -35,8 +35,9 @@ pub(crate) struct PlainWeights {
 }
 
 impl PlainWeights {
-    /// The model file that these would be. Its classes are numbers unless --classes names a data set.
-    pub(crate) fn model_file(&self) -> Result<Option<ModelFile>, Failure> {
+    /// The model, and its weights before they are read. Its classes are numbers unless --classes names a
+    /// data set.
+    fn open(&self) -> Result<Option<(ModelInfo, WeightsFile)>, Failure> {
         let (Some(model), Some(path)) = (&self.model, &self.weights) else {
             return Ok(None);
         };
@@ -61,22 +62,12 @@ impl PlainWeights {
             mean,
             std,
         };
-        let file = WeightsFile::open(path)?;
-        let input = Input {
-            classes: classes.len(),
-            ..input
-        };
-        let undrawn = zoo::undrawn(model, &input, &firebrick::core::device("flex")?)?;
-        let (weights, notes) = file.state_dict(&StateDict::shapes(&undrawn))?;
-        for note in notes {
-            terminal::notice(&format!("{}: {note}", path.display()));
-        }
-        Ok(Some(ModelFile {
+        let info = ModelInfo {
             model: model.clone(),
             classes,
             preprocessing,
-            weights,
-        }))
+        };
+        Ok(Some((info, WeightsFile::open(path)?)))
     }
 }
 
@@ -112,7 +103,7 @@ pub(crate) struct Named {
 impl PlainWeights {
     /// The names for classes that are still numbers, where the normalization or the name of the file
     /// says which data set the weights are for, and that has as many classes.
-    pub(crate) fn names_of_a_known_set(&self, file: &ModelFile) -> Option<Named> {
+    pub(crate) fn names_of_a_known_set(&self, info: &ModelInfo) -> Option<Named> {
         if self.classes.is_some() {
             return None;
         }
@@ -126,7 +117,7 @@ impl PlainWeights {
         let sets = list()
             .iter()
             .map(|entry| (entry.name, (entry.build.classes)()));
-        let fitting = sets.filter(|(_, classes)| classes.len() == file.classes.len());
+        let fitting = sets.filter(|(_, classes)| classes.len() == info.classes.len());
         let named = fitting.filter_map(|(set, classes)| {
             let why = if self.normalize.as_deref() == Some(set) {
                 format!("--normalize is {set}")
@@ -143,15 +134,35 @@ impl PlainWeights {
     }
 }
 
-/// The model that a positional path or plain weights name.
-pub(crate) fn model_file(run: Option<&Path>, plain: &PlainWeights) -> Result<ModelFile, Failure> {
-    match (run, plain.model_file()?) {
-        (Some(run), None) => Ok(ModelFile::read(run)?),
-        (None, Some(file)) => Ok(file),
-        _ => Err(Failure::Usage(
-            "give a run directory or a model file, or --model NAME --weights FILE".into(),
-        )),
+/// The model that a positional path or plain weights name. `settle` sees what is known of it before the
+/// weights are read.
+pub(crate) fn trained_model(
+    run: Option<&Path>,
+    plain: &PlainWeights,
+    device: &str,
+    settle: impl FnOnce(&mut ModelInfo),
+) -> Result<TrainedModel, Failure> {
+    let device = firebrick::core::device(device)?;
+    let (mut info, weights) = match (run, plain.open()?) {
+        (Some(run), None) => ModelInfo::open(run)?,
+        (None, Some(opened)) => opened,
+        _ => {
+            return Err(Failure::Usage(
+                "give a run directory or a model file, or --model NAME --weights FILE".into(),
+            ));
+        }
+    };
+    settle(&mut info);
+    if let Some(free) = free_memory() {
+        memory::check_model(&info.model, &info.input(), free)?;
     }
+    let (model, notes) = info.load(weights, &device)?;
+    if let Some(path) = &plain.weights {
+        for note in notes {
+            terminal::notice(&format!("{}: {note}", path.display()));
+        }
+    }
+    Ok(model)
 }
 
 #[cfg(test)]
@@ -167,8 +178,8 @@ mod tests {
         }
     }
 
-    fn file(count: usize) -> ModelFile {
-        ModelFile {
+    fn info(count: usize) -> ModelInfo {
+        ModelInfo {
             model: Spec::new("resnet20"),
             classes: numbers(count),
             preprocessing: Preprocessing {
@@ -179,14 +190,13 @@ mod tests {
                 mean: vec![0.0; 3],
                 std: vec![1.0; 3],
             },
-            weights: StateDict::default(),
         }
     }
 
     #[test]
     fn names_come_from_what_speaks_for_a_data_set() {
         let fourth = |plain: &PlainWeights, count: usize| {
-            let named = plain.names_of_a_known_set(&file(count));
+            let named = plain.names_of_a_known_set(&info(count));
             named.map(|named| named.classes[3].clone())
         };
         let cat = Some("cat".to_string());

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use firebrick::ModelFile;
+use firebrick::ModelInfo;
 use firebrick::core::error::check;
 use firebrick::datasets::image_files::{EXTENSIONS, Listed};
 use firebrick::predict::{Prediction, image_files, predict};
 
-use super::plain_weights::{PlainWeights, model_file};
+use super::plain_weights::{PlainWeights, trained_model};
 use crate::failure::Failure;
 use crate::figures::counted;
 use crate::number::whole;
@@ -43,26 +43,21 @@ pub(crate) struct Predict {
 impl Predict {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         check("predict", "top", self.top, 1..).map_err(Failure::from)?;
-        let device = firebrick::core::device(&self.device)?;
         let (run, images) = self.run_and_images()?;
-        let file = self.model_file(run)?;
+        let model = trained_model(run, &self.plain, &self.device, |info| {
+            if run.is_none() {
+                self.name_classes(info);
+            }
+        })?;
         let Listed { files, left_out } = image_files(images);
-        if left_out.count() > 0 {
-            terminal::notice(&format!(
-                "left out {}: {left_out}",
-                counted(
-                    left_out.count() as u64,
-                    "file that is not an image",
-                    "files that are not images"
-                )
-            ));
+        if let Some(note) = left_out.note() {
+            terminal::notice(&note);
         }
         let total = files.len();
         let mut predictions = Vec::new();
         let mut unreadable = Vec::new();
         predict(
-            &file,
-            &device,
+            &model,
             files,
             self.top,
             self.logits,
@@ -71,7 +66,7 @@ impl Predict {
                 Ok(prediction) => say(&prediction),
                 Err(error) => unreadable.push(error.to_string()),
             },
-        )?;
+        );
         if self.json {
             terminal::json(&predictions)?;
         }
@@ -111,26 +106,20 @@ impl Predict {
         Ok((Some(run), images))
     }
 
-    fn model_file(&self, run: Option<&Path>) -> Result<ModelFile, Failure> {
-        let file = model_file(run, &self.plain)?;
-        if run.is_some() {
-            return Ok(file);
-        }
-        let Some(named) = self.plain.names_of_a_known_set(&file) else {
-            return Ok(file);
+    /// Gives the classes of plain weights the names of the data set that they are for.
+    fn name_classes(&self, info: &mut ModelInfo) {
+        let Some(named) = self.plain.names_of_a_known_set(info) else {
+            return;
         };
         if !self.json {
             terminal::notice(&format!(
                 "the classes have the names of {}, because {}; --classes {} gives numbers",
                 named.set,
                 named.why,
-                file.classes.len()
+                info.classes.len()
             ));
         }
-        Ok(ModelFile {
-            classes: named.classes,
-            ..file
-        })
+        info.classes = named.classes;
     }
 }
 

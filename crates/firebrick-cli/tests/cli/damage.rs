@@ -2,32 +2,13 @@
 //! names the file.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Ran, fails, metrics, run, succeeds};
+use crate::support::{Ran, fails, files, metrics, run, succeeds, trained};
 
-const TRAIN: &str = "train --dataset glyphs(train=120,test=40) --model lenet5 --optimizer sgd(0.05,momentum=0.9) --epochs 2 --batch-size 24 --quiet --out run";
-
-/// The files of a directory and those below it, relative to it.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            let below = files(&entry.path());
-            found.extend(
-                below
-                    .into_iter()
-                    .map(|path| Path::new(&entry.file_name()).join(path)),
-            );
-        } else {
-            found.push(entry.file_name().into());
-        }
-    }
-    found.sort();
-    found
-}
+const TRAIN: &str = "train --dataset glyphs(train=120,test=40) --model lenet5 --optimizer sgd(0.05,momentum=0.9) --epochs 2 --batch-size 24";
 
 fn copy(from: &Path, to: &Path) {
     for file in files(from) {
@@ -125,8 +106,7 @@ fn every_command_gives_the_same_or_names_the_damaged_file() {
     let temp = tempfile::tempdir().unwrap();
     let whole = temp.path().join("whole");
     fs::create_dir(&whole).unwrap();
-    let trained = run(&whole, TRAIN);
-    succeeds(&trained);
+    trained(&whole, TRAIN);
     let drawing = image::GrayImage::from_fn(40, 40, |x, y| image::Luma([(x * y % 251) as u8]));
     drawing.save(whole.join("image.png")).unwrap();
     let original = Original {
@@ -177,7 +157,7 @@ fn every_command_gives_the_same_or_names_the_damaged_file() {
 fn settings_that_make_another_run_are_named_and_others_may_be_edited() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, TRAIN));
+    trained(at, TRAIN);
     let path = at.join("run/recipe.toml");
     let recipe = fs::read_to_string(&path).unwrap();
     for (from, to) in [
@@ -210,7 +190,7 @@ fn settings_that_make_another_run_are_named_and_others_may_be_edited() {
 fn a_resume_writes_the_metrics_again() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, TRAIN));
+    trained(at, TRAIN);
     let path = at.join("run/metrics.csv");
     let before = fs::read(&path).unwrap();
     fs::write(&path, "epoch,step\n1,nonsense\n").unwrap();

@@ -1,6 +1,6 @@
 //! What `eval` prints and gives as JSON.
 
-use crate::support::{PHOTOS, SMALL, images, run, succeeds};
+use crate::support::{PHOTOS, SMALL, images, run, succeeds, trained};
 
 #[test]
 fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
@@ -32,7 +32,7 @@ fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
     assert_eq!(sum(&mut entries.iter()), 15);
     let right = sum(&mut entries
         .iter()
-        .filter(|entry| entry["truth"] == entry["said"]));
+        .filter(|entry| entry["truth"] == entry["predicted"]));
     assert_eq!(right as f64 / 15.0, json["top1"].as_f64().unwrap());
     for row in per_class {
         let truth = || {
@@ -41,7 +41,7 @@ fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
                 .filter(|entry| entry["truth"] == row["class"])
         };
         assert_eq!((&row["count"], sum(&mut truth())), (&5.into(), 5));
-        let hits = sum(&mut truth().filter(|entry| entry["said"] == row["class"]));
+        let hits = sum(&mut truth().filter(|entry| entry["predicted"] == row["class"]));
         assert_eq!(row["recall"].as_f64().unwrap(), hits as f64 / 5.0);
     }
     let text = run(at, "eval run --quiet").stdout;
@@ -65,17 +65,20 @@ fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
             .iter()
             .map(|count| count.parse().unwrap_or(0))
             .collect();
-        for (said, count) in names.iter().zip(counts) {
+        for (predicted, count) in names.iter().zip(counts) {
             let entry = entries
                 .iter()
-                .find(|entry| entry["truth"] == *class && entry["said"] == *said);
+                .find(|entry| entry["truth"] == *class && entry["predicted"] == *predicted);
             assert_eq!(
                 count,
                 entry.map_or(0, |entry| entry["count"].as_u64().unwrap())
             );
         }
     }
-    assert!(text.contains("truth \\ said  dark  grey  light"), "{text}");
+    assert!(
+        text.contains("truth \\ predicted  dark  grey  light"),
+        "{text}"
+    );
     // Of three classes the right one is always among five; the loss is the nll.
     assert!(!text.contains("top-5") && !text.contains("loss"), "{text}");
 }
@@ -84,7 +87,7 @@ fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
 fn of_many_classes_the_worst_and_the_commonest_mistakes_are_printed() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, &format!("{SMALL} --out run --quiet")));
+    trained(at, SMALL);
     let ran = run(at, "eval run --quiet");
     succeeds(&ran);
     for needle in [

@@ -199,7 +199,7 @@ fn a_tilde_is_home_wherever_a_place_is_named() {
             .into()
     };
     succeeds(&at_home(
-        "train --recipe=~/work/mine.toml --out=~/runs/a --quiet",
+        "train --recipe=~/mine.toml --out=~/runs/a --quiet",
     ));
     assert!(at.join("home/runs/a/model.safetensors").is_file());
     let again = "train --model lenet5 --image-size 28 --epochs 1 --batch-size 8 --quiet";

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::{
-    Ran, SMALL, bash, fails, metrics, model, newest, run, signal, start, succeeds, wait_for_newer,
+    Ran, SMALL, bash, fails, metrics, model, newest, run, signal, start, succeeds, trained,
+    wait_for_newer,
 };
 
 /// The checkpoint after the first update.
@@ -157,8 +158,8 @@ fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
 fn a_resume_needs_the_weights_file_only_before_the_first_checkpoint() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, &format!("{SMALL} --out first --quiet")));
-    fs::copy(at.join("first/model.safetensors"), at.join("w.safetensors")).unwrap();
+    trained(at, SMALL);
+    fs::copy(at.join("run/model.safetensors"), at.join("w.safetensors")).unwrap();
     let tuned = format!("{SMALL} --seed 3 --weights w.safetensors --quiet");
     succeeds(&run(at, &format!("{tuned} --out whole")));
     succeeds(&run(at, &format!("{tuned} --out cut --max-updates 4")));
@@ -282,18 +283,18 @@ fn two_processes_do_not_share_a_run() {
 fn a_run_killed_before_its_first_checkpoint_starts_over() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, &format!("{SMALL} --out whole --quiet")));
+    trained(at, SMALL);
     fs::create_dir(at.join("cut")).unwrap();
-    fs::copy(at.join("whole/recipe.toml"), at.join("cut/recipe.toml")).unwrap();
+    fs::copy(at.join("run/recipe.toml"), at.join("cut/recipe.toml")).unwrap();
     succeeds(&run(at, "train --resume cut --quiet"));
-    assert_eq!(model(at, "cut"), model(at, "whole"));
+    assert_eq!(model(at, "cut"), model(at, "run"));
 }
 
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, &format!("{SMALL} --out whole --quiet")));
+    trained(at, SMALL);
     run(
         at,
         &format!("{SMALL} --out cut --quiet --max-updates 9 --checkpoint-every 3"),
@@ -314,7 +315,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
         "{}",
         resumed.stderr
     );
-    assert_eq!(model(at, "cut"), model(at, "whole"));
+    assert_eq!(model(at, "cut"), model(at, "run"));
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::Read;
 
-use crate::support::{Ran, SMALL, firebrick, run, run_with, start, succeeds};
+use crate::support::{Ran, SMALL, firebrick, run_with, start, trained};
 
 #[test]
 fn results_that_cannot_be_written_are_a_failure() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, &format!("{SMALL} --epochs 1 --out run")));
+    trained(at, SMALL);
     image::RgbImage::new(28, 28)
         .save(at.join("photo.png"))
         .unwrap();

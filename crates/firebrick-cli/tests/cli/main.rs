@@ -15,6 +15,8 @@ mod json;
 #[cfg(target_os = "linux")]
 mod lost_output;
 mod lr_find;
+#[cfg(target_os = "linux")]
+mod memory;
 mod optim;
 mod predict;
 mod runs;

@@ -4,13 +4,13 @@ use std::fs;
 
 use image::{DynamicImage, GrayImage, Luma, RgbImage};
 
-use crate::support::{SMALL, run, succeeds};
+use crate::support::{SMALL, run, succeeds, trained};
 
 #[test]
 fn files_directories_and_plain_weights() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, &format!("{SMALL} --out run --quiet")));
+    trained(at, SMALL);
     fs::create_dir_all(at.join("images/deeper")).unwrap();
     let drawing = GrayImage::from_fn(90, 60, |x, _| {
         Luma([if (40..50).contains(&x) { 255 } else { 20 }])
@@ -54,10 +54,7 @@ fn files_directories_and_plain_weights() {
 fn unreadable_images_are_named_and_the_others_still_told() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(
-        at,
-        &format!("{SMALL} --out run --quiet --max-updates 1"),
-    ));
+    trained(at, SMALL);
     fs::create_dir(at.join("images")).unwrap();
     fs::write(at.join("images/empty.jpg"), b"").unwrap();
     fs::write(at.join("images/text.png"), b"this is text").unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{SMALL, fails, images, model, run, succeeds};
+use crate::support::{SMALL, fails, images, model, run, succeeds, trained};
 
 #[test]
 fn a_run_leaves_its_files_and_its_recipe_makes_the_same_model() {
@@ -192,8 +192,8 @@ fn a_directory_that_holds_a_run_is_refused_and_a_plain_resume_changes_nothing() 
     let changed = run(at, "train --resume one --lr 0.5");
     fails(&changed, 2, &["--lr cannot be changed"]);
     succeeds(&run(at, "train --resume one --workers 1 --quiet"));
-    succeeds(&run(at, &format!("{SMALL} --out whole --quiet")));
-    assert_eq!(model(at, "one"), model(at, "whole"));
+    trained(at, SMALL);
+    assert_eq!(model(at, "one"), model(at, "run"));
 }
 
 #[test]
@@ -233,11 +233,11 @@ fn a_branch_has_its_own_schedule_and_lineage() {
 fn weights_of_a_run_start_another() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    succeeds(&run(at, &format!("{SMALL} --out one")));
+    trained(at, SMALL);
     let tuned = run(
         at,
         &format!(
-            "{SMALL} --weights one/model.safetensors --out two --seed 3 --lr 0.0001 --json --quiet"
+            "{SMALL} --weights run/model.safetensors --out two --seed 3 --lr 0.0001 --json --quiet"
         ),
     )
     .json();
@@ -249,7 +249,7 @@ fn weights_of_a_run_start_another() {
     assert!(tuned["train"]["loss"].as_f64().unwrap() < fresh["train"]["loss"].as_f64().unwrap());
     let wrong = run(
         at,
-        "train --model small_cnn --weights one/model.safetensors --out four",
+        "train --model small_cnn --weights run/model.safetensors --out four",
     );
     fails(&wrong, 1, &["do not fit the model"]);
 }
@@ -370,17 +370,17 @@ fn weights_for_other_classes_get_a_new_head() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
     images(&at.join("photos"), &["dark", "grey", "light"], 8);
-    succeeds(&run(at, &format!("{SMALL} --out one --quiet")));
-    let own = "--dataset folder:photos --channels 1 --image-size 32 --model lenet5 --batch-size 4 --weights one/model.safetensors";
+    trained(at, SMALL);
+    let own = "--dataset folder:photos --channels 1 --image-size 32 --model lenet5 --batch-size 4 --weights run/model.safetensors";
     let drawn =
-        "the head is drawn anew: `fc3.weight` was [27, 84] in the file, the model has 3 classes";
+        "the head is reinitialized: `fc3.weight` was [27, 84] in the file, the model has 3 classes";
     let tuned = run(at, &format!("train {own} --epochs 1 --lr 0.001 --out two"));
     succeeds(&tuned);
     assert!(tuned.stderr.contains(drawn), "{}", tuned.stderr);
     let found = run(at, &format!("lr-find {own} --num-iter 8"));
     succeeds(&found);
     assert!(found.stderr.contains(drawn), "{}", found.stderr);
-    let plain = "--model lenet5 --weights one/model.safetensors --normalize none --classes 3";
+    let plain = "--model lenet5 --weights run/model.safetensors --normalize none --classes 3";
     for strict in [
         format!("eval {plain} --dataset folder:photos"),
         format!("predict {plain} photos/dark"),

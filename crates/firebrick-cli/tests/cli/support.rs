@@ -1,9 +1,11 @@
 //! Running the binary.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::process::Child;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 #[cfg(unix)]
 use std::time::{Duration, Instant};
 
@@ -141,6 +143,47 @@ pub(crate) fn metrics(directory: &Path, run: &str) -> Vec<String> {
     let rows = text.lines().map(|line| line.rsplitn(3, ',').last());
     rows.map(|row| row.unwrap_or_default().to_string())
         .collect()
+}
+
+/// The files of a directory and those below it, relative to it.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            let below = files(&entry.path()).into_iter();
+            found.extend(below.map(|path| Path::new(&entry.file_name()).join(path)));
+        } else {
+            found.push(entry.file_name().into());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The files of a run, with their contents.
+type Files = Vec<(PathBuf, Vec<u8>)>;
+
+/// Makes `directory/run` the run of this training command, which trains once for all tests.
+pub(crate) fn trained(directory: &Path, command: &str) {
+    static RUNS: Mutex<BTreeMap<String, Arc<OnceLock<Files>>>> = Mutex::new(BTreeMap::new());
+    let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+    let contents = runs.entry(command.to_string()).or_default().clone();
+    drop(runs);
+    let contents = contents.get_or_init(|| {
+        let temp = tempfile::tempdir().unwrap();
+        succeeds(&run(temp.path(), &format!("{command} --quiet --out run")));
+        let run = temp.path().join("run");
+        let read = |file: PathBuf| {
+            let bytes = std::fs::read(run.join(&file)).unwrap();
+            (file, bytes)
+        };
+        files(&run).into_iter().map(read).collect()
+    });
+    for (file, bytes) in contents {
+        let path = directory.join("run").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
 }
 
 /// The bytes of the model that a run saved.

@@ -29,9 +29,9 @@ pub fn with_batch_norm_momentum<T>(momentum: f64, forward: impl FnOnce() -> T) -
     forward()
 }
 
-/// Runs `forward` and returns with its result the smallest number of values from which a [`BatchNorm`] on
+/// Runs `forward` and returns the smallest number of values from which a [`BatchNorm`] on
 /// this thread took the statistics of a channel; `None` if none took statistics, as in evaluation.
-pub fn fewest_values_per_channel<T>(forward: impl FnOnce() -> T) -> (T, Option<usize>) {
+pub fn fewest_values_per_channel(forward: impl FnOnce()) -> Option<usize> {
     struct Restore(Option<usize>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -39,9 +39,8 @@ pub fn fewest_values_per_channel<T>(forward: impl FnOnce() -> T) -> (T, Option<u
         }
     }
     let _restore = Restore(FEWEST.replace(Some(usize::MAX)));
-    let result = forward();
-    let fewest = FEWEST.get().filter(|fewest| *fewest != usize::MAX);
-    (result, fewest)
+    forward();
+    FEWEST.get().filter(|fewest| *fewest != usize::MAX)
 }
 
 /// Configuration of [`BatchNorm`].

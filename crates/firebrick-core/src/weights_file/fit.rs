@@ -129,14 +129,14 @@ fn new_head(
         .zip(model)
         .filter(|(_, (key, _))| under(key, head));
     let Some((entry, (key, shape))) = of_head.next() else {
-        return "the head is drawn anew".into();
+        return "the head is reinitialized".into();
     };
     let was = match entry {
         Some(at) => format!("`{key}` was {:?} in the file", file[*at].view.shape),
         None => format!("the file has no `{key}`"),
     };
     let classes = shape.first().copied().unwrap_or(0);
-    format!("the head is drawn anew: {was}, the model has {classes} classes")
+    format!("the head is reinitialized: {was}, the model has {classes} classes")
 }
 
 fn left_out(chosen: &Candidate<'_>, file: &[Entry]) -> Option<String> {

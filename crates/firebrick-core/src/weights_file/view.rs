@@ -1,5 +1,7 @@
 //! A tensor as a window on stored values: where its elements lie, before any is read.
 
+use std::cmp::Reverse;
+
 use super::element::ElementType;
 
 /// A tensor over one storage of a file.
@@ -49,40 +51,69 @@ impl View {
         last?.checked_add(1)
     }
 
-    /// Whether the elements lie in order, so that they can be read in one piece.
-    pub(super) fn is_in_order(&self) -> bool {
-        let expected = in_order(&self.shape);
-        let mut sides = self.shape.iter().zip(&self.strides).zip(&expected);
-        // Along a side of one element no step is ever taken.
-        sides.all(|((side, stride), expected)| *side == 1 || stride == expected)
+    /// The same tensor with its last two dimensions swapped.
+    pub(super) fn transposed(mut self) -> Self {
+        if let Some(last) = self.shape.len().checked_sub(1).filter(|last| *last > 0) {
+            self.shape.swap(last - 1, last);
+            self.strides.swap(last - 1, last);
+        }
+        self
     }
 
-    /// Calls `row` with the first element, counted from [`Self::offset`], of each run along the last
-    /// dimension, in the tensor's order.
-    pub(super) fn rows(
-        &self,
-        mut row: impl FnMut(usize) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let outer = self.shape.len().saturating_sub(1);
-        let (sides, strides) = (&self.shape[..outer], &self.strides[..outer]);
-        let mut index = vec![0usize; outer];
-        let mut at = 0;
-        loop {
-            row(at)?;
-            // The next index, the last dimension first.
-            let Some(turns) = (0..outer)
-                .rev()
-                .find(|side| index[*side] + 1 < sides[*side])
-            else {
-                return Ok(());
-            };
-            for side in turns + 1..outer {
-                at -= index[side] * strides[side];
-                index[side] = 0;
+    /// The dimensions in the order of the storage, the largest steps first; those that lie together in
+    /// the storage and in the tensor are one. There are two at least.
+    pub(super) fn sides(&self) -> Vec<Side> {
+        let steps = in_order(&self.shape);
+        let all = self.shape.iter().zip(&self.strides).zip(steps);
+        let mut sides: Vec<Side> = all
+            .map(|((count, stride), step)| Side {
+                count: *count,
+                stride: *stride,
+                step,
+            })
+            .filter(|side| side.count != 1)
+            .collect();
+        sides.sort_by_key(|side| Reverse(side.stride));
+        let mut joined: Vec<Side> = Vec::with_capacity(sides.len().max(2));
+        for side in sides {
+            match joined.last_mut() {
+                Some(before) if side.continues(before) => {
+                    *before = Side {
+                        count: before.count * side.count,
+                        ..side
+                    }
+                }
+                _ => joined.push(side),
             }
-            index[turns] += 1;
-            at += strides[turns];
         }
+        while joined.len() < 2 {
+            joined.insert(0, Side::ONE);
+        }
+        joined
+    }
+}
+
+/// A dimension of a tensor, in elements.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Side {
+    pub(super) count: usize,
+    /// From one index to the next in the storage.
+    pub(super) stride: usize,
+    /// From one index to the next in the tensor.
+    pub(super) step: usize,
+}
+
+impl Side {
+    const ONE: Self = Self {
+        count: 1,
+        stride: 0,
+        step: 0,
+    };
+
+    /// Whether it goes on inside the larger steps of another one as if both were one.
+    fn continues(&self, larger: &Self) -> bool {
+        self.count.checked_mul(self.stride) == Some(larger.stride)
+            && self.count.checked_mul(self.step) == Some(larger.step)
     }
 }
 
@@ -110,34 +141,42 @@ mod tests {
     }
 
     #[test]
-    fn extents_and_rows() {
+    fn extents() {
         let transposed = view(&[3, 2], &[1, 3]);
         assert_eq!(
             (transposed.elements(), transposed.extent()),
             (Some(6), Some(6))
         );
-        assert!(!transposed.is_in_order() && view(&[3, 2], &[2, 1]).is_in_order());
-        assert!(view(&[3, 1], &[1, 7]).is_in_order());
         assert_eq!(view(&[4, 4], &[0, 0]).extent(), Some(1));
         assert_eq!(view(&[0, 4], &[4, 1]).extent(), Some(0));
         assert_eq!(view(&[2], &[1, 1]).extent(), None);
         assert_eq!(view(&[usize::MAX, 2], &[0, 0]).elements(), None);
         assert_eq!(view(&[3, 2], &[usize::MAX, 1]).extent(), None);
-        let rows = |view: &View| {
-            let mut rows = Vec::new();
-            view.rows(|row| {
-                rows.push(row);
-                Ok(())
-            })
-            .unwrap();
-            rows
+    }
+
+    #[test]
+    fn dimensions_in_the_order_of_the_storage() {
+        let sides = |shape: &[usize], strides: &[usize]| -> Vec<[usize; 3]> {
+            let sides = view(shape, strides).sides().into_iter();
+            sides
+                .map(|side| [side.count, side.stride, side.step])
+                .collect()
         };
-        assert_eq!(rows(&transposed), [0, 1, 2]);
+        let one = [1, 0, 0];
+        assert_eq!(sides(&[2, 3, 4], &[12, 4, 1]), [one, [24, 1, 1]]);
+        assert_eq!(sides(&[3, 1], &[1, 7]), [one, [3, 1, 1]]);
+        assert_eq!(sides(&[], &[]), [one, one]);
+        // A transposed matrix, and one whose rows are apart.
+        assert_eq!(sides(&[3, 2], &[1, 3]), [[2, 3, 1], [3, 1, 2]]);
+        assert_eq!(sides(&[3, 2], &[5, 1]), [[3, 5, 2], [2, 1, 1]]);
+        // Channels last: height and width are one.
         assert_eq!(
-            rows(&view(&[2, 3, 2], &[100, 10, 1])),
-            [0, 10, 20, 100, 110, 120]
+            sides(&[2, 5, 3, 3], &[45, 1, 15, 5]),
+            [[2, 45, 45], [9, 5, 1], [5, 1, 9]]
         );
-        assert_eq!(rows(&view(&[5], &[2])), [0]);
-        assert_eq!(rows(&view(&[], &[])), [0]);
+        let matrix = view(&[3, 2], &[2, 1]);
+        assert_eq!(matrix.clone().transposed(), view(&[2, 3], &[1, 2]));
+        assert_eq!(matrix.clone().transposed().transposed(), matrix);
+        assert_eq!(view(&[3], &[1]).transposed(), view(&[3], &[1]));
     }
 }

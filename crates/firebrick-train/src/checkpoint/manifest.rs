@@ -111,8 +111,11 @@ impl<'a> SoundFiles<'a> {
             .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))
     }
 
-    pub(super) fn tensors(&self, name: &str) -> Result<StateDict, TrainError> {
-        StateDict::from_safetensors(self.file(name)?)
-            .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))
+    /// The tensors of a file, whose bytes are given up.
+    pub(super) fn take_tensors(&mut self, name: &str) -> Result<StateDict, TrainError> {
+        let tensors = StateDict::from_safetensors(self.file(name)?)
+            .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))?;
+        self.files.remove(name);
+        Ok(tensors)
     }
 }

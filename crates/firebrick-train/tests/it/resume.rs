@@ -4,7 +4,7 @@ use firebrick_core::Clipping;
 use firebrick_core::random::StepScope;
 use firebrick_train::{Ended, RunDir, TrainConfig};
 
-use crate::support::{Run, alone, bytes, newest};
+use crate::support::{Run, alone, bytes, epochs, newest};
 
 fn config(accumulate: u64) -> TrainConfig {
     TrainConfig {
@@ -94,6 +94,69 @@ fn flex_adam_cut_after_every_update() {
 #[test]
 fn ndarray_momentum_with_accumulation_cut_after_every_update() {
     cut_everywhere("ndarray", "sgd(lr=0.05, momentum=0.9, nesterov=true)", 2);
+}
+
+/// Optimizers with every kind of state beside schedules of every kind: pure functions, cycles, and those
+/// that look back on epochs.
+const PAIRS: [(&str, &str); 12] = [
+    ("sgd(momentum=0.9, nesterov=true)", "one_cycle(max_lr=0.1)"),
+    ("adam", "cosine_restarts(lr=0.01, cycle=1ep, mult=2)"),
+    ("adamw(amsgrad=true)", "warmup(2, then=cosine(lr=0.01))"),
+    ("lamb", "plateau(lr=0.01, patience=0)"),
+    (
+        "rmsprop(centered=true, momentum=0.9)",
+        "step(lr=0.01, step_size=1ep)",
+    ),
+    (
+        "lion",
+        "cyclic(base_lr=0.0001, max_lr=0.001, step_size_up=4)",
+    ),
+    ("lookahead(base=radam, k=4)", "wsd(lr=0.01)"),
+    (
+        "sam(base=sgd(momentum=0.9))",
+        "multistep(lr=0.05, milestones=[6, 12])",
+    ),
+    ("schedule_free_adamw(warmup_steps=4)", "constant(lr=0.01)"),
+    ("adahessian", "polynomial(lr=0.05, power=2.0)"),
+    (
+        "soap(precondition_frequency=3)",
+        "snapshot_cosine(lr=0.01, cycles=3)",
+    ),
+    ("lbfgs(history_size=3)", "exponential(lr=0.1, gamma=0.9)"),
+];
+
+#[test]
+fn pairs_of_optimizer_and_schedule_interrupted_three_times() {
+    for (optimizer, schedule) in PAIRS {
+        let run = |dir, resume| Run {
+            optimizer,
+            schedule,
+            dir,
+            resume,
+            ..Run::new("flex")
+        };
+        let whole = run(None, None).go().unwrap();
+        assert_eq!((whole.ended, whole.progress.step), (Ended::Finished, 15));
+        let temp = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(&temp.path().join("run")).unwrap();
+        // In the middle of the first epoch, at the end of the second, in the last.
+        for until in [3, 10, 13] {
+            let part = run(Some(&dir), newest(&dir, "flex")).until(until);
+            let part = part.go().unwrap();
+            assert_eq!(
+                (part.ended, part.progress.step),
+                (Ended::UpdateLimit, until)
+            );
+            disturb("flex", until);
+        }
+        let resumed = run(Some(&dir), newest(&dir, "flex")).go().unwrap();
+        assert_eq!(resumed.ended, Ended::Finished);
+        let pair = format!("{optimizer}, {schedule}");
+        assert!(bytes(&resumed.model) == bytes(&whole.model), "{pair}");
+        assert_eq!(resumed.progress.curve, whole.progress.curve, "{pair}");
+        assert_eq!(epochs(&resumed.progress), epochs(&whole.progress), "{pair}");
+        assert_eq!(resumed.best, whole.best, "{pair}");
+    }
 }
 
 #[test]
