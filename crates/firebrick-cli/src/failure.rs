@@ -1,4 +1,4 @@
-//! How a command fails: a message for a person and an exit status.
+//! How a command fails: an error message and an exit status.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Files as PyTorch writes them (`xtask/golden/weights_files.py`), and files that are something else.
+//! Files written by PyTorch (`xtask/golden/weights_files.py`), and files of other types.
 
 // Helpers of tests fail by panicking too.
 #![allow(clippy::unwrap_used)]
@@ -231,7 +231,9 @@ fn another_head_is_for_training_only() {
     let (loaded, notes) = file().load_into(target, Head::MayDiffer("fc")).unwrap();
     assert_eq!(
         notes,
-        ["the head is drawn anew: `fc.weight` was [3, 2] in the file, the model has 5 classes"]
+        [
+            "the last layer starts from random weights: `fc.weight` was [3, 2] in the file, the model has 5 classes"
+        ]
     );
     assert_eq!(shapes(&loaded), [5, 2]);
     let now = StateDict::of(&loaded).tensors;

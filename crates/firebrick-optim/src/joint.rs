@@ -1,5 +1,5 @@
-//! Rules over all parameters together, what [`crate::rule::Rule`] is for one tensor: the parameters
-//! that a step changes as one vector, and a state by path.
+//! Optimizers that treat all parameters as one vector, such as L-BFGS. [`crate::rule::Rule`] is the counterpart for
+//! one tensor at a time.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -174,7 +174,7 @@ impl Joint {
             return Err(failed(
                 name,
                 format!(
-                    "`{}` and `{}` differ in dtype or device; it takes all parameters as one vector",
+                    "`{}` and `{}` differ in data type or device, but this optimizer treats all parameters as one vector",
                     parameters[*first].path, parameters[*other].path
                 ),
             ));
@@ -205,9 +205,7 @@ impl Joint {
             return Err(failed(
                 self.name,
                 format!(
-                    "`{}` has the learning rate times {first} and `{path}` times {factor}, but it \
-                     makes one step for all parameters; give their groups one factor, or 0 to leave \
-                     parameters alone",
+                    "the groups multiply the learning rate of `{}` by {first} and that of `{path}` by {factor}, but this optimizer takes one step for all parameters together; give their groups the same factor, or freeze parameters with 0",
                     self.paths[0]
                 ),
             ));

@@ -1,4 +1,4 @@
-//! Taking the learning rate out of a spec, so that one given elsewhere wins.
+//! Removes the learning rate from a spec, so that one given elsewhere takes its place.
 
 use firebrick_core::ConfigError;
 use firebrick_core::spec::{Spec, Value};

@@ -1,4 +1,4 @@
-//! The confusion matrix as a picture.
+//! The confusion matrix as an SVG.
 
 use firebrick_core::confusion::Confusion as Counts;
 
@@ -31,7 +31,7 @@ pub fn confusion_svg(confusion: &Counts, classes: &[String]) -> String {
 pub(crate) fn heat_map(confusion: &Confusion) -> String {
     let grid = Grid::new(confusion);
     let body = grid.labels(confusion) + &grid.cells(confusion);
-    let description = "Rows are the right classes, columns what the model said; the tables beside it hold the numbers.";
+    let description = "Rows are the true classes, columns the predicted ones; the tables beside it hold the numbers.";
     svg::picture("heat", grid.size(), "Confusion matrix", description, &body)
 }
 
@@ -55,7 +55,7 @@ impl Grid {
         Self {
             classes,
             cell,
-            left: widest.max(width("truth ↓", 12.0)) + 10.0,
+            left: widest.max(width("true ↓", 12.0)) + 10.0,
             top: 24.0 + if upright { widest + 4.0 } else { 18.0 },
             upright,
         }
@@ -66,7 +66,7 @@ impl Grid {
     }
 
     fn size(&self) -> [f64; 2] {
-        let heading = self.left + width("said →", 12.0);
+        let heading = self.left + width("predicted →", 12.0);
         [
             (self.left + self.side() + 2.0).max(heading),
             self.top + self.side() + 2.0,
@@ -74,8 +74,8 @@ impl Grid {
     }
 
     fn labels(&self, confusion: &Confusion) -> String {
-        let mut out = label("unit", self.left - 8.0, self.top - 10.0, "end", "truth ↓");
-        out += &label("unit", self.left, 14.0, "start", "said →");
+        let mut out = label("unit", self.left - 8.0, self.top - 10.0, "end", "true ↓");
+        out += &label("unit", self.left, 14.0, "start", "predicted →");
         // Where rows are lower than a line of text, only every few of them are named.
         let stride = (13.0 / self.cell).ceil().max(1.0) as usize;
         for class in (0..self.classes).step_by(stride) {
@@ -133,7 +133,7 @@ impl Grid {
                     [truth, said].map(|class| crate::text::escape(&confusion.name(class)));
                 let (n, images, share) = (count(n), count(images), percent(share));
                 format!(
-                    "{open}><title>{truth}, said {said}: {n} of {images} ({share})</title></rect>\n"
+                    "{open}><title>{truth}, predicted {said}: {n} of {images} ({share})</title></rect>\n"
                 )
             } else {
                 format!("{open}/>\n")
@@ -196,6 +196,6 @@ mod tests {
             &["a".into(), "b".into()],
         );
         assert_eq!(svg.matches("class=\"miss\"").count(), 1);
-        assert!(svg.contains("a, said b: 1 of 4 (25.00"));
+        assert!(svg.contains("a, predicted b: 1 of 4 (25.00"));
     }
 }

@@ -1,4 +1,4 @@
-//! Run directories: what a run leaves, how it is made again, branched and protected.
+//! Run directories: their files, and how runs are repeated, branched and protected.
 
 use std::fs;
 
@@ -272,7 +272,7 @@ fn what_is_not_measured_is_not_called_validation() {
         assert_eq!(report["best"]["metric"], metric, "{}", ran.stderr);
         assert!(report["valid"].is_null());
         assert_eq!(report["best"]["value"], report["train"][&metric[6..]]);
-        let said = ran.stderr.contains("no images are kept for validation");
+        let said = ran.stderr.contains("no images are held out for validation");
         assert_eq!(said, !arguments.contains("train_loss"), "{}", ran.stderr);
         let record = fs::read_to_string(at.join(&out).join("run.json")).unwrap();
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
@@ -310,7 +310,7 @@ fn one_image_too_few_for_batch_norm_joins_the_batch_before_or_is_refused() {
         ),
         (
             "--limit-train 1 --batch-size 8",
-            "there is one training image",
+            "there is only one training image",
         ),
     ] {
         let refused = run(at, &format!("{train} {arguments} --out refused"));
@@ -372,8 +372,7 @@ fn weights_for_other_classes_get_a_new_head() {
     images(&at.join("photos"), &["dark", "grey", "light"], 8);
     succeeds(&run(at, &format!("{SMALL} --out one --quiet")));
     let own = "--dataset folder:photos --channels 1 --image-size 32 --model lenet5 --batch-size 4 --weights one/model.safetensors";
-    let drawn =
-        "the head is drawn anew: `fc3.weight` was [27, 84] in the file, the model has 3 classes";
+    let drawn = "the last layer starts from random weights: `fc3.weight` was [27, 84] in the file, the model has 3 classes";
     let tuned = run(at, &format!("train {own} --epochs 1 --lr 0.001 --out two"));
     succeeds(&tuned);
     assert!(tuned.stderr.contains(drawn), "{}", tuned.stderr);

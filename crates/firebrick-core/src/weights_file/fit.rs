@@ -1,4 +1,4 @@
-//! Which tensors of a file are those of a model: by names under any common prefix, then by shapes.
+//! Matches the tensors of a file with those of a model: by name under any common prefix, then by shape.
 
 mod candidate;
 #[cfg(test)]
@@ -129,14 +129,14 @@ fn new_head(
         .zip(model)
         .filter(|(_, (key, _))| under(key, head));
     let Some((entry, (key, shape))) = of_head.next() else {
-        return "the head is drawn anew".into();
+        return "the last layer starts from random weights".into();
     };
     let was = match entry {
         Some(at) => format!("`{key}` was {:?} in the file", file[*at].view.shape),
         None => format!("the file has no `{key}`"),
     };
     let classes = shape.first().copied().unwrap_or(0);
-    format!("the head is drawn anew: {was}, the model has {classes} classes")
+    format!("the last layer starts from random weights: {was}, the model has {classes} classes")
 }
 
 fn left_out(chosen: &Candidate<'_>, file: &[Entry]) -> Option<String> {

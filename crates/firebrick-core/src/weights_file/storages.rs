@@ -189,7 +189,7 @@ fn gathered(
 }
 
 fn beyond() -> String {
-    "it reaches beyond the values in the file".into()
+    "it extends beyond the end of the stored values".into()
 }
 
 #[cfg(test)]

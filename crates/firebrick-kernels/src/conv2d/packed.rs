@@ -1,4 +1,4 @@
-//! Weights in the order in which the gather kernel reads them.
+//! Packed weights: in the order in which the gather kernel reads them.
 
 use super::gather::Tap;
 use super::{Conv2d, winograd};

@@ -16,10 +16,10 @@
 //! | [`snapshot_cosine`] | equal cycles of half a cosine, a snapshot at the end of each |
 //! | [`noam`] | a rise, then `1 / sqrt(t)` |
 //! | [`wsd`] | a rise, a plain, a fall |
-//! | [`flat_cosine`] | a plain, then half a cosine |
+//! | [`flat_cosine`] | a constant rate, then cosine decay |
 //! | [`plateau`] | times `factor` when the monitored metric stops improving |
-//! | [`warmup`] | a linear rise, then another schedule |
-//! | [`sequence`] | schedules one after another |
+//! | [`warmup`] | linear warmup, then another schedule |
+//! | [`sequence`] | several schedules one after another |
 //! | [`batch_scaled`] | another schedule times what the batch is to a reference batch |
 //!
 //! A configuration holds lengths and the rate as they were written; `build` fixes them against an
@@ -122,7 +122,7 @@ impl Outlook {
             Some(steps) => self.at_least_one(unit, "steps", steps),
             None if self.rest() > 0 => Ok(self.rest()),
             None => {
-                let range = "at least 1 update, and the rest of the run comes to none";
+                let range = "at least 1 update, but no updates of the run are left for it";
                 Err(ConfigError::out_of_range(unit, "steps", 0, range))
             }
         }
@@ -141,7 +141,7 @@ impl Outlook {
         if updates > 0 {
             return Ok(updates);
         }
-        let range = format!("at least 1 update, and `{length}` comes to none");
+        let range = format!("at least 1 update, but `{length}` comes to 0 updates");
         Err(ConfigError::out_of_range(unit, field, 0, range))
     }
 
@@ -157,7 +157,7 @@ impl Outlook {
         if updates <= rest {
             return Ok(updates);
         }
-        let range = format!("at most {rest}, the updates that the run has for it");
+        let range = format!("at most {rest}, the number of updates that the run has left for it");
         Err(ConfigError::out_of_range(unit, field, written, range))
     }
 }
@@ -171,7 +171,7 @@ fn required<T: Clone>(
 ) -> Result<T, ConfigError> {
     value.cloned().ok_or_else(|| {
         ConfigError::Conflict(format!(
-            "{unit}: {field} is left out; give it, such as {unit}({such_as})"
+            "{unit}: {field} is missing; give it, for example {unit}({such_as})"
         ))
     })
 }

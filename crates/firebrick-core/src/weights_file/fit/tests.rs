@@ -236,11 +236,11 @@ fn only_training_takes_a_new_head() {
     for (file, needle) in [
         (
             &other,
-            "the head is drawn anew: `fc.weight` was [1000, 4] in the file, the model has 2 classes",
+            "the last layer starts from random weights: `fc.weight` was [1000, 4] in the file, the model has 2 classes",
         ),
         (
             &headless,
-            "the head is drawn anew: the file has no `fc.weight`, the model has 2 classes",
+            "the last layer starts from random weights: the file has no `fc.weight`, the model has 2 classes",
         ),
         (&half, "the file has no `fc.weight`"),
         (&deeper, "the file has no `fc.weight`"),
