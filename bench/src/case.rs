@@ -1,5 +1,5 @@
-//! What the worker is told, one JSON object a line. `xtask/src/bench/cases.rs` writes them and
-//! `peer.py` reads the same.
+//! A benchmark case, as the worker reads it: one JSON object per line. `xtask/src/bench/cases.rs` writes them,
+//! and `peer.py` reads the same lines.
 
 use std::path::PathBuf;
 

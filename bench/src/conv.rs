@@ -1,4 +1,4 @@
-//! Passes of a convolution: ours on the kernels directly, one by one; both as a layer.
+//! Convolutions: single passes of our kernels, and the layer with our kernels and with Burn's.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! Resident memory of this process.
+//! The resident memory of this process.
 
 /// Lines of `/proc/self/status` in MiB: `VmRSS`, `VmHWM`, `RssFile`; 0 where there are none.
 pub(crate) fn mib(name: &str) -> f64 {

@@ -1,4 +1,4 @@
-//! Networks with weights and input that PyTorch's twins get too.
+//! Networks with the same weights and input as their counterparts in PyTorch.
 
 use anyhow::{Context, Result};
 use burn::module::Module;

@@ -1,4 +1,4 @@
-//! Work that is bound by memory: ours on the kernels directly, burn-flex by Burn's operations.
+//! Memory-bound operations: our kernels called directly, and Burn's operations on flex.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! What the machine can do at most.
+//! The highest arithmetic and memory throughput of this machine.
 
 use firebrick_kernels::peak;
 

@@ -1,4 +1,4 @@
-//! The data sets known by name: where they come from, how they are verified, and how they are read.
+//! The named data sets: where they come from, how they are verified, and how they are read.
 
 mod files;
 
@@ -75,7 +75,7 @@ pub static REGISTRY: Registry<Card> = Registry {
     entries: &[
         Entry::new::<GlyphsConfig>(
             GlyphsConfig::NAME,
-            "drawn digits and letters, 32 × 32, embedded: no files, no network",
+            "computer-drawn digits and letters, 32 × 32, built in: nothing to download",
             Card {
                 homepage: "drawn by this program",
                 licence: "that of this program: MIT or Apache-2.0",
@@ -155,7 +155,7 @@ pub static REGISTRY: Registry<Card> = Registry {
         ),
         Entry::new::<NoOptions>(
             "cifar10",
-            "photos of ten kinds of things, 32 × 32 RGB",
+            "photos of ten kinds of objects, 32 × 32 RGB",
             Card {
                 homepage: "https://www.cs.toronto.edu/~kriz/cifar.html",
                 licence: CIFAR_LICENCE,
@@ -174,7 +174,7 @@ pub static REGISTRY: Registry<Card> = Registry {
         ),
         Entry::new::<Cifar100Config>(
             "cifar100",
-            "photos of a hundred kinds of things in twenty groups, 32 × 32 RGB",
+            "photos of a hundred kinds of objects in twenty groups, 32 × 32 RGB",
             Card {
                 homepage: "https://www.cs.toronto.edu/~kriz/cifar.html",
                 licence: CIFAR_LICENCE,

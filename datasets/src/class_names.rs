@@ -1,4 +1,4 @@
-//! From the classes of a data set to those of a model.
+//! Matches the classes of a data set with those of a model.
 //!
 //! The outputs of a model are numbered. To score them on another data set, its classes are matched with
 //! the model's by name, not by position.

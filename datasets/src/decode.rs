@@ -1,4 +1,4 @@
-//! Image files to 8-bit pixels, and images of any size to the size that a model reads.
+//! Decodes image files to 8-bit pixels, and resizes images to the size that a model reads.
 //!
 //! JPEG, PNG, WebP, BMP, GIF and TIFF are recognised by their content, never by their name.
 //! Colour profiles are not applied: values are taken as they are stored.
@@ -94,8 +94,7 @@ pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataE
     let (width, height) = (image.width() as usize, image.height() as usize);
     let (found, pixels) = eight_bit(image).ok_or_else(|| {
         refuse(
-            "its pixels are floating point numbers, which have no agreed range: convert it to 8 or \
-             16 bits"
+            "its pixels are floating-point numbers without a defined range: convert it to 8 or 16 bits"
                 .into(),
         )
     })?;

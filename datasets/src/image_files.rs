@@ -323,7 +323,7 @@ pub fn content(path: &Path) -> Result<Vec<u8>, DataError> {
         return Err(DataError::corrupt(
             path,
             format!(
-                "it has {} MiB: no image that can be decoded is that large",
+                "it has {} MiB, more than any image that can be decoded",
                 metadata.len() >> 20
             ),
         ));

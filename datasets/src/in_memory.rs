@@ -1,5 +1,5 @@
-//! Images that fit into memory, kept as bytes: what the IDX and CIFAR readers return, and the
-//! shortest way from one's own arrays to a [`Dataset`].
+//! A data set in memory, kept as bytes. The IDX and CIFAR readers return it, and it is the shortest way from your own
+//! arrays to a [`Dataset`].
 
 use firebrick_types::data::{DataError, Dataset, Image, Sample};
 use sha2::{Digest, Sha256};
@@ -44,8 +44,7 @@ impl InMemory {
         let invalid = |problem: String| Err(DataError::Invalid(format!("{name}: {problem}")));
         if height == 0 || width == 0 || !matches!(channels, 1 | 3) {
             return invalid(format!(
-                "images of {width} × {height} pixels with {channels} channels cannot be: both \
-                 sides must be at least 1, and the channels 1 (grey) or 3 (RGB)"
+                "{width} × {height} pixels with {channels} channels is not a valid image size: both sides must be at least 1, and the channels 1 (grey) or 3 (RGB)"
             ));
         }
         if labels.is_empty() {

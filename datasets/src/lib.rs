@@ -1,5 +1,5 @@
-//! Data sets of Firebrick: readers, registry with URL, sha256 and licence, verified download, the
-//! loader, and sets that need no files.
+//! Data sets: readers, a registry with URLs, checksums and licences, verified downloads, the loader, and `glyphs`, which
+//! needs no files.
 
 pub mod catalogue;
 pub mod cifar;

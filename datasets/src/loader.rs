@@ -1,4 +1,4 @@
-//! The loader: reads, changes and assembles batches, in parallel and in a fixed order.
+//! The loader: reads images, augments them and assembles batches, in parallel and in a fixed order.
 //!
 //! Order and content of every batch are a function of (seed, epoch) alone. Batch `i` of an epoch is
 //! made by worker `i % workers` and waits in that worker's own bounded queue; the reader takes

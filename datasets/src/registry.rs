@@ -1,5 +1,5 @@
-//! One door to all data: a spec such as `mnist`, `glyphs(train=6000)` or `folder:PATH` in, train,
-//! validation and test splits out.
+//! Opens any data set by its spec, such as `mnist`, `glyphs(train=6000)` or `folder:PATH`, and returns its train,
+//! validation and test splits.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! In which order an epoch visits the images: a function of (seed, epoch) alone.
+//! The order in which an epoch visits the images: a function of (seed, epoch) alone.
 
 use std::fmt;
 use std::str::FromStr;

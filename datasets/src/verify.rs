@@ -1,4 +1,4 @@
-//! Getting the files of a data set, and checking those that are there.
+//! Downloads the files of a data set, and verifies files that are already there.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub fn fetch(
 ) -> Result<PathBuf, DatasetError> {
     let entry = info(name)?;
     let Some(folder) = folders(&entry.build, data_dir).into_iter().next() else {
-        let problem = format!("`{}` is embedded: there is nothing to fetch", entry.name);
+        let problem = format!("`{}` is built in: there is nothing to download", entry.name);
         return Err(DataError::Invalid(problem).into());
     };
     for file in entry.build.files {
@@ -97,7 +97,7 @@ impl std::fmt::Display for FileState {
             Self::Good => f.write_str("good"),
             Self::Missing => f.write_str("missing"),
             Self::Readable => f.write_str(
-                "can be read in full, but is not in the published form, whose hashes are known",
+                "can be read in full, but is not in the published form for which checksums are known",
             ),
             Self::WrongSize { expected, found } => {
                 write!(f, "has {found} bytes, expected {expected}")
@@ -362,6 +362,6 @@ mod tests {
         let error = fetch("glyphs", Path::new("."), &mut |_, _, _| {})
             .unwrap_err()
             .to_string();
-        assert!(error.contains("nothing to fetch"), "{error}");
+        assert!(error.contains("nothing to download"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! A model of your own: any burn module with a `forward`, from our layers, burn's, or both.
+//! A model of your own: any Burn module with a `forward`, made of our layers, Burn's, or both.
 
 use firebrick::core::init::Init;
 use firebrick::core::nn::{

@@ -1,4 +1,4 @@
-//! One word swaps the device: the same training on every one that is here.
+//! Swap the device by its name: the same training on each CPU backend that was built in.
 
 use firebrick::prelude::*;
 use firebrick_examples::size;
@@ -10,8 +10,9 @@ fn main() -> anyhow::Result<()> {
             Err(why) => println!("{}: {why}", found.name),
         }
     }
-    // Build with `--features wgpu` or `cuda` and add its name: nothing else changes.
+    // `--features ndarray` adds the second one. For a GPU, build with `wgpu` or `cuda` and add its name.
     for name in ["flex", "ndarray"] {
+        let Ok(device) = device(name) else { continue };
         let data = firebrick::datasets::open(
             size("glyphs(train=2000)", "glyphs(train=128, test=20)"),
             &OpenOptions::default(),
@@ -47,8 +48,7 @@ fn main() -> anyhow::Result<()> {
             width: 32,
             classes: data.train.classes().len(),
         };
-        let model =
-            firebrick::zoo::build(&"lenet5".parse()?, &shape, 0, &device(name)?.autodiff())?;
+        let model = firebrick::zoo::build(&"lenet5".parse()?, &shape, 0, &device.autodiff())?;
         let outcome = fit(
             Training::new(
                 model,

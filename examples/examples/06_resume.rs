@@ -1,4 +1,4 @@
-//! A run that is cut in the middle of an epoch and resumed equals one that was not, bit for bit.
+//! A run that is interrupted in the middle of an epoch and resumed equals an uninterrupted one, bit for bit.
 
 use firebrick::prelude::*;
 use firebrick_examples::size;

@@ -1,5 +1,5 @@
-//! Every optimizer on the same small network and images, each with the rate that the range test finds:
-//! curves in `curves.svg`, what the lecture says and whether it was seen in `optimizers.md`.
+//! Trains the same small network with every optimizer, each at a rate that the range test finds. It writes the curves to
+//! `curves.svg`, and the results beside the claims of the lecture to `optimizers.md`.
 //!
 //! `cargo run --release --example 07_optimizers -- --mnist DIR --cifar10 DIR --out DIR`
 

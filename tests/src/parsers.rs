@@ -1,5 +1,5 @@
-//! One function for each parser of files and texts that come from elsewhere: it takes any bytes, and
-//! panics where the parser does, or where what was read does not hold together.
+//! One function for each parser of files and texts from outside. It takes any bytes, and panics if the parser does or if
+//! the result is inconsistent.
 //!
 //! `tests/it/corpus.rs` runs them over the files of `tests/corpus` and over damaged copies of these;
 //! `fuzz/` runs them for as long as one likes.

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: everything that must pass, each step from what a fresh machine has.
+//! `cargo xtask ci`: all checks that must pass, each starting from what a fresh machine has.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Chores of the workspace: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask faults`.
+//! Tasks for developers of the workspace: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask faults`.
 
 mod bench;
 mod ci;

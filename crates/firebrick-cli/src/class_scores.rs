@@ -1,4 +1,4 @@
-//! The confusion matrix and the scores of each class, as lines and as JSON.
+//! The confusion matrix and the scores of each class, as text and as JSON.
 
 use console::{Alignment, measure_text_width};
 use firebrick::core::confusion::{ClassScores, Confusion};
@@ -81,7 +81,7 @@ fn score_lines(classes: &[String], scores: &[ClassScores]) -> Vec<String> {
 
 /// A row for each class, a column for each answer; none where it would be too wide.
 fn matrix(classes: &[String], confusion: &Confusion) -> Option<Vec<String>> {
-    const CORNER: &str = "truth \\ predicted";
+    const CORNER: &str = "true \\ predicted";
     let numbers = confusion.iter().map(|(.., count)| count);
     let widest = numbers.max()?.to_string().len().max(3);
     // The names before the rows have what the numbers leave, those above them what is left then.
@@ -119,7 +119,7 @@ fn commonest(classes: &[String], confusion: &Confusion) -> Vec<String> {
     if mistakes.is_empty() {
         return Vec::new();
     }
-    let mut rows = vec![["truth", "predicted", "images"].map(String::from).to_vec()];
+    let mut rows = vec![["true", "predicted", "images"].map(String::from).to_vec()];
     for (truth, predicted, count) in mistakes.into_iter().take(MISTAKES) {
         rows.push(vec![
             shortened(&classes[truth], LONGEST),
@@ -128,7 +128,9 @@ fn commonest(classes: &[String], confusion: &Confusion) -> Vec<String> {
         ]);
     }
     let mut lines = columns(&rows, Alignment::Left);
-    lines.push("these are the commonest mistakes; --json gives the whole confusion matrix".into());
+    lines.push(
+        "these are the most frequent mistakes; --json gives the whole confusion matrix".into(),
+    );
     lines
 }
 
@@ -152,9 +154,9 @@ mod tests {
                 "ants       70     1.0000  0.8571  0.9231",
                 "bees       30     0.7500  1.0000  0.8571",
                 "",
-                "truth \\ predicted  ants  bees",
-                "ants                 60    10",
-                "bees                  ·    30",
+                "true \\ predicted  ants  bees",
+                "ants                60    10",
+                "bees                 ·    30",
             ]
         );
         assert_eq!(
@@ -221,7 +223,7 @@ mod tests {
             );
             let has_matrix = lines
                 .iter()
-                .any(|line| line.starts_with("truth \\ predicted"));
+                .any(|line| line.starts_with("true \\ predicted"));
             assert_eq!(has_matrix, count <= 10, "{count}");
         }
     }

@@ -1,4 +1,4 @@
-//! Epochs as rows of a table of at most 80 columns.
+//! The table of epochs that training prints, at most 80 columns wide.
 
 use firebrick::core::run::{EpochRow, Scores};
 

@@ -1,4 +1,4 @@
-//! How a command fails: a message for a person and an exit status.
+//! How a command fails: an error message and an exit status.
 
 /// Why a command did not do what was asked.
 pub(crate) enum Failure {

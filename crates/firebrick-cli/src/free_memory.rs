@@ -1,4 +1,4 @@
-//! How much memory this process may still take.
+//! How much memory is still available to this process.
 
 use sysinfo::{ProcessesToUpdate, System};
 

@@ -1,4 +1,4 @@
-//! Help texts that name what there is, read from the registries.
+//! Help texts that list the names in a registry.
 
 use firebrick::optim::{optimizer, schedule};
 use firebrick::regularize::augment;
@@ -13,7 +13,7 @@ fn names<B>(entries: &'static [firebrick::core::registry::Entry<B>]) -> String {
 /// `--dataset` of `train`.
 pub(crate) fn dataset() -> String {
     format!(
-        "Data set: {} (options as in 'glyphs(train=2000)'), or folder:PATH",
+        "Data set: {}; or folder:PATH for your own images. Options go in parentheses, as in 'glyphs(train=2000)'",
         names(datasets::registry::list())
     )
 }
@@ -21,7 +21,7 @@ pub(crate) fn dataset() -> String {
 /// `--model` of `train`.
 pub(crate) fn model() -> String {
     format!(
-        "Model, with options as in 'resnet20(activation=silu)'; one of: {}",
+        "Model, with options as in 'resnet20(activation=silu)': {}. `firebrick models describe NAME` shows its layers",
         names(zoo::REGISTRY.entries)
     )
 }
@@ -31,7 +31,7 @@ pub(crate) fn optimizer() -> String {
     let entries = optimizer::entries();
     let names: Vec<_> = entries.iter().map(|entry| entry.about.name).collect();
     format!(
-        "Optimizer, with options as in 'sgd(lr=0.1, momentum=0.9)'; one of: {}. `firebrick optim describe NAME` explains it",
+        "Optimizer, with options as in 'sgd(lr=0.1, momentum=0.9)': {}. `firebrick optim describe NAME` explains its options",
         names.join(", ")
     )
 }
@@ -39,7 +39,7 @@ pub(crate) fn optimizer() -> String {
 /// `--schedule` of `train`.
 pub(crate) fn schedule() -> String {
     format!(
-        "Schedule of the learning rate, such as 'warmup(1ep, then=cosine)'; made of: {}. `firebrick schedule describe NAME` explains one",
+        "Learning-rate schedule, such as 'warmup(1ep, then=cosine)': {}. `firebrick schedule describe NAME` explains its options",
         names(schedule::REGISTRY.entries)
     )
 }
@@ -47,7 +47,7 @@ pub(crate) fn schedule() -> String {
 /// `--augment` of `train`.
 pub(crate) fn augment() -> String {
     format!(
-        "Random changes to the training images, such as 'pad_crop(4) | hflip'; made of: {}; or none",
+        "Random changes to the training images, applied one after another, such as 'pad_crop(4) | hflip': {}; or none",
         names(augment::REGISTRY.entries)
     )
 }
@@ -55,7 +55,7 @@ pub(crate) fn augment() -> String {
 /// `--loss` of `train`.
 pub(crate) fn loss() -> String {
     format!(
-        "Loss, with options as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'; one of: {}",
+        "Loss, with options as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])': {}",
         names(loss::REGISTRY.entries)
     )
 }
@@ -64,12 +64,12 @@ pub(crate) fn loss() -> String {
 pub(crate) fn normalize() -> String {
     let names = zoo::NORMALIZATIONS.map(|(name, ..)| name).join(", ");
     format!(
-        "How to normalize images: auto (mean and standard deviation of the training images), {names}, or 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2'"
+        "Normalization of the images: auto (by the mean and standard deviation of the training images), {names}, or 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2'"
     )
 }
 
 /// `--monitor` of `train`.
 pub(crate) fn monitor() -> String {
     let names = Monitor::ALL.map(|(name, _)| name).join(", ");
-    format!("Metric that decides which epoch is the best: {names}")
+    format!("Metric that decides which epoch is the best one: {names}")
 }

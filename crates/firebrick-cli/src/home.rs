@@ -1,5 +1,5 @@
-//! `~/` means home, also where the shell does not look: after `=`, after `folder:`, in recipes and in
-//! the environment.
+//! Replaces `~/` by the home directory where the shell does not: after `=`, after `folder:`, in recipes and in
+//! environment variables.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ fn whole(path: &str, home: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     let home = home.filter(|home| !home.as_os_str().is_empty());
     let Some(home) = home else {
         return Err(Failure::Usage(format!(
-            "{path}: where is home? HOME is not set; write the path in full"
+            "{path}: `~` cannot be resolved because HOME is not set; write the path in full"
         )));
     };
     Ok(Some(home.join(path[1..].trim_start_matches('/'))))

@@ -1,4 +1,5 @@
-//! The `firebrick` command line as a function, so that a program with optimizers of its own can be it.
+//! The `firebrick` command line as a library: call [`main`] from a program that registers optimizers of
+//! its own, and the program has every command of `firebrick`.
 //!
 //! ```no_run
 //! # use firebrick::optim::optimizer::{self, sgd::Sgd as Mine};
@@ -13,16 +14,19 @@
 //! }
 //! ```
 //!
-//! The optimizer then has its name on this program's command line: `optim list`, `optim race`,
-//! `train --optimizer`. `examples/outside` is such a program. [`Program`] gives it a name of its own.
+//! `optim list`, `optim race` and `train --optimizer` of that program then know the optimizer by its name.
+//! `examples/outside` is a complete program of this kind; [`Program`] gives it a name and version of its own.
 
 mod class_scores;
 mod columns;
 mod commands;
 mod epoch_table;
+mod examples;
 mod failure;
 mod figures;
 mod free_memory;
+#[cfg(test)]
+mod guide;
 mod help;
 mod home;
 mod number;
@@ -31,6 +35,9 @@ mod program;
 mod progress;
 mod run_name;
 mod shell;
+#[cfg(test)]
+#[path = "../tests/cli/shell_blocks.rs"]
+mod shell_blocks;
 mod signals;
 mod terminal;
 mod train_flags;
@@ -44,9 +51,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
 pub use program::Program;
 
-/// Composable bricks for training convolutional networks.
-///
-/// `firebrick train` works without arguments: it trains on built-in glyphs and says what to try next.
+/// Train, evaluate and use convolutional networks
 #[derive(Parser)]
 #[command(name = "firebrick", version, long_version = long_version(), max_term_width = 100)]
 struct Cli {
@@ -90,8 +95,13 @@ fn long_version() -> &'static str {
     &TEXT
 }
 
-/// The command line under the name of this program.
+/// The command line under the name of this program, with examples in every help.
 fn command() -> clap::Command {
+    examples::above_usage(plain_command())
+}
+
+/// The command line under the name of this program.
+fn plain_command() -> clap::Command {
     let command = negative_numbers(Cli::command());
     match program::own() {
         Some(Program { name, version }) => command
@@ -120,7 +130,7 @@ impl Program {
 /// The whole program: reads the arguments of the process, works, prints, and gives the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    // A fault of ours is one paragraph too, and never a backtrace.
+    // A bug is reported in one paragraph too, never as a backtrace.
     std::panic::set_hook(Box::new(|info| {
         // An image that makes a decoder panic is a bad image, and will be named as one.
         if firebrick::datasets::decode::catches_panics() {
@@ -141,7 +151,7 @@ pub fn main() -> ExitCode {
         });
         let what = terminal::message(what);
         terminal::log(&format!(
-            "error: this should not have happened: {what}{place}. Please report it with the command that led here; checkpoints written so far are sound."
+            "error: this is a bug in firebrick: {what}{place}. Please report it together with the command that you ran. Checkpoints written so far can be used."
         ));
     }));
     run(std::env::args_os())
@@ -190,7 +200,7 @@ where
     }
 }
 
-/// A negative number is a value wherever one is expected, so that the message about it names its flag.
+/// Lets every flag take a negative number as its value, so that the message about it names the flag.
 fn negative_numbers(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|arg| {
         let takes_value =

@@ -1,4 +1,4 @@
-//! What a run is about to do, as lines for a person.
+//! The overview that is printed before a run: data, model, length and directory.
 
 use console::{Alignment, measure_text_width};
 use firebrick::{DataOverview, Overview, SplitOverview};
@@ -33,7 +33,7 @@ pub(crate) fn of_run(run: &Overview) -> Vec<String> {
     );
     let begun = match run.step {
         0 => String::new(),
-        step => format!("; goes on after update {}", grouped(step)),
+        step => format!("; continues after update {}", grouped(step)),
     };
     lines.extend(named("length", &[length + &begun]));
     lines.extend(named("device", std::slice::from_ref(&run.device)));
@@ -52,7 +52,10 @@ pub(crate) fn of_data(data: &DataOverview) -> Vec<String> {
     let mut lines = named("data", &facts);
     if data.skipped > 0 {
         let count = counted(data.skipped as u64, "image", "images");
-        lines.extend(named("", &[format!("{count} left out as unreadable")]));
+        lines.extend(named(
+            "",
+            &[format!("{count} left out because they cannot be read")],
+        ));
     }
     if data.classes.len() <= ROWS {
         lines.extend(named("", &rows(data)));
@@ -206,7 +209,7 @@ mod tests {
             lines,
             [
                 "data     folder:photos: 2 classes, images of any size, colour",
-                "         3 images left out as unreadable",
+                "         3 images left out because they cannot be read",
                 "         class                         train  valid",
                 "         class 0                       1\u{202f}200     12",
                 "         a name that is much longer …  1\u{202f}200     12",

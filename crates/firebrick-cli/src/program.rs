@@ -1,4 +1,4 @@
-//! The program that this command line is: `firebrick`, or one of someone's own with more units.
+//! The name and version of the program: `firebrick`, or another one that is built on this crate.
 
 use std::sync::OnceLock;
 

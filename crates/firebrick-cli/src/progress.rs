@@ -1,4 +1,4 @@
-//! Progress: a table with one row for each epoch, and below it a bar where stderr is a terminal.
+//! Progress of a training: a table with one row per epoch and, on a terminal, a progress bar below it.
 
 use std::cell::RefCell;
 use std::io::IsTerminal;

@@ -1,4 +1,4 @@
-//! Names of run directories: `DATA-MODEL`, before a number.
+//! Names of run directories: `DATA-MODEL`, followed by a number.
 
 use std::path::Path;
 

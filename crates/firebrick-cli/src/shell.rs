@@ -1,5 +1,4 @@
-//! Commands that are printed for a person to run: the program as it was called, words as a shell
-//! reads them.
+//! Formats commands for users to copy: the program as it was called, and arguments quoted for the shell.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! Signals that ask the program to end: Ctrl-C, and on Unix SIGTERM and SIGHUP.
+//! Handles the signals that ask the program to end: Ctrl-C, and on Unix SIGTERM and SIGHUP.
 //!
-//! A signal that is ignored when the program starts stays ignored, as far as that can be told: so
-//! `nohup` holds, and Ctrl-C does not reach what a script runs in the background.
+//! A signal that was ignored when the program started stays ignored where this can be detected, so `nohup` works,
+//! and Ctrl-C does not reach what a script runs in the background.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +16,15 @@ pub(crate) fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> 
             // What is being written is written whole or not at all.
             std::process::exit(130);
         }
-        terminal::log("finishing the step and writing a checkpoint; Ctrl-C again to stop at once");
+        terminal::log(
+            "finishing this update and writing a checkpoint; press Ctrl-C again to stop at once",
+        );
     };
-    listen(heard)
-        .map_err(|error| Failure::Work(format!("cannot listen for signals to end: {error}")))
+    listen(heard).map_err(|error| {
+        Failure::Work(format!(
+            "cannot listen for Ctrl-C and termination signals: {error}"
+        ))
+    })
 }
 
 #[cfg(not(unix))]

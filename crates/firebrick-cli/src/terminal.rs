@@ -1,8 +1,8 @@
-//! Writing to the terminal. A reader that went away (`firebrick … | head`) is no error; results that
-//! cannot be written for another reason, such as a full disk, make the command fail.
+//! Writes to the terminal. It is not an error if the reader is gone (`firebrick … | head`); if results cannot be
+//! written for another reason, such as a full disk, the command fails.
 //!
-//! Names of files and classes come from elsewhere and may hold escape sequences. Whatever is printed
-//! here, the only sequences that reach the terminal set a colour; [`name`] spells out even those.
+//! Names of files and classes come from outside and may contain escape sequences. Of these, only colours reach the
+//! terminal; [`name`] spells out even those.
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};

@@ -1,4 +1,4 @@
-//! The flags of `train` and how they change a recipe: a flag wins over the recipe file.
+//! The flags of `train`, and how they override the settings of a recipe.
 
 use clap::{Args, ValueHint};
 use firebrick::core::ConfigError;
@@ -14,142 +14,145 @@ use crate::number::{real, whole};
 
 /// Every setting of a recipe as a flag.
 #[derive(Args, Debug, Clone, Default)]
-#[command(next_help_heading = "What to train")]
+#[command(next_help_heading = "Data and model")]
 pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME|folder:PATH", help = help::dataset())]
     pub(crate) dataset: Option<String>,
-    /// Directory with the files of the data set
+    /// Directory that holds the files of the data set
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<String>,
-    /// Share of the training images kept for validation, in [0, 1); 0 trains on all
+    /// Share of the training images to hold out for validation, in [0, 1); 0 trains on all of them
     #[arg(long, value_name = "SHARE", value_parser = real)]
     valid_fraction: Option<f64>,
-    /// Once the share kept for validation; now refused with the name of the flag that took its place.
+    /// The former name of --valid-fraction, refused with the new name.
     #[arg(long, hide = true, value_name = "NAME", value_parser = no_split)]
     split: Option<String>,
-    /// Train on only N of the images
+    /// Train on only N of the training images
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     limit_train: Option<usize>,
-    /// Height and width in pixels that images are fitted to
+    /// Resize images to N×N pixels
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     image_size: Option<usize>,
-    /// Channels that the images of a folder are read with: 1 (grey) or 3 (colour)
+    /// Read the images of a folder in greyscale (1) or colour (3)
     #[arg(long, value_name = "1|3", value_parser = whole::<usize>)]
     channels: Option<usize>,
-    /// How images of another size are fitted: crop (cut the centre) or squash (change the proportions)
+    /// How images are resized: crop (scale, then cut out the centre) or squash (change the aspect ratio)
     #[arg(long, value_name = "HOW", value_parser = fit)]
     fit: Option<Fit>,
-    /// Order of images in an epoch: shuffle, sequential, balanced or 'weighted([1, 2, …])'
+    /// How an epoch draws its images: shuffle, sequential, balanced (all classes equally often) or
+    /// 'weighted([1, 2, …])' with one weight for each class
     #[arg(long, value_name = "SPEC")]
     sampling: Option<Spec>,
-    /// What to do with an image that cannot be read: fail or skip
+    /// What to do with an image that cannot be read: fail (stop) or skip (leave it out)
     #[arg(long, value_name = "fail|skip")]
     on_bad_image: Option<String>,
     #[arg(long, value_name = "NAME", help = help::normalize())]
     normalize: Option<String>,
     #[arg(long, value_name = "SPEC", help = help::model())]
     model: Option<Spec>,
-    /// Weights to start from: safetensors, or what PyTorch's torch.save writes. Where only the last
-    /// layer does not fit, because the classes are others, it starts from random weights
+    /// Pretrained weights to start from: safetensors, or a file written by torch.save. If only the last
+    /// layer does not fit because the classes differ, that layer starts from random weights
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     weights: Option<String>,
 
-    #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::optimizer())]
+    #[arg(long, value_name = "SPEC", help_heading = "Training", help = help::optimizer())]
     optimizer: Option<Spec>,
-    #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::schedule())]
+    #[arg(long, value_name = "SPEC", help_heading = "Training", help = help::schedule())]
     schedule: Option<Spec>,
-    /// Schedule of the momentum (beta1 of Adam), such as 'linear(from=0.5, to=0.99)'; replaces the
-    /// optimizer's own
-    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    /// Schedule of the momentum (for Adam: of beta1), such as 'linear(from=0.5, to=0.99)'; replaces the
+    /// optimizer's fixed value
+    #[arg(long, value_name = "SPEC", help_heading = "Training")]
     momentum_schedule: Option<Spec>,
-    /// Schedule of the weight decay, such as 'cosine(5e-4)'; replaces the optimizer's own
-    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    /// Schedule of the weight decay, such as 'cosine(5e-4)'; replaces the optimizer's fixed value
+    #[arg(long, value_name = "SPEC", help_heading = "Training")]
     weight_decay_schedule: Option<Spec>,
-    /// Base learning rate; overrides those in --schedule, --optimizer and the recipe
+    /// Learning rate; overrides the rates given in --optimizer, --schedule and the recipe
     #[arg(
         long,
         value_name = "RATE",
-        help_heading = "How to train",
+        help_heading = "Training",
         allow_negative_numbers = true, value_parser = real)]
     lr: Option<f64>,
-    #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::augment())]
+    #[arg(long, value_name = "SPEC", help_heading = "Training", help = help::augment())]
     augment: Option<Pipeline>,
-    #[arg(long, value_name = "SPEC", help_heading = "How to train", help = help::loss())]
+    #[arg(long, value_name = "SPEC", help_heading = "Training", help = help::loss())]
     loss: Option<Spec>,
-    /// Passes over the training images
-    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
+    /// Number of passes over the training images
+    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
     epochs: Option<u64>,
-    /// Images in a batch
-    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<usize>)]
+    /// Number of images in a batch
+    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<usize>)]
     batch_size: Option<usize>,
-    /// Average the gradients of N batches into one update
-    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
+    /// Gradient accumulation: average the gradients of N batches for each update
+    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
     accumulate: Option<u64>,
-    /// Limit on the joint norm of all gradients, applied after the other limits
-    #[arg(long, value_name = "NORM", help_heading = "How to train", value_parser = real)]
+    /// Gradient clipping by global norm: limit the norm of all gradients taken together
+    #[arg(long, value_name = "NORM", help_heading = "Training", value_parser = real)]
     clip_norm: Option<f64>,
-    /// Limit on every gradient entry, applied before the other limits
-    #[arg(long, value_name = "LIMIT", help_heading = "How to train", value_parser = real)]
+    /// Gradient clipping by value: limit every entry to [-LIMIT, LIMIT]; applied before the other limits
+    #[arg(long, value_name = "LIMIT", help_heading = "Training", value_parser = real)]
     clip_value: Option<f64>,
-    /// Limit on the norm of each gradient tensor
-    #[arg(long, value_name = "NORM", help_heading = "How to train", value_parser = real)]
+    /// Gradient clipping by norm: limit the norm of each parameter's gradient
+    #[arg(long, value_name = "NORM", help_heading = "Training", value_parser = real)]
     clip_tensor_norm: Option<f64>,
-    /// Adaptive clipping: limit on each unit's gradient norm as a share of its weight norm, such as 0.01
-    #[arg(long, value_name = "SHARE", help_heading = "How to train", value_parser = real)]
+    /// Adaptive gradient clipping (AGC): limit the gradient norm of each unit to this share of its weight
+    /// norm, such as 0.01
+    #[arg(long, value_name = "SHARE", help_heading = "Training", value_parser = real)]
     clip_agc: Option<f64>,
-    /// No weight decay for biases and the parameters of normalization layers
-    #[arg(long, help_heading = "How to train")]
+    /// Do not apply weight decay to biases and the parameters of normalization layers
+    #[arg(long, help_heading = "Training")]
     no_decay_bias_norm: bool,
-    /// Multiply the rate by FACTOR for each layer between a parameter and the output, such as 0.75
-    #[arg(long, value_name = "FACTOR", help_heading = "How to train", value_parser = real)]
+    /// Layer-wise rate decay: multiply the rate by FACTOR for each layer below the output, such as 0.75
+    #[arg(long, value_name = "FACTOR", help_heading = "Training", value_parser = real)]
     layer_decay: Option<f64>,
-    /// Factors of rate and weight decay, or an optimizer, for the parameters that PATH matches (* stands
-    /// for any text): 'PATH:lr=0.1,weight_decay=0', 'PATH:frozen' or 'PATH:optimizer=adamw(lr=1e-3)'; may
-    /// be repeated
-    #[arg(long, value_name = "GROUP", help_heading = "How to train", value_parser = group)]
+    /// Settings for the parameters whose path matches (* stands for any text): factors of the rate and the
+    /// weight decay as in 'layer1.*:lr=0.1,weight_decay=0', 'conv1.*:frozen', or an optimizer as in
+    /// 'fc.*:optimizer=adamw(lr=1e-3)'; may be repeated
+    #[arg(long, value_name = "GROUP", help_heading = "Training", value_parser = group)]
     group: Vec<GroupRule>,
-    /// What to do when a loss or gradient is not finite: stop, or 'skip(limit=10)'
-    #[arg(long, value_name = "SPEC", help_heading = "How to train")]
+    /// What to do when a loss or gradient is NaN or infinite: stop, or leave out such updates with
+    /// 'skip(limit=10)'
+    #[arg(long, value_name = "SPEC", help_heading = "Training")]
     on_non_finite: Option<Spec>,
-    /// Stop after N epochs without improvement of the --monitor metric
-    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
+    /// Early stopping: stop after N epochs in which the --monitor metric has not improved
+    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
     early_stop: Option<u64>,
-    #[arg(long, value_name = "METRIC", help_heading = "How to train", help = help::monitor())]
+    #[arg(long, value_name = "METRIC", help_heading = "Training", help = help::monitor())]
     monitor: Option<String>,
     /// Stop after N updates
-    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
+    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
     max_updates: Option<u64>,
-    /// Stop after this many seconds of training
-    #[arg(long, value_name = "SECONDS", help_heading = "How to train", value_parser = real)]
+    /// Stop after SECONDS of training
+    #[arg(long, value_name = "SECONDS", help_heading = "Training", value_parser = real)]
     max_seconds: Option<f64>,
-    /// Train on the same N batches all the time: a model that cannot learn even those has a fault
-    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<usize>)]
+    /// Train on the same N batches all the time, to check that the model can learn at all
+    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<usize>)]
     overfit_batches: Option<usize>,
-    /// Seed of all random draws
-    #[arg(long, value_name = "N", help_heading = "How to train", value_parser = whole::<u64>)]
+    /// Seed of all random numbers
+    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
     seed: Option<u64>,
 
-    /// Device; see `firebrick devices`
+    /// Device to compute on; `firebrick devices` lists them
     #[arg(
         long,
         value_name = "NAME",
         help_heading = "Device, threads and checkpoints"
     )]
     pub(crate) device: Option<String>,
-    /// Threads that read and prepare images; the results do not depend on their number
+    /// Number of threads that load images; it does not change the results
     #[arg(long, value_name = "N", help_heading = "Device, threads and checkpoints", value_parser = whole::<usize>)]
     workers: Option<usize>,
-    /// Also write a checkpoint every STEPS updates, besides those of each epoch
+    /// Also write a checkpoint every STEPS updates, in addition to those after each epoch
     #[arg(long, value_name = "STEPS", help_heading = "Device, threads and checkpoints", value_parser = whole::<u64>)]
     checkpoint_every: Option<u64>,
-    /// Number of best checkpoints to keep, besides the last two
+    /// Number of best checkpoints to keep, in addition to the last two
     #[arg(long, value_name = "K", help_heading = "Device, threads and checkpoints", value_parser = whole::<usize>)]
     keep: Option<usize>,
 }
 
 fn no_split(_: &str) -> Result<String, String> {
-    Err("--split names a split of the data, and training has no use for it; the share of the training \
-         images that is kept for validation is --valid-fraction"
+    Err("training always uses the train split. To set the share of the training images that is held out for \
+         validation, use --valid-fraction"
         .into())
 }
 
@@ -164,7 +167,7 @@ fn fit(text: &str) -> Result<Fit, String> {
 pub(crate) fn group(text: &str) -> Result<GroupRule, String> {
     let (path, settings) = text
         .split_once(':')
-        .ok_or("expected PATH:lr=…,weight_decay=…,optimizer=…")?;
+        .ok_or("expected PATH:SETTINGS, such as 'layer1.*:lr=0.1,weight_decay=0'")?;
     let mut rule = GroupRule::new(path);
     for setting in settings_of(settings) {
         let number = |text: &str| real(text).map_err(|why| format!("`{setting}`: {why}"));
@@ -181,7 +184,7 @@ pub(crate) fn group(text: &str) -> Result<GroupRule, String> {
             None if setting.trim() == "frozen" => rule.lr = 0.0,
             _ => {
                 return Err(format!(
-                    "`{setting}` is neither lr=…, weight_decay=…, optimizer=… nor frozen"
+                    "`{setting}` is not a setting; use lr=…, weight_decay=…, optimizer=… or frozen"
                 ));
             }
         }
@@ -311,8 +314,8 @@ impl TrainFlags {
         Ok(())
     }
 
-    /// A rate given by flag takes the place of those in the recipe, and that of --lr the place of all;
-    /// two unequal ones in --schedule and --optimizer are left for the plan to refuse.
+    /// A rate in a flag replaces those in the recipe, and --lr replaces all. If --schedule and --optimizer
+    /// give two different rates, planning the run reports the error.
     fn apply_rates(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
         let schedule_rate = self
             .schedule

@@ -1,4 +1,4 @@
-//! The seam for models: a burn module that turns images into class scores.
+//! The trait of models, [`Classifier`]: a Burn module that turns images into class scores.
 
 use burn::module::Module;
 use burn::tensor::Tensor;

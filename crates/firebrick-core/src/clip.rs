@@ -1,4 +1,4 @@
-//! Limits of gradients: by value, by tensor, by unit relative to the weights (AGC), and all together.
+//! Gradient clipping: by value, by the norm of each tensor, adaptively by unit (AGC), and by global norm.
 
 use burn::tensor::Tensor;
 

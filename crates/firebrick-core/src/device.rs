@@ -1,7 +1,7 @@
 //! Devices by name: `flex`, `ndarray`, `wgpu`, `wgpu:1`, `wgpu:cpu`, `vulkan`, `metal`, `cuda`, `cuda:1`.
 //!
-//! One binary holds every backend it was compiled with and picks at run time. Asking for a device
-//! that is not there is an error that names the way out, never a silent fall-back.
+//! A program can contain several backends and chooses one at run time. Asking for a device that cannot be
+//! used is an error that says how to get it; there is no silent fallback to another device.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
@@ -21,9 +21,10 @@ pub enum DeviceError {
         /// All backends.
         known: String,
     },
-    /// The backend exists but is not in this binary.
+    /// The backend exists, but the program was built without it.
     #[error(
-        "device `{name}` is not compiled in; build it with: cargo run --release --features {feature} -- …"
+        "device `{name}` is not compiled in: it needs the cargo feature `{feature}`; for the firebrick command line: \
+         cargo install --locked --path crates/firebrick-cli --features {feature}"
     )]
     NotCompiled {
         /// What was asked for.
@@ -32,7 +33,7 @@ pub enum DeviceError {
         feature: &'static str,
     },
     /// The backend is compiled in, but this machine has nothing for it to run on.
-    #[error("device `{name}` is not there: {reason}")]
+    #[error("device `{name}` was not found: {reason}")]
     NotThere {
         /// What was asked for.
         name: String,
@@ -41,7 +42,7 @@ pub enum DeviceError {
     },
 }
 
-/// One device, or why it is not there.
+/// One device, or why it cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceInfo {
     /// The name that selects it.
@@ -106,7 +107,7 @@ pub fn device(name: &str) -> Result<Device, DeviceError> {
     {
         return Err(not_there(
             name,
-            format!("{known} is one device and takes no `:{selector}`"),
+            format!("there is only one `{known}` device, so `:{selector}` selects nothing"),
         ));
     }
     match *known {
@@ -223,7 +224,7 @@ fn describe(_device: &Device, what: &str) -> String {
     what.to_string()
 }
 
-/// burn-ndarray is deprecated upstream; the mission names it, so it is kept, in this one place.
+/// burn-ndarray is deprecated in Burn 0.22; this is the only place that names it.
 #[cfg(feature = "ndarray")]
 #[allow(deprecated)]
 fn ndarray() -> Device {
@@ -274,7 +275,7 @@ fn numbered(name: &str, number: &str, devices: &[Device]) -> Result<Device, Devi
     let index = number.parse::<usize>().ok();
     index.and_then(|index| devices.get(index)).cloned().ok_or_else(|| {
         let last = devices.len().saturating_sub(1);
-        not_there(name, format!("`{number}` selects no adapter; this machine has 0 to {last}, see `firebrick devices`"))
+        not_there(name, format!("`{number}` selects no adapter; this machine has adapters 0 to {last}, see `firebrick devices`"))
     })
 }
 
@@ -335,7 +336,7 @@ mod tests {
             device("flex:1")
                 .unwrap_err()
                 .to_string()
-                .contains("takes no `:1`")
+                .contains("`:1` selects nothing")
         );
         if !cfg!(feature = "cuda") {
             assert!(

@@ -1,4 +1,4 @@
-//! Weight initialization from a seed, drawn on the host: equal on every device.
+//! Weight initialization from a seed. It draws on the host, so weights are equal on every device.
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};

@@ -1,10 +1,10 @@
-//! The kernels of `firebrick-kernels` as operations on burn's tensors, with gradients.
+//! The kernels of `firebrick-kernels` as operations on Burn's tensors, with gradients.
 //!
-//! They work on f32 tensors of the CPU backends, `flex` and `ndarray`. For every other tensor, and
-//! while they are off ([`enable`]), each operation here is made of burn's.
+//! They compute f32 tensors of the CPU backends, `flex` and `ndarray`. For every other tensor, and while they are
+//! switched off ([`enable`]), each operation uses Burn's own operations.
 //!
 //! Images keep the shape `[N, C, H, W]`. Their memory is channels-last between these operations;
-//! any other layout is taken too and converted first, so they mix with burn's operations freely.
+//! any other layout is converted first, so they can be mixed with Burn's operations.
 
 mod activation;
 mod batch_norm;

@@ -1,7 +1,7 @@
-//! The tensor and autograd floor of Firebrick.
+//! The foundation of Firebrick: what all other crates share.
 //!
 //! Devices by name, layers with PyTorch's semantics, parameters by path, weights files, the gradient
-//! check, and the seams that keep the crates above apart: [`Classifier`], [`Schedule`],
+//! check, and the traits through which the other crates work together: [`Classifier`], [`Schedule`],
 //! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`]. What needs no
 //! tensors lives in `firebrick-types` and is re-exported here.
 

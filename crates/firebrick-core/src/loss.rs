@@ -236,7 +236,7 @@ pub const REGISTRY: Registry<Build> = Registry {
     family: "loss",
     entries: &[Entry::new::<CrossEntropy>(
         "cross_entropy",
-        "softmax cross-entropy, hard or soft targets",
+        "softmax cross-entropy, with hard or soft targets",
         |spec| Ok(Box::new(spec.resolve::<CrossEntropy>()?.build()?)),
     )],
 };

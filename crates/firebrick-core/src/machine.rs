@@ -1,4 +1,4 @@
-//! What this machine computes with: its processor, the instruction set of the kernels, its adapters.
+//! The hardware of this machine: its processor, the instruction set of the kernels, its graphics adapters.
 
 use burn::tensor::Device;
 

@@ -1,7 +1,7 @@
-//! Layers with PyTorch's semantics and burn's record keys, drop-in for burn's own.
+//! Layers with PyTorch's semantics and Burn's record keys. They replace Burn's own layers.
 //!
-//! Struct names equal burn's, because weight adapters match them exactly. The layers compute with
-//! [`crate::kernels`], which are burn's operations where there is no kernel of ours.
+//! The structs are named as in Burn, because weight adapters match names exactly. The layers compute with
+//! [`crate::kernels`], which use Burn's operations where we have no kernel.
 
 mod activation;
 mod batch_norm;

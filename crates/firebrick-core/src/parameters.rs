@@ -1,6 +1,6 @@
-//! A module's parameters by path, in order, and their gradients.
+//! The parameters of a module by path, in order, and their gradients.
 //!
-//! A parameter has one name everywhere, that of weight files: `Path::key` gives it.
+//! A parameter has the same name everywhere, the one in weight files; `Path::key` returns it.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients as BurnGradients, Tensor};

@@ -1,4 +1,4 @@
-//! Looking inside a forward pass: what each layer put out, without changing the model.
+//! Observes a forward pass: the output of each layer, without changing the model.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

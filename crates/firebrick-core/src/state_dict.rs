@@ -1,4 +1,4 @@
-//! A module's tensors under PyTorch's names and layouts, and the files they travel in.
+//! State dicts: the tensors of a module under PyTorch's names and layouts, and their files.
 //!
 //! Two conventions differ between burn and PyTorch: norm layers call their parameters `gamma` and
 //! `beta` (PyTorch `weight` and `bias`), and `Linear` keeps its weight as `[in, out]` (PyTorch

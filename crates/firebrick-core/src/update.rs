@@ -1,4 +1,4 @@
-//! The seam for optimizers: an update of ordered parameters.
+//! The trait of optimizers: an update of ordered parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,7 +134,7 @@ impl UpdateState {
             return Ok(());
         }
         Err(UpdateError::State(format!(
-            "{} wrote it, but the optimizer is {name}",
+            "it was written by {}, but the optimizer is {name}",
             self.name
         )))
     }
@@ -148,13 +148,13 @@ impl UpdateState {
         let missing = |path: &&&String| !self.parameters.contains_key(**path);
         if let Some(path) = wanted.iter().find(missing) {
             return Err(UpdateError::State(format!(
-                "it has nothing for the parameter `{path}`"
+                "it has no state for the parameter `{path}`"
             )));
         }
         match self.parameters.keys().find(|path| !wanted.contains(path)) {
             None => Ok(()),
             Some(path) => Err(UpdateError::State(format!(
-                "it has the parameter `{path}`, which the model does not train"
+                "it has state for `{path}`, which is not a trainable parameter of the model"
             ))),
         }
     }
@@ -208,14 +208,14 @@ pub enum UpdateError {
     State(String),
     /// The batch, evaluated again at other parameters, has a loss or gradient that is not finite.
     #[error(
-        "the {name} update evaluated the batch a second time, and its loss or gradient is not finite"
+        "the optimizer {name} evaluated the batch a second time, and that loss or gradient is NaN or infinite"
     )]
     NotFinite {
         /// The optimizer.
         name: String,
     },
     /// The rule cannot go on.
-    #[error("the {name} update failed: {reason}")]
+    #[error("the optimizer {name} failed: {reason}")]
     Failed {
         /// The optimizer.
         name: String,

@@ -1,5 +1,4 @@
-//! Weights files as people have them: safetensors and every format of `torch.save`, told apart by
-//! content, not by name.
+//! Reads weights files: safetensors and every format of `torch.save`, recognized by content, not by name.
 //!
 //! Opening one reads only its index: names, types, shapes, and where the values lie. Names and shapes
 //! are compared with the model's before any value is read, and values are read one tensor at a time,

@@ -1,4 +1,4 @@
-//! Files as PyTorch writes them (`xtask/golden/weights_files.py`), and files that are something else.
+//! Files written by PyTorch (`xtask/golden/weights_files.py`), and files of other types.
 
 // Helpers of tests fail by panicking too.
 #![allow(clippy::unwrap_used)]

@@ -85,7 +85,7 @@ impl Download<'_> {
             part.remove()?;
             return Err(DataError::Invalid(format!(
                 "{}: the download is not the expected file and was deleted (its sha256 is {found}, \
-                 expected {}); try again, and if it stays so the server has another file now",
+                 expected {}); try again; if it happens again, the server now has another file",
                 self.url, self.sha256
             )));
         }
@@ -145,7 +145,9 @@ impl Download<'_> {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }
         request.call().map_err(|error| match error {
-            ureq::Error::HostNotFound => self.failed("its host is not known (is there a network?)"),
+            ureq::Error::HostNotFound => {
+                self.failed("its host cannot be found; check the network connection")
+            }
             ureq::Error::Io(error) => self.failed(&error.to_string()),
             error => self.failed(&error.to_string()),
         })
@@ -163,8 +165,7 @@ impl Download<'_> {
     fn broken(&self, part: &Part, total: Option<u64>, reason: &str) -> DataError {
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
         DataError::Invalid(format!(
-            "the download of {} broke after {}{of} bytes: {reason}; what arrived is kept in {}, run \
-             the same command again to go on",
+            "the download of {} broke after {}{of} bytes: {reason}; the part that arrived is kept in {}; run the same command again to continue",
             self.url,
             part.length,
             part.path.display()

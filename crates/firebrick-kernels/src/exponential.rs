@@ -1,4 +1,4 @@
-//! The exponential function of vectors.
+//! The exponential function, for vectors.
 
 use crate::simd::Simd;
 

@@ -1,4 +1,4 @@
-//! Between channels-first and channels-last images.
+//! Converts images between channels-first and channels-last.
 
 use crate::Image;
 use crate::output::written;

@@ -1,4 +1,4 @@
-//! CPU kernels of Firebrick: what a convolutional network spends its time in, on plain `f32` slices.
+//! CPU kernels for the operations that convolutional networks spend their time in, on plain `f32` slices.
 //!
 //! Images are **channels-last** here: `[N, H, W, C]` row by row, which makes every kernel a loop
 //! over vectors of channels. The binding in `firebrick-core` gives such memory the shape

@@ -1,4 +1,4 @@
-//! The process's memory.
+//! Settings of the memory allocator of this process.
 
 /// Makes the C library keep the pages that it is given back, up to 32 MiB each, instead of handing
 /// them to the system and faulting them in again, zeroed, at the next allocation: a training step

@@ -1,4 +1,4 @@
-//! Optimizer steps and what goes with them, over many tensors in one parallel pass.
+//! Optimizer steps and related operations, over many tensors in one parallel pass.
 //!
 //! A [`Formula`] says what happens to one element; [`apply`] does it to all elements of several
 //! tensors, in place. An optimizer is one formula: it reads the gradient and changes the value and

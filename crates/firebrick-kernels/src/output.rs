@@ -1,4 +1,4 @@
-//! Results in memory that is written once, not zeroed first.
+//! Memory for results, which is written once instead of being zeroed first.
 
 /// A vector of `len` elements that `fill` writes, every one of them.
 ///

@@ -1,4 +1,4 @@
-//! What this machine can do at most, for measurements to be compared with.
+//! Loops that measure the peak throughput of this machine, to compare kernels with.
 
 use rayon::prelude::*;
 

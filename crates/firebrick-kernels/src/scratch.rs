@@ -1,5 +1,4 @@
-//! Memory that kernels work in: kept by each thread, so that a training step allocates none once
-//! the first has run.
+//! Working memory of the kernels. Each thread keeps its own, so only the first training step allocates it.
 
 use std::cell::RefCell;
 

@@ -1,5 +1,4 @@
-//! Every n-th pixel, with channels of zeros around: the residual networks' shortcut without
-//! weights.
+//! Keeps every n-th pixel and adds channels of zeros: the shortcut of residual networks that has no weights.
 
 use rayon::prelude::*;
 

@@ -1,5 +1,4 @@
-//! Work for several threads. How work is cut never depends on their number where the cut could
-//! change a result.
+//! Divides work among threads. Where the division could change a result, it does not depend on the number of threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What every optimizer says of itself, beside its arithmetic: names, ranges, paper, memory, cost.
-//! Listings, validation and the contract tests read it from here.
+//! The description of an optimizer apart from its arithmetic: names, ranges, paper, memory, cost. Listings,
+//! validation and contract tests use it.
 
 use firebrick_core::ConfigError;
 use firebrick_core::spec::{Config, Spec, Value, fields, values};

@@ -1,4 +1,4 @@
-//! Any [`Rule`] as an optimizer of burn: [`to_burn`], for a training loop written on burn's
+//! Turns any [`Rule`] into an optimizer of Burn with [`to_burn`], for a training loop written with Burn's
 //! `ModuleOptimizer`, its parameter groups and its records.
 
 use std::collections::BTreeMap;

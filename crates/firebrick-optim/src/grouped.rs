@@ -78,8 +78,7 @@ fn rate_factor(spec: &Spec, lr: f64) -> Result<f64, ConfigError> {
         None => Ok(1.0),
         Some((own, _)) if own == lr => Ok(1.0),
         Some((own, place)) if lr == 0.0 => Err(ConfigError::Conflict(format!(
-            "a group has {place}, which is relative to the main learning rate, and that is 0; give \
-             the main one a rate above 0, or leave out the group's {own}"
+            "a group has {place}, which is taken relative to the main learning rate, but that is 0; set the main learning rate above 0, or remove the group's {own}"
         ))),
         Some((own, _)) => Ok(own / lr),
     }
@@ -280,7 +279,7 @@ impl Update for Grouped {
         let whole: Option<Vec<_>> = parameters.into_iter().collect();
         whole.map(Parameters).ok_or_else(|| UpdateError::Failed {
             name: self.name.clone(),
-            reason: "an optimizer gave fewer values than it was handed".into(),
+            reason: "an optimizer returned fewer parameters than it was given".into(),
         })
     }
 

@@ -46,8 +46,7 @@ impl Scheduled {
         let unit = self.unit();
         let Some((value, _)) = schedule_rate(spec)? else {
             return Err(ConfigError::Conflict(format!(
-                "{unit}: {spec} names no value, and the learning rate is none for it; give it one, such \
-                 as linear(from=0.5, to=0.99) or constant(0.9)"
+                "{unit}: {spec} has no value to start from; give it one, for example linear(from=0.5, to=0.99) or constant(0.9)"
             )));
         };
         let outlook = Outlook {
@@ -69,7 +68,7 @@ impl Scheduled {
                 unit,
                 self.field(),
                 planned.schedule.lr(update),
-                format!("{range} at every update, and {spec} gives this at update {update}"),
+                format!("{range} at every update; {spec} reaches this value at update {update}"),
             )),
         }
     }
@@ -92,7 +91,7 @@ impl Scheduled {
         let moves = self.moves(optimizer::find(optimizer)?, optimizer)?;
         Ok((!moves).then(|| {
             format!(
-                "{} has no {} that follows a schedule: the {} has no effect on it",
+                "{} has no {} that a schedule could change: the {} has no effect",
                 optimizer.name,
                 self.field(),
                 self.unit()
@@ -125,8 +124,7 @@ pub(crate) fn check_one_momentum(
         return Ok(());
     }
     Err(ConfigError::Conflict(format!(
-        "the momentum is given twice, by momentum_schedule and by {spec}, which cycles it; leave the \
-         first out, or give the schedule cycle_momentum=false"
+        "both momentum_schedule and {spec} set the momentum; remove momentum_schedule, or give the learning-rate schedule cycle_momentum=false"
     )))
 }
 
@@ -296,7 +294,7 @@ mod tests {
                 .notes;
             assert_eq!(notes.len(), 1, "{notes:?}");
             let needle =
-                "has no momentum that follows a schedule: the momentum_schedule has no effect";
+                "has no momentum that a schedule could change: the momentum_schedule has no effect";
             assert!(notes[0].contains(needle), "{notes:?}");
         }
     }

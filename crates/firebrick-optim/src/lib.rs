@@ -1,7 +1,7 @@
 //! Optimizers and learning-rate schedules of Firebrick, by name.
 //!
-//! [`Request::plan`] and, in short, [`plan()`] are the door for trainers: an optimizer, a schedule and the run in, an
-//! [`Update`](firebrick_core::update::Update) and a [`Schedule`](firebrick_core::Schedule) out.
+//! Training programs start with [`Request::plan`], or its short form [`plan()`]: from the specs of an optimizer and a schedule and
+//! the length of the run, it builds an [`Update`](firebrick_core::update::Update) and a [`Schedule`](firebrick_core::Schedule).
 //!
 //! A new optimizer is one file in `optimizer/` that implements [`Rule`], the change of one tensor;
 //! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.

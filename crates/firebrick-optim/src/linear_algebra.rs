@@ -1,4 +1,4 @@
-//! Small dense decompositions on the host, in f64: burn has none. Matrices are square, by rows.
+//! Decompositions of small dense matrices on the host, in f64, which Burn lacks. Matrices are square and row-major.
 
 /// The eigenvectors of a symmetric matrix as columns, by falling eigenvalue.
 ///

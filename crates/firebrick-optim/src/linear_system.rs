@@ -1,4 +1,4 @@
-//! A small dense linear system in f64 on the host.
+//! Solves a small dense linear system in f64 on the host.
 
 /// The solution of A · x = b by elimination with row pivoting; A is `[n · n]`, row by row. `None`
 /// where A is singular to rounding: a pivot below n · ε times A's largest entry, or NaN.

@@ -1,4 +1,4 @@
-//! From an optimizer, a schedule and a run to something that trains: [`Request::plan`], [`plan`].
+//! Builds an optimizer and its schedule for a run from their specs: [`Request::plan`], [`plan`].
 
 use firebrick_core::error::check_not_negative;
 use firebrick_core::length::RunLength;
@@ -171,8 +171,7 @@ impl Request {
         let without = schedule_without_rate(&self.schedule)?;
         match schedule_rate(&without)? {
             Some((left, place)) if left != lr => Err(ConfigError::Conflict(format!(
-                "lr = {lr} cannot replace the rates in {}, because they differ: change them there (one is {place}), \
-                 or leave out lr",
+                "lr = {lr} cannot replace the rates in {}, because they differ from each other: change them there (one is {place}), or remove lr",
                 self.schedule
             ))),
             _ => Ok(without),
@@ -228,8 +227,7 @@ fn agreed(schedule: Option<Rate>, optimizer: Option<Rate>) -> Result<Option<f64>
     match (schedule, optimizer) {
         (Some((one, place)), Some((other, elsewhere))) if one != other => {
             Err(ConfigError::Conflict(format!(
-                "two learning rates are given, {place} and {elsewhere}; leave one of them out, or give \
-                 the one to use with --lr, which wins over both"
+                "two learning rates are given, {place} and {elsewhere}; remove one of them, or set the rate with --lr, which overrides both"
             )))
         }
         (schedule, optimizer) => Ok(schedule.or(optimizer).map(|(rate, _)| rate)),

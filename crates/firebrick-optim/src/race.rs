@@ -1,4 +1,4 @@
-//! Optimizers side by side on a test surface, by the real update rules and the real autograd.
+//! Compares optimizers on a test surface, with the same update rules and autodiff as in training.
 //!
 //! ```
 //! use firebrick_optim::race::RaceConfig;

@@ -1,4 +1,4 @@
-//! What every optimizer promises, as tests: feature `testkit`.
+//! Contract tests that every optimizer must pass (cargo feature `testkit`).
 //!
 //! An optimizer of another crate runs them all in one line:
 //!

@@ -1,4 +1,4 @@
-//! Optimizers around another one, such as [`lookahead`](crate::optimizer::lookahead).
+//! Optimizers that wrap another one, such as [`lookahead`](crate::optimizer::lookahead).
 
 use burn::tensor::Device;
 use firebrick_core::ConfigError;

@@ -1,4 +1,4 @@
-//! What each layer put out before the first update: too small, too large, or fine.
+//! The outputs of each layer before the first update: too small, too large, or fine.
 
 use firebrick_types::run::Observation;
 use firebrick_types::run::RunRecord;

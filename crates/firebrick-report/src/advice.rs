@@ -1,5 +1,5 @@
-//! The warnings that a run gave, and what its numbers suggest. Every rule is written down here with its
-//! limits, and says nothing where the numbers do not support it.
+//! The warnings of a run, and advice from its numbers. Each rule is listed here with its limits, and gives no advice
+//! if the numbers do not support it.
 //!
 //! | rule | says something where |
 //! |---|---|

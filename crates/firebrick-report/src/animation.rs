@@ -1,4 +1,4 @@
-//! A contour map on which the paths grow, as an animated GIF.
+//! A contour map with growing paths, as an animated GIF.
 
 use firebrick_types::contour::ContourMap;
 use image::codecs::gif::{GifEncoder, Repeat};

@@ -1,4 +1,4 @@
-//! An axis of a chart: what it means, and where a value lies on it.
+//! An axis of a chart: its label, its unit, and the position of a value on it.
 
 use crate::ticks::{self, Ticks, Unit};
 

@@ -30,7 +30,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
     let batches = count(*batch_size as u64);
     let alt = format!("The first {} of training", plural(labels.len(), "image"));
     format!(
-        "<section id=\"batch\"><h2>What the network saw first</h2>\n<figure><img class=\"sheet\" src=\"{uri}\" alt=\"{alt}\" \
+        "<section id=\"batch\"><h2>The first training images</h2>\n<figure><img class=\"sheet\" src=\"{uri}\" alt=\"{alt}\" \
          width=\"{width}\" height=\"{height}\"/><figcaption>The first {images} of epoch 1, in batches of {batches}: cropped, \
          augmented and scaled as in training, with the normalization undone. {after}</figcaption></figure>\n{classes}</section>\n",
         images = plural(labels.len(), "image"),

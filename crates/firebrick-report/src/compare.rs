@@ -1,5 +1,4 @@
-//! Several runs side by side: scores, what of them may be chance, curves over each other, and where the
-//! recipes differ.
+//! Compares several runs: scores, which differences may be chance, curves in one chart, and where the recipes differ.
 
 use firebrick_types::run::{EpochRow, RunRecord};
 
@@ -278,7 +277,7 @@ fn overlays(runs: &[(&str, &RunRecord)], group: &[usize]) -> String {
 
 fn recipes(runs: &[(&str, &RunRecord)]) -> String {
     let body = differences(runs).map_or_else(
-        || "<p>Nowhere: all recipes say the same.</p>\n".into(),
+        || "<p>All recipes are the same.</p>\n".into(),
         |table| table.html(),
     );
     format!("<section id=\"recipe\"><h2>Where the recipes differ</h2>\n{body}</section>\n")

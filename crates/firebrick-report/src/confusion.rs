@@ -1,4 +1,4 @@
-//! What was taken for what: the confusion matrix in numbers and words.
+//! The section on the confusion matrix: which classes were confused, in numbers and words.
 
 use firebrick_types::confusion::Confusion as Counts;
 use firebrick_types::run::RunRecord;
@@ -38,7 +38,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
         let table = per_class(&confusion);
         format!("{head}<div class=\"beside\">\n{picture}<div>{words}</div></div>\n{table}")
     };
-    format!("<section id=\"confusion\"><h2>What was taken for what</h2>\n{body}</section>\n")
+    format!("<section id=\"confusion\"><h2>Confusion matrix</h2>\n{body}</section>\n")
 }
 
 /// A class's name as HTML, shortened.
@@ -49,7 +49,7 @@ fn title(confusion: &Confusion, class: usize) -> String {
 fn picture(confusion: &Confusion) -> String {
     if confusion.classes() > MOST_IN_PICTURE {
         let classes = count(confusion.classes() as u64);
-        return format!("<p>{classes} classes are too many for a picture.</p>\n");
+        return format!("<p>{classes} classes are too many to draw the matrix.</p>\n");
     }
     let picture = scrollable("Confusion matrix", &heat_map(confusion));
     format!(
@@ -61,7 +61,7 @@ fn picture(confusion: &Confusion) -> String {
 fn words(confusion: &Confusion) -> String {
     let pairs = confusion.pairs();
     if pairs.is_empty() {
-        return "<p>Nothing was confused: every image was given its class.</p>\n".into();
+        return "<p>There are no mistakes: every image was classified correctly.</p>\n".into();
     }
     let items: String = pairs
         .iter()

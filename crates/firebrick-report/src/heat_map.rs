@@ -1,4 +1,4 @@
-//! The confusion matrix as a picture.
+//! The confusion matrix as an SVG.
 
 use firebrick_types::confusion::Confusion as Counts;
 
@@ -31,7 +31,7 @@ pub fn confusion_svg(confusion: &Counts, classes: &[String]) -> String {
 pub(crate) fn heat_map(confusion: &Confusion) -> String {
     let grid = Grid::new(confusion);
     let body = grid.labels(confusion) + &grid.cells(confusion);
-    let description = "Rows are the right classes, columns the predicted ones; the tables beside it hold the numbers.";
+    let description = "Rows are the true classes, columns the predicted ones; the tables beside it hold the numbers.";
     svg::picture("heat", grid.size(), "Confusion matrix", description, &body)
 }
 
@@ -55,7 +55,7 @@ impl Grid {
         Self {
             classes,
             cell,
-            left: widest.max(width("truth ↓", 12.0)) + 10.0,
+            left: widest.max(width("true ↓", 12.0)) + 10.0,
             top: 24.0 + if upright { widest + 4.0 } else { 18.0 },
             upright,
         }
@@ -74,7 +74,7 @@ impl Grid {
     }
 
     fn labels(&self, confusion: &Confusion) -> String {
-        let mut out = label("unit", self.left - 8.0, self.top - 10.0, "end", "truth ↓");
+        let mut out = label("unit", self.left - 8.0, self.top - 10.0, "end", "true ↓");
         out += &label("unit", self.left, 14.0, "start", "predicted →");
         // Where rows are lower than a line of text, only every few of them are named.
         let stride = (13.0 / self.cell).ceil().max(1.0) as usize;

@@ -1,4 +1,4 @@
-//! How far apart two accuracies are, with the interval that chance allows: 95 % confidence.
+//! Confidence intervals (95 %) for accuracies and for the difference of two accuracies.
 
 /// The normal deviate with 2.5 % above it.
 const Z: f64 = 1.959_963_984_540_054;

@@ -1,7 +1,7 @@
-//! The pictures of Firebrick: curves, schedules, confusion matrices, the HTML report.
+//! Charts and reports: curves, schedules, confusion matrices, the HTML report of a run.
 //!
-//! It draws data that others made, [`RunRecord`] above all: it reads no files, prints nothing, and the
-//! same record gives the same bytes. [`page`] makes the whole report; [`curves_svg`],
+//! It draws data of other crates, above all [`RunRecord`]. It reads no files, prints nothing, and the same record
+//! gives the same bytes. [`page`] makes the whole report; [`curves_svg`],
 //! [`schedule_svg`] and [`confusion_svg`] make one picture each, as an SVG document of its own;
 //! [`contour_svg`] and [`contour_gif`] draw paths over a surface.
 //!

@@ -1,4 +1,4 @@
-//! The most wrong images, with what was said of them.
+//! The images with the worst mistakes, and what the model predicted for them.
 
 use firebrick_types::run::{Mistake, RunRecord};
 
@@ -32,8 +32,8 @@ pub(crate) fn section(run: &RunRecord) -> String {
         ""
     };
     format!(
-        "<section id=\"mistakes\"><h2>The most wrong</h2>\n\
-         <p class=\"note\">The images whose right class was given the least probability, as the model saw them: scaled and \
+        "<section id=\"mistakes\"><h2>The worst mistakes</h2>\n\
+         <p class=\"note\">The images to whose true class the model gave the lowest probability, as it saw them: scaled and \
          cropped.{advice}</p>\n<div class=\"mistakes\">\n{figures}</div></section>\n"
     )
 }
@@ -84,7 +84,7 @@ fn figure(mistake: &Mistake, classes: &[String]) -> String {
     let (title, short_name) = (escape(&mistake.name), escape(&short_name));
     let truth = line(&truth, mistake.truth_probability);
     format!(
-        "<figure>{picture}<figcaption><dl><dt>is</dt>{truth}<dt>said</dt>{said}</dl>\
+        "<figure>{picture}<figcaption><dl><dt>true</dt>{truth}<dt>model</dt>{said}</dl>\
          <small title=\"{title}\">{short_name}</small></figcaption></figure>\n"
     )
 }

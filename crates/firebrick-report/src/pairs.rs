@@ -1,4 +1,4 @@
-//! Which runs differ by more than chance, and which can be compared at all.
+//! Compares runs in pairs: which differ by more than chance, and which can be compared at all.
 
 use firebrick_types::run::RunRecord;
 

@@ -1,4 +1,4 @@
-//! Pixels as a PNG within the page.
+//! Encodes pixels as a PNG inside the page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

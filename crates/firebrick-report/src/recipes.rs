@@ -1,4 +1,4 @@
-//! How to do a run again, and in what recipes differ.
+//! How to repeat a run, and where recipes differ.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The reliability diagram: how often the model is right where it says how sure it is.
+//! The reliability diagram: accuracy among images for which the model states a similar confidence.
 
 use firebrick_types::run::{ConfidenceBin, RunRecord};
 

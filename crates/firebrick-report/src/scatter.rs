@@ -1,4 +1,4 @@
-//! Points over several axes: what a search tried and how well it did.
+//! Scatter charts over several axes: the values that a search tried, and their accuracy.
 
 use crate::axis::{Axis, Ruler, Scale, drawable};
 use crate::svg::{self, dot, label, line, series_class};

@@ -1,5 +1,4 @@
-//! A schedule as a picture: the rate of each update, and the momentum and the weight decay where those
-//! are scheduled too.
+//! A chart of a schedule: the rate of each update, and the momentum and the weight decay if they are scheduled too.
 
 use crate::axis::{Axis, Scale};
 use crate::chart::{Chart, Mark, PICTURE, Series};

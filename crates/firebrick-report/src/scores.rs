@@ -1,4 +1,4 @@
-//! The head of a run's page: what it is, how good it got, how far its probabilities can be trusted.
+//! The top of the page of a run: its settings, its scores, and how reliable its probabilities are.
 
 use firebrick_types::run::{EpochRow, RunRecord, Scores};
 

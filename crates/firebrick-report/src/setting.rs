@@ -1,4 +1,4 @@
-//! When, where and on what data a run took place.
+//! The setting of a run: data, time, device and version.
 
 use firebrick_types::run::{RunData, RunRecord, Setting};
 

@@ -1,4 +1,4 @@
-//! The few pieces of SVG that every picture here is made of.
+//! The SVG elements that all charts are made of.
 
 use crate::text::escape;
 

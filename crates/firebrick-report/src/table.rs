@@ -1,4 +1,4 @@
-//! Tables that screen readers can walk and narrow windows can scroll.
+//! HTML tables that work with screen readers and scroll in narrow windows.
 
 use crate::text::escape;
 

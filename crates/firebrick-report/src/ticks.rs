@@ -1,4 +1,4 @@
-//! Tick marks at numbers that people would choose: 1, 2 or 5 times a power of ten.
+//! Tick marks at round numbers: 1, 2 or 5 times a power of ten.
 
 /// How the values of an axis are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

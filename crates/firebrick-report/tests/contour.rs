@@ -1,4 +1,4 @@
-//! Paths over a surface: what the pictures hold.
+//! Contour maps: the content of the pictures.
 
 // Helpers of tests fail by panicking too.
 #![allow(clippy::unwrap_used)]

@@ -305,7 +305,7 @@ fn a_comparison_marks_the_best_and_shows_only_what_differs() {
     assert!(!what_ran.contains("Branched from"), "{what_ran}");
 
     let same = page(&[runs[0].clone(), runs[0].clone()]);
-    assert!(same.contains("all recipes say the same") && same.contains("lr-0.3 (2)"));
+    assert!(same.contains("All recipes are the same") && same.contains("lr-0.3 (2)"));
     assert!(!same.contains("<b>"), "equal runs have no best");
 }
 

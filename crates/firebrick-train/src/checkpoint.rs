@@ -1,4 +1,4 @@
-//! Checkpoints: one directory each, written as a set, with checksums over every file.
+//! Checkpoints: directories that are written as one set of files, each with a checksum.
 //!
 //! A set is written to a temporary directory, synced, and renamed, so a directory that bears a
 //! checkpoint's name is complete unless the disk failed; what the disk did to it later shows in the
@@ -189,7 +189,7 @@ impl Checkpoint {
         for (key, data) in tensors("optimizer.safetensors")?.tensors {
             let Some((path, name)) = key.rsplit_once('/') else {
                 return Err(bad(format!(
-                    "optimizer.safetensors: `{key}` is no parameter path"
+                    "optimizer.safetensors: `{key}` is not the path of a parameter"
                 )));
             };
             if data.shape().to_vec().len() != 1 {
@@ -332,7 +332,7 @@ impl Identity {
                 .zip(expected.recipe.lines())
                 .find(|(a, b)| a != b);
             let difference = lines.map_or(String::new(), |(a, b)| {
-                format!(": it says `{a}`, this run says `{b}`")
+                format!(": it has `{a}`, this run has `{b}`")
             });
             format!("it belongs to another recipe{difference}")
         } else {

@@ -1,4 +1,4 @@
-//! Settings of the training loop.
+//! The settings of the training loop.
 
 use serde::{Deserialize, Serialize};
 

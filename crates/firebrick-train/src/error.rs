@@ -25,8 +25,7 @@ pub enum TrainError {
     Update(#[from] UpdateError),
     /// The loss or a gradient is not a finite number.
     #[error(
-        "update {step}: {what} is not finite{}. Try a lower learning rate, gradient clipping (--clip-norm 1), or \
-         a warm-up; `--on-non-finite skip` leaves such updates out",
+        "update {step}: {what} is NaN or infinite{}. Try a lower learning rate, gradient clipping (--clip-norm 1) or a warm-up; `--on-non-finite skip` leaves out such updates",
         .layer.as_ref().map_or(String::new(), |path| format!(", first in the gradient of `{path}`"))
     )]
     NonFinite {
@@ -39,7 +38,7 @@ pub enum TrainError {
     },
     /// More updates were skipped than allowed.
     #[error(
-        "update {step}: {skipped} updates had a loss or gradient that is not finite, more than the limit of {limit}; lower the learning rate"
+        "update {step}: {skipped} updates had a NaN or infinite loss or gradient, more than the limit of {limit}; lower the learning rate"
     )]
     TooManySkipped {
         /// The update, from 0.

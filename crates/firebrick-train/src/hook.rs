@@ -1,4 +1,4 @@
-//! What runs beside the loop: hooks see every step, epoch, cycle end, evaluation and save.
+//! Hooks, which the training loop calls at every step, epoch, end of a cycle, evaluation and save.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Training batches of one image, which batch norm cannot always normalize.
+//! Detects training batches of one image, which batch norm cannot always normalize.
 
 use burn::tensor::Tensor;
 use firebrick_core::Classifier;

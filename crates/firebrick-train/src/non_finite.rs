@@ -1,4 +1,4 @@
-//! Losses and gradients that are not finite: finding the layer, and taking a step back.
+//! NaN or infinite losses and gradients: finds the layer, and undoes the step.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;

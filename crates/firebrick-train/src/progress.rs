@@ -1,4 +1,4 @@
-//! How far a run is: everything a resumed run must know besides tensors.
+//! The progress of a run: everything that a resumed run needs besides tensors.
 
 use serde::{Deserialize, Serialize};
 

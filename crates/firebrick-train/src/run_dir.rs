@@ -60,7 +60,7 @@ impl RunDir {
                 .to_string_lossy()
                 .into_owned();
             let problem = format!(
-                "this directory already holds a run (checkpoint {name}); go on with --resume {0}, or choose another --out",
+                "this directory already holds a run (checkpoint {name}); continue it with --resume {0}, or choose another --out",
                 path.display()
             );
             return Err(TrainError::run_dir(path, problem));
@@ -196,7 +196,7 @@ impl RunDir {
             let checkpoint = self.checkpoint(step);
             if !checkpoint.exists() {
                 fs::rename(entry.path(), &checkpoint).map_err(|error| {
-                    TrainError::run_dir(&checkpoint, format!("cannot be taken back: {error}"))
+                    TrainError::run_dir(&checkpoint, format!("cannot be removed again: {error}"))
                 })?;
             }
         }
@@ -330,7 +330,7 @@ pub fn check_recipe(path: &Path) -> Result<(), TrainError> {
     let problem = if path.join("recipe.toml").is_file() {
         return Ok(());
     } else if !checkpoint_dirs(path).is_empty() {
-        "it has no recipe.toml: if branching a run into this directory was interrupted, give that command again"
+        "it has no recipe.toml: if branching a run into this directory was interrupted, repeat that command"
     } else if path.exists() {
         "not a run directory: it has no recipe.toml"
     } else {

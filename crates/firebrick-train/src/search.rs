@@ -185,7 +185,7 @@ impl Search {
                 End::High => ("upper", "up"),
             };
             Some(format!(
-                "the best {key} = {value} lies at the {end} edge of {range}: the best of all may lie beyond; widen the range {way}wards"
+                "the best {key} = {value} lies at the {end} end of {range}, so better values may lie outside; extend the range {way}wards"
             ))
         };
         self.space.0.iter().filter_map(hint).collect()
@@ -252,12 +252,15 @@ impl SearchDir {
         let record = match fs::read(&file) {
             Ok(bytes) => {
                 let old: Record = serde_json::from_slice(&bytes).map_err(|error| {
-                    TrainError::run_dir(&file, format!("this is no record of a search: {error}"))
+                    TrainError::run_dir(
+                        &file,
+                        format!("this is not the record of a search: {error}"),
+                    )
                 })?;
                 if let Some(what) = difference(&old, &new) {
                     let path = path.display();
                     return Err(ConfigError::Conflict(format!(
-                        "{path} holds another search: {what}; give the same arguments to go on with it, or choose another --out"
+                        "{path} holds another search: {what}; repeat the command with the same settings to continue it, or choose another --out"
                     ))
                     .into());
                 }
@@ -339,7 +342,7 @@ fn difference(old: &Record, new: &Record) -> Option<String> {
             let first = lines.next();
             (old.recipe != new.recipe).then(|| match first {
                 Some(line) => format!("its recipe says {line}"),
-                None => "its recipe leaves out what is given now".into(),
+                None => "its recipe lacks a setting that is given now".into(),
             })
         })
 }
@@ -477,7 +480,7 @@ mod tests {
         let hints = search.hints(&[trial(0.001), trial(0.01)]);
         assert_eq!(hints.len(), 1);
         assert!(
-            hints[0].contains("lr = 0.01 lies at the upper edge of log(1e-6, 0.011)"),
+            hints[0].contains("lr = 0.01 lies at the upper end of log(1e-6, 0.011)"),
             "{hints:?}"
         );
         assert!(search.hints(&[trial(0.001)]).is_empty());
@@ -581,7 +584,7 @@ mod tests {
         assert_eq!((again.trials, again.search.rounds), (record.trials, 9));
         drop(dir);
         fs::write(path.join("search.json"), "{").unwrap();
-        refused(&search, same, "no record of a search");
+        refused(&search, same, "not the record of a search");
         fs::remove_file(path.join("search.json")).unwrap();
         fs::write(path.join("recipe.toml"), "").unwrap();
         refused(&search, same, "already holds a run");

@@ -1,4 +1,4 @@
-//! Confusion matrices: how often each class was taken for each other one.
+//! Confusion matrices: how often each class was predicted as each other one.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A function of two variables and paths over it, as data: optimizers make it, the report draws it.
+//! A function of two variables and paths over it, as data: the optimizer race produces it, the report draws it.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The data seams: images, data sets, batches, transforms, and the source that the trainer reads.
+//! The traits and types for data: images, data sets, batches, transforms, and the source that the trainer reads.
 
 use std::path::PathBuf;
 

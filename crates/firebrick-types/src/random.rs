@@ -1,7 +1,7 @@
-//! Randomness as an argument: every draw on the host is a function of (seed, purpose, two counters).
+//! Random numbers on the host: every draw is a function of (seed, purpose, two counters).
 //!
-//! Nothing depends on the thread, the number of workers or what was drawn before, so a resumed run
-//! draws what the uninterrupted one would have drawn.
+//! Nothing depends on the thread, the number of workers or earlier draws, so a resumed run draws the same numbers as
+//! an uninterrupted one.
 
 use std::cell::Cell;
 

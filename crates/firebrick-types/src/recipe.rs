@@ -1,8 +1,7 @@
-//! Recipes: everything that a training run depends on, as one TOML file.
+//! Recipes: all settings of a training run, as one TOML file.
 //!
-//! What a flag of the command line can say, a recipe can say under the flag's name with `_` for
-//! `-`. A run writes its recipe with every choice resolved into its directory; that file makes the
-//! same run again.
+//! Every flag of `firebrick train` is a key of a recipe, with `_` for `-`. A run writes its recipe, with all
+//! defaults filled in, to its directory; that file repeats the run.
 
 use std::fs::File;
 use std::io::Read;
@@ -215,10 +214,10 @@ impl Recipe {
         if bytes.len() as u64 > MAX_BYTES {
             let most = MAX_BYTES >> 20;
             return Err(cannot(&format!(
-                "it is larger than {most} MiB, so it is no recipe"
+                "it is larger than {most} MiB, too large for a recipe"
             )));
         }
-        let text = String::from_utf8(bytes).map_err(|_| cannot(&"it is no text (UTF-8)"))?;
+        let text = String::from_utf8(bytes).map_err(|_| cannot(&"it is not a UTF-8 text file"))?;
         Self::from_toml(&text, &path.display().to_string())
     }
 
@@ -448,7 +447,7 @@ mod tests {
             Recipe::read(&path)
                 .unwrap_err()
                 .to_string()
-                .contains("no text")
+                .contains("not a UTF-8 text file")
         );
     }
 

@@ -1,4 +1,5 @@
-//! Registries: one list per family of units, from which names, listings and contract tests come.
+//! Registries: the list of all units of one kind, such as all schedules. Names, listings and contract tests come
+//! from it.
 
 use crate::ConfigError;
 use crate::spec::{Config, Spec, fields};

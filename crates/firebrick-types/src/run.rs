@@ -1,4 +1,4 @@
-//! What a run leaves behind, as data: the trainer writes it, the report draws it.
+//! The record of a run, as data: the trainer writes it, the report draws it.
 
 mod answers;
 mod bytes;
@@ -212,7 +212,9 @@ impl RunRecord {
     pub fn read(run: &Path) -> Result<Self, RecordError> {
         let path = run.join("run.json");
         let read = std::fs::read(&path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => format!("{error}; a run has its record only once it has ended"),
+            ErrorKind::NotFound => {
+                format!("{error}; a run has this file only after it has finished")
+            }
             _ => error.to_string(),
         });
         read.and_then(|bytes| Self::from_json(&bytes))

@@ -1,4 +1,4 @@
-//! The seam for learning-rate schedules: a pure, total function of the update.
+//! The trait of learning-rate schedules: a pure function that is defined for every update.
 
 use std::fmt::Debug;
 

@@ -36,7 +36,7 @@ pub const MAX_LENGTH: usize = 1 << 20;
 
 /// Why something nested deeper than [`MAX_DEPTH`] is refused.
 fn too_deep() -> String {
-    format!("it is nested more than {MAX_DEPTH} deep, the most that is allowed")
+    format!("it is nested more than {MAX_DEPTH} levels deep")
 }
 
 /// A unit by name with its arguments, before a registry has looked at it.

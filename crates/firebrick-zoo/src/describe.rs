@@ -1,4 +1,4 @@
-//! What a model consists of, as data.
+//! Describes the layers of a model, as data.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};

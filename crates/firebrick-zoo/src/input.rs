@@ -1,4 +1,4 @@
-//! What a model reads and what it tells apart.
+//! The input of a model and its number of classes.
 
 use firebrick_core::ConfigError;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Any model of this crate as one type.
+//! One type for all models of this crate.
 
 use burn::module::Module;
 use burn::tensor::Tensor;

@@ -1,4 +1,4 @@
-//! Means and deviations that published weights expect, by name or spelled out.
+//! The means and standard deviations that published weights expect, by name or as numbers.
 
 use std::fmt;
 use std::str::FromStr;

@@ -48,7 +48,7 @@ pub const REGISTRY: Registry<Build> = Registry {
         ),
         Entry::new::<SmallCnnConfig>(
             "small_cnn",
-            "6 convolutions with batch norm, a quick first try",
+            "6 convolutions with batch norm: a quick baseline for small images",
             |spec| Ok(Box::new(spec.resolve::<SmallCnnConfig>()?)),
         ),
         Entry::new::<ResNetCifarConfig>("resnet20", "ResNet-20 for 32×32 images", |spec| {

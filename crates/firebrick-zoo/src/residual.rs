@@ -1,4 +1,4 @@
-//! The convolutions that residual blocks are made of. Batch norm follows each, so none has a bias.
+//! The convolutions of residual blocks. Batch norm follows each of them, so none has a bias.
 
 use burn::tensor::Device;
 use firebrick_core::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig};

@@ -1,4 +1,4 @@
-//! A small convolutional net with batch norm: the quick first try on any small images.
+//! A small convolutional network with batch norm: a quick baseline for small images.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -1,4 +1,4 @@
-//! Weights from files, and how many there are.
+//! Loads weights from files and counts them.
 
 use std::path::Path;
 

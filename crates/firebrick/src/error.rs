@@ -1,4 +1,4 @@
-//! Everything that can go wrong in a job, in one type.
+//! The error type of all jobs.
 
 use firebrick_core::data::DataError;
 use firebrick_core::state_dict::WeightsError;

@@ -1,4 +1,4 @@
-//! Evaluating a model on a split of a data set.
+//! Evaluates a model on a split of a data set.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -173,8 +173,7 @@ fn held_out(path: &str, recipe: &Recipe, job: &EvalJob<'_>) -> Result<Taken, Err
         let known = held_out.images.known(&checksums);
         if known > 0 {
             notes.push(format!(
-                "{known} of the {} images are among those that the run was started with; a model \
-                 scores too well on images that it was trained on",
+                "{known} of the {} images belong to the data that the run was started with; scores on images that a model was trained on are too good",
                 held_out.images.len()
             ));
         }

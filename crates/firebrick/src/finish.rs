@@ -1,4 +1,4 @@
-//! What is left when the loop is over: the model file, the test, the report.
+//! What happens after the training loop: the model file, the evaluation on the test split, the report.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

@@ -1,6 +1,6 @@
 //! Firebrick: composable bricks for training convolutional networks.
 //!
-//! This crate is the facade: the bricks under one roof, and the jobs that the command line runs.
+//! This crate is the facade: it re-exports the other crates, and has the jobs that the command line runs.
 //!
 //! ```no_run
 //! use firebrick::prelude::*;

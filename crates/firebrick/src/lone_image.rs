@@ -1,4 +1,4 @@
-//! A last batch of one image, where batch norm cannot normalize it alone.
+//! Handles a last batch of a single image that batch norm cannot normalize.
 
 use burn::tensor::Device;
 use firebrick_core::data::BatchSource;
@@ -42,7 +42,7 @@ pub(crate) fn train_loader(
     }
     if images == 1 {
         let text = format!(
-            "there is one training image, in batches of {batch}: {why}; use more images, larger ones (--image-size), or a model without batch norm"
+            "there is only one training image: {why} (batch size {batch}); use more images, larger ones (--image-size), or a model without batch norm"
         );
         return Err(ConfigError::Conflict(text).into());
     }

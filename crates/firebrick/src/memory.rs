@@ -98,7 +98,7 @@ impl TrainingMemory {
             "one image alone does not fit: reduce --image-size".to_string()
         } else {
             format!(
-                "--batch-size {fits} would fit (it is {}), and --accumulate {} keeps the images of an update; or reduce --image-size",
+                "use --batch-size {fits} instead of {}, with --accumulate {} to average over as many images; or reduce --image-size",
                 self.batch,
                 self.batch.div_ceil(fits)
             )
@@ -198,7 +198,7 @@ mod tests {
         let refused = |free: u64| plain.check(free).unwrap_err().to_string();
         let short = refused(plain.total() - 1);
         assert!(
-            short.contains("--batch-size 63 would fit (it is 64)"),
+            short.contains("use --batch-size 63 instead of 64"),
             "{short}"
         );
         assert!(

@@ -1,4 +1,4 @@
-//! Pictures of the most wrong images, as the model saw them and small enough for a report.
+//! The images with the worst mistakes, as the model saw them, scaled down for the report.
 
 use firebrick_core::data::{Dataset, Fit, Image, Preprocessing};
 use firebrick_core::run::Mistake;

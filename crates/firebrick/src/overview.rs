@@ -1,4 +1,4 @@
-//! What a run is about to do: the data, the model and the place, as data for whoever shows it.
+//! The overview of a run before it starts: data, model and directory.
 
 use std::path::PathBuf;
 

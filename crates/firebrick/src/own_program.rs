@@ -1,4 +1,4 @@
-//! Runs that need another program than `firebrick`, because that program registers their optimizer.
+//! Runs that need a program other than `firebrick`, because it registers their optimizer.
 
 use firebrick_core::{ConfigError, Recipe};
 use firebrick_optim::optimizer;
@@ -20,7 +20,7 @@ pub(crate) fn explain(error: ConfigError, recipe: &Recipe) -> ConfigError {
     match (&error, &recipe.program) {
         (ConfigError::UnknownName { family, name, .. }, Some(program)) if family == "optimizer" => {
             ConfigError::Conflict(format!(
-                "unknown optimizer `{name}`: this run was made with {program}, which registers it; use that program"
+                "unknown optimizer `{name}`: this run was made with the program {program}, which defines it; use that program"
             ))
         }
         _ => error,

@@ -1,4 +1,4 @@
-//! Predicting the class of image files.
+//! Predicts the classes of image files.
 
 use std::path::{Path, PathBuf};
 

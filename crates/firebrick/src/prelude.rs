@@ -1,4 +1,4 @@
-//! What most programs on Firebrick use.
+//! The items that most programs need: `use firebrick::prelude::*;`.
 
 pub use burn::module::Module;
 pub use burn::tensor::{Device, Tensor};

@@ -1,4 +1,4 @@
-//! From a recipe to data that is ready: the splits, how they are preprocessed, and their loaders.
+//! Prepares the data of a recipe: splits, preprocessing and loaders.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

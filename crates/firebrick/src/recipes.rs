@@ -1,4 +1,4 @@
-//! The recipes that come with Firebrick.
+//! The built-in recipes.
 
 use std::path::Path;
 
@@ -77,7 +77,7 @@ pub fn run_recipe(run: &Path) -> Result<Recipe, Error> {
         None if found.len() == expected.len() => return Ok(recipe),
         None => format!("it is not the recipe of this run, which is in {name}"),
         Some((found, expected)) => format!(
-            "it was changed after the run began, or is damaged: it says `{}`, but {name} says `{}`",
+            "it is damaged or was changed after the run began: it has `{}`, but {name} has `{}`",
             excerpt(found),
             excerpt(expected)
         ),

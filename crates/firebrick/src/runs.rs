@@ -1,4 +1,4 @@
-//! The runs of a directory at a glance: what each trains, how far it is and how good.
+//! Summaries of the runs in a directory: data and model, progress and scores.
 
 use std::fs;
 use std::path::Path;

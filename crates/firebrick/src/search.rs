@@ -1,4 +1,4 @@
-//! A search for hyper-parameters from start to end: trials trained one after another, each recorded.
+//! A hyper-parameter search from start to end: it trains and records one trial after another.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,27 +101,36 @@ pub struct Round {
 /// Settings that a search cannot vary, and why.
 const FIXED: [(&str, &str); 16] = [
     ("epochs", "rounds set it"),
-    ("seed", "it also draws the validation images"),
-    ("dataset", "accuracies on other images do not compare"),
-    ("data_dir", "accuracies on other images do not compare"),
+    ("seed", "it would also change the validation images"),
+    (
+        "dataset",
+        "accuracies on different images cannot be compared",
+    ),
+    (
+        "data_dir",
+        "accuracies on different images cannot be compared",
+    ),
     (
         "valid_fraction",
-        "accuracies on other images do not compare",
+        "accuracies on different images cannot be compared",
     ),
-    ("on_bad_image", "accuracies on other images do not compare"),
+    (
+        "on_bad_image",
+        "accuracies on different images cannot be compared",
+    ),
     (
         "monitor",
-        "accuracies of epochs chosen by other metrics do not compare",
+        "accuracies of epochs chosen by different metrics cannot be compared",
     ),
     ("max_updates", "it cuts trials short"),
     ("max_seconds", "it cuts trials short"),
     ("overfit_batches", "it is for finding faults"),
-    ("device", "it says where to train, not how"),
-    ("workers", "it says where to train, not how"),
+    ("device", "it sets where a model trains, not how well"),
+    ("workers", "it sets where a model trains, not how well"),
     ("checkpoint_every", "it says when to save"),
     ("keep", "it says what to save"),
-    ("schedule_start", "it belongs to branched runs"),
-    ("branched_from", "it belongs to branched runs"),
+    ("schedule_start", "it is for branched runs only"),
+    ("branched_from", "it is for branched runs only"),
 ];
 
 /// The recipe of a trial: the values of a point over those of a recipe. A rate in the point takes
@@ -314,7 +323,7 @@ fn check_corners(
             let prepared = check(&recipe, cache, free_memory)?;
             if prepared.splits.valid.is_none() {
                 let text = format!(
-                    "a search judges by validation accuracy, but no images of {} are kept for it; give --valid-fraction",
+                    "a search compares validation accuracies, but no images of {} are held out for validation; set --valid-fraction",
                     recipe.dataset
                 );
                 return Err(ConfigError::Conflict(text).into());

@@ -1,4 +1,4 @@
-//! The settings of a job from its recipe.
+//! Converts the recipe of a job into settings.
 
 use firebrick_core::data::BatchSource;
 use firebrick_core::length::RunLength;

@@ -1,4 +1,4 @@
-//! Where a job begins: fresh, from a checkpoint of its own, or from one of another run.
+//! How a job starts: from scratch, from a checkpoint of its own, or from one of another run.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ impl RunPlace {
             (Self::At(path), Start::Resume) => Ok(RunDir::open(path)?),
             (Self::At(path), _) => Ok(RunDir::create(path)?),
             (Self::Next { .. }, Start::Resume) => {
-                let text = "a run is resumed in its own directory: name that directory";
+                let text = "a run is resumed in its own directory; give that directory";
                 Err(ConfigError::Conflict(text.into()).into())
             }
             (Self::Next { parent, name }, _) => Ok(RunDir::create_next(parent, name)?),

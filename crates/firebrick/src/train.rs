@@ -124,7 +124,7 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
         let instead = config.monitor.without_validation();
         if instead != config.monitor {
             notice(&format!(
-                "no images are kept for validation, so the best epoch is chosen by {} instead of {}",
+                "no images are held out for validation, so the best epoch is chosen by {} instead of {}",
                 instead.name(),
                 config.monitor.name()
             ));

@@ -1,5 +1,4 @@
-//! Warnings of a run that learns nothing: the losses it is measured against, and what earlier sessions
-//! were warned of.
+//! Warnings about a run that learns nothing: the losses that it is compared with, and the warnings of earlier sessions.
 
 use firebrick_core::data::Dataset;
 use firebrick_core::loss::Loss;

@@ -1,4 +1,4 @@
-//! A panic inside a decoder means a bad image; it does not end the program.
+//! Catches panics inside decoders: they mean a bad image and do not end the program.
 
 use std::any::Any;
 use std::cell::Cell;

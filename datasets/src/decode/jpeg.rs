@@ -1,4 +1,4 @@
-//! Whether a JPEG is complete.
+//! Checks whether a JPEG is complete.
 //!
 //! The decoder fills what is missing with grey and reports no error, so files that were cut off must be
 //! found beforehand. When the end marker is missing, the scans are walked code by code without computing

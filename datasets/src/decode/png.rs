@@ -1,4 +1,4 @@
-//! What a PNG holds beside its pixels.
+//! Removes the colour profile from a PNG.
 
 use std::borrow::Cow;
 

@@ -250,7 +250,7 @@ fn what_is_no_image_is_refused_with_the_file_and_the_reason() {
     let float = image::Rgb32FImage::from_pixel(2, 2, image::Rgb([0.5, 0.5, 0.5]));
     cases.push((
         encoded(DynamicImage::ImageRgb32F(float), ImageFormat::Tiff),
-        "floating point numbers",
+        "floating-point numbers",
     ));
     for (bytes, needle) in cases {
         let error = decoded(&bytes, 3).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! The SHA-256 of image files, and which files of a folder changed since its checksums were written.
 //!
-//! No hashes are stored next to the images, to be looked up by time stamp: time stamps can be wrong,
-//! and the folder belongs to the user.
+//! Nothing is stored next to the images, because the folder belongs to the user, and hashes are not looked up by time
+//! stamp, because time stamps can be wrong.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! How a folder of images is laid out: splits with classes in them, or classes.
+//! Recognizes the layout of a folder of images: splits that contain classes, or classes alone.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What an image looks like around and on the strokes: paper, ink, dirt and noise.
+//! The appearance of an image: paper, ink, dirt and noise.
 
 use firebrick_types::random::HostRng;
 use rand::{Rng, RngExt};

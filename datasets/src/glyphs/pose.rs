@@ -1,4 +1,4 @@
-//! Where and how a character stands in its image: jitter, affine map and pen width.
+//! The pose of a character in its image: jitter, affine map and pen width.
 
 use firebrick_types::random::HostRng;
 use rand::RngExt;

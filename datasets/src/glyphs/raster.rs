@@ -1,4 +1,4 @@
-//! Anti-aliased strokes: how much of each pixel the pen covers.
+//! Draws anti-aliased strokes: how much of each pixel the pen covers.
 
 use super::pose::SIZE;
 use super::strokes::Point;

@@ -1,4 +1,4 @@
-//! One batch from its number: what every worker does, and the reader itself when there is none.
+//! Makes one batch from its number. Every worker does this, or the reader itself if there are no workers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

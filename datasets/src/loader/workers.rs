@@ -52,7 +52,7 @@ impl Workers {
             let thread = Builder::new().name(format!("loader-{worker}")).spawn(work);
             workers.threads.push(thread.map_err(|error| {
                 DataError::Invalid(format!(
-                    "the system starts no thread for the loader ({error}): use fewer workers"
+                    "the system cannot start another thread for the loader ({error}): use fewer workers"
                 ))
             })?);
             workers.queues.push(reader);

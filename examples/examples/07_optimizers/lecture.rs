@@ -1,4 +1,4 @@
-//! What the lecture "Training Neural Networks II" says of each optimizer, and how to see it in the runs.
+//! The claims of the lecture "Training Neural Networks II" about each optimizer, and how to check them in the runs.
 
 use crate::{Run, Set};
 

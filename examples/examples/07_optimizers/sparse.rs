@@ -1,5 +1,5 @@
-//! Logistic regression on sparse features of unequal frequency: ten that are there every other time,
-//! a hundred rare ones that decide where they are there.
+//! Logistic regression on sparse features of unequal frequency: ten are present in every other sample, and a hundred rare
+//! ones decide the class where they are present.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

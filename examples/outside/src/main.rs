@@ -1,4 +1,4 @@
-//! The firebrick command line with one optimizer more:
+//! The firebrick command line with one more optimizer:
 //!
 //! ```sh
 //! cargo run -- optim describe signum

@@ -1,5 +1,5 @@
-//! Every parser of what comes from elsewhere, over the files of `tests/corpus` and damaged copies of
-//! them. What a fuzzer finds (`fuzz/`) is kept there.
+//! Runs every parser of files and texts from outside on the files of `tests/corpus` and on damaged copies of them. Inputs
+//! that a fuzzer finds (`fuzz/`) are kept there.
 
 use std::path::PathBuf;
 

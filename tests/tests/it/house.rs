@@ -1,4 +1,4 @@
-//! The house: arrows between crates, licences and sources of what they stand on.
+//! The dependencies between crates, and the licences and sources of third-party crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,9 +1,11 @@
-//! Tests across crates: the house itself, parity between devices, an optimizer from outside, real data and real weights.
+//! Tests across crates: dependencies between crates, the guide, parity between devices, an optimizer of another
+//! crate, real data and real weights.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod corpus;
+mod guide;
 mod house;
 mod outside;
 mod parity;

@@ -1,6 +1,5 @@
-//! An optimizer of another crate, as `examples/outside` has it. That crate is a workspace of its own,
-//! and building it takes as long as building Burn; so its source is compiled into this test, against
-//! the same public items, and registered in the same way.
+//! An optimizer of another crate, `examples/outside`. That crate is a workspace of its own and takes as long to build as
+//! Burn, so its source is compiled into this test, against the same public items, and registered in the same way.
 
 // In its own crate, what is public can be reached.
 #[allow(unreachable_pub)]
@@ -99,7 +98,7 @@ fn registered_it_has_name_validation_listing_race_and_training() {
     let elsewhere = firebrick::core::Recipe::from_toml(&elsewhere, "recipe.toml").unwrap();
     let job = firebrick::Job::new(elsewhere, temp.path().join("other"));
     let error = firebrick::train(job).err().unwrap().to_string();
-    let expected = "unknown optimizer `signum_of_others`: this run was made with sign-trainer, which registers it";
+    let expected = "unknown optimizer `signum_of_others`: this run was made with the program sign-trainer, which defines it";
     assert!(error.contains(expected), "{error}");
     assert!(!temp.path().join("other").exists());
 }

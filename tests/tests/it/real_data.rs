@@ -1,4 +1,4 @@
-//! Real data and real weights, where they lie beside the repository.
+//! Tests with real data and real weights, if they are beside the repository.
 
 use std::path::PathBuf;
 

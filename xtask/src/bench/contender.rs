@@ -1,4 +1,4 @@
-//! The processes that are measured against each other.
+//! The programs that a benchmark compares, each in a process of its own.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! Describes the machine of a measurement.
 
 /// The processor and its cores.
 pub(super) fn describe() -> String {

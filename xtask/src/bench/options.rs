@@ -1,4 +1,4 @@
-//! Flags of `cargo xtask bench`.
+//! The flags of `cargo xtask bench`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What was measured of a case.
+//! The measurements of a case.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the kernels have to reach, and whether they do.
+//! The performance targets of the kernels, and whether they are met.
 
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use firebrick::regularize::augment::REGISTRY;
 use super::listing::Listing;
 use crate::failure::Failure;
 
-/// List the augmentations of training images, or describe one
+/// List the augmentations (random changes to the training images), or describe one
 #[derive(Args)]
 pub(crate) struct Augment {
     #[command(subcommand)]

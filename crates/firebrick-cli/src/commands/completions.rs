@@ -8,22 +8,17 @@ use clap_complete::{Shell, generate};
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Print the script with which a shell completes commands and flags
-///
-/// bash:  firebrick completions bash > ~/.local/share/bash-completion/completions/firebrick
-/// zsh:   firebrick completions zsh > DIR/_firebrick, where DIR is in $fpath
-/// fish:  firebrick completions fish > ~/.config/fish/completions/firebrick.fish
+/// Print a completion script for your shell
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Completions {
-    /// The shell
+    /// The shell to complete commands and flags in
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
 impl Completions {
     pub(crate) fn run(&self, command: &mut Command) -> Result<(), Failure> {
-        // A program of someone else's is completed under its own name.
+        // Another program built on this command line is completed under its own name.
         let called = std::env::args_os().next().unwrap_or_default();
         let name = Path::new(&called).file_stem().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();

@@ -17,7 +17,7 @@ use crate::figures::{counted, grouped};
 use crate::overview;
 use crate::terminal;
 
-/// List, describe, fetch and verify data sets
+/// List, describe, download and verify data sets
 #[derive(Args)]
 pub(crate) struct Datasets {
     #[command(subcommand)]
@@ -32,31 +32,31 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Print the files, sizes, checksums, licence and classes of a data set, or the splits and classes
-    /// of a folder of images
+    /// Describe a data set: its files, checksums, licence and classes; for a folder of images, its
+    /// splits and classes
     #[command(visible_alias = "info")]
     Describe {
         /// The data set
         #[arg(value_name = "NAME|folder:PATH")]
         name: String,
     },
-    /// Download a data set and verify its checksums; run it again to continue after an interruption
+    /// Download a data set and verify its checksums; an interrupted download continues when repeated
     Fetch {
         /// The data set
         name: String,
-        /// Where the files go; by default the cache directory
+        /// Directory to store the files in; by default the cache directory
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
-    /// Check the files of a data set against their published checksums, or that every image of a folder
-    /// can be read
+    /// Check the files of a data set against their published checksums; for a folder, check that every
+    /// image can be read
     Verify {
-        /// The data set: a name, or folder:PATH
+        /// The data set: a name, or folder:PATH for a folder of images
         name: String,
-        /// Where the files are; by default the cache directory
+        /// Directory that holds the files; by default the cache directory
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
-        /// With a folder: also name the images that have changed since this run was started
+        /// For a folder: also list the images that have changed since this run was started
         #[arg(long, value_name = "RUN")]
         run: Option<PathBuf>,
     },
@@ -205,14 +205,14 @@ fn verify_folder(path: &str, run: Option<&Path>) -> Result<(), Failure> {
         let file = run.join(CHECKSUMS);
         let before = std::fs::read_to_string(&file).map_err(|error| {
             Failure::Work(format!(
-                "{}: {error}; only a run on a folder has the checksums of its images",
+                "{}: {error}; only runs on a folder of images record checksums",
                 file.display()
             ))
         })?;
         let changes = Changes::between(&before, &folders.checksums());
         if !changes.is_empty() {
             return Err(Failure::Work(format!(
-                "these are not the images that {} was started with: {changes}",
+                "the images have changed since {} was started: {changes}",
                 run.display()
             )));
         }
@@ -223,7 +223,7 @@ fn verify_folder(path: &str, run: Option<&Path>) -> Result<(), Failure> {
     }
     if bad > 0 {
         return Err(Failure::Work(format!(
-            "{} cannot be read: repair or remove what is named above, or train with --on-bad-image skip",
+            "{} cannot be read: repair or remove the files listed above, or train with --on-bad-image skip",
             counted(bad as u64, "image", "images")
         )));
     }

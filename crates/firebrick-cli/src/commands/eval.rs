@@ -20,28 +20,28 @@ use crate::number::whole;
 use crate::progress;
 use crate::terminal;
 
-/// Evaluate a trained model on a split of a data set
+/// Evaluate a trained model: accuracy, loss, calibration, scores by class, confusion matrix
 #[derive(Args)]
 pub(crate) struct Eval {
-    /// A run directory or a model file; for plain weights, give --model and --weights instead
+    /// A run directory or model file; for weights without one, give --model and --weights instead
     #[arg(required_unless_present = "weights", conflicts_with_all = ["model", "weights"])]
     run: Option<PathBuf>,
     #[command(flatten)]
     plain: PlainWeights,
-    /// Data set to evaluate on; by default that of the run
+    /// Data set to evaluate on; by default the one that the run was trained on
     #[arg(long, value_name = "NAME|folder:PATH")]
     dataset: Option<String>,
-    /// Directory with the files of the data set
+    /// Directory that holds the files of the data set
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Split to evaluate: train, valid or test; by default test, or valid where there is no test split.
-    /// A folder of classes given with --dataset is by default evaluated whole
+    /// Split to evaluate: train, valid or test. By default test, or valid if there is no test split; a
+    /// folder without splits that is given with --dataset is evaluated whole
     #[arg(long, value_name = "SPLIT")]
     split: Option<Split>,
-    /// Images in a batch
+    /// Number of images in a batch
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     batch_size: Option<usize>,
-    /// Device; see `firebrick devices`
+    /// Device to compute on; `firebrick devices` lists them
     #[arg(long, default_value = "flex")]
     device: String,
     /// What to do with an image that cannot be read: fail or skip
@@ -51,7 +51,7 @@ pub(crate) struct Eval {
     /// confusion}
     #[arg(long)]
     json: bool,
-    /// Print no progress
+    /// Do not print progress
     #[arg(long)]
     quiet: bool,
 }
@@ -114,7 +114,7 @@ impl Eval {
         Ok(())
     }
 
-    /// Whether other data are scored than those of the run.
+    /// Whether the data set is another one than that of the run.
     fn is_held_out(&self, of_run: Option<&Recipe>) -> bool {
         let Some(dataset) = &self.dataset else {
             return false;
@@ -146,11 +146,11 @@ impl Eval {
         Ok(recipe)
     }
 
-    /// The run's recipe, so that its splits are the same; flags win.
+    /// The run's recipe, so that its splits are the same; flags override it.
     fn recipe(&self, model: &Spec, of_run: Option<Recipe>) -> Result<Recipe, Failure> {
         if of_run.is_none() && self.dataset.is_none() {
             return Err(Failure::Usage(
-                "which data set? give --dataset NAME or --dataset folder:PATH".into(),
+                "this model file does not say which data set to evaluate it on; give --dataset NAME or --dataset folder:PATH".into(),
             ));
         }
         let mut recipe = of_run.unwrap_or_default();

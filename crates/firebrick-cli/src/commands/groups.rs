@@ -1,4 +1,4 @@
-//! Which parameter of a model has which optimizer, rate and decay: a part of `optim describe`.
+//! The table of `optim describe --model`: learning rate, weight decay and optimizer of each parameter.
 
 use clap::Args;
 use firebrick::core::spec::Spec;
@@ -15,16 +15,17 @@ use crate::train_flags::group;
 /// What makes the parameters of a model differ.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct GroupFlags {
-    /// Show the groups of this model, such as 'resnet20'; see `firebrick models list`
+    /// Also print the rate, weight decay and optimizer of each parameter of this model; see `firebrick
+    /// models list`
     #[arg(long, value_name = "SPEC")]
     pub(crate) model: Option<Spec>,
-    /// Factors and optimizer by parameter path, as for `train`; may be repeated
+    /// Settings for the parameters that a path matches, as for `train`; may be repeated
     #[arg(long, value_name = "GROUP", value_parser = group, requires = "model")]
     group: Vec<GroupRule>,
-    /// Multiply the rate by FACTOR for each layer between a parameter and the output
+    /// Layer-wise rate decay: multiply the rate by FACTOR for each layer below the output
     #[arg(long, value_name = "FACTOR", requires = "model", value_parser = real)]
     layer_decay: Option<f64>,
-    /// No weight decay for biases and the parameters of normalization layers
+    /// Do not apply weight decay to biases and the parameters of normalization layers
     #[arg(long, requires = "model")]
     no_decay_bias_norm: bool,
 }

@@ -1,4 +1,4 @@
-//! The verbs that every family of units has: `list`, and `describe NAME`.
+//! `list` and `describe NAME`, as the commands for schedules, augmentations, losses and models share them.
 
 use clap::Subcommand;
 use firebrick::core::ConfigError;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::terminal;
 
-/// What can be asked of a family.
+/// The two actions.
 #[derive(Subcommand)]
 pub(crate) enum Listing {
-    /// List them with their options
+    /// List all of them with their options
     List {
         /// Print one JSON document: an array of {name, signature, summary}
         #[arg(long)]
@@ -20,7 +20,7 @@ pub(crate) enum Listing {
     },
     /// Describe one: what it does, and its options with their defaults
     Describe {
-        /// The name
+        /// Name of the one to describe
         name: Spec,
         /// Print one JSON document: {name, signature, summary, fields: [{name, default}]}
         #[arg(long)]
@@ -116,7 +116,7 @@ pub(crate) fn describe<B>(registry: &Registry<B>, name: &Spec, json: bool) -> Re
     rows.extend(fields.iter().map(row));
     terminal::table(&rows);
     if fields.iter().any(|(_, default)| default.is_null()) {
-        terminal::say("\n–: none, or a value that depends on the run");
+        terminal::say("\n–: off, or a value that depends on the run");
     }
     Ok(())
 }

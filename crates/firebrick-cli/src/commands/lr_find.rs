@@ -16,55 +16,57 @@ use crate::shell::{program, quoted};
 use crate::terminal;
 use crate::train_flags::TrainFlags;
 
-/// Find a learning rate: a short run whose rate rises until the loss does
-///
-/// Takes the data, model and optimizer flags of `train`. Nothing is saved but the picture of --svg.
+/// Find a learning rate with a range test, in which the rate rises until the loss diverges
 #[derive(Args)]
-#[command(args_override_self = true)]
+#[command(
+    args_override_self = true,
+    after_help = "Nothing is saved except the chart of --svg."
+)]
 pub(crate) struct LrFind {
     #[command(flatten)]
     flags: TrainFlags,
-    /// Recipe to start from: a name (see `firebrick recipes`) or a file; flags override it
-    #[arg(long, value_name = "NAME|FILE")]
+    /// Recipe to start from: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags
+    /// override its settings
+    #[arg(long, value_name = "NAME|FILE", help_heading = "Run")]
     recipe: Option<String>,
-    /// Rate of the first update
+    /// Learning rate of the first update
     #[arg(
         long,
         value_name = "RATE",
         default_value_t = Sweep::default().start_lr,
         allow_negative_numbers = true,
-        help_heading = "The sweep",
+        help_heading = "Range test",
         value_parser = real
     )]
     start_lr: f64,
-    /// Rate of the last update
+    /// Learning rate of the last update
     #[arg(
         long,
         value_name = "RATE",
         default_value_t = Sweep::default().end_lr,
         allow_negative_numbers = true,
-        help_heading = "The sweep",
+        help_heading = "Range test",
         value_parser = real
     )]
     end_lr: f64,
-    /// Number of updates; the sweep stops earlier when the loss diverges
+    /// Number of updates; the test stops earlier if the loss diverges
     #[arg(
         long,
         value_name = "N",
         default_value_t = Sweep::default().num_iter,
-        help_heading = "The sweep",
+        help_heading = "Range test",
         value_parser = whole::<u64>
     )]
     num_iter: u64,
-    /// How the rate rises: exp (by a factor) or linear (by an amount)
-    #[arg(long, value_name = "exp|linear", default_value = "exp", value_parser = rise, help_heading = "The sweep")]
+    /// How the rate rises: exp (by a constant factor) or linear (by a constant amount)
+    #[arg(long, value_name = "exp|linear", default_value = "exp", value_parser = rise, help_heading = "Range test")]
     mode: Rise,
-    /// Draw the curve into this file
-    #[arg(long, value_name = "FILE")]
+    /// Write a chart of the loss over the rate to this file
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
     svg: Option<PathBuf>,
-    /// Print one JSON document: {lr, loss, smoothed, suggestions, stopped}; where the curve suggests no
-    /// rate, all suggestions are null and suggestions.none_because says why
-    #[arg(long)]
+    /// Print one JSON document: {lr, loss, smoothed, suggestions, stopped}. If the curve suggests no
+    /// rate, all suggestions are null and suggestions.none_because gives the reason
+    #[arg(long, help_heading = "Run")]
     json: bool,
 }
 
@@ -121,9 +123,9 @@ impl LrFind {
 fn say(curve: &LrCurve, sweep: Sweep) {
     let last = curve.lr.last().copied().unwrap_or(sweep.start_lr);
     let end = match curve.stopped {
-        Stopped::End => "the end of the sweep".to_string(),
-        Stopped::Diverged => "there the loss diverged".to_string(),
-        Stopped::NotFinite => "after that the loss was not finite".to_string(),
+        Stopped::End => "the end of the test".to_string(),
+        Stopped::Diverged => "the loss diverged there".to_string(),
+        Stopped::NotFinite => "the next loss was not finite".to_string(),
     };
     terminal::say(&format!(
         "{} updates from {:.2e} to {last:.2e}: {end}",
@@ -132,7 +134,7 @@ fn say(curve: &LrCurve, sweep: Sweep) {
     ));
     let found = curve.suggestions;
     if let Some(why) = found.none_because {
-        terminal::say(&format!("no rate to advise: {why}"));
+        terminal::say(&format!("no rate can be advised: {why}"));
         return;
     }
     for (name, rate) in [
@@ -142,7 +144,7 @@ fn say(curve: &LrCurve, sweep: Sweep) {
         ("minimum / 10", found.minimum_over_10),
     ] {
         let rate = rate.map_or_else(
-            || "the curve does not tell".into(),
+            || "not shown by this curve".into(),
             |lr| format!("{lr:.2e}"),
         );
         terminal::say(&format!("{name:<14}{rate}"));

@@ -8,11 +8,9 @@ use crate::failure::Failure;
 use crate::terminal;
 
 /// Write manual pages, one for each command
-///
-/// On most systems, `man firebrick-train` finds them if DIR is ~/.local/share/man/man1.
 #[derive(Args)]
 pub(crate) struct Man {
-    /// Directory for the pages; created if it does not exist
+    /// Directory to write the pages to; created if it does not exist
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
@@ -20,6 +18,7 @@ pub(crate) struct Man {
 impl Man {
     pub(crate) fn run(&self, command: Command) -> Result<(), Failure> {
         let directory = &self.directory;
+        let pages = crate::examples::in_description(crate::plain_command());
         let written = std::fs::create_dir_all(directory)
             .and_then(|()| clap_mangen::generate_to(command, directory));
         written.map_err(|error| {

@@ -28,14 +28,14 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Print layers, shapes, parameters and multiply-adds
+    /// Describe a model layer by layer: output shapes, parameters and multiply-adds
     Describe {
-        /// The model with options, such as 'resnet18(stem=cifar)'
+        /// The model, with options if you like, such as 'resnet18(stem=cifar)'
         model: Spec,
-        /// Input as CHANNELSxHEIGHTxWIDTH; by default the model's own
+        /// Shape of the input, as CHANNELSxHEIGHTxWIDTH; by default the one the model was designed for
         #[arg(long, value_name = "CxHxW", value_parser = shape)]
         input: Option<[usize; 3]>,
-        /// Classes; by default the model's own
+        /// Number of classes; by default the number the model was designed for
         #[arg(long, value_name = "N", value_parser = whole::<usize>)]
         classes: Option<usize>,
         /// Print one JSON document: {model, input, parameters, multiply_adds, layers}
@@ -49,7 +49,7 @@ fn shape(text: &str) -> Result<[usize; 3], String> {
     sides
         .ok()
         .and_then(|sides| sides.try_into().ok())
-        .ok_or_else(|| format!("`{}` is no shape such as 3x32x32", excerpt(text)))
+        .ok_or_else(|| format!("`{}` is not a shape such as 3x32x32", excerpt(text)))
 }
 
 impl Models {

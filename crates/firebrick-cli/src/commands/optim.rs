@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::number::{real, whole};
 use crate::terminal;
 
-/// List the optimizers, describe one, or race them on a test surface
+/// List the optimizers, describe one, or compare several on a test surface
 #[derive(Args)]
 pub(crate) struct Optim {
     #[command(subcommand)]
@@ -30,9 +30,9 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Describe one: its hyper-parameters with defaults and ranges, paper, memory and cost
+    /// Describe one: its hyper-parameters with defaults and ranges, its paper, memory and cost
     Describe {
-        /// A name, or a spec such as 'sgd(momentum=0.9)', whose memory is then shown
+        /// A name, or a spec such as 'sgd(momentum=0.9)' to see the memory that these settings need
         #[arg(value_name = "NAME|SPEC")]
         optimizer: Spec,
         #[command(flatten)]
@@ -45,24 +45,24 @@ enum Action {
     Race(RaceFlags),
 }
 
-/// Let optimizers walk down a surface from one start, and draw their paths
+/// Compare optimizers on a test surface: all start at one point, and their paths can be drawn
 #[derive(Args)]
 #[command(after_help = surfaces())]
 struct RaceFlags {
-    /// The surface, such as 'quadratic(condition=50)'
+    /// The test surface, such as 'quadratic(condition=50)'
     #[arg(long, value_name = "NAME|SPEC", default_value = "beale")]
     surface: Spec,
-    /// Where they start; by default the surface's own start
+    /// Point to start from; by default the one that belongs to the surface
     #[arg(long, value_name = "X,Y", value_parser = point, allow_hyphen_values = true)]
     start: Option<[f64; 2]>,
-    /// Updates
+    /// Number of updates
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole::<usize>)]
     steps: usize,
-    /// An optimizer with its rate, such as 'adam(lr=0.1)'; repeat it for more. Without it: sgd,
-    /// momentum, nesterov, adagrad, adadelta, rmsprop and adam at rates that suit the surface
+    /// An optimizer with its learning rate, such as 'adam(lr=0.1)'; may be repeated. By default sgd,
+    /// momentum, nesterov, adagrad, adadelta, rmsprop and adam, at rates that suit the surface
     #[arg(long = "optimizer", alias = "optim", value_name = "SPEC")]
     optimizers: Vec<Spec>,
-    /// Standard deviation of the noise on every gradient entry, as that of a mini-batch
+    /// Standard deviation of random noise on every gradient entry, to imitate mini-batches
     #[arg(
         long,
         value_name = "SIGMA",
@@ -72,17 +72,17 @@ struct RaceFlags {
     /// Seed of the noise
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>)]
     seed: u64,
-    /// The device to compute on; see `firebrick devices`
+    /// Device to compute on; `firebrick devices` lists them
     #[arg(long, value_name = "NAME", default_value = "flex")]
     device: String,
     /// Print one JSON document: {surface, start, dtype, trajectories: [{optimizer, points, step_length,
     /// effective_rate}]}
     #[arg(long)]
     json: bool,
-    /// Draw the paths on a contour map
+    /// Write a contour map with the paths to this SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Draw the paths on a contour map as they grow
+    /// Write an animated contour map with the growing paths to this GIF file
     #[arg(long, value_name = "FILE")]
     gif: Option<PathBuf>,
 }
@@ -92,7 +92,7 @@ fn point(text: &str) -> Result<[f64; 2], String> {
     numbers
         .ok()
         .and_then(|numbers| numbers.try_into().ok())
-        .ok_or_else(|| format!("`{text}` is no point such as -1.5,2"))
+        .ok_or_else(|| format!("`{text}` is not a point such as -1.5,2"))
 }
 
 /// The surfaces with formulas and minima, for the help.
@@ -207,7 +207,7 @@ fn list(json: bool) -> Result<(), Failure> {
     }
     terminal::table(&rows);
     terminal::say(
-        "\nMemory: state for a 64×64×3×3 kernel at the defaults, in multiples of the kernel.\n",
+        "\nmemory: size of the optimizer state for a 64×64×3×3 kernel with default settings, relative to the kernel\n",
     );
     terminal::say("Hyper-parameters with defaults:");
     let signature = |entry: &Entry| terminal::say(&format!("  {}", entry.signature()));
@@ -316,10 +316,12 @@ impl RaceFlags {
         }
         terminal::table(&rows);
         if facts.minima.is_empty() {
-            terminal::say("\nThe surface has no minimum: lower is farther.");
+            terminal::say(
+                "\nThis surface has no minimum: the lower the last value, the farther the optimizer has come.",
+            );
         } else {
             terminal::say(
-                "\ndistance: to the nearest minimum; within 1e-3: the first update that ends so near to it",
+                "\ndistance: to the nearest minimum; within 1e-3: the first update after which the distance is at most 1e-3",
             );
         }
         for path in [&self.svg, &self.gif].into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! A model given as a name and a file of plain weights, for `eval` and `predict`.
+//! Models given as a name and a weights file (`--model`, `--weights`), for `eval` and `predict`.
 
 use std::path::{Path, PathBuf};
 
@@ -18,18 +18,18 @@ use crate::terminal;
 /// A model given as a name and a file of plain weights.
 #[derive(Args)]
 pub(crate) struct PlainWeights {
-    /// Model that the plain weights belong to, such as resnet20
+    /// Model that the weights of --weights belong to, such as resnet20
     #[arg(long, value_name = "SPEC", requires = "weights")]
     pub(crate) model: Option<Spec>,
-    /// Plain weights: safetensors, or what PyTorch's torch.save writes
+    /// Weights file: safetensors, or a file written by torch.save
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// How the images were normalized when the plain weights were trained: imagenet, cifar10, mnist, none
-    /// or 'mean=…; std=…'
+    /// How images were normalized when these weights were trained: imagenet, cifar10, mnist, none or
+    /// 'mean=…; std=…'
     #[arg(long, value_name = "NAME", requires = "weights")]
     pub(crate) normalize: Option<String>,
-    /// Classes of the plain weights: how many, or the data set that gives their names, such as cifar10;
-    /// by default as many as the model has
+    /// Classes of these weights: how many there are, or the data set whose class names to use, such as
+    /// cifar10. By default as many as the model has
     #[arg(long, value_name = "N|NAME", requires = "weights", value_parser = classes)]
     classes: Option<Classes>,
 }
@@ -43,7 +43,7 @@ impl PlainWeights {
         };
         let input = zoo::default_input(model)?;
         let Some(normalize) = &self.normalize else {
-            let text = "plain weights do not say how their images were normalized; give --normalize imagenet, cifar10, mnist, none or 'mean=…; std=…'";
+            let text = "a weights file does not say how the images were normalized; give --normalize imagenet, cifar10, mnist, none or 'mean=…; std=…'";
             return Err(Failure::Usage(text.into()));
         };
         let Normalization { mean, std } = normalize

@@ -17,16 +17,16 @@ use crate::terminal;
 /// Predict the classes of images
 #[derive(Args)]
 pub(crate) struct Predict {
-    /// A run directory or a model file, then image files or directories; with --model and --weights,
-    /// only images
+    /// A run directory or model file, followed by image files or directories of images. With --model and
+    /// --weights, only images
     #[arg(required = true, value_name = "RUN IMAGE")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     plain: PlainWeights,
-    /// Classes to print for each image
+    /// Number of classes to print for each image, the most likely first
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = whole::<usize>)]
     top: usize,
-    /// Device; see `firebrick devices`
+    /// Device to compute on; `firebrick devices` lists them
     #[arg(long, default_value = "flex")]
     device: String,
     /// What to do with an image that cannot be read: fail or skip
@@ -35,7 +35,7 @@ pub(crate) struct Predict {
     /// Print one JSON document: an array of {path, top: [{class, index, probability}]}
     #[arg(long)]
     json: bool,
-    /// With --json, also print the scores of all classes before the softmax
+    /// With --json, also print the logits: the scores of all classes before the softmax
     #[arg(long, requires = "json")]
     logits: bool,
 }
@@ -93,14 +93,14 @@ impl Predict {
         let shown = run.display();
         if is_image_by_name(run) {
             return Err(Failure::Usage(format!(
-                "{shown} is the name of an image, but the first argument is the run directory or model file \
-                 that predicts: firebrick predict RUN {shown}"
+                "{shown} is an image, but the first argument must be a run directory or a model file: \
+                 firebrick predict RUN {shown}"
             )));
         }
         if images.is_empty() {
             return Err(Failure::Usage(format!(
-                "no images: the first argument, {shown}, is taken for the run directory or model file that \
-                 predicts; name images or directories of images after it: firebrick predict {shown} IMAGE…"
+                "no images were given: the first argument, {shown}, is the run directory or model file. Add images \
+                 or directories of images: firebrick predict {shown} IMAGE…"
             )));
         }
         Ok((Some(run), images))
@@ -113,7 +113,7 @@ impl Predict {
         };
         if !self.json {
             terminal::notice(&format!(
-                "the classes have the names of {}, because {}; --classes {} gives numbers",
+                "using the class names of {}, because {}; --classes {} prints numbers instead",
                 named.set,
                 named.why,
                 info.classes.len()

@@ -5,13 +5,13 @@ use clap::{Args, Subcommand};
 use crate::failure::Failure;
 use crate::terminal;
 
-/// List the recipes that come with firebrick, or print one in full
+/// List the built-in recipes, or print one in full
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Recipes {
     #[command(subcommand)]
     action: Option<Action>,
-    /// As `describe NAME`
+    /// The same as `describe NAME`
     #[arg(hide = true)]
     name: Option<String>,
 }
@@ -22,7 +22,7 @@ enum Action {
     List,
     /// Print a recipe with every setting
     Describe {
-        /// The recipe
+        /// Name of the recipe
         name: String,
     },
 }

@@ -8,14 +8,14 @@ use firebrick::core::run::RunRecord;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Write the report of a run again, or a page that compares several runs
+/// Write the HTML report of a run again, or a page that compares several runs
 #[derive(Args)]
 pub(crate) struct Report {
     /// Run directories
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// File for the page; by default report.html in the run directory or, for several runs, comparison.html
-    /// in the current directory
+    /// File to write; by default report.html in the run directory, or comparison.html in the current
+    /// directory for several runs
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

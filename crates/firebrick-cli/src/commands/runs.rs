@@ -23,10 +23,10 @@ const HEAD: [&str; 8] = [
     "run", "data", "model", "epochs", "best", "test", "age", "state",
 ];
 
-/// List the runs in a directory, the newest first
+/// List the runs in a directory, newest first: best epoch, test score, age, and which can be resumed
 #[derive(Args)]
 pub(crate) struct Runs {
-    /// A directory of runs, or one run
+    /// A directory of runs, or a single run
     #[arg(value_name = "DIR", default_value = RUNS)]
     directory: PathBuf,
     /// Print one JSON document: an array of {run_dir, dataset, model, epochs, of_epochs, best, test,

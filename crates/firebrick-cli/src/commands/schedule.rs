@@ -19,7 +19,7 @@ use crate::terminal;
 /// The most updates that are computed at once.
 const MOST: u64 = 10_000_000;
 
-/// Show the rate of every update under a schedule, list the schedules, or describe one
+/// Show the learning rates of a schedule, list the schedules, or describe one
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Schedule {
@@ -28,39 +28,40 @@ pub(crate) struct Schedule {
     /// The schedule, such as 'warmup(1ep, then=cosine(0.1))'
     #[arg(value_name = "SPEC", required_unless_present = "list")]
     spec: Option<Spec>,
-    /// Updates of the run
+    /// Number of updates in the run
     #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     steps: Option<u64>,
-    /// Updates of an epoch, for lengths such as 10ep
+    /// Number of updates in an epoch, for lengths such as 10ep
     #[arg(long, value_name = "K", value_parser = whole::<u64>)]
     steps_per_epoch: Option<u64>,
-    /// Images in an update, for batch_scaled
+    /// Number of images in an update, for batch_scaled
     #[arg(long, value_name = "B", value_parser = whole::<u64>)]
     batch_size: Option<u64>,
-    /// Base rate; overrides the schedule's own. Without either, that of the default optimizer
+    /// Base learning rate; overrides the one in the schedule. If neither gives one, it is that of the
+    /// default optimizer
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = real)]
     lr: Option<f64>,
-    /// A schedule of the momentum, such as 'linear(from=0.5, to=0.99)'
+    /// Schedule of the momentum, such as 'linear(from=0.5, to=0.99)'
     #[arg(long, value_name = "SPEC")]
     momentum_schedule: Option<Spec>,
-    /// A schedule of the weight decay, such as 'cosine(5e-4)'
+    /// Schedule of the weight decay, such as 'cosine(5e-4)'
     #[arg(long, value_name = "SPEC")]
     weight_decay_schedule: Option<Spec>,
-    /// For plateau: the loss after each epoch, as in 1,0.8,0.8
+    /// For plateau: the validation loss after each epoch, as in 1,0.8,0.8
     #[arg(
         long,
         value_name = "LOSSES",
         value_delimiter = ',',
         allow_negative_numbers = true, value_parser = real)]
     losses: Vec<f64>,
-    /// Print one JSON document: {lr: […], cycle_ends: […]}, where entry k of lr is the rate of update k;
-    /// with momentum and weight_decay if they are scheduled
+    /// Print one JSON document: {lr: […], cycle_ends: […]}, where entry k of lr is the rate of update k,
+    /// plus momentum and weight_decay if they are scheduled
     #[arg(long)]
     json: bool,
-    /// Write a picture
+    /// Write a chart to this SVG file
     #[arg(long, value_name = "FILE", conflicts_with = "list")]
     svg: Option<PathBuf>,
-    /// As `schedule list`
+    /// The same as `schedule list`
     #[arg(long, hide = true, conflicts_with_all = ["spec", "steps"])]
     list: bool,
 }
@@ -86,7 +87,7 @@ impl Schedule {
             return listing::list(&schedule::REGISTRY, self.json);
         };
         let Some(steps) = self.steps else {
-            let message = "say how many updates the run has with --steps";
+            let message = "give the number of updates in the run with --steps";
             return Err(Failure::Usage(message.into()));
         };
         if !(1..=MOST).contains(&steps) {
@@ -130,7 +131,7 @@ impl Schedule {
         let mut specs = others.into_iter().flatten().chain([spec]);
         let needs = |what: &str| {
             Failure::Usage(format!(
-                "{what} counts epochs: say how many updates one has with --steps-per-epoch"
+                "{what} counts epochs: give the number of updates in an epoch with --steps-per-epoch"
             ))
         };
         if self.steps_per_epoch.is_none() {
@@ -158,7 +159,7 @@ impl Schedule {
         let mut plan = request.plan().map_err(|error| {
             // A default in epochs.
             let text = error.to_string();
-            if self.steps_per_epoch.is_none() && text.contains("ep` comes to none") {
+            if self.steps_per_epoch.is_none() && text.contains("ep` comes to 0 updates") {
                 needs(&text)
             } else {
                 error.into()

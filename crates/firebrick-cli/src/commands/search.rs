@@ -24,56 +24,62 @@ use crate::signals::on_interrupt;
 use crate::terminal;
 use crate::train_flags::TrainFlags;
 
-/// Search hyper-parameters at random, from coarse to fine
-///
-/// Every trial draws its values from the space and trains the recipe with them. Rounds go from coarse
-/// to fine: trials of the first train --epochs-first epochs over the whole space; each later round
-/// trains twice as long (at most the recipe's epochs) in a range around the best trial so far whose
-/// width is --shrink times that of the round before, in the logarithm for log(…), cut off at the ends
-/// of the space; of a choice the best values stay.
-///
-/// KEY is a setting of the recipe (lr, batch_size, clip_norm, optimizer, …) or an argument of one
-/// (optimizer.momentum, schedule.min_lr, model.dropout, loss.label_smoothing, augment.pad_crop.size,
-/// schedule.then.min_lr). The space wins over recipe and flags. The split, the seed and what is
-/// trained on stay the same in all trials; the test split is not looked at.
-///
-/// The directory holds search.json (all trials), best.toml (the recipe with the best values) and a run
-/// directory for each trial. A search that was stopped goes on when the same command is given with
-/// the same --out; more --rounds may be asked for. Trials that diverge are noted and come last.
+/// What the flags alone do not explain.
+const DETAILS: &str = "\
+The space:
+  --space names settings of the recipe (lr, batch_size, clip_norm, optimizer, …) or arguments
+  of them (optimizer.momentum, schedule.min_lr, schedule.then.min_lr, model.dropout,
+  loss.label_smoothing, augment.pad_crop.size). It takes precedence over the recipe and the flags.
+
+Rounds:
+  Every trial draws random values from the space and trains the recipe with them. The trials of
+  the first round train for --epochs-first epochs on the whole space. Each later round trains
+  twice as long, up to the recipe's epochs, on a narrower space: every range is centred on the
+  best trial so far and --shrink times as wide as in the round before, and a choice keeps only
+  its best values. All trials share the seed and the validation split; none looks at the test
+  split.
+
+Files:
+  The directory holds search.json (all trials), best.toml (the recipe with the best values) and
+  a run directory for each trial. To continue a search that was interrupted, repeat the command
+  with the same --out; you may ask for more --rounds. Trials that diverge are ranked last.";
+
+/// Search for good hyper-parameters with random trials, from coarse to fine
 #[derive(Args)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, after_help = DETAILS)]
 pub(crate) struct Search {
-    /// What to train: a recipe by name (see `firebrick recipes`) or file; flags win over it
+    /// Recipe to train: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags override
+    /// its settings
     recipe: String,
-    /// What to search: KEY=RANGE, …; a range is log(low, high), uniform(low, high), int(low, high) or
-    /// choice(a, b, …), as in 'lr=log(1e-5, 1), optimizer.momentum=uniform(0.5, 0.99)'
+    /// Settings to vary, as KEY=RANGE, …: a range is log(low, high), uniform(low, high), int(low, high)
+    /// or choice(a, b, …)
     #[arg(long, value_name = "SPACE", value_parser = space)]
     space: Space,
-    /// Trials in each round
+    /// Number of trials in each round
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole::<u64>)]
     trials: u64,
-    /// Rounds
+    /// Number of rounds
     #[arg(long, value_name = "R", default_value_t = 3, value_parser = whole::<u64>)]
     rounds: u64,
-    /// Epochs of a trial of the first round
+    /// Number of epochs in the trials of the first round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>)]
     epochs_first: u64,
-    /// Width of a round's ranges as a share of the round before, in (0, 1]
+    /// How wide a round's ranges are, as a share of those of the round before, in (0, 1]
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = real)]
     shrink: f64,
     #[command(flatten)]
     flags: TrainFlags,
-    /// Directory of the search; by default the next free one in runs/
-    #[arg(long, value_name = "DIR")]
+    /// Directory for the search; by default the next free one in runs/
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
-    /// Draw validation accuracy over each hyper-parameter, coloured by round
-    #[arg(long, value_name = "FILE")]
+    /// Write a chart of the validation accuracy over each hyper-parameter, coloured by round
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
     svg: Option<PathBuf>,
-    /// Print one JSON document with the results
-    #[arg(long)]
+    /// Print the results as one JSON document
+    #[arg(long, help_heading = "Run")]
     json: bool,
-    /// Print no progress
-    #[arg(long)]
+    /// Do not print progress
+    #[arg(long, help_heading = "Run")]
     quiet: bool,
 }
 
@@ -103,7 +109,7 @@ impl Search {
         let interrupted = Arc::new(AtomicBool::new(false));
         on_interrupt(interrupted.clone())?;
         let report = self.search(recipe, paper, out.clone(), interrupted);
-        // A numbered directory that nothing came into is taken back.
+        // Remove the numbered directory again if nothing was written to it.
         if report.is_err() {
             let _ = std::fs::remove_dir(&out);
         }
@@ -120,7 +126,7 @@ impl Search {
         }
         if report.ended == "interrupted" {
             return Err(Failure::Interrupted(format!(
-                "interrupted after {} trials; go on with the same command and --out {}",
+                "interrupted after {} trials; to continue, repeat the command with --out {}",
                 report.trials.len(),
                 quoted_path(&out)
             )));
@@ -239,12 +245,12 @@ fn say(report: &SearchReport) {
             let recipe = Path::new(&report.search_dir).join("best.toml");
             terminal::say(&format!("best: {}", best.values));
             terminal::say(&format!(
-                "train with it for all epochs: {} train --recipe {}",
+                "to train with these values for all epochs: {} train --recipe {}",
                 program(),
                 quoted_path(&recipe)
             ));
         }
         _ if report.trials.is_empty() => {}
-        _ => terminal::say("every trial diverged; lower the rates"),
+        _ => terminal::say("every trial diverged; search lower learning rates"),
     }
 }

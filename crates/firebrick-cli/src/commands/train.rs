@@ -27,27 +27,34 @@ use crate::train_flags::TrainFlags;
 /// Where runs go that are given no directory.
 pub(crate) const RUNS: &str = "runs";
 
-/// Train a model; without arguments, a small one on built-in glyphs
+/// Train a model; without arguments, a small network on built-in images
 #[derive(Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Train {
     #[command(flatten)]
     flags: TrainFlags,
-    /// Recipe to start from: a name (see `firebrick recipes`) or a file; flags override it
-    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
+    /// Recipe to start from: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags
+    /// override its settings
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        conflicts_with = "resume",
+        help_heading = "Run"
+    )]
     recipe: Option<String>,
-    /// Continue this run; with --out, branch a new run off it, for instance with another --schedule.
-    /// If the images have moved, say where they are now with --dataset folder:PATH
-    #[arg(long, value_name = "RUN")]
+    /// Continue this run from its newest checkpoint. With --out, start a new run from that checkpoint
+    /// instead, for instance with another --schedule. If the images have been moved, give their new
+    /// location with --dataset folder:PATH
+    #[arg(long, value_name = "RUN", help_heading = "Run")]
     resume: Option<PathBuf>,
-    /// Run directory; by default the next free one in runs/
-    #[arg(long, value_name = "DIR")]
+    /// Directory for the run's files; by default runs/DATA-MODEL-N with the next free number
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
-    /// Print one JSON document with the results
-    #[arg(long)]
+    /// Print the results as one JSON document
+    #[arg(long, help_heading = "Run")]
     json: bool,
-    /// Print no progress
-    #[arg(long)]
+    /// Do not print progress
+    #[arg(long, help_heading = "Run")]
     quiet: bool,
 }
 
@@ -89,7 +96,7 @@ impl Train {
         }
         if report.ended == "interrupted" {
             let text = format!(
-                "interrupted after {} updates; go on with: {} train --resume {}",
+                "interrupted after {} updates; continue with: {} train --resume {}",
                 report.steps,
                 program(),
                 quoted_path(run)
@@ -139,9 +146,9 @@ impl Train {
         if let Some(flag) = changed {
             let flag = flag.replace('_', "-");
             let advice = if branch.is_some() {
-                "start a new run for that"
+                "start a new run to change it"
             } else {
-                "a resume is exact; to branch off, name a new directory with --out"
+                "a resumed run keeps its settings. To start a new run from its checkpoint, give a new directory with --out"
             };
             return Err(Failure::Usage(format!(
                 "--{flag} cannot be changed with --resume: {advice}"

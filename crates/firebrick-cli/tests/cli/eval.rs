@@ -1,4 +1,4 @@
-//! What `eval` prints and gives as JSON.
+//! The output of `firebrick eval`, as text and as JSON.
 
 use crate::support::{PHOTOS, SMALL, images, run, succeeds, trained};
 
@@ -76,7 +76,7 @@ fn the_confusion_matrix_and_the_scores_of_each_class_are_printed() {
         }
     }
     assert!(
-        text.contains("truth \\ predicted  dark  grey  light"),
+        text.contains("true \\ predicted  dark  grey  light"),
         "{text}"
     );
     // Of three classes the right one is always among five; the loss is the nll.
@@ -93,7 +93,7 @@ fn of_many_classes_the_worst_and_the_commonest_mistakes_are_printed() {
     for needle in [
         "top-5 ",
         "these are the classes with the lowest recall; --json lists all 27",
-        "these are the commonest mistakes; --json gives the whole confusion matrix",
+        "these are the most frequent mistakes; --json gives the whole confusion matrix",
     ] {
         assert!(ran.stdout.contains(needle), "{needle}: {}", ran.stdout);
     }

@@ -1,4 +1,4 @@
-//! Runs that are killed, interrupted, or met by a second process.
+//! Runs that are killed, interrupted, or used by a second process at the same time.
 
 use std::fs;
 use std::path::Path;
@@ -52,7 +52,7 @@ fn ctrl_c_finishes_the_step_and_says_how_to_go_on() {
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert_eq!(ran.status, 130, "{}", ran.stderr);
     let command = format!(
-        "go on with: {} train --resume run",
+        "continue with: {} train --resume run",
         env!("CARGO_BIN_EXE_firebrick")
     );
     assert!(ran.stderr.contains(&command), "{}", ran.stderr);
@@ -231,7 +231,7 @@ fn a_branch_never_begins_from_scratch() {
         .unwrap();
     }
     let early = run(at, "train --resume cut");
-    fails(&early, 1, &["give that command again"]);
+    fails(&early, 1, &["repeat that command"]);
     let again = run(at, &format!("{branch} cut"));
     succeeds(&again);
     assert_eq!(model(at, "cut"), model(at, "whole"));

@@ -1,4 +1,4 @@
-//! The documents that scripts read.
+//! The JSON output of the commands.
 
 use serde_json::Value;
 

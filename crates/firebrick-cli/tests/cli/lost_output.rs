@@ -1,4 +1,4 @@
-//! Results that do not reach their reader.
+//! Results that cannot be written to standard output.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! The command line as a person or a script meets it: real processes, real files.
+//! Tests of the command line with real processes and real files.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
@@ -8,6 +8,7 @@ mod damage;
 mod eval;
 mod first_hour;
 mod folders;
+mod guide;
 mod hostile;
 #[cfg(unix)]
 mod interruption;
@@ -22,6 +23,7 @@ mod predict;
 mod runs;
 mod schedule;
 mod search;
+mod shell_blocks;
 mod shells;
 mod support;
 mod terminal;

@@ -1,7 +1,8 @@
-//! `firebrick optim`: the listing, the description, the race, and what they refuse.
+//! `firebrick optim`: list, describe and race, and the input that they refuse.
 
 use serde_json::Value;
 
+use crate::shell_blocks::{commands, words};
 use crate::support::{run, run_with};
 
 #[test]
@@ -237,7 +238,7 @@ fn bad_input_is_one_message_that_names_the_thing() {
         ),
         (&["--start", "0,-9.5"], &["start y = -9.5"]),
         (&["--start", "nan,1"], &["start x = NaN"]),
-        (&["--start", "1"], &["`1` is no point such as -1.5,2"]),
+        (&["--start", "1"], &["`1` is not a point such as -1.5,2"]),
         (&["--steps", "0"], &["steps = 0"]),
         (
             &["--surface", "rosenbrok"],
@@ -256,16 +257,15 @@ fn bad_input_is_one_message_that_names_the_thing() {
 }
 
 #[test]
-fn the_readme_s_race_ends_near_the_minimum() {
-    let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
-    let command = readme
-        .split('`')
-        .find_map(|code| code.strip_prefix("firebrick optim race "))
-        .unwrap();
+fn the_guide_s_race_ends_near_the_minimum() {
+    let page = include_str!("../../../../docs/optimizers-and-rates.md");
+    let race = commands(page)
+        .into_iter()
+        .find(|line| line.contains("--gif"));
+    let words = words(&race.unwrap());
+    let arguments = words[1..].iter().map(String::as_str).chain(["--json"]);
+    let arguments: Vec<&str> = arguments.collect();
     let temp = tempfile::tempdir().unwrap();
-    let arguments = command.split(' ').map(|word| word.trim_matches('\''));
-    let race = ["optim", "race", "--json"].into_iter();
-    let arguments: Vec<&str> = race.chain(arguments).collect();
     let race = run_with(temp.path(), &arguments).json();
     assert_eq!(race["surface"], "rosenbrock");
     for way in race["trajectories"].as_array().unwrap() {

@@ -1,4 +1,4 @@
-//! Run directories: what a run leaves, how it is made again, branched and protected.
+//! Run directories: their files, and how runs are repeated, branched and protected.
 
 use std::fs;
 
@@ -272,7 +272,7 @@ fn what_is_not_measured_is_not_called_validation() {
         assert_eq!(report["best"]["metric"], metric, "{}", ran.stderr);
         assert!(report["valid"].is_null());
         assert_eq!(report["best"]["value"], report["train"][&metric[6..]]);
-        let said = ran.stderr.contains("no images are kept for validation");
+        let said = ran.stderr.contains("no images are held out for validation");
         assert_eq!(said, !arguments.contains("train_loss"), "{}", ran.stderr);
         let record = fs::read_to_string(at.join(&out).join("run.json")).unwrap();
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
@@ -310,7 +310,7 @@ fn one_image_too_few_for_batch_norm_joins_the_batch_before_or_is_refused() {
         ),
         (
             "--limit-train 1 --batch-size 8",
-            "there is one training image",
+            "there is only one training image",
         ),
     ] {
         let refused = run(at, &format!("{train} {arguments} --out refused"));

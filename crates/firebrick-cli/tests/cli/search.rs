@@ -1,4 +1,4 @@
-//! `firebrick search`: what it leaves, that it goes on where it stopped, and what it refuses.
+//! `firebrick search`: its files, how it continues after an interruption, and what it refuses.
 
 use std::fs;
 use std::path::Path;
@@ -229,7 +229,7 @@ fn what_cannot_be_searched_is_refused_before_training() {
     refused(&["--trials", "0"], "trials = 0");
     refused(&["--rounds", "0"], "rounds = 0");
     refused(&["--shrink", "2"], "shrink = 2");
-    refused(&["--valid-fraction", "0"], "give --valid-fraction");
+    refused(&["--valid-fraction", "0"], "set --valid-fraction");
     let ran = run_with(
         at,
         &["search", "no/such.toml", "--space", "lr=log(1e-5, 1)"],

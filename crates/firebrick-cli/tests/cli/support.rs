@@ -1,4 +1,4 @@
-//! Running the binary.
+//! Runs the program and checks what it printed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Training as a terminal shows it: a table, a bar and colour there, plain lines elsewhere.
+//! Progress output: a table, a bar and colours on a terminal, plain lines elsewhere.
 
 #[cfg(target_os = "linux")]
 use std::path::Path;

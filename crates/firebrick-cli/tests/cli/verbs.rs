@@ -1,4 +1,5 @@
-//! One verb for each thing, one meaning for each flag, and messages that name what is expected.
+//! Consistent commands: the same verbs for every family, one meaning for each flag, and messages that say what is
+//! expected.
 
 use std::fs;
 
@@ -104,17 +105,17 @@ fn what_stands_in_the_wrong_place_is_named() {
             "predict nope.png",
             &[
                 "nope.png",
-                "the first argument is the run directory",
+                "the first argument must be a run directory",
                 "firebrick predict RUN nope.png",
             ][..],
         ),
         (
             "predict a.JPG b.jpg",
-            &["a.JPG", "first argument is the run"],
+            &["a.JPG", "first argument must be a run"],
         ),
         (
             "predict some-run",
-            &["no images", "some-run, is taken for the run"],
+            &["no images", "some-run, is the run directory or model file"],
         ),
         (
             "train --dataset photos",

@@ -1,4 +1,4 @@
-//! Dropout with a mask that is a function of its key.
+//! Dropout with a mask that depends only on its key.
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;

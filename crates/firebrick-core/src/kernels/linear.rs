@@ -1,4 +1,4 @@
-//! The fully connected layer's product.
+//! The matrix product of fully connected layers.
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;

@@ -1,4 +1,4 @@
-//! One way into burn's backends and its autodiff for all operations.
+//! Runs an operation on Burn's backends and records it for automatic differentiation. All operations share this.
 
 // burn-ndarray is deprecated upstream, and the dispatch that is generated here names it.
 #![allow(deprecated)]

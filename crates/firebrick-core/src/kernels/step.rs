@@ -1,4 +1,4 @@
-//! Formulas over several tensors at once: optimizer steps, and what is done to all gradients.
+//! Formulas over several tensors at once: optimizer steps, and operations on all gradients.
 //!
 //! f32 tensors on a CPU backend go through [`firebrick_kernels::optimizer`] in one parallel pass,
 //! in place where no other tensor shares the memory. All others, and all when the kernels are off,

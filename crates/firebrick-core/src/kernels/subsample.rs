@@ -1,4 +1,4 @@
-//! Every n-th pixel, with planes of zeros around.
+//! Keeps every n-th pixel and adds channels of zeros, as the shortcut of small residual networks does.
 
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::ops::PadMode;

@@ -1,4 +1,4 @@
-//! Convolution, batch norm and activation as one.
+//! Convolution, batch norm and activation as one layer.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -1,4 +1,4 @@
-//! Which tensors of a file are those of a model: by names under any common prefix, then by shapes.
+//! Matches the tensors of a file with those of a model: by name under any common prefix, then by shape.
 
 mod candidate;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The index of a file of `torch.save`: a zip archive, or pickles one after the other.
+//! The index of a file written by `torch.save`: a zip archive, or several pickles in a row.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -160,7 +160,7 @@ pub(super) fn open_legacy(file: File, length: u64) -> Result<Contents, String> {
     unpickle(&mut reader, &Ids::None)?;
     let version = unpickle(&mut reader, &Ids::None)?;
     if version.root != Value::Int(1001) {
-        return Err("it was written by a version of torch.save that is not known".into());
+        return Err("it was written by an unknown version of torch.save".into());
     }
     little_endian(&unpickle(&mut reader, &Ids::None)?)?;
     let unpickled = unpickle(&mut reader, &Ids::Storages)?;
@@ -182,7 +182,7 @@ pub(super) fn open_legacy(file: File, length: u64) -> Result<Contents, String> {
         let key = keys.key(*key).unwrap_or_default();
         let storage = by_key.get(key.as_str()).copied();
         let Some(storage) = storage.filter(|at| unpickled.storages[*at].width > 0) else {
-            return Err(format!("nothing says how long its storage `{key}` is"));
+            return Err(format!("its storage `{key}` has no length"));
         };
         let len = byte_length(
             unpickled.storages[storage].count,

@@ -33,7 +33,7 @@ pub(super) fn open(mut file: File, length: u64) -> Result<Contents, String> {
     let (there, needed) = (length.saturating_sub(start), header.data_len() as u64);
     if there != needed {
         return Err(format!(
-            "its tensors take {needed} bytes, but {there} are there"
+            "its tensors need {needed} bytes, but the file holds {there}"
         ));
     }
     let names = header.offset_keys();

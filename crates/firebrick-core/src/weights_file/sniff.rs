@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes: its name may say anything.
+//! Recognizes the type of a file by its first bytes, whatever its name.
 
 /// A file that may hold weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(super) fn kind(head: &[u8], length: u64) -> Result<Kind, String> {
         return match header <= rest {
             true => Ok(Kind::Safetensors),
             false => Err(format!(
-                "it begins as safetensors but is cut off: its header has {header} bytes, but only {rest} are there"
+                "it begins like safetensors but is cut off: its header has {header} bytes, of which only {rest} are in the file"
             )),
         };
     }

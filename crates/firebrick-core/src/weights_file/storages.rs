@@ -309,7 +309,7 @@ fn copy<const W: usize>(
 }
 
 fn beyond() -> String {
-    "it reaches beyond the values in the file".into()
+    "it extends beyond the end of the stored values".into()
 }
 
 #[cfg(test)]

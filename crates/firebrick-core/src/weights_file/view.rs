@@ -1,4 +1,4 @@
-//! A tensor as a window on stored values: where its elements lie, before any is read.
+//! A tensor as a view of stored values: where its elements lie, before any of them is read.
 
 use std::cmp::Reverse;
 

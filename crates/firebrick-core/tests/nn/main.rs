@@ -1,5 +1,4 @@
-//! The layers against PyTorch's semantics and against central differences, and the tools that take
-//! models apart: parameters by path, gradients, state dictionaries.
+//! Layers compared with PyTorch and with central differences; parameters by path, gradients and state dicts.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]

@@ -1,4 +1,4 @@
-//! One pass for the two sums, one for the input's gradient.
+//! The gradients of batch norm: one pass for two sums, one for the gradient of the input.
 
 use super::lines::Lines;
 use super::scale::scale_and_shift;

@@ -1,4 +1,4 @@
-//! Statistics in one pass, and their application in another.
+//! The forward pass of batch norm: one pass for the statistics, one to apply them.
 
 use super::lines::Lines;
 use super::scale::scale_and_shift;

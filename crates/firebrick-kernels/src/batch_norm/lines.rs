@@ -1,4 +1,4 @@
-//! How rows of channels are cut into vectors.
+//! Divides rows of channels into vectors.
 //!
 //! A line is a whole number of rows and, where that is not too long, of vectors: with few channels,
 //! or a number of them that the vectors do not divide, values per channel are repeated to the

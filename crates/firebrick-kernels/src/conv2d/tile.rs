@@ -1,4 +1,4 @@
-//! The innermost loops: a tile of the result in registers.
+//! The innermost loops, which keep a tile of the result in registers.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Walks over flat memory: vectors with a masked last one, and parts of it for several threads.
+//! Loops over flat memory: in vectors, the last of which is masked, and in parts for several threads.
 
 use std::ops::Range;
 

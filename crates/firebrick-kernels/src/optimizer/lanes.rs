@@ -1,4 +1,4 @@
-//! One piece of a tensor, vector by vector.
+//! Applies a formula to one piece of a tensor, vector by vector.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

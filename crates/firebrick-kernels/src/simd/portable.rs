@@ -1,5 +1,4 @@
-//! Plain arrays, for processors that have no vectors of ours, and as the twin that the others are
-//! tested against.
+//! Plain arrays, for processors without a vector implementation here, and as the reference in tests.
 #![allow(clippy::undocumented_unsafe_blocks)] // one contract for all: the one of `Simd`
 
 use super::vector::Simd;

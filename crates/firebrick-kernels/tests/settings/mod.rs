@@ -1,4 +1,4 @@
-//! Every instruction set and several numbers of threads, and numbers to try them on.
+//! Runs tests with every instruction set and several numbers of threads, and makes their input.
 #![allow(dead_code)] // no test needs all of it
 
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! `adabelief`: Adam whose second moment is the gradient's distance from its mean.
+//! `adabelief`: Adam whose second moment is the variance of the gradient around its running mean.
 //!
 //! ```text
 //! t ← t + 1
@@ -63,7 +63,7 @@ impl Configure for AdaBelief {
     const ABOUT: About = About {
         name: "adabelief",
         aliases: &[],
-        summary: "Adam by the gradient's distance from its mean, decoupled weight decay",
+        summary: "Adam with the variance of the gradient around its mean; decoupled weight decay",
         source: "Zhuang et al. 2020, arXiv:2010.07468, algorithm 2",
         fields: &[
             Field::LR,

@@ -1,4 +1,4 @@
-//! `adadelta`: steps in the units of the values, from running means of squared gradients and steps.
+//! `adadelta`: step sizes from running averages of squared gradients and squared steps.
 //!
 //! ```text
 //! g ← gradient + weight_decay · θ
@@ -52,7 +52,7 @@ impl Configure for Adadelta {
     const ABOUT: About = About {
         name: "adadelta",
         aliases: &[],
-        summary: "steps in the units of the values, without a rate to tune",
+        summary: "step sizes from running averages of squared gradients and updates, without a rate to tune",
         source: "Zeiler 2012, arXiv:1212.5701, algorithm 1",
         fields: &[
             Field::LR,

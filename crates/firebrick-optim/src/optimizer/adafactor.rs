@@ -1,4 +1,4 @@
-//! `adafactor`: a mean square kept as one number for each row and each column.
+//! `adafactor`: Adam with little memory: it keeps one number of the second moment for each row and each column.
 //!
 //! ```text
 //! t ← t + 1,   β ← 1 - t^beta2_decay
@@ -77,7 +77,7 @@ impl Configure for Adafactor {
     const ABOUT: About = About {
         name: "adafactor",
         aliases: &[],
-        summary: "a factored mean square, steps relative to the values, clipped updates",
+        summary: "Adam with a second moment kept by rows and columns, for little memory",
         source: "Shazeer & Stern 2018, arXiv:1804.04235, algorithms 4 and 5",
         fields: &[
             Field::LR,

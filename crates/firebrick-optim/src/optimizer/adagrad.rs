@@ -1,4 +1,4 @@
-//! `adagrad`: every coordinate's rate falls with the squares it has seen.
+//! `adagrad`: a learning rate for each coordinate, which falls with the sum of its squared gradients.
 //!
 //! ```text
 //! g ← gradient + weight_decay · θ
@@ -54,7 +54,7 @@ impl Configure for Adagrad {
     const ABOUT: About = About {
         name: "adagrad",
         aliases: &[],
-        summary: "rates that fall with the sum of squared gradients, for sparse features",
+        summary: "a rate for each coordinate that falls with its sum of squared gradients; for sparse features",
         source: "Duchi et al. 2011, JMLR 12, section 1.1",
         fields: &[
             Field::LR,

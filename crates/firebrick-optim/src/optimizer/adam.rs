@@ -72,7 +72,7 @@ impl Configure for Adam {
     const ABOUT: About = About {
         name: "adam",
         aliases: &[],
-        summary: "adaptive moments, weight decay as L2",
+        summary: "adaptive moments: momentum and a rate for each element; weight decay as L2",
         source: "Kingma & Ba 2015, arXiv:1412.6980, algorithm 1",
         fields: &[
             Field::LR.lecture("1e-3 or 5e-4"),
@@ -82,7 +82,7 @@ impl Configure for Adam {
             Field::WEIGHT_DECAY,
             Field::new("amsgrad", Range::Flag),
             Field::new("bias_correction", Range::Flag)
-                .lecture("true; false is the \"almost Adam\" before it"),
+                .lecture("true; false is the lecture's \"almost Adam\""),
         ],
         cost: "one pass",
     };

@@ -170,7 +170,7 @@ impl Configure for AdamW {
     const ABOUT: About = About {
         name: "adamw",
         aliases: &[],
-        summary: "adaptive moments, decoupled weight decay; cautious",
+        summary: "Adam with decoupled weight decay; optionally cautious",
         source: "Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2; cautious: Liang et al. 2024, arXiv:2411.16085",
         fields: &[
             Field::LR,

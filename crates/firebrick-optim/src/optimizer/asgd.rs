@@ -1,4 +1,4 @@
-//! `asgd`: gradient descent with a falling rate, and the average of its points to evaluate.
+//! `asgd`: averaged SGD: the rate falls, and the model is evaluated at the average of its weights.
 //!
 //! ```text
 //! g ← gradient + weight_decay · θ
@@ -61,7 +61,7 @@ impl Configure for Asgd {
     const ABOUT: About = About {
         name: "asgd",
         aliases: &[],
-        summary: "gradient descent whose averaged points are evaluated",
+        summary: "averaged gradient descent: the model is evaluated at the average of its weights",
         source: "Polyak & Juditsky 1992; Xu 2011, arXiv:1107.2490",
         fields: &[
             Field::LR,

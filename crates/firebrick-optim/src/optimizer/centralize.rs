@@ -1,4 +1,4 @@
-//! `centralize`: another optimizer with centralized gradients.
+//! `centralize`: wraps another optimizer and centralizes its gradients: their mean is subtracted.
 //!
 //! ```text
 //! g ← g - mean(g)    over what makes one output, for tensors of rank 2 and more
@@ -47,13 +47,13 @@ impl Configure for Centralize {
     const ABOUT: About = About {
         name: "centralize",
         aliases: &["gradient_centralization"],
-        summary: "another optimizer with gradients whose mean is taken out",
+        summary: "wraps another optimizer: gradient centralization, which subtracts the mean of each gradient",
         source: "Yong et al. 2020, arXiv:2004.01461, equation 1",
         fields: &[
             Field::new("conv_only", Range::Flag),
             Field::new("base", Range::Optimizer),
         ],
-        cost: "that of base, and two passes over the gradients",
+        cost: "that of the inner optimizer, and two passes over the gradients",
     };
 }
 

@@ -1,4 +1,4 @@
-//! `hessian_free`: Newton's method by conjugate gradients, for where the Hessian is too big.
+//! `hessian_free`: Newton's method by conjugate gradients, for problems whose Hessian is too large to store.
 //!
 //! ```text
 //! p ← CG for (H + λ·I) · p = -g, from 0, until ‖residual‖ ≤ cg_tolerance · ‖g‖, after

@@ -1,4 +1,4 @@
-//! `lamb`: Adam whose step in each tensor is as long as the tensor's values.
+//! `lamb`: Adam with a trust ratio: the step in each tensor is scaled to the norm of its values.
 //!
 //! ```text
 //! t ← t + 1

@@ -1,4 +1,4 @@
-//! `lars`: SGD whose gradient in each tensor is scaled to the tensor's values.
+//! `lars`: SGD with a trust ratio: the gradient of each tensor is scaled to the norm of its values.
 //!
 //! ```text
 //! r ← trust_coeff · |θ| / (|g| + weight_decay · |θ| + eps),   1 where |θ| or |g| is 0

@@ -100,7 +100,7 @@ impl Configure for Lbfgs {
     const ABOUT: About = About {
         name: NAME,
         aliases: &["l_bfgs"],
-        summary: "limited-memory quasi-Newton, for the full batch",
+        summary: "limited-memory quasi-Newton method (L-BFGS), for full batches",
         source: "Nocedal 1980; Nocedal & Wright 2006, algorithms 7.4, 3.5 and 3.6",
         fields: &[
             Field::LR,
@@ -391,7 +391,7 @@ impl WholeModelRule for QuasiNewton {
         if !there.is_empty() {
             let number = |name: &str| {
                 numbers.get(name).copied().ok_or_else(|| {
-                    UpdateError::State(format!("it lacks the number {name} that {NAME} keeps"))
+                    UpdateError::State(format!("the number {name}, which {NAME} keeps, is missing"))
                 })
             };
             let vector = |name: &str| {
@@ -402,7 +402,7 @@ impl WholeModelRule for QuasiNewton {
                         .cloned()
                         .ok_or_else(|| {
                             UpdateError::State(format!(
-                                "`{path}` lacks the {name} that {NAME} keeps"
+                                "`{path}` has no {name}, which {NAME} keeps"
                             ))
                         })
                 });

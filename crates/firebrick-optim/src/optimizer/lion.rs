@@ -1,4 +1,4 @@
-//! `lion`: the sign of a mean gradient that looks further back than it is kept.
+//! `lion`: steps by the sign of a momentum that is interpolated with the gradient.
 //!
 //! ```text
 //! θ ← θ - lr · weight_decay · θ
@@ -50,7 +50,7 @@ impl Configure for Lion {
     const ABOUT: About = About {
         name: "lion",
         aliases: &[],
-        summary: "the sign of a mean gradient, decoupled weight decay",
+        summary: "steps by the sign of a momentum, with decoupled weight decay",
         source: "Chen et al. 2023, arXiv:2302.06675, algorithm 2",
         fields: &[
             Field::LR,

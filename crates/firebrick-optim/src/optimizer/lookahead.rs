@@ -1,4 +1,4 @@
-//! `lookahead`: slow weights that follow another optimizer's fast ones.
+//! `lookahead`: wraps another optimizer: slow weights follow its fast ones.
 //!
 //! ```text
 //! θ ← a step of base
@@ -54,14 +54,14 @@ impl Configure for Lookahead {
     const ABOUT: About = About {
         name: "lookahead",
         aliases: &[],
-        summary: "slow weights that follow another optimizer's every k steps",
+        summary: "wraps another optimizer: slow weights that follow its weights every k steps",
         source: "Zhang et al. 2019, arXiv:1907.08610, algorithm 1",
         fields: &[
             Field::new("k", Range::Count(1)),
             Field::new("alpha", Range::Within(0.0, 1.0)),
             Field::new("base", Range::Optimizer),
         ],
-        cost: "that of base, and one pass every k steps",
+        cost: "that of the inner optimizer, and one pass every k steps",
     };
 }
 
@@ -116,7 +116,7 @@ impl Follow {
         paths: &[String],
     ) -> Result<(u64, BTreeMap<String, Tensor<1>>), String> {
         let Some(steps) = state.numbers.remove(&self.step_name) else {
-            return Err(format!("it lacks the {} of lookahead", self.step_name));
+            return Err(format!("the {} of lookahead is missing", self.step_name));
         };
         if !(steps >= 0.0 && steps.fract() == 0.0) {
             return Err(format!("its {} is {steps}", self.step_name));
@@ -126,7 +126,7 @@ impl Follow {
             match state.tensors.remove(&self.slow_name) {
                 Some(_) if !paths.contains(path) => {
                     return Err(format!(
-                        "it has the parameter `{path}`, which the model does not train"
+                        "it has state for `{path}`, which is not a trainable parameter of the model"
                     ));
                 }
                 Some(tensor) => {
@@ -135,7 +135,7 @@ impl Follow {
                 None if state.tensors.is_empty() && state.numbers.is_empty() => {}
                 None => {
                     return Err(format!(
-                        "`{path}` lacks the {} that lookahead keeps",
+                        "`{path}` has no {}, which lookahead keeps",
                         self.slow_name
                     ));
                 }
@@ -290,7 +290,7 @@ mod tests {
         let refused = wrapper.load_state(update("sgd").state(), &[], &device);
         let error = refused.unwrap_err().to_string();
         assert!(
-            error.contains("sgd wrote it, but the optimizer is lookahead(sgd)"),
+            error.contains("it was written by sgd, but the optimizer is lookahead(sgd)"),
             "{error}"
         );
         let fresh = wrapper.state();

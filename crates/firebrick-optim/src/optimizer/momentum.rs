@@ -1,4 +1,4 @@
-//! `momentum`: gradient descent with a velocity, in both forms that are in use.
+//! `momentum`: gradient descent with momentum, in both forms that are in use.
 //!
 //! ```text
 //! g ← gradient + weight_decay · θ
@@ -74,7 +74,7 @@ impl Configure for Momentum {
     const ABOUT: About = About {
         name: "momentum",
         aliases: &["heavy_ball"],
-        summary: "gradient descent with a velocity, the rate outside or inside of it",
+        summary: "gradient descent with momentum; the rate multiplies the velocity or goes into it",
         source: "Polyak 1964; Sutskever et al. 2013, ICML, equations 1 and 2",
         fields: &[
             Field::LR,

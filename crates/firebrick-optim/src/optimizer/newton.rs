@@ -1,4 +1,4 @@
-//! `newton`: Newton's method with the whole Hessian, for small problems.
+//! `newton`: Newton's method with Newton's method with the full Hessian, for small problems.
 //!
 //! ```text
 //! Hᵢ ← (g(θ + hᵢ·eᵢ) - g(θ - hᵢ·eᵢ)) / 2hᵢ    hᵢ = ∛ε · max(1, |θᵢ|), ε that of the dtype
@@ -62,7 +62,7 @@ impl Configure for Newton {
     const ABOUT: About = About {
         name: NAME,
         aliases: &[],
-        summary: "the whole Hessian, for small problems",
+        summary: "Newton's method with the full Hessian, for small problems",
         source: "Nocedal & Wright 2006, Numerical Optimization, sections 3.3 and 8.1",
         fields: &[
             Field::LR.lecture("no learning rate"),
@@ -114,8 +114,7 @@ impl Newton {
             NAME,
             format!(
                 "the Hessian of {n} parameters takes {bytes:.0} bytes ({size:.1} {unit}) and {} \
-                 gradients per step, and max_parameters is {most}; raise it, freeze parameters, or \
-                 take lbfgs or hessian_free",
+                 gradients per step, but max_parameters is {most}; raise it, freeze parameters, or use lbfgs or hessian_free",
                 2 * n
             ),
         ))
@@ -197,17 +196,14 @@ impl WholeModelRule for Newton {
                 .chain(&hessian)
                 .all(|entry| entry.is_finite());
             if !finite {
-                let reason = "the gradient or the Hessian is not finite; start elsewhere, or take \
-                              smaller steps by lr";
+                let reason = "the gradient or the Hessian is not finite; start from other weights, or lower lr";
                 return Err(failed(NAME, reason.into()));
             }
             let Some(way) = solve(hessian, gradient) else {
                 return Err(failed(
                     NAME,
                     format!(
-                        "the Hessian of the {n} parameters with damping = {} is singular: there is a \
-                         direction without curvature; give a damping above 0, such as 1e-3, or \
-                         another one",
+                        "the Hessian of the {n} parameters with damping = {} is singular; use a damping above 0, such as 1e-3, or another value",
                         self.damping
                     ),
                 ));

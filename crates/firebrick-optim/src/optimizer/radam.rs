@@ -1,4 +1,4 @@
-//! `radam`: Adam that waits with its divisor until the mean square can be trusted.
+//! `radam`: rectified Adam: it divides by the second moment only once that estimate has little variance.
 //!
 //! ```text
 //! t ← t + 1

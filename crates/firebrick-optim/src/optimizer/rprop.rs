@@ -61,7 +61,7 @@ impl Configure for Rprop {
     const ABOUT: About = About {
         name: "rprop",
         aliases: &[],
-        summary: "signs of the gradient with a step for each element, for full batches",
+        summary: "resilient propagation: steps by the gradient's sign, with a size for each element; for full batches",
         source: "Riedmiller & Braun 1993, ICNN; Igel & Hüsken 2000 (iRprop-)",
         fields: &[
             Field::LR,

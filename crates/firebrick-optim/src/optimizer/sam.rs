@@ -1,4 +1,5 @@
-//! `sam` and `asam`: the gradient of another optimizer, taken where the loss nearby is highest.
+//! `sam` and `asam`: sharpness-aware minimization. They wrap another optimizer and take its gradient where the loss
+//! nearby is highest.
 //!
 //! ```text
 //! g ← the batch's gradient at θ
@@ -55,13 +56,13 @@ impl Configure for Sam {
     const ABOUT: About = About {
         name: "sam",
         aliases: &[],
-        summary: "another optimizer with the gradient of the worst point nearby",
+        summary: "wraps another optimizer: sharpness-aware minimization, with the gradient at the worst point nearby",
         source: "Foret et al. 2021, arXiv:2010.01412, algorithm 1",
         fields: &[
             Field::new("rho", Range::NotNegative),
             Field::new("base", Range::Optimizer),
         ],
-        cost: "that of base, a second evaluation of the batch, two passes",
+        cost: "that of the inner optimizer, a second evaluation of the batch, two passes",
     };
 }
 
@@ -102,14 +103,14 @@ impl Configure for Asam {
     const ABOUT: About = About {
         name: "asam",
         aliases: &[],
-        summary: "sam whose distance is relative to each parameter's size",
+        summary: "adaptive SAM: sam with a distance relative to the size of each parameter",
         source: "Kwon et al. 2021, arXiv:2102.11600, algorithm 1",
         fields: &[
             Field::new("rho", Range::NotNegative),
             Field::new("eta", Range::NotNegative),
             Field::new("base", Range::Optimizer),
         ],
-        cost: "that of base, a second evaluation of the batch, three passes",
+        cost: "that of the inner optimizer, a second evaluation of the batch, three passes",
     };
 }
 

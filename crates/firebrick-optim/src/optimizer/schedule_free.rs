@@ -1,4 +1,4 @@
-//! `schedule_free_sgd` and `schedule_free_adamw`: an average in place of a schedule.
+//! `schedule_free_sgd` and `schedule_free_adamw`: an average of the weights replaces a schedule of the rate.
 //!
 //! ```text
 //! γ ← lr · min(1, t / warmup_steps)                       t is 1 at the first step

@@ -1,6 +1,6 @@
-//! The trust ratio of layer-wise rules: how long a tensor's step may be for its values.
+//! The trust ratio of layer-wise optimizers, which relates the length of a step to the norm of the values.
 //!
-//! Norms stay on the device, so that no step waits for it.
+//! Norms stay on the device, so that a step does not wait for a transfer.
 
 use burn::tensor::Tensor;
 

@@ -1,4 +1,4 @@
-//! `yogi`: Adam whose second moment moves by the gradient's square at most.
+//! `yogi`: Adam whose second moment changes by at most the squared gradient in each step.
 //!
 //! ```text
 //! t ← t + 1

@@ -156,7 +156,7 @@ fn mistakes_are_named() {
             "sgd(0.1)",
             "warmup(then=cosine(0.3))",
             None,
-            ["cosine(lr = 0.3)", "--lr, which wins"],
+            ["cosine(lr = 0.3)", "--lr, which overrides"],
         ),
         (
             "adam(lr=1)",
@@ -254,7 +254,7 @@ fn mistakes_are_named() {
             "adam",
             "warmup(100%, then=cosine)",
             None,
-            ["cosine: steps = 0", "rest of the run"],
+            ["cosine: steps = 0", "no updates of the run are left"],
         ),
         (
             "adam",
@@ -317,7 +317,7 @@ fn mistakes_are_named() {
             None,
             [
                 "warmup: steps = 200",
-                "at most 100, the updates of the cosine",
+                "at most 100, the number of updates of the cosine",
             ],
         ),
         (
@@ -336,13 +336,13 @@ fn mistakes_are_named() {
             "adam",
             "exponential(gamma=0.9, k=0.1)",
             None,
-            ["gamma = 0.9 and k = 0.1", "leave one of them out"],
+            ["gamma = 0.9 and k = 0.1", "remove one of them"],
         ),
         (
             "adam",
             "exponential",
             None,
-            ["gamma is left out", "gamma=0.95"],
+            ["gamma is missing", "gamma=0.95"],
         ),
         (
             "adam",
@@ -360,7 +360,7 @@ fn mistakes_are_named() {
             "adam",
             "batch_scaled(then=cosine)",
             None,
-            ["batch_scaled needs the size of a batch", "--batch-size"],
+            ["batch_scaled needs the batch size", "--batch-size"],
         ),
         (
             "adam",

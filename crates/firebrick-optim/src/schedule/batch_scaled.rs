@@ -73,8 +73,7 @@ impl BatchScaledConfig {
         let mut then = (outlook.build)(&self.then, outlook)?;
         let Some(batch) = outlook.batch.filter(|batch| *batch > 0) else {
             return Err(ConfigError::Conflict(format!(
-                "{NAME} needs the size of a batch, which is not known here: give it as `batch` of the \
-                 plan's `Request`, or `--batch-size` on the command line"
+                "{NAME} needs the batch size: give it with `--batch-size`, or in a program as `batch` of the `Request`"
             )));
         };
         let ratio = batch as f64 / self.base_batch as f64;
@@ -89,7 +88,8 @@ impl BatchScaledConfig {
 
 impl Configure for BatchScaledConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "another schedule, times batch / base_batch or its root";
+    const SUMMARY: &'static str =
+        "another schedule, multiplied by batch / base_batch or its square root";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (scaled, then) = self.parts(outlook)?;

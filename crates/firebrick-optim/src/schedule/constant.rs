@@ -1,4 +1,4 @@
-//! `constant`: one rate throughout.
+//! `constant`: the same rate throughout.
 
 use firebrick_core::error::check_not_negative;
 use firebrick_core::{ConfigError, Schedule};

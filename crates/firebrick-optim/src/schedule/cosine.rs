@@ -53,7 +53,7 @@ impl CosineConfig {
 
 impl Configure for CosineConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "half a cosine from lr down to min_lr";
+    const SUMMARY: &'static str = "cosine decay from lr down to min_lr";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

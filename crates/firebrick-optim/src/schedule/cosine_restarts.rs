@@ -89,7 +89,7 @@ impl CosineRestartsConfig {
 
 impl Configure for CosineRestartsConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "half a cosine again and again, in cycles that may grow (SGDR)";
+    const SUMMARY: &'static str = "cosine decay with warm restarts, in cycles that may grow (SGDR)";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

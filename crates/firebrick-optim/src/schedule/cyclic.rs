@@ -119,7 +119,8 @@ impl CyclicConfig {
 
 impl Configure for CyclicConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "up and down between base_lr and max_lr; momentum the other way";
+    const SUMMARY: &'static str =
+        "triangular cycles between base_lr and max_lr; momentum moves the other way";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

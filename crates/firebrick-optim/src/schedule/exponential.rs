@@ -1,4 +1,4 @@
-//! `exponential`: the rate shrinks by the same factor in every stretch of the same length.
+//! `exponential`: the rate shrinks by a constant factor in every interval of a given length.
 //!
 //! ```text
 //! lr(k) = lr · gamma^t   or   lr · e^(-k·t),   gamma = e^(-k),   t = update / every
@@ -66,13 +66,12 @@ impl ExponentialConfig {
             }
             (Some(gamma), Some(k)) => {
                 return Err(ConfigError::Conflict(format!(
-                    "{NAME}: gamma = {gamma} and k = {k} are two spellings of one thing, \
-                     gamma = e^(-k); leave one of them out"
+                    "{NAME}: gamma = {gamma} and k = {k} are both given, but each determines the other, gamma = e^(-k); remove one of them"
                 )));
             }
             (None, None) => {
                 return Err(ConfigError::Conflict(format!(
-                    "{NAME}: gamma is left out; give it, such as {NAME}(gamma=0.95, every=1ep), or k"
+                    "{NAME}: gamma is missing; give gamma or k, for example {NAME}(gamma=0.95, every=1ep)"
                 )));
             }
         };

@@ -1,4 +1,4 @@
-//! `flat_cosine`: a plain, then half a cosine.
+//! `flat_cosine`: a constant rate, then cosine decay.
 //!
 //! ```text
 //! lr(k) = lr                                                       for k < pct_start · steps
@@ -68,7 +68,7 @@ impl FlatCosineConfig {
 
 impl Configure for FlatCosineConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "a plain, then half a cosine";
+    const SUMMARY: &'static str = "a constant rate, then cosine decay";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

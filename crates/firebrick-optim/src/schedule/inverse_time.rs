@@ -1,4 +1,4 @@
-//! `inverse_time`: one over time.
+//! `inverse_time`: the rate falls as one over the number of updates.
 //!
 //! ```text
 //! lr(k) = lr / (1 + k · t),   t = update / every

@@ -1,4 +1,4 @@
-//! `linear`: a line between two rates, down or up.
+//! `linear`: a straight line from one rate to another.
 //!
 //! ```text
 //! lr(k) = from + (to - from) · k / steps   for k < steps
@@ -48,8 +48,7 @@ impl LinearConfig {
         ] {
             if let (Some(value), Some(too)) = (value, too) {
                 return Err(ConfigError::Conflict(format!(
-                    "{NAME}: {name} = {value} and {other} = {too} are two names of one rate; leave \
-                     one of them out"
+                    "{NAME}: {name} = {value} and {other} = {too} are both given, but they are names of the same rate; remove one of them"
                 )));
             }
         }
@@ -77,7 +76,7 @@ impl LinearConfig {
 
 impl Configure for LinearConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "a line between two rates, down or up";
+    const SUMMARY: &'static str = "a straight line from one rate to another";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;
@@ -150,8 +149,8 @@ mod tests {
             "linear(steps=10, from=0.5, to=1.5)"
         );
         for (text, needle) in [
-            ("linear(lr=1, from=2)", "two names of one rate"),
-            ("linear(min_lr=1, to=2)", "two names of one rate"),
+            ("linear(lr=1, from=2)", "names of the same rate"),
+            ("linear(min_lr=1, to=2)", "names of the same rate"),
             ("linear(1, min_lr=2)", "min_lr = 2 is out of range"),
             ("linear(to=-1)", "linear: to = -1"),
         ] {

@@ -16,10 +16,10 @@
 //! | [`snapshot_cosine`] | equal cycles of half a cosine, a snapshot at the end of each |
 //! | [`noam`] | a rise, then `1 / sqrt(t)` |
 //! | [`wsd`] | a rise, a plain, a fall |
-//! | [`flat_cosine`] | a plain, then half a cosine |
+//! | [`flat_cosine`] | a constant rate, then cosine decay |
 //! | [`plateau`] | times `factor` when the monitored metric stops improving |
-//! | [`warmup`] | a linear rise, then another schedule |
-//! | [`sequence`] | schedules one after another |
+//! | [`warmup`] | linear warmup, then another schedule |
+//! | [`sequence`] | several schedules one after another |
 //! | [`batch_scaled`] | another schedule times what the batch is to a reference batch |
 //!
 //! A configuration holds lengths and the rate as they were written; `build` fixes them against an

@@ -77,7 +77,7 @@ pub(super) fn milestones(
     let texts: Vec<_> = written.iter().map(ToString::to_string).collect();
     let mut range = "one or more updates after the first, in rising order".to_string();
     if !updates.is_empty() {
-        range += &format!(", and they come to {updates:?}");
+        range += &format!(", but these come to {updates:?}");
     }
     Err(ConfigError::out_of_range(
         unit,
@@ -89,7 +89,7 @@ pub(super) fn milestones(
 
 impl Configure for MultistepConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "times gamma at each of the milestones";
+    const SUMMARY: &'static str = "multiply by gamma at each of the milestones";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -1,4 +1,4 @@
-//! `noam`: a rise, then one over the square root of time.
+//! `noam`: linear warmup, then decay with the square root of the number of updates.
 //!
 //! ```text
 //! lr(k) = lr · min(t / warmup, √(warmup / t)),                        t = k + 1

@@ -133,7 +133,8 @@ impl OneCycleConfig {
 
 impl Configure for OneCycleConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "up to max_lr, then far down; momentum the other way";
+    const SUMMARY: &'static str =
+        "the 1cycle policy: up to max_lr, then far down; momentum moves the other way";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -135,7 +135,7 @@ impl PlateauConfig {
 
 impl Configure for PlateauConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "times factor when the monitored metric stops improving";
+    const SUMMARY: &'static str = "multiply by factor when the monitored metric stops improving";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

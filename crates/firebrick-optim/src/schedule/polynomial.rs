@@ -65,7 +65,7 @@ impl PolynomialConfig {
 
 impl Configure for PolynomialConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "a power of what is left, from lr down to min_lr";
+    const SUMMARY: &'static str = "polynomial decay from lr down to min_lr";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

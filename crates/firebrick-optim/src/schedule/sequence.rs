@@ -1,4 +1,4 @@
-//! `sequence`: schedules one after another.
+//! `sequence`: several schedules one after another.
 //!
 //! ```text
 //! lr(k) = schedules[i](k - milestones[i - 1])   for milestones[i - 1] ≤ k < milestones[i]
@@ -48,8 +48,7 @@ impl SequenceConfig {
         let count = self.schedules.len();
         if count == 0 {
             return Err(ConfigError::Conflict(format!(
-                "{NAME}: schedules is left out; give it, such as \
-                 {NAME}([linear(from=0.01, to=0.1), cosine(0.1)], milestones=[5ep])"
+                "{NAME}: schedules is missing; give it, for example {NAME}([linear(from=0.01, to=0.1), cosine(0.1)], milestones=[5ep])"
             )));
         }
         let starts = self.starts(outlook)?;
@@ -84,7 +83,7 @@ impl SequenceConfig {
         let wanted = self.schedules.len() - 1;
         if self.milestones.len() != wanted {
             let range = format!(
-                "{wanted} milestones for {} schedules, one at which each but the first begins",
+                "{wanted} milestones for {} schedules: the updates at which all but the first begin",
                 self.schedules.len()
             );
             let given = self.milestones.len();
@@ -96,7 +95,7 @@ impl SequenceConfig {
         }
         let (last, rest) = (starts[wanted], outlook.rest());
         if wanted > 0 && last >= rest {
-            let range = format!("below {rest}, the updates that the run has for it");
+            let range = format!("below {rest}, the number of updates that the run has left for it");
             return Err(ConfigError::out_of_range(NAME, "milestones", last, range));
         }
         Ok(starts)
@@ -105,7 +104,7 @@ impl SequenceConfig {
 
 impl Configure for SequenceConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "schedules one after another";
+    const SUMMARY: &'static str = "several schedules one after another";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (sequence, resolved, lasts) = self.parts(outlook)?;
@@ -218,7 +217,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (text, needle) in [
-            ("sequence", "schedules is left out"),
+            ("sequence", "schedules is missing"),
             ("sequence([cosine, linear])", "milestones = 0"),
             ("sequence([cosine], [10])", "milestones = 1"),
             (

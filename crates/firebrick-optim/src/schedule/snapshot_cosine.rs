@@ -63,7 +63,7 @@ impl SnapshotCosineConfig {
 
 impl Configure for SnapshotCosineConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "equal cycles of half a cosine, for snapshot ensembles";
+    const SUMMARY: &'static str = "cosine cycles of equal length, for snapshot ensembles";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -61,7 +61,7 @@ impl StepConfig {
 
 impl Configure for StepConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "times gamma every step_size";
+    const SUMMARY: &'static str = "multiply by gamma every step_size";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -1,4 +1,4 @@
-//! `warmup`: a linear rise, then another schedule.
+//! `warmup`: linear warmup, then another schedule.
 //!
 //! ```text
 //! lr(k) = then(0) · (start_factor + (1 - start_factor) · k / steps)   for k < steps
@@ -69,7 +69,7 @@ impl WarmupConfig {
         // What takes the rest of a short run may well be shorter than its warmup.
         if let Some(lasts) = then.lasts.filter(|lasts| *lasts < after.rest().min(steps)) {
             let range = format!(
-                "at most {lasts}, the updates of the {} that follows",
+                "at most {lasts}, the number of updates of the {} that follows",
                 self.then.name
             );
             return Err(ConfigError::out_of_range(NAME, "steps", self.steps, range));
@@ -86,7 +86,7 @@ impl WarmupConfig {
 
 impl Configure for WarmupConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "a linear rise, then another schedule";
+    const SUMMARY: &'static str = "linear warmup, then another schedule";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (warmup, then, lasts) = self.parts(outlook)?;

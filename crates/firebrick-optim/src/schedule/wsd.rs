@@ -1,4 +1,4 @@
-//! `wsd`: a rise, a plain, a fall (warmup, stable, decay).
+//! `wsd`: warmup, constant rate, decay (warmup-stable-decay).
 //!
 //! ```text
 //! lr(k) = min_lr + (lr - min_lr) · k / warmup               for k < warmup
@@ -87,7 +87,7 @@ impl WsdConfig {
         let decay = outlook.at_least_one(NAME, "decay", self.decay)?;
         if decay > steps - warmup {
             let range = format!(
-                "at most {}, what the warmup leaves of {steps} updates",
+                "at most {}, the number of updates that the warmup leaves of {steps}",
                 steps - warmup
             );
             return Err(ConfigError::out_of_range(NAME, "decay", self.decay, range));
@@ -105,7 +105,7 @@ impl WsdConfig {
 
 impl Configure for WsdConfig {
     const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "a rise, a plain, a fall (warmup, stable, decay)";
+    const SUMMARY: &'static str = "warmup, constant rate, decay (warmup-stable-decay)";
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

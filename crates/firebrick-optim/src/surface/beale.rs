@@ -1,4 +1,4 @@
-//! `beale`: a flat floor between steep corners, the picture of the lecture.
+//! `beale`: a flat floor between steep corners, as in the lecture's figures.
 //!
 //! ```text
 //! f(x, y) = (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²

@@ -1,4 +1,4 @@
-//! `long_valley`: steep walls, and a floor that is the flatter the farther from the minimum.
+//! `long_valley`: steep walls, and a floor that gets flatter away from the minimum.
 //!
 //! ```text
 //! f(x, y) = x²/(x² + 10) + 5y²

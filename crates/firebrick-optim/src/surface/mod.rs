@@ -42,15 +42,17 @@ pub const REGISTRY: Registry<Build> = Registry {
     entries: &[
         Entry::new::<quadratic::Quadratic>(
             "quadratic",
-            "a bowl along the axes, steep in y",
+            "a bowl along the axes, steeper in y",
             |spec| Ok(Box::new(spec.resolve::<quadratic::Quadratic>()?.build()?)),
         ),
         Entry::new::<ravine::Ravine>("ravine", "a bowl across the axes, narrow", |spec| {
             Ok(Box::new(spec.resolve::<ravine::Ravine>()?))
         }),
-        Entry::new::<saddle::Saddle>("saddle", "down along y alone, without a bottom", |spec| {
-            Ok(Box::new(spec.resolve::<saddle::Saddle>()?))
-        }),
+        Entry::new::<saddle::Saddle>(
+            "saddle",
+            "a saddle point: down along y, up along x, no minimum",
+            |spec| Ok(Box::new(spec.resolve::<saddle::Saddle>()?)),
+        ),
         Entry::new::<beale::Beale>("beale", "a flat floor between steep corners", |spec| {
             Ok(Box::new(spec.resolve::<beale::Beale>()?))
         }),

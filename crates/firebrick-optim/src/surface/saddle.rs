@@ -1,4 +1,4 @@
-//! `saddle`: down to both sides along y, up along x.
+//! `saddle`: a saddle point, down in both directions along y and up along x.
 //!
 //! ```text
 //! f(x, y) = x² − y²

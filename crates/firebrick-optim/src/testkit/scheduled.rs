@@ -1,5 +1,4 @@
-//! Schedules of the momentum and the weight decay: the values of a step take the place of the
-//! optimizer's own.
+//! Schedules of the momentum and the weight decay: their values replace those of the optimizer.
 
 use burn::tensor::DType;
 use firebrick_core::spec::{Spec, Value};

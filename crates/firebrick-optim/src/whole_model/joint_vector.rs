@@ -70,7 +70,7 @@ impl JointVector {
             return Err(failed(
                 name,
                 format!(
-                    "`{}` and `{}` differ in dtype or device; it takes all parameters as one vector",
+                    "`{}` and `{}` differ in data type or device, but this optimizer treats all parameters as one vector",
                     parameters[*first].path, parameters[*other].path
                 ),
             ));
@@ -101,9 +101,7 @@ impl JointVector {
             return Err(failed(
                 self.name,
                 format!(
-                    "`{}` has the learning rate times {first} and `{path}` times {factor}, but it \
-                     makes one step for all parameters; give their groups one factor, or 0 to leave \
-                     parameters alone",
+                    "the groups multiply the learning rate of `{}` by {first} and that of `{path}` by {factor}, but this optimizer takes one step for all parameters together; give their groups the same factor, or freeze parameters with 0",
                     self.paths[0]
                 ),
             ));

@@ -1,4 +1,4 @@
-//! The state of a rule over all parameters together.
+//! The state of an optimizer over all parameters together.
 
 use std::collections::BTreeMap;
 
@@ -123,11 +123,11 @@ impl Names<'_> {
         let stepped = all.any(|one| one.numbers.contains_key(STEP));
         let lacks = |what: &&&str| stepped && !state.numbers.contains_key(**what);
         if let Some(what) = self.numbers.iter().find(lacks) {
-            return Err(format!("it lacks the number {what} that {name} keeps"));
+            return Err(format!("the number {what}, which {name} keeps, is missing"));
         }
         for (what, number) in &state.numbers {
             if !self.numbers.contains(&what.as_str()) && !(self.optional_numbers)(what) {
-                return Err(format!("it has {what}, which {name} does not keep"));
+                return Err(format!("it has {what}, which {name} does not use"));
             }
             if !number.is_finite() {
                 return Err(format!("it has {what} = {number}"));
@@ -146,16 +146,16 @@ impl Names<'_> {
             .iter()
             .find(|what| !one.tensors.contains_key(**what))
         {
-            return Err(format!("`{path}` lacks the {what} that {name} keeps"));
+            return Err(format!("`{path}` has no {what}, which {name} keeps"));
         }
         let unknown =
             |what: &&String| !self.tensors.contains(&what.as_str()) && !(self.optional)(what);
         let surplus = one.tensors.keys().find(unknown);
         if let Some(what) = surplus.or(one.numbers.keys().find(|what| *what != STEP)) {
-            return Err(format!("`{path}` has {what}, which {name} does not keep"));
+            return Err(format!("`{path}` has {what}, which {name} does not use"));
         }
         match one.numbers.get(STEP) {
-            None => return Err(format!("`{path}` lacks the {STEP} that {name} keeps")),
+            None => return Err(format!("`{path}` has no {STEP}, which {name} keeps")),
             Some(step) if !step.is_finite() => return Err(format!("`{path}` has {STEP} = {step}")),
             Some(_) => {}
         }

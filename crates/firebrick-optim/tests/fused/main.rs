@@ -1,4 +1,4 @@
-//! Optimizers by the kernels against burn's operations, and whose memory they change.
+//! Optimizer steps by the kernels, compared with Burn's operations, and which memory they change.
 
 // Helpers of tests fail by panicking too.
 #![allow(clippy::unwrap_used)]

@@ -1,5 +1,5 @@
-//! What the first optimizers promise beyond the contracts: decay by group, cycled momentum, and what is said
-//! about states that do not fit.
+//! Further tests of the first optimizers: weight decay by group, cycled momentum, and messages about states that do
+//! not fit.
 
 use burn::tensor::{DType, Device};
 use firebrick_core::spec::Spec;
@@ -146,7 +146,7 @@ fn states_that_do_not_fit_are_refused_by_name() {
                         .insert("head".into(), ParameterState::default()),
                 );
             }),
-            ["`head`", "does not train"],
+            ["`head`", "not a trainable parameter"],
         ),
         (
             first(&|state| drop(state.tensors.remove("exp_avg"))),
@@ -164,13 +164,13 @@ fn states_that_do_not_fit_are_refused_by_name() {
         ),
         (
             first(&|state| drop(state.tensors.insert("max_exp_avg_sq".into(), short.clone()))),
-            ["`p0` has max_exp_avg_sq", "does not keep"],
+            ["`p0` has max_exp_avg_sq", "does not use"],
         ),
         (
             first(&|state| {
                 state.numbers.insert("mu".into(), 1.0);
             }),
-            ["`p0` has mu", "does not keep"],
+            ["`p0` has mu", "does not use"],
         ),
         (
             first(&|state| {

@@ -1,4 +1,4 @@
-//! The race: the points, what is said of them, and what is refused.
+//! The optimizer race: its points, its results, and the input that it refuses.
 
 use burn::tensor::DType;
 use firebrick_core::spec::Spec;

@@ -1,4 +1,4 @@
-//! What every schedule promises, whatever its name, and the values of PyTorch, timm and closed forms,
+//! Contract tests of every schedule, and golden values from PyTorch, timm and closed formulas,
 //! from `python3 xtask/golden/schedules.py`.
 
 use firebrick_core::length::RunLength;

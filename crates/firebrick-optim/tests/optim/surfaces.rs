@@ -1,4 +1,4 @@
-//! The test surfaces: formulas, gradients, minima, and what they say of themselves.
+//! The test surfaces: formulas, gradients, minima and descriptions.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::contour::Window;

@@ -1,4 +1,4 @@
-//! `hflip`: mirrors left and right with a probability; torchvision's `RandomHorizontalFlip`.
+//! `hflip`: flips the image left to right with a given probability; torchvision's `RandomHorizontalFlip`.
 
 use firebrick_core::ConfigError;
 use firebrick_core::data::{Image, SampleTransform};

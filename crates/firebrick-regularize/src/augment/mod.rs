@@ -39,12 +39,12 @@ pub const REGISTRY: Registry<Build> = Registry {
     entries: &[
         Entry::new::<PadCropConfig>(
             pad_crop::NAME,
-            "pads all sides, then cuts the original size at a random place",
+            "pads the image, then crops the original size at a random position",
             |spec| Ok(Box::new(spec.resolve::<PadCropConfig>()?.build()?)),
         ),
         Entry::new::<HflipConfig>(
             hflip::NAME,
-            "mirrors left and right with a probability",
+            "flips the image left to right with a given probability",
             |spec| Ok(Box::new(spec.resolve::<HflipConfig>()?.build()?)),
         ),
     ],

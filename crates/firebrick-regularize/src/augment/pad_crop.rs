@@ -1,4 +1,4 @@
-//! `pad_crop`: pads all sides, then cuts the original size at a random place; torchvision's
+//! `pad_crop`: pads the image, then crops the original size at a random position; torchvision's
 //! `RandomCrop(size, padding=4)`, the standard augmentation of CIFAR (He et al. 2015, section 4.2).
 //!
 //! Differs from torchvision: the border may be wider than the image in every mode (`reflect` then
@@ -62,7 +62,7 @@ impl PadCropConfig {
         check(NAME, "fill", self.fill, 0.0..=1.0)?;
         if self.mode != PadMode::Constant && self.fill != 0.0 {
             return Err(ConfigError::Conflict(format!(
-                "pad_crop: fill = {} is used only by mode=constant; leave one of the two out",
+                "pad_crop: fill = {} has an effect only with mode=constant; remove fill or mode",
                 self.fill
             )));
         }

@@ -1,4 +1,4 @@
-//! Made-up runs that look like real ones, and one that is as unlike them as can be.
+//! Made-up runs: some that look like real ones, and one with extreme values.
 
 use firebrick_types::confusion::Confusion;
 use firebrick_types::run::Observation;

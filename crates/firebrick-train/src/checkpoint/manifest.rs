@@ -1,4 +1,4 @@
-//! The manifest of a set: which files it has, with a checksum of each, and reading only what fits.
+//! The manifest of a checkpoint: its files with their checksums, which are verified on reading.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -65,7 +65,7 @@ impl<'a> SoundFiles<'a> {
             .map_err(|error| bad(format!("manifest.json is damaged: {error}")))?;
         if manifest.checksum != manifest.sum() {
             return Err(bad(
-                "manifest.json is damaged: its checksum does not fit".into()
+                "manifest.json is damaged: its checksum does not match".into()
             ));
         }
         if !(1..=FORMAT).contains(&manifest.format) {
@@ -80,12 +80,14 @@ impl<'a> SoundFiles<'a> {
             if Path::new(&name).file_name() != Some(name.as_ref()) {
                 let shown = excerpt(&name);
                 return Err(bad(format!(
-                    "manifest.json names `{shown}`, which is no file of the set"
+                    "manifest.json lists `{shown}`, which does not belong to a checkpoint"
                 )));
             }
             let bytes = read(&name)?;
             if checksum::of(&bytes) != sum {
-                return Err(bad(format!("{name} is damaged: its checksum does not fit")));
+                return Err(bad(format!(
+                    "{name} is damaged: its checksum does not match"
+                )));
             }
             files.insert(name, bytes);
         }
@@ -101,8 +103,7 @@ impl<'a> SoundFiles<'a> {
     }
 
     fn file(&self, name: &str) -> Result<&[u8], TrainError> {
-        let missing =
-            || TrainError::checkpoint(self.path, format!("{name} is missing from the set"));
+        let missing = || TrainError::checkpoint(self.path, format!("{name} is missing"));
         self.files.get(name).map(Vec::as_slice).ok_or_else(missing)
     }
 

@@ -1,4 +1,4 @@
-//! The end of an epoch, and of a part of one: saved, evaluated, noted.
+//! The end of an epoch, or of a part of one: save, evaluate, record.
 
 use firebrick_core::Classifier;
 use firebrick_core::run::{EpochRow, Scores};

@@ -1,4 +1,4 @@
-//! A batch of one image that batch norm could not normalize is left out.
+//! Leaves out a batch of one image that batch norm cannot normalize.
 
 use firebrick_core::data::Batch;
 use firebrick_core::{Classifier, ConfigError};

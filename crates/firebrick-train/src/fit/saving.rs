@@ -1,4 +1,4 @@
-//! Checkpoints of a run: writing, taking up again, and the weights to use in the end.
+//! The checkpoints of a run: writing them, resuming from them, and restoring the best weights at the end.
 
 use firebrick_core::Classifier;
 use firebrick_core::parameters::Parameters;
@@ -62,7 +62,7 @@ impl<M: Classifier> Trainer<'_, M> {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let kept = run.set_aside(&path)?;
                 (self.notice)(&format!(
-                    "checkpoint {name} is not part of the run from here on, so it was renamed to {kept}"
+                    "the run continues from before checkpoint {name}, which was renamed to {kept}"
                 ));
             }
         }
@@ -123,8 +123,8 @@ impl<M: Classifier> Trainer<'_, M> {
             Some((best, self.weights_of(row.step).ok()?))
         });
         let instead = match &found {
-            Some((best, _)) => format!("epoch {} is the best in its place", best.epoch),
-            None => "the best of the epochs to come takes its place".into(),
+            Some((best, _)) => format!("epoch {} takes its place", best.epoch),
+            None => "the best of the remaining epochs will take its place".into(),
         };
         (self.notice)(&format!(
             "the weights of the best epoch, {}, are lost ({problem}); {instead}",
@@ -142,7 +142,7 @@ impl<M: Classifier> Trainer<'_, M> {
         let none = || {
             TrainError::checkpoint(
                 format!("step {step}"),
-                "without a run directory there is none",
+                "without a run directory no checkpoints are kept",
             )
         };
         let run = self.run.ok_or_else(none)?;

@@ -1,4 +1,4 @@
-//! One optimizer update: gradients of a group of micro-batches, clipped and applied, or left out.
+//! One optimizer update: the gradients of a group of micro-batches, clipped and applied, or left out.
 
 use burn::tensor::{Device, Tensor};
 use firebrick_core::data::Targets;
@@ -84,7 +84,7 @@ impl<M: Classifier> Trainer<'_, M> {
         }
         if first == 0 && group.as_ref().is_some_and(Group::is_weightless) {
             return Err(ConfigError::Conflict(format!(
-                "no image of epoch {} counts in the loss {}: each is of a class whose weight is 0, so there is nothing to learn from; give a class that has images a weight above 0",
+                "all images of epoch {} belong to classes that have weight 0 in the loss {}, so there is nothing to learn from; give a class that has images a weight above 0",
                 self.progress.epoch + 1,
                 self.loss.spec()
             ))
@@ -150,7 +150,8 @@ impl<M: Classifier> Trainer<'_, M> {
             let (Some(at), Some(group)) = (at, group) else {
                 return Err(UpdateError::Failed {
                     name: name.clone(),
-                    reason: "it evaluates the batch again, but does not say so beforehand".into(),
+                    reason: "it evaluates the batch again without having declared that it does"
+                        .into(),
                 });
             };
             let mut loss = group.loss;

@@ -55,7 +55,7 @@ impl fmt::Display for Unclear {
         match self {
             Self::TooFewPoints { points, least } => write!(
                 f,
-                "{points} losses are too few to tell, at least {least} are needed: use more updates (--num-iter), or \
+                "{points} losses are too few, at least {least} are needed: use more updates (--num-iter), or \
                  a lower --end-lr if the loss soon becomes infinite or NaN"
             ),
             Self::NeverFalls => f.write_str(

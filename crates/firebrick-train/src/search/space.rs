@@ -1,4 +1,4 @@
-//! What is searched: named ranges, how they are written, drawn from and narrowed.
+//! The search space: named ranges, their notation, and how they are drawn from and narrowed.
 
 use std::fmt;
 use std::str::FromStr;

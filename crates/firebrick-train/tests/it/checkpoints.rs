@@ -1,4 +1,4 @@
-//! Checkpoints that were damaged, belong elsewhere, or are in the way.
+//! Checkpoints that are damaged, belong to another run, or are in the way.
 
 use std::cell::RefCell;
 use std::fs;

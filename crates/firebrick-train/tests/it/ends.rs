@@ -1,4 +1,4 @@
-//! A run that ended stays ended, wherever it was killed; an interruption ends nothing.
+//! A run that has ended stays ended, wherever it was killed; an interruption does not end it.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! The loop: hooks, limits, accumulation, clipping, what is not finite.
+//! The training loop: hooks, limits, accumulation, clipping, NaN and infinite values.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -409,7 +409,7 @@ fn an_update_without_weight_is_none() {
     let error = weighted((0..5).collect(), 1).go().map(|_| ()).unwrap_err();
     let error = error.to_string();
     assert!(
-        error.contains("no image of epoch 1 counts") && error.contains("weight is 0"),
+        error.contains("all images of epoch 1 belong") && error.contains("have weight 0"),
         "{error}"
     );
 }

@@ -113,17 +113,17 @@ fn its_place_is_taken_by_the_best_that_is_left_and_the_run_ends_when_it_would_ha
     };
     type Change<'a> = (&'a dyn Fn(&RunDir), u64, &'a str);
     let changes: [Change<'_>; 4] = [
-        (&flip, 2, "epoch 2 is the best in its place"),
-        (&|dir| remove(dir, 5), 2, "epoch 2 is the best in its place"),
+        (&flip, 2, "epoch 2 takes its place"),
+        (&|dir| remove(dir, 5), 2, "epoch 2 takes its place"),
         (
             &|dir| [5, 10].into_iter().for_each(|step| remove(dir, step)),
             3,
-            "epoch 3 is the best in its place",
+            "epoch 3 takes its place",
         ),
         (
             &|dir| [5, 10, 15].into_iter().for_each(|step| remove(dir, step)),
             4,
-            "the best of the epochs to come takes its place",
+            "the best of the remaining epochs will take its place",
         ),
     ];
     for (change, epoch, needle) in changes {

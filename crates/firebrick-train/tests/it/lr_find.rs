@@ -1,4 +1,4 @@
-//! The range test on a small net: what it leaves, and when it stops.
+//! The range test on a small network: its results, and when it stops.
 
 use firebrick_core::Clipping;
 use firebrick_core::loss::CrossEntropy;

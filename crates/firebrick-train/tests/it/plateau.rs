@@ -1,4 +1,4 @@
-//! A schedule that follows the monitored metric, through cuts and resumes.
+//! A schedule that follows the monitored metric, with interruptions and resumes.
 
 use firebrick_train::{Checkpoint, Monitor, RunDir, TrainConfig};
 

@@ -1,4 +1,4 @@
-//! Updates that take the gradient elsewhere, or evaluate their batch again.
+//! Optimizers that take the gradient at another point, or evaluate their batch again.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! A run that is cut anywhere and resumed equals the uninterrupted one, bit for bit.
+//! A run that is interrupted anywhere and resumed equals the uninterrupted one, bit for bit.
 
 use firebrick_core::Clipping;
 use firebrick_core::random::StepScope;

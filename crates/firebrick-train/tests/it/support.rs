@@ -1,4 +1,4 @@
-//! A small net with everything that makes a resume hard, and a source of batches for it.
+//! A small network with everything that makes resuming hard, and batches for it.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Which images were classified right: what a comparison of two runs on the same images needs.
+//! Which images a run classified correctly, to compare two runs on the same images.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Bytes in JSON: as base64, a third of the size of a list of numbers.
+//! Bytes in JSON, as base64: a third of the size of a list of numbers.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Small pictures in a record.
+//! Small images in a record.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! From specs to configuration structs and back, by way of serde.
+//! Converts specs to configuration structs and back, through serde.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -133,7 +133,7 @@ impl Value {
             toml::Value::Table(_) => Self::Spec(spec_from_toml(value)?),
             toml::Value::Datetime(value) => {
                 return Err(ConfigError::Conflict(format!(
-                    "{value}: a date is no value of any unit"
+                    "{value}: no setting takes a date"
                 )));
             }
         })

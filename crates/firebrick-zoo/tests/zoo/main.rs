@@ -1,4 +1,4 @@
-//! The models against published numbers, published weights and the mathematics of initialization.
+//! Tests of the models against published numbers, published weights and the theory of initialization.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]

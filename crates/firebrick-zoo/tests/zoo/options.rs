@@ -1,4 +1,4 @@
-//! Options and their mistakes, over the whole registry.
+//! Options of the models, valid and invalid, over the whole registry.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};

@@ -1,4 +1,4 @@
-//! Activations of fresh models: neither vanishing nor exploding, unless the initialization is bad.
+//! Activations of new models neither vanish nor explode, unless the initialization is bad.
 
 use burn::module::Module;
 use firebrick_core::Classifier;

@@ -1,4 +1,4 @@
-//! A formula over whole tensors, by burn's operations: what the kernels are compared with.
+//! A formula over whole tensors with Burn's operations: the reference for the kernels.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

@@ -1,4 +1,4 @@
-//! Tensors of any CPU backend in one list.
+//! Lists of tensors from either CPU backend.
 
 use burn::backend::DispatchDevice;
 #[cfg(feature = "flex")]
@@ -76,7 +76,7 @@ impl Memory {
         };
         match values {
             Some(values) => values,
-            None => panic!("a tensor that is written shares its memory"),
+            None => panic!("a tensor to be written shares its memory with another"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The networks that a file may hold: what lies under each prefix, beside the model.
+//! The networks that a file may contain: the tensors under each prefix, compared with the model.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What calls and persistent ids give: tensors, dictionaries, or a name.
+//! The calls and persistent ids of a pickle: they produce tensors, dictionaries, or just a name.
 
 use std::collections::HashSet;
 

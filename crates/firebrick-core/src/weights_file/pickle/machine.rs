@@ -1,4 +1,4 @@
-//! The stack machine: one operation after the other.
+//! The stack machine that executes the operations of a pickle.
 
 use std::collections::HashMap;
 use std::io::{BufRead, Read};

@@ -1,4 +1,4 @@
-//! Forward pass and input gradient.
+//! Winograd's forward pass and input gradient.
 
 use std::ops::Range;
 

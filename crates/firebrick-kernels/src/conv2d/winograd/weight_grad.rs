@@ -1,4 +1,4 @@
-//! The weight gradient.
+//! Winograd's weight gradient.
 
 use std::ops::Range;
 

@@ -1,0 +1,366 @@
+//! The examples with which the help of each command opens.
+
+use clap::Command;
+
+/// Help with the examples between what a command does and how it is called.
+const TEMPLATE: &str =
+    "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// One example: what it does, and the command line. The name of the program is written `firebrick`.
+type Example = (&'static str, &'static str);
+
+/// The examples of each command, under its full name without the program.
+const EXAMPLES: &[(&str, &[Example])] = &[
+    (
+        "",
+        &[
+            (
+                "Train a small network on built-in images",
+                "firebrick train",
+            ),
+            (
+                "Predict the classes of your own images with it",
+                "firebrick predict runs/glyphs-small_cnn-1 photo.png",
+            ),
+        ],
+    ),
+    (
+        "train",
+        &[
+            (
+                "Train a small network on built-in images",
+                "firebrick train",
+            ),
+            (
+                "Follow a recipe, with other settings for some of it",
+                "firebrick train --recipe cifar10-resnet20 --epochs 10 --lr 0.05",
+            ),
+            (
+                "Train on your own images: photos/CLASS/IMAGE or photos/SPLIT/CLASS/IMAGE",
+                "firebrick train --dataset folder:photos --model resnet18 --augment hflip",
+            ),
+            (
+                "Continue a run that was interrupted",
+                "firebrick train --resume runs/photos-resnet18-1",
+            ),
+        ],
+    ),
+    (
+        "eval",
+        &[
+            (
+                "Score a trained model on its test images",
+                "firebrick eval runs/glyphs-small_cnn-1",
+            ),
+            (
+                "Score it on all images of another folder",
+                "firebrick eval runs/photos-resnet18-1 --dataset folder:new-photos",
+            ),
+            (
+                "Score published weights",
+                "firebrick eval --model resnet20 --weights resnet20.pth --normalize imagenet --dataset cifar10",
+            ),
+        ],
+    ),
+    (
+        "lr-find",
+        &[
+            (
+                "Find a rate for the default optimizer, and draw the curve",
+                "firebrick lr-find --svg curve.svg",
+            ),
+            (
+                "Find one for SGD with momentum on CIFAR-10",
+                "firebrick lr-find --recipe cifar10-resnet20 --optimizer 'sgd(momentum=0.9)'",
+            ),
+        ],
+    ),
+    (
+        "search",
+        &[(
+            "Try 3 rounds of 8 trials over the rate and the momentum",
+            "firebrick search cifar10-resnet20 --space 'lr=log(1e-4, 1), optimizer.momentum=uniform(0.5, 0.99)'",
+        )],
+    ),
+    (
+        "predict",
+        &[
+            (
+                "Print the three most likely classes of each image",
+                "firebrick predict runs/photos-resnet18-1 photo.jpg more-photos/",
+            ),
+            (
+                "Use published weights, with the class names of CIFAR-10",
+                "firebrick predict --model resnet20 --weights resnet20.pth --normalize imagenet --classes cifar10 photo.jpg",
+            ),
+        ],
+    ),
+    (
+        "datasets",
+        &[("Download MNIST", "firebrick datasets fetch mnist")],
+    ),
+    ("datasets list", &[("", "firebrick datasets list")]),
+    (
+        "datasets describe",
+        &[
+            ("", "firebrick datasets describe cifar10"),
+            (
+                "Count the images of each class in a folder",
+                "firebrick datasets describe folder:photos",
+            ),
+        ],
+    ),
+    (
+        "datasets fetch",
+        &[("", "firebrick datasets fetch mnist --data-dir data")],
+    ),
+    (
+        "datasets verify",
+        &[
+            ("", "firebrick datasets verify mnist"),
+            (
+                "Find the images that have changed since a run began",
+                "firebrick datasets verify folder:photos --run runs/photos-resnet18-1",
+            ),
+        ],
+    ),
+    ("models", &[("", "firebrick models describe resnet20")]),
+    ("models list", &[("", "firebrick models list")]),
+    (
+        "models describe",
+        &[(
+            "",
+            "firebrick models describe 'resnet18(stem=imagenet)' --input 3x224x224 --classes 1000",
+        )],
+    ),
+    (
+        "optim",
+        &[
+            ("", "firebrick optim describe adam"),
+            (
+                "Compare optimizers on a test surface",
+                "firebrick optim race --surface rosenbrock --svg race.svg",
+            ),
+        ],
+    ),
+    ("optim list", &[("", "firebrick optim list")]),
+    (
+        "optim describe",
+        &[
+            ("", "firebrick optim describe 'sgd(momentum=0.9)'"),
+            (
+                "Show the rate and the weight decay of each parameter of a model",
+                "firebrick optim describe adamw --model resnet20 --layer-decay 0.75 --no-decay-bias-norm",
+            ),
+        ],
+    ),
+    (
+        "optim race",
+        &[(
+            "",
+            "firebrick optim race --surface ravine --optimizer 'sgd(lr=0.03)' --optimizer 'adam(lr=0.1)' --svg race.svg",
+        )],
+    ),
+    (
+        "schedule",
+        &[(
+            "Print and draw a linear warm-up followed by cosine decay",
+            "firebrick schedule 'warmup(1ep, then=cosine(0.1))' --steps 1000 --steps-per-epoch 100 --svg rate.svg",
+        )],
+    ),
+    ("schedule list", &[("", "firebrick schedule list")]),
+    (
+        "schedule describe",
+        &[("", "firebrick schedule describe one_cycle")],
+    ),
+    ("augment", &[("", "firebrick augment describe pad_crop")]),
+    ("augment list", &[("", "firebrick augment list")]),
+    (
+        "augment describe",
+        &[("", "firebrick augment describe pad_crop")],
+    ),
+    ("loss", &[("", "firebrick loss describe cross_entropy")]),
+    ("loss list", &[("", "firebrick loss list")]),
+    (
+        "loss describe",
+        &[("", "firebrick loss describe cross_entropy")],
+    ),
+    ("devices", &[("", "firebrick devices")]),
+    (
+        "recipes",
+        &[
+            ("", "firebrick recipes list"),
+            (
+                "Save a recipe to a file and train with your version of it",
+                "firebrick recipes describe mnist-lenet5 > mine.toml",
+            ),
+            ("", "firebrick train --recipe mine.toml"),
+        ],
+    ),
+    ("recipes list", &[("", "firebrick recipes list")]),
+    (
+        "recipes describe",
+        &[("", "firebrick recipes describe mnist-lenet5 > mine.toml")],
+    ),
+    (
+        "report",
+        &[
+            (
+                "Write the report of a run again",
+                "firebrick report runs/glyphs-small_cnn-1",
+            ),
+            (
+                "Compare two runs on one page",
+                "firebrick report runs/glyphs-small_cnn-1 runs/glyphs-small_cnn-2 --out comparison.html",
+            ),
+        ],
+    ),
+    ("runs", &[("", "firebrick runs")]),
+    (
+        "completions",
+        &[
+            (
+                "bash",
+                "firebrick completions bash > ~/.local/share/bash-completion/completions/firebrick",
+            ),
+            (
+                "zsh, where the folder is one of those in $fpath",
+                "firebrick completions zsh > ~/.zfunc/_firebrick",
+            ),
+            (
+                "fish",
+                "firebrick completions fish > ~/.config/fish/completions/firebrick.fish",
+            ),
+        ],
+    ),
+    (
+        "man",
+        &[(
+            "Afterwards, `man firebrick-train` works on most systems",
+            "firebrick man ~/.local/share/man/man1",
+        )],
+    ),
+];
+
+/// The examples of a command as text, with the program under the name that it has here.
+fn text(path: &str, program: &str) -> Option<String> {
+    let (_, examples) = EXAMPLES.iter().find(|(name, _)| *name == path)?;
+    let mut text = String::from(if examples.len() == 1 {
+        "Example:\n"
+    } else {
+        "Examples:\n"
+    });
+    for (what, command) in *examples {
+        if !what.is_empty() {
+            text += &format!("  # {what}\n");
+        }
+        text += &format!("  {}\n", command.replacen("firebrick", program, 1));
+    }
+    Some(text.trim_end().into())
+}
+
+/// Calls `change` for every command with its examples.
+fn each(
+    command: Command,
+    path: &str,
+    program: &str,
+    change: fn(Command, String) -> Command,
+) -> Command {
+    let command = match text(path, program) {
+        Some(text) => change(command, text),
+        None => command,
+    };
+    command.mut_subcommands(|inner| {
+        let path = format!("{path} {}", inner.get_name());
+        each(inner, path.trim_start(), program, change)
+    })
+}
+
+/// The command line with examples above the usage of each command.
+pub(crate) fn above_usage(command: Command) -> Command {
+    let program = command.get_name().to_string();
+    each(command, "", &program, |command, examples| {
+        command.help_template(TEMPLATE).before_help(examples)
+    })
+}
+
+/// The command line with examples in the description of each command, for manual pages.
+pub(crate) fn in_description(command: Command) -> Command {
+    let program = command.get_name().to_string();
+    each(command, "", &program, |command, examples| {
+        let about = command.get_long_about().or(command.get_about());
+        let about = about.map(ToString::to_string).unwrap_or_default();
+        command.long_about(format!("{about}\n\n{examples}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guide::parse;
+
+    /// Every command with its full name and its help.
+    fn commands(command: &Command, path: &str, all: &mut Vec<(String, String)>) {
+        all.push((path.into(), command.clone().render_help().to_string()));
+        for inner in command.get_subcommands() {
+            let path = format!("{path} {}", inner.get_name());
+            commands(inner, path.trim_start(), all);
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_opens_with_an_example_that_works() {
+        let mut all = Vec::new();
+        commands(&crate::command(), "", &mut all);
+        assert!(all.len() > 30, "{}", all.len());
+        for (path, help) in &all {
+            let head = help.split("Usage:").next().unwrap();
+            let examples: Vec<_> = head
+                .lines()
+                .filter_map(|line| line.strip_prefix("  firebrick"))
+                .collect();
+            assert!(
+                !examples.is_empty(),
+                "`firebrick {path} --help` shows no example:\n{head}"
+            );
+            for example in &examples {
+                let line = format!("firebrick{example}");
+                parse(&line).unwrap_or_else(|why| panic!("{line}: {why}"));
+            }
+            let own = format!("firebrick {path}");
+            assert!(
+                examples
+                    .iter()
+                    .any(|example| format!("firebrick{example}").starts_with(own.trim_end())),
+                "no example of `{own}` itself:\n{head}"
+            );
+        }
+        let names: Vec<_> = all.iter().map(|(path, _)| path.as_str()).collect();
+        for (path, _) in EXAMPLES {
+            assert!(
+                names.contains(path),
+                "examples of `{path}`, which is no command"
+            );
+        }
+    }
+
+    #[test]
+    fn an_own_program_s_examples_bear_its_name() {
+        let text = text("train", "mine").unwrap();
+        assert!(
+            text.contains("\n  mine train\n") && !text.contains("firebrick"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn manual_pages_have_the_examples() {
+        let command = in_description(crate::command());
+        let train = command.find_subcommand("train").unwrap();
+        let description = train.get_long_about().unwrap().to_string();
+        assert!(
+            description.contains("  firebrick train --recipe"),
+            "{description}"
+        );
+    }
+}
