@@ -545,10 +545,10 @@ fn slices_of_different_lengths() {
     refused(&["same length"], || elementwise::add(&short, &long));
     refused(&["same length"], || elementwise::add_relu(&long, &short));
     refused(&["same length"], || {
-        elementwise::add_into(&mut short.clone(), &long)
+        elementwise::add_into(&mut short.clone(), &long);
     });
     refused(&["same length"], || {
-        elementwise::add_into(&mut long.clone(), &short)
+        elementwise::add_into(&mut long.clone(), &short);
     });
     refused(&["a bit for each"], || elementwise::relu_grad(&long, &bits));
     refused(&["a bit for each"], || dropout::grad(&long, &bits, 0.5));

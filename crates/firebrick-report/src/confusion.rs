@@ -1,6 +1,5 @@
 //! The section on the confusion matrix: which classes were confused, in numbers and words.
 
-use firebrick_types::confusion::Confusion as Counts;
 use firebrick_types::run::RunRecord;
 
 use crate::confusion_counts::Confusion;
