@@ -225,6 +225,7 @@ impl Finish<'_> {
             first_batch: first_batch::picture(self.recipe, self.prepared)?,
             files,
             warnings: self.warnings.clone(),
+            ..RunRecord::default()
         };
         let json = record
             .to_json()
