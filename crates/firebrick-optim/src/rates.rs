@@ -1,7 +1,7 @@
 //! Taking the learning rate out of a spec, so that one given elsewhere wins.
 
-use firebrick_core::ConfigError;
 use firebrick_core::spec::{Spec, Value};
+use firebrick_core::{ConfigError, Recipe};
 
 use crate::plan::{RATE_FIELDS, inner, optimizer_rate, parts, schedule_rate};
 use crate::{optimizer, schedule};
@@ -65,6 +65,32 @@ pub fn schedule_has_rate(spec: &Spec) -> Result<bool, ConfigError> {
     schedule_rate(spec).map(|rate| rate.is_some())
 }
 
+/// Whether the setting with this key of a recipe is the learning rate: `lr`, or the argument of the
+/// optimizer or the schedule that holds it, also inside a wrapper, such as `optimizer.base.lr` and
+/// `schedule.then.max_lr`.
+#[must_use]
+pub fn is_rate(key: &str) -> bool {
+    let argument = key.rsplit('.').next().unwrap_or_default();
+    match key.split('.').next() {
+        Some("optimizer") => argument == "lr",
+        Some("schedule") => RATE_FIELDS.contains(&argument),
+        _ => key == "lr",
+    }
+}
+
+/// Takes the learning rate out of a recipe, wherever it is written there, so that one that is given
+/// elsewhere counts.
+///
+/// # Errors
+/// As [`optimizer_without_rate`] and [`schedule_without_rate`].
+pub fn clear(recipe: &mut Recipe) -> Result<(), ConfigError> {
+    let optimizer = optimizer_without_rate(&recipe.optimizer)?;
+    recipe.schedule = schedule_without_rate(&recipe.schedule)?;
+    recipe.optimizer = optimizer;
+    recipe.lr = None;
+    Ok(())
+}
+
 fn by_name(fields: &[(String, impl Sized)], spec: &Spec) -> Spec {
     if spec.positional.len() > fields.len() {
         // Building it names the surplus.
@@ -118,6 +144,18 @@ mod tests {
         ] {
             let found = schedule_without_rate(&read(schedule)).unwrap();
             assert_eq!(found.to_string(), without);
+        }
+        for (key, expected) in [
+            ("lr", true),
+            ("optimizer.base.lr", true),
+            ("schedule.from", true),
+            ("schedule.then.max_lr", true),
+            ("optimizer.from", false),
+            ("schedule.min_lr", false),
+            ("model.lr", false),
+            ("batch_size", false),
+        ] {
+            assert_eq!(is_rate(key), expected, "{key}");
         }
         let surplus = read("constant(1, 2)");
         assert_eq!(schedule_without_rate(&surplus).unwrap(), surplus);

@@ -10,7 +10,6 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use firebrick_core::ConfigError;
 use firebrick_core::checksum::{Checksum, DIGITS};
 use firebrick_core::data::Preprocessing;
 use firebrick_core::error::check;
@@ -18,9 +17,10 @@ use firebrick_core::run::RunRecord;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::{StateDict, WeightsError};
 use firebrick_core::weights_file::WeightsFile;
+use firebrick_core::{Classifier, ConfigError};
 use firebrick_zoo::{Input, MAX_CLASSES, MAX_SIDE, Model};
 
-use crate::Error;
+use crate::{Error, Models};
 
 /// What precedes the digits of the checksum in the file.
 const CHECKSUM: &[u8] = b"\"firebrick.checksum\":\"";
@@ -77,11 +77,22 @@ impl ModelFile {
         Ok(bytes)
     }
 
-    /// Reads a model file, or that of a run directory.
+    /// Reads a model file, or that of a run directory, whose model is of the zoo.
     ///
     /// # Errors
     /// [`Error::Weights`] when it cannot be read, [`Error::ModelFile`] when it is no model file.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::read_with(path, &Models::default())
+    }
+
+    /// Reads a model file, or that of a run directory, whose model is one of `models`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_with<M>(path: &Path, models: &Models<M>) -> Result<Self, Error>
+    where
+        M: Classifier,
+    {
         let file = Self::locate(path)?;
         let problem = |problem: String| Error::ModelFile {
             path: file.display().to_string(),
@@ -111,16 +122,16 @@ impl ModelFile {
             preprocessing,
             weights: StateDict::default(),
         };
-        read.check().map_err(refused)?;
+        read.check(models).map_err(refused)?;
         read.weights = weights.read_all()?;
         Ok(read)
     }
 
     /// Refuses what no model can be built from and no image can be brought to.
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check<M: Classifier>(&self, models: &Models<M>) -> Result<(), ConfigError> {
         check("model file", "classes", self.classes.len(), 2..=MAX_CLASSES)?;
         self.preprocessing.check(MAX_SIDE)?;
-        firebrick_zoo::canonical(&self.model).map(|_| ())
+        models.architecture(&self.model).map(|_| ())
     }
 
     fn locate(path: &Path) -> Result<PathBuf, Error> {
@@ -159,14 +170,26 @@ impl ModelFile {
         }
     }
 
-    /// Builds the model with its weights.
+    /// Builds the model, which is of the zoo, with its weights.
     ///
     /// # Errors
     /// [`Error::Weights`] when the weights are not the model's.
     pub fn build(&self, device: &Device) -> Result<Model, Error> {
+        self.build_with(&Models::default(), device)
+    }
+
+    /// Builds the model, which is one of `models`, with its weights.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_with<M>(&self, models: &Models<M>, device: &Device) -> Result<M, Error>
+    where
+        M: Classifier,
+    {
         // Not drawn: that would take the memory that the metadata asks for before the weights are
         // known to be of that size.
-        let model = firebrick_zoo::undrawn(&self.model, &self.input(), device)?;
+        let model = models.architecture(&self.model)?;
+        let model = model.undrawn(&self.input(), device)?;
         Ok(self.weights.load_into(model)?)
     }
 }

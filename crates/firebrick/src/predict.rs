@@ -10,7 +10,7 @@ use firebrick_datasets::image_files::{Listed, list};
 use firebrick_train::metrics::{ranked, softmax};
 use serde::Serialize;
 
-use crate::{Error, ModelFile};
+use crate::{Error, ModelFile, Models};
 
 /// What a model says of one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,8 +47,8 @@ const BATCH: usize = 32;
 /// The most pixel values in one forward pass of more than one image.
 const VALUES: usize = 1 << 26;
 
-/// Runs the model over image files of any size, a batch at a time: memory does not grow with their
-/// number. `each` gets the prediction or the error of every file, in order; an error among the files
+/// Runs a model of the zoo over image files of any size, a batch at a time: memory does not grow with
+/// their number. `each` gets the prediction or the error of every file, in order; an error among the files
 /// comes out in its place.
 ///
 /// # Errors
@@ -61,7 +61,23 @@ pub fn predict(
     logits: bool,
     each: &mut dyn FnMut(Result<Prediction, DataError>),
 ) -> Result<(), Error> {
-    let model = file.build(device)?;
+    predict_with(&Models::default(), file, device, files, top, logits, each)
+}
+
+/// As [`predict`], for a model which is one of `models`.
+///
+/// # Errors
+/// As [`predict`].
+pub fn predict_with<M: Classifier>(
+    models: &Models<M>,
+    file: &ModelFile,
+    device: &Device,
+    files: Vec<Result<PathBuf, DataError>>,
+    top: usize,
+    logits: bool,
+    each: &mut dyn FnMut(Result<Prediction, DataError>),
+) -> Result<(), Error> {
+    let model = file.build_with(models, device)?;
     let image = &file.preprocessing;
     let values = (image.channels * image.height * image.width).max(1);
     let batch = (VALUES / values).clamp(1, BATCH);

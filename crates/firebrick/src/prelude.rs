@@ -20,4 +20,4 @@ pub use firebrick_train::{
 };
 pub use firebrick_zoo::{Input, Model};
 
-pub use crate::{Job, ModelFile, Prepared, Start, TrainReport};
+pub use crate::{Job, ModelFile, Models, Prepared, Session, Sources, Start, TrainReport};

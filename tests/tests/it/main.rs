@@ -1,4 +1,4 @@
-//! Tests across crates: the house itself, parity between devices, an optimizer from outside, real data and real weights.
+//! Tests across crates: the house itself, parity between devices, an optimizer and a model from outside, real data and real weights.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
@@ -6,5 +6,6 @@
 mod corpus;
 mod house;
 mod outside;
+mod own_model;
 mod parity;
 mod real_data;

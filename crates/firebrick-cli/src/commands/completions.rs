@@ -6,7 +6,7 @@ use clap::Args;
 use clap_complete::{Shell, generate};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, shell};
 
 /// Print the script with which a shell completes commands and flags
 ///
@@ -24,7 +24,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         // A program of someone else's is completed under its own name.
-        let called = std::env::args_os().next().unwrap_or_default();
+        let called = shell::called();
         let name = Path::new(&called).file_stem().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let mut script = Vec::new();

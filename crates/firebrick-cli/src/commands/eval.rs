@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use firebrick::ModelFile;
 use firebrick::core::Recipe;
 use firebrick::datasets::Split;
 use firebrick::datasets::registry::folder_path;
 use firebrick::eval::{EvalJob, Evaluated, evaluate};
+use firebrick::{ModelFile, Models};
 use serde_json::json;
 
 use super::plain_weights::{PlainWeights, model_file};
@@ -65,6 +65,7 @@ impl Eval {
         let clock = Instant::now();
         let job = EvalJob {
             file: &file,
+            models: Models::default(),
             held_out,
             recipe: recipe.clone(),
             split: self.split,
