@@ -90,6 +90,23 @@ pub struct Splits {
 }
 
 impl Splits {
+    /// A data set of your own: images of any size with this number of channels to train on, and no others
+    /// yet. `name` says in recipes and reports what they are.
+    pub fn new(name: impl Into<String>, channels: usize, train: Arc<dyn Dataset>) -> Self {
+        Self {
+            name: name.into(),
+            train,
+            valid: None,
+            test: None,
+            channels,
+            size: None,
+            skipped: Vec::new(),
+            valid_is_cut: false,
+            notes: Vec::new(),
+            folders: None,
+        }
+    }
+
     /// Changes when an image that the course of training depends on changes: one that is trained on,
     /// or one of a validation split of its own. Where the files lie does not matter.
     #[must_use]

@@ -1,39 +1,27 @@
 //! What `firebrick train` does, through the library:
 //! `cargo run --release -p firebrick-examples --example 01_train`
 
+use anyhow::Context;
 use firebrick::prelude::*;
 use firebrick_examples::size;
 
 fn main() -> anyhow::Result<()> {
-    // Data: read, split, normalized by the mean and deviation of the training images.
-    let dataset = size("glyphs", "glyphs(train=300, test=50)");
+    // What to train on which images, by name.
     let recipe = Recipe {
-        dataset: dataset.into(),
+        dataset: size("glyphs", "glyphs(train=300, test=50)").into(),
+        model: "small_cnn".parse()?,
+        optimizer: "adam(lr=2e-3)".parse()?,
+        schedule: "one_cycle".parse()?,
         epochs: size(5, 1),
         ..Recipe::default()
     };
-    let data = Prepared::open(&recipe, "data".as_ref())?;
-    let mut train = data.train_loader(&recipe)?;
-    let mut valid =
-        data.evaluation_loader(&recipe, data.splits.valid.clone().expect("glyphs have it"))?;
-    let mut test =
-        data.evaluation_loader(&recipe, data.splits.test.clone().expect("glyphs have it"))?;
-
-    // A model on a device that differentiates, an optimizer and its schedule, by name.
-    let device = device("flex")?.autodiff();
-    let model = firebrick::zoo::build(&"small_cnn".parse()?, &data.input(), 0, &device)?;
-    let run = RunLength::new(recipe.epochs, train.samples() as u64, 64, 1);
-    let plan = plan(&"adam(lr=2e-3)".parse()?, &"one_cycle".parse()?, None, run)?;
+    // Data, model, optimizer and schedule, open and checked.
+    let session = Session::open(&recipe)?;
+    let mut test = session.test_loader()?.context("glyphs have a test split")?;
 
     // Train, then look at images the model has never seen.
-    let config = TrainConfig {
-        epochs: recipe.epochs,
-        ..TrainConfig::default()
-    };
+    let outcome = session.train()?;
     let loss = CrossEntropy::default();
-    let mut training = Training::new(model, plan.update, plan.schedule, &loss, &mut train);
-    training.valid = Some(&mut valid);
-    let outcome = fit(training, &config)?;
     let scores = evaluate(&outcome.model, &mut test, &loss, &mut |_| {})?.scores;
     println!(
         "test: {:.2} % of {} images right",

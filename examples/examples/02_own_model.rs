@@ -20,9 +20,9 @@ struct TwoLayers {
 }
 
 impl TwoLayers {
-    fn new(channels: usize, classes: usize, device: &Device) -> Result<Self, ConfigError> {
+    fn new(input: &Input, seed: u64, device: &Device) -> Result<Self, ConfigError> {
         let model = Self {
-            first: Conv2dConfig::new([channels, 24], 5)
+            first: Conv2dConfig::new([input.channels, 24], 5)
                 .with_stride(2)
                 .with_padding(2)
                 .init(device),
@@ -30,10 +30,10 @@ impl TwoLayers {
             second: Conv2dConfig::new([24, 24], 3).with_padding(1).init(device),
             dropout: DropoutConfig { prob: 0.1 }.init()?,
             pool: GlobalAvgPool::default(),
-            head: LinearConfig::new(24, classes).init(device),
+            head: LinearConfig::new(24, input.classes).init(device),
         };
         // Drawn from a seed on the host: equal on every device.
-        Ok(Init::PYTORCH.apply(model, 0))
+        Ok(Init::PYTORCH.apply(model, seed))
     }
 }
 
@@ -48,47 +48,24 @@ impl Classifier for TwoLayers {
 }
 
 fn main() -> anyhow::Result<()> {
-    let data = firebrick::datasets::open(
-        size("glyphs", "glyphs(train=300, test=50)"),
-        &OpenOptions::default(),
-    )?;
-    let input = Preprocessing {
+    let native = Input {
         channels: 1,
         height: 32,
         width: 32,
-        fit: Fit::Crop,
-        mean: vec![0.5],
-        std: vec![0.25],
+        classes: 27,
     };
-    let mut train = Loader::new(
-        data.train.clone(),
-        input,
-        Default::default(),
-        Vec::new(),
-        LoaderConfig::default(),
-    )?;
-    let config = TrainConfig {
+    let models = Models::own("two_layers", native, TwoLayers::new);
+    let recipe = Recipe {
+        dataset: size("glyphs", "glyphs(train=300, test=50)").into(),
+        model: "two_layers".parse()?,
+        optimizer: "adamw(lr=3e-3)".parse()?,
+        schedule: "warmup(10%, then=cosine)".parse()?,
         epochs: size(4, 1),
-        ..TrainConfig::default()
+        ..Recipe::default()
     };
-    let run = RunLength::new(config.epochs, train.samples() as u64, 64, 1);
-    let plan = plan(
-        &"adamw(lr=3e-3)".parse()?,
-        &"warmup(10%, then=cosine)".parse()?,
-        None,
-        run,
-    )?;
-    let model = TwoLayers::new(1, data.train.classes().len(), &device("flex")?.autodiff())?;
-    let outcome = fit(
-        Training::new(
-            model,
-            plan.update,
-            plan.schedule,
-            &CrossEntropy::default(),
-            &mut train,
-        ),
-        &config,
-    )?;
+    // From here on it is a model as any other: `firebrick::train` makes a run directory with it, which can
+    // be resumed, and `TrainedModel::read_with` reads it.
+    let outcome = Session::open_with(&recipe, Sources::of_models(models))?.train()?;
     for row in &outcome.progress.rows {
         println!(
             "epoch {}: loss {:.3}, {:.1} % right",

@@ -58,51 +58,22 @@ fn main() -> anyhow::Result<()> {
         classes,
     });
     let (train, valid) = firebrick::datasets::split::split(stripes, 0.2, 0, true)?;
-    let input = Preprocessing {
-        channels: 1,
-        height: 28,
-        width: 28,
-        fit: Fit::Crop,
-        mean: vec![0.5],
-        std: vec![0.3],
+    let data = Splits {
+        valid,
+        ..Splits::new("stripes", 1, train)
     };
-    let loader = |dataset| {
-        Loader::new(
-            dataset,
-            input.clone(),
-            Default::default(),
-            Vec::new(),
-            LoaderConfig {
-                batch_size: 20,
-                ..LoaderConfig::default()
-            },
-        )
-    };
-    let (mut train, mut valid) = (
-        loader(train)?,
-        loader(valid.expect("a fifth is kept aside"))?,
-    );
-    let config = TrainConfig {
+    // Images are brought to the size that the model reads, and normalized by their mean and deviation.
+    let recipe = Recipe {
+        model: "lenet5".parse()?,
         epochs: size(3, 2),
-        ..TrainConfig::default()
+        batch_size: 20,
+        ..Recipe::default()
     };
-    let plan = plan(
-        &"adam(lr=1e-3)".parse()?,
-        &"constant".parse()?,
-        None,
-        RunLength::new(config.epochs, train.samples() as u64, 20, 1),
-    )?;
-    let shape = Input {
-        channels: 1,
-        height: 28,
-        width: 28,
-        classes: 4,
+    let sources = Sources {
+        data: Some(data),
+        ..Sources::default()
     };
-    let model = firebrick::zoo::build(&"lenet5".parse()?, &shape, 0, &device("flex")?.autodiff())?;
-    let loss = CrossEntropy::default();
-    let mut training = Training::new(model, plan.update, plan.schedule, &loss, &mut train);
-    training.valid = Some(&mut valid);
-    let outcome = fit(training, &config)?;
+    let outcome = Session::open_with(&recipe, sources)?.train()?;
     let best = outcome.progress.best.expect("at least one epoch");
     println!(
         "best epoch {}: {:.1} % of the stripes right",

@@ -4,7 +4,7 @@
 //!
 //! `cargo run --release --example 08_rates -- --mnist DIR --cifar10 DIR --photos DIR --out DIR`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use firebrick::prelude::*;
@@ -51,37 +51,19 @@ impl Task {
     /// The lowest validation loss of any epoch; infinite where the training diverges.
     fn train(&self, lr: f64, seed: u64) -> anyhow::Result<f64> {
         let recipe = Recipe {
+            lr: Some(lr),
             seed,
             limit_train: Some(size(IMAGES, 64)),
             valid_fraction: self.valid_fraction,
             ..self.recipe.clone()
         };
-        let prepared = Prepared::open(&recipe, Path::new("data"))?;
-        let mut train = prepared.train_loader(&recipe)?;
-        let valid = prepared.splits.valid.clone().context("no validation")?;
-        let mut valid = prepared.evaluation_loader(&recipe, valid)?;
-        let run = RunLength {
-            updates: recipe.epochs * train.batches() as u64,
-            updates_per_epoch: train.batches() as u64,
-        };
-        let plan = plan(&recipe.optimizer, &recipe.schedule, Some(lr), run)?;
-        let device = device("flex")?.autodiff();
-        let model = firebrick::zoo::build(&recipe.model, &prepared.input(), seed, &device)?;
-        let loss = CrossEntropy::default();
-        let config = TrainConfig {
-            epochs: recipe.epochs,
-            seed,
-            ..TrainConfig::default()
-        };
-        let mut training = Training::new(model, plan.update, plan.schedule, &loss, &mut train);
-        training.valid = Some(&mut valid);
-        match fit(training, &config) {
+        match Session::open(&recipe)?.train() {
             Ok(outcome) => {
                 let rows = outcome.progress.rows.iter();
                 let losses = rows.filter_map(|row| Some(row.valid?.loss));
                 Ok(losses.fold(f64::INFINITY, f64::min))
             }
-            Err(TrainError::NonFinite { .. }) => Ok(f64::INFINITY),
+            Err(firebrick::Error::Train(TrainError::NonFinite { .. })) => Ok(f64::INFINITY),
             Err(error) => Err(error.into()),
         }
     }
@@ -108,7 +90,7 @@ impl Task {
             num_iter: size(Sweep::default().num_iter, 30),
             ..Sweep::default()
         };
-        let curve = firebrick::lr_find(&self.recipe, Path::new("data"), None, sweep, &mut |_| {})?;
+        let curve = firebrick::lr_find(&self.recipe, Sources::default(), sweep, &mut |_| {})?;
         let found = curve.suggestions;
         let mut losses = Vec::new();
         for power in 0..=size(DOUBLINGS, 1) {

@@ -1,6 +1,8 @@
 //! Formats commands for users to copy: the program as it was called, and arguments quoted for the shell.
 
+use std::ffi::OsString;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
 /// A word as a shell reads it.
 pub(crate) fn quoted(word: &str) -> String {
@@ -21,11 +23,25 @@ pub(crate) fn quoted_path(path: &Path) -> String {
     quoted(&text)
 }
 
+/// What this program was called, as the first of its arguments says.
+static CALLED: RwLock<Option<OsString>> = RwLock::new(None);
+
+/// Notes what the program was called.
+pub(crate) fn note_called(name: Option<&OsString>) {
+    let mut called = CALLED.write().unwrap_or_else(PoisonError::into_inner);
+    *called = name.filter(|name| !name.is_empty()).cloned();
+}
+
 /// This program as it was called, so that a command printed with it works in the same place:
 /// `firebrick` from the search path, `target/release/firebrick` from `cargo run`.
 pub(crate) fn program() -> String {
-    let called = std::env::args_os().next().filter(|name| !name.is_empty());
-    called.map_or_else(|| "firebrick".into(), |name| quoted_path(Path::new(&name)))
+    quoted_path(Path::new(&called()))
+}
+
+/// What this program was called: a name or a path.
+pub(crate) fn called() -> OsString {
+    let called = CALLED.read().unwrap_or_else(PoisonError::into_inner);
+    called.clone().unwrap_or_else(|| "firebrick".into())
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The learning rate in the specs of optimizers and schedules: finding it, setting it, and taking it out,
 //! so that one given elsewhere wins.
 
-use firebrick_core::ConfigError;
 use firebrick_core::error::check_not_negative;
 use firebrick_core::spec::{Spec, Value};
+use firebrick_core::{ConfigError, Recipe};
 
 use crate::about::Entry;
 use crate::arguments::{argument, by_name, inner, number, parts};
@@ -140,6 +140,32 @@ fn given_rate(
     Ok(Some((rate, format!("{}({field} = {rate})", spec.name))))
 }
 
+/// Whether the setting with this key of a recipe is the learning rate: `lr`, or the argument of the
+/// optimizer or the schedule that holds it, also inside a wrapper, such as `optimizer.base.lr` and
+/// `schedule.then.max_lr`.
+#[must_use]
+pub fn is_rate(key: &str) -> bool {
+    let argument = key.rsplit('.').next().unwrap_or_default();
+    match key.split('.').next() {
+        Some("optimizer") => argument == "lr",
+        Some("schedule") => RATE_FIELDS.contains(&argument),
+        _ => key == "lr",
+    }
+}
+
+/// Takes the learning rate out of a recipe, wherever it is written there, so that one that is given
+/// elsewhere counts.
+///
+/// # Errors
+/// As [`optimizer_without_rate`] and [`schedule_without_rate`].
+pub fn clear(recipe: &mut Recipe) -> Result<(), ConfigError> {
+    let optimizer = optimizer_without_rate(&recipe.optimizer)?;
+    recipe.schedule = schedule_without_rate(&recipe.schedule)?;
+    recipe.optimizer = optimizer;
+    recipe.lr = None;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +205,18 @@ mod tests {
         ] {
             let found = schedule_without_rate(&read(schedule)).unwrap();
             assert_eq!(found.to_string(), without);
+        }
+        for (key, expected) in [
+            ("lr", true),
+            ("optimizer.base.lr", true),
+            ("schedule.from", true),
+            ("schedule.then.max_lr", true),
+            ("optimizer.from", false),
+            ("schedule.min_lr", false),
+            ("model.lr", false),
+            ("batch_size", false),
+        ] {
+            assert_eq!(is_rate(key), expected, "{key}");
         }
         let surplus = read("constant(1, 2)");
         assert_eq!(schedule_without_rate(&surplus).unwrap(), surplus);

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::checksum;
@@ -105,43 +106,59 @@ pub struct ConfidenceBin {
 }
 
 /// Everything a report needs of one run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Only the name and the recipe must be there. What else an earlier version did not write is empty, what a
+/// later version writes beside is passed over, and crates that know more of a run keep it in a section of
+/// their own: so records of one version are read by any other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Name of the run directory.
     pub name: String,
     /// The resolved recipe, TOML.
     pub recipe: String,
     /// The command that does the same again.
+    #[serde(default)]
     pub reproduce: String,
     /// The device.
+    #[serde(default)]
     pub device: String,
     /// The model's spec.
+    #[serde(default)]
     pub model: String,
     /// Trainable values.
+    #[serde(default)]
     pub parameters: usize,
     /// Class names.
+    #[serde(default)]
     pub classes: Vec<String>,
     /// One row for each epoch.
+    #[serde(default)]
     pub epochs: Vec<EpochRow>,
     /// `(update, learning rate, training loss)`, thinned to at most about 2000.
-    #[serde(with = "json_number")]
+    #[serde(default, with = "json_number")]
     pub steps: Vec<(u64, f64, f64)>,
     /// The best epoch and its value of the monitored metric.
-    #[serde(with = "json_number")]
+    #[serde(default, with = "json_number")]
     pub best: Option<(u64, f64)>,
     /// The monitored metric, such as `valid_top1`.
+    #[serde(default)]
     pub monitor: String,
     /// Scores on the test split.
+    #[serde(default)]
     pub test: Option<Scores>,
     /// The confusion matrix of the test split if there is one, else of validation.
+    #[serde(default)]
     pub confusion: Confusion,
     /// The most wrong images of the same split.
+    #[serde(default)]
     pub mistakes: Vec<Mistake>,
     /// What each layer put out at step 0.
+    #[serde(default)]
     pub activations: Vec<Observation>,
     /// The run this one branched from, and where.
+    #[serde(default)]
     pub lineage: Option<String>,
-    /// When and where it took place. Empty in records of earlier versions, as are the fields below.
+    /// When and where it took place.
     #[serde(default)]
     pub setting: Setting,
     /// Its data.
@@ -162,6 +179,9 @@ pub struct RunRecord {
     /// Warnings that were given during training.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What other crates note of the run, by the crate's name for it; see [`Self::section`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sections: BTreeMap<String, serde_json::Value>,
 }
 
 /// A `run.json` that cannot be read or used.
@@ -203,6 +223,38 @@ impl RunRecord {
             return Err("it is damaged or was edited: its checksum does not match".into());
         }
         serde_json::from_slice(bytes).map_err(|error| format!("not a run record: {error}"))
+    }
+
+    /// What [`Self::set_section`] noted under this name; `None` where nothing was.
+    ///
+    /// # Errors
+    /// What does not fit, where the section is not of this type.
+    pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, serde_json::Error> {
+        self.sections.get(name).map(T::deserialize).transpose()
+    }
+
+    /// Notes something that this crate does not know of under a name of the caller's: plain data, in
+    /// which numbers that may be infinite or NaN are kept by [`json_number`](crate::json_number).
+    ///
+    /// ```
+    /// use firebrick_types::run::RunRecord;
+    /// let mut record = RunRecord::default();
+    /// record.set_section("snapshots", &vec![100, 200])?;
+    /// let read = RunRecord::from_json(&record.to_json()?)?;
+    /// assert_eq!(read.section::<Vec<u64>>("snapshots")?, Some(vec![100, 200]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What JSON cannot hold.
+    pub fn set_section<T: Serialize>(
+        &mut self,
+        name: &str,
+        section: &T,
+    ) -> Result<(), serde_json::Error> {
+        let section = serde_json::to_value(section)?;
+        self.sections.insert(name.into(), section);
+        Ok(())
     }
 
     /// Reads the `run.json` of a run directory.
@@ -261,5 +313,62 @@ mod tests {
         assert_eq!(record.confusion, vec![vec![3, 1], vec![0, 4]].into());
         let again = RunRecord::from_json(&record.to_json().unwrap()).unwrap();
         assert_eq!(again, record);
+    }
+
+    /// What `firebrick train` wrote in version 0.1.0, byte for byte.
+    const WRITTEN: &[u8] = include_bytes!("run/written_by_0.1.0.json");
+
+    #[test]
+    fn a_record_that_0_1_0_wrote_is_read_whole() {
+        let record = RunRecord::from_json(WRITTEN).unwrap();
+        assert_eq!(
+            record.model,
+            "lenet5(init=pytorch, activation=relu, pool=max, dropout=0.0)"
+        );
+        assert_eq!((record.epochs.len(), record.steps.len()), (2, 4));
+        assert!(record.test.unwrap().nll > 0.0 && record.epochs[1].valid.is_some());
+        assert_eq!(record.files.len(), 1);
+        assert!(record.sections.is_empty() && record.answers.is_some());
+        // Nothing of it is lost when it is written again.
+        let again: serde_json::Value = serde_json::from_slice(&record.to_json().unwrap()).unwrap();
+        let before: serde_json::Value = serde_json::from_slice(WRITTEN).unwrap();
+        for (key, value) in before.as_object().unwrap() {
+            assert!(key == "checksum" || again[key] == *value, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_empty_and_what_is_not_known_is_passed_over() {
+        let mut record: serde_json::Value = serde_json::from_slice(WRITTEN).unwrap();
+        let record = record.as_object_mut().unwrap();
+        record.remove("checksum");
+        record.insert("of_a_later_version".into(), 7.into());
+        let read = |record: &serde_json::Map<String, serde_json::Value>| {
+            RunRecord::from_json(&serde_json::to_vec(record).unwrap())
+        };
+        let whole = read(record).unwrap();
+        for key in record.keys() {
+            let mut without = record.clone();
+            without.remove(key);
+            match key.as_str() {
+                "name" | "recipe" => {
+                    let error = read(&without).unwrap_err();
+                    assert!(error.contains(&format!("missing field `{key}`")), "{error}");
+                }
+                _ => assert_eq!(read(&without).unwrap().recipe, whole.recipe, "{key}"),
+            }
+        }
+    }
+
+    #[test]
+    fn sections_of_other_crates_are_kept_and_checked() {
+        let mut record = record();
+        record.set_section("members", &["a", "b"]).unwrap();
+        let read = RunRecord::from_json(&record.to_json().unwrap()).unwrap();
+        assert_eq!(read, record);
+        let members = read.section::<Vec<String>>("members").unwrap();
+        assert_eq!(members.unwrap(), ["a", "b"]);
+        assert_eq!(read.section::<u64>("head").unwrap(), None);
+        assert!(read.section::<u64>("members").is_err());
     }
 }

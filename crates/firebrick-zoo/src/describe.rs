@@ -1,6 +1,5 @@
 //! Describes the layers of a model, as data.
 
-use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use firebrick_core::probe;
 use firebrick_core::run::Observation;
@@ -9,7 +8,7 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-use crate::{Input, Model, parameters};
+use crate::{Input, parameters};
 
 /// The layers of a model and their cost for one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,7 +28,7 @@ pub struct Description {
 /// # Panics
 /// When `input` is not the one that the model was built for.
 #[must_use]
-pub fn describe(model: &Model, input: &Input) -> Description {
+pub fn describe<M: Classifier>(model: &M, input: &Input) -> Description {
     let model = model.valid();
     let device = model.devices().into_iter().next().unwrap_or_default();
     let shape = [1, input.channels, input.height, input.width];

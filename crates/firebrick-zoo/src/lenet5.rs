@@ -111,6 +111,10 @@ impl Architecture for LeNet5Config {
         }
     }
 
+    fn head(&self) -> Option<&'static str> {
+        Some("fc3")
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         Init::from_spec(&self.init, Init::PYTORCH)?;
         Activation::from_spec(&self.activation)?;

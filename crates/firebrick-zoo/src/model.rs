@@ -22,19 +22,6 @@ pub enum Model {
     ResNet18(ResNet18),
 }
 
-impl Model {
-    /// The path of the last layer, whose outputs are the classes, as in the keys of weight files: `fc`
-    /// for `fc.weight` and `fc.bias`. The rest does not depend on the number of classes.
-    #[must_use]
-    pub const fn head(&self) -> &'static str {
-        match self {
-            Self::LeNet5(_) => "fc3",
-            Self::SmallCnn(_) | Self::ResNet18(_) => "fc",
-            Self::ResNetCifar(_) => "linear",
-        }
-    }
-}
-
 impl Classifier for Model {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         match self {
@@ -51,7 +38,7 @@ mod tests {
     use firebrick_core::spec::Spec;
     use firebrick_core::state_dict::StateDict;
 
-    use crate::{Input, REGISTRY, default_input, undrawn};
+    use crate::{Input, REGISTRY, architecture, default_input, undrawn};
 
     #[test]
     fn the_head_is_what_depends_on_the_number_of_classes() {
@@ -61,7 +48,8 @@ mod tests {
             let input = default_input(&spec).unwrap();
             let model = |classes| undrawn(&spec, &Input { classes, ..input }, &device).unwrap();
             let (few, many) = (model(10), model(11));
-            let head = format!("{}.", few.head());
+            let head = architecture(&spec).unwrap().head().unwrap();
+            let head = format!("{head}.");
             let others = StateDict::shapes(&many);
             for (few, many) in StateDict::shapes(&few).iter().zip(&others) {
                 assert_eq!(few.0, many.0);

@@ -122,6 +122,10 @@ impl Architecture for ResNet18Config {
         }
     }
 
+    fn head(&self) -> Option<&'static str> {
+        Some("fc")
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;

@@ -134,6 +134,10 @@ impl Architecture for ResNetCifarConfig {
         }
     }
 
+    fn head(&self) -> Option<&'static str> {
+        Some("linear")
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if self.depth < 8 || self.depth % 6 != 2 {
             let range = "6n + 2 with n of at least 1, such as 20, 32, 44, 56 or 110";

@@ -101,6 +101,10 @@ impl Architecture for SmallCnnConfig {
         }
     }
 
+    fn head(&self) -> Option<&'static str> {
+        Some("fc")
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         Init::from_spec(&self.init, Init::PYTORCH)?;
         Activation::from_spec(&self.activation)?;

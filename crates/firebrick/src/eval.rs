@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use firebrick_core::data::Dataset;
 use firebrick_core::loss::CrossEntropy;
-use firebrick_core::{ConfigError, Recipe};
+use firebrick_core::{Classifier, ConfigError, Recipe};
 use firebrick_datasets::Split;
 use firebrick_datasets::class_names::matched;
 use firebrick_datasets::registry::{folder_path, open_held_out};
 use firebrick_train::Evaluation;
+use firebrick_zoo::Model;
 
-use crate::prepared::{self, CHECKSUMS, Prepared};
+use crate::prepared::{self, CHECKSUMS};
 use crate::{Error, TrainedModel};
 
 /// What a model is scored on.
-pub struct EvalJob<'a> {
+pub struct EvalJob<'a, M = Model> {
     /// The model.
-    pub model: &'a TrainedModel,
+    pub model: &'a TrainedModel<M>,
     /// Names the data set, and how it is split and read. For the data of a run, the run's recipe.
     pub recipe: Recipe,
     /// Whether this is another data set than the one the model was trained on. A folder of classes is
@@ -47,8 +48,8 @@ pub struct Evaluated {
 ///
 /// # Errors
 /// [`Error`] when the data cannot be read, the split is not there, or its classes are not the model's.
-pub fn evaluate(
-    job: EvalJob<'_>,
+pub fn evaluate<M: Classifier>(
+    job: EvalJob<'_, M>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluated, Error> {
     let Taken {
@@ -86,10 +87,9 @@ struct Taken {
     notes: Vec<String>,
 }
 
-fn take(job: &EvalJob<'_>) -> Result<Taken, Error> {
+fn take<M>(job: &EvalJob<'_, M>) -> Result<Taken, Error> {
     // The model knows how its images are preprocessed: nothing is to be measured on the data.
     let recipe = Recipe {
-        normalize: "none".into(),
         channels: job
             .recipe
             .channels
@@ -103,7 +103,8 @@ fn take(job: &EvalJob<'_>) -> Result<Taken, Error> {
     {
         return held_out(path, &recipe, job);
     }
-    let splits = Prepared::open(&recipe, &job.cache)?.splits;
+    let options = prepared::open_options(&recipe, &job.cache)?;
+    let splits = firebrick_datasets::open(&recipe.dataset, &options)?;
     let there = |split: Split| match split {
         Split::Train => Some(splits.train.clone()),
         Split::Valid => splits.valid.clone(),
@@ -164,7 +165,7 @@ fn fallback(dataset: &str) -> String {
 }
 
 /// A folder of images that the model has not been trained on.
-fn held_out(path: &str, recipe: &Recipe, job: &EvalJob<'_>) -> Result<Taken, Error> {
+fn held_out<M>(path: &str, recipe: &Recipe, job: &EvalJob<'_, M>) -> Result<Taken, Error> {
     let held_out = open_held_out(path, &prepared::open_options(recipe, &job.cache)?)?;
     let mut notes = held_out.notes;
     notes.extend(unreadable(&held_out.skipped));

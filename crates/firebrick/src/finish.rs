@@ -12,9 +12,9 @@ use firebrick_core::loss::Loss;
 use firebrick_core::run::{
     Answers, ConfidenceBin, EpochRow, Mistake, RunData, RunRecord, Scores, Setting,
 };
-use firebrick_core::{ConfigError, Recipe, machine};
+use firebrick_core::{Classifier, ConfigError, Recipe, machine};
 use firebrick_train::{Ended, Evaluation, Monitor, Outcome, RunDir, evaluate_unless};
-use firebrick_zoo::Model;
+use firebrick_zoo::Architecture;
 use serde::Serialize;
 
 use crate::prepared::Prepared;
@@ -83,9 +83,10 @@ pub struct BestEpoch {
 }
 
 /// What is left to do when the loop is over.
-pub(crate) struct Finish<'a> {
+pub(crate) struct Finish<'a, M> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) prepared: &'a Prepared,
+    pub(crate) architecture: &'a dyn Architecture<M>,
     pub(crate) run: &'a RunDir,
     pub(crate) loss: &'a dyn Loss,
     pub(crate) monitor: Monitor,
@@ -94,11 +95,11 @@ pub(crate) struct Finish<'a> {
     pub(crate) warnings: Vec<String>,
 }
 
-impl Finish<'_> {
+impl<M: Classifier> Finish<'_, M> {
     /// Saves the model, evaluates it on the test split once, writes the report.
     pub(crate) fn report(
         &self,
-        outcome: Outcome<Model>,
+        outcome: Outcome<M>,
         resumed_from: Option<String>,
         device: &Device,
     ) -> Result<TrainReport, Error> {
@@ -121,7 +122,8 @@ impl Finish<'_> {
             self.run.write("model.safetensors", &bytes)?;
             files.insert("model.safetensors".into(), checksum::of(&bytes));
             drop(bytes);
-            let model = info.build(weights, device)?;
+            let model = self.architecture.undrawn(&info.input(), device)?;
+            let model = weights.load_into(model)?;
             let splits = &self.prepared.splits;
             if let Some(dataset) = splits.test.clone().or_else(|| splits.valid.clone()) {
                 let mut loader = self
@@ -224,6 +226,7 @@ impl Finish<'_> {
             first_batch: first_batch::picture(self.recipe, self.prepared)?,
             files,
             warnings: self.warnings.clone(),
+            ..RunRecord::default()
         };
         let json = record
             .to_json()

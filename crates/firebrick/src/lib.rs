@@ -10,6 +10,10 @@
 //! println!("{:.1} %", 100.0 * report.test.map_or(0.0, |test| test.top1));
 //! # Ok::<(), firebrick::Error>(())
 //! ```
+//!
+//! [`train()`] makes a run directory with checkpoints and a report. [`Session::open`] is what it starts from:
+//! the data, the model, the optimizer and the settings of a recipe, open and checked, for programs that
+//! train in their own way. [`Models`] and [`Sources`] bring models and images of your own.
 
 mod error;
 pub mod eval;
@@ -20,6 +24,7 @@ mod lr_find;
 pub mod memory;
 mod mistakes;
 mod model_file;
+mod models;
 mod overview;
 mod own_program;
 pub mod predict;
@@ -28,7 +33,7 @@ mod prepared;
 mod recipes;
 mod runs;
 pub mod search;
-mod settings;
+mod session;
 mod start;
 mod train;
 mod warnings;
@@ -45,10 +50,12 @@ pub use error::Error;
 pub use finish::{BestEpoch, TrainReport, TrainScores};
 pub use lr_find::lr_find;
 pub use model_file::{ModelInfo, TrainedModel};
+pub use models::Models;
 pub use overview::{DataOverview, Overview, SplitOverview};
 pub use prepared::{CHECKSUMS, Prepared};
 pub use recipes::{RECIPES, recipe, run_recipe};
 pub use runs::{RunState, RunSummary, runs};
 pub use search::{SearchJob, SearchReport};
+pub use session::{Session, Sources};
 pub use start::{RunPlace, Start};
 pub use train::{Job, train};

@@ -2,9 +2,10 @@
 
 use burn::tensor::Device;
 use firebrick_core::data::BatchSource;
-use firebrick_core::{ConfigError, Recipe};
+use firebrick_core::{Classifier, ConfigError, Recipe};
 use firebrick_datasets::Loader;
 use firebrick_train::lone_image::cannot_train_alone;
+use firebrick_zoo::Architecture;
 
 use crate::Error;
 use crate::prepared::Prepared;
@@ -15,9 +16,10 @@ use crate::prepared::Prepared;
 ///
 /// # Errors
 /// [`Error::Config`] when there is no batch to join: a batch size of 1, or one training image.
-pub(crate) fn train_loader(
+pub(crate) fn train_loader<M: Classifier>(
     recipe: &Recipe,
     prepared: &Prepared,
+    architecture: &dyn Architecture<M>,
     device: &Device,
 ) -> Result<(Loader, Option<String>), Error> {
     let loader = prepared.train_loader(recipe)?;
@@ -26,7 +28,7 @@ pub(crate) fn train_loader(
         return Ok((loader, None));
     }
     let input = prepared.input();
-    let model = firebrick_zoo::build(&recipe.model, &input, recipe.seed, device)?;
+    let model = architecture.model(&input, recipe.seed, device)?;
     if !cannot_train_alone(&model, [input.channels, input.height, input.width]) {
         return Ok((loader, None));
     }

@@ -6,8 +6,8 @@
 
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
-use firebrick_core::{ConfigError, Recipe};
-use firebrick_zoo::Input;
+use firebrick_core::{Classifier, ConfigError, Recipe};
+use firebrick_zoo::{Architecture, Input};
 
 /// Bytes of a value.
 const VALUE: u64 = 4;
@@ -28,15 +28,28 @@ pub struct TrainingMemory {
 }
 
 impl TrainingMemory {
-    /// Of a recipe whose model reads images of `input`.
+    /// Of a recipe whose model is of the zoo and reads images of `input`.
     ///
     /// # Errors
     /// [`ConfigError`] naming what is wrong with the model or the optimizer.
     pub fn of(recipe: &Recipe, input: &Input) -> Result<Self, ConfigError> {
+        let architecture = firebrick_zoo::architecture(&recipe.model)?;
+        Self::of_model(recipe, &*architecture, input)
+    }
+
+    /// Of a recipe whose model has this architecture.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn of_model<M: Classifier>(
+        recipe: &Recipe,
+        architecture: &dyn Architecture<M>,
+        input: &Input,
+    ) -> Result<Self, ConfigError> {
         let device = firebrick_core::device("flex")
             .or_else(|_| firebrick_core::device(&recipe.device))
             .map_err(|error| ConfigError::Conflict(error.to_string()))?;
-        let model = firebrick_zoo::undrawn(&recipe.model, input, &device)?;
+        let model = architecture.undrawn(input, &device)?;
         let (mut weights, mut state) = (0_u64, 0_u64);
         for (key, shape) in StateDict::shapes(&model) {
             weights = weights.saturating_add(shape.iter().product::<usize>() as u64);
@@ -51,7 +64,7 @@ impl TrainingMemory {
             width,
             ..*input
         };
-        let probed = firebrick_zoo::build(&recipe.model, &small, 0, &device)?;
+        let probed = architecture.model(&small, 0, &device)?;
         let layers = firebrick_zoo::describe(&probed, &small).layers;
         let area = (input.height * input.width) as f64 / (height * width) as f64;
         let mut values = (input.channels * input.height * input.width) as f64;
@@ -112,11 +125,16 @@ impl TrainingMemory {
 }
 
 /// Refuses a recipe that does not fit into `free` bytes, on a device whose tensors lie there.
-pub(crate) fn check(recipe: &Recipe, input: &Input, free: Option<u64>) -> Result<(), ConfigError> {
+pub(crate) fn check<M: Classifier>(
+    recipe: &Recipe,
+    architecture: &dyn Architecture<M>,
+    input: &Input,
+    free: Option<u64>,
+) -> Result<(), ConfigError> {
     let Some(free) = free.filter(|_| HOST_DEVICES.contains(&recipe.device.as_str())) else {
         return Ok(());
     };
-    TrainingMemory::of(recipe, input)?.check(free)
+    TrainingMemory::of_model(recipe, architecture, input)?.check(free)
 }
 
 /// Refuses a model whose weights and one image do not fit into `free` bytes.

@@ -10,7 +10,6 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use firebrick_core::ConfigError;
 use firebrick_core::checksum::{Checksum, DIGITS};
 use firebrick_core::data::Preprocessing;
 use firebrick_core::error::check;
@@ -18,9 +17,10 @@ use firebrick_core::run::RunRecord;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::{StateDict, WeightsError};
 use firebrick_core::weights_file::{Head, WeightsFile};
+use firebrick_core::{Classifier, ConfigError};
 use firebrick_zoo::{Input, MAX_CLASSES, MAX_SIDE, Model};
 
-use crate::Error;
+use crate::{Error, Models};
 
 /// What precedes the digits of the checksum in the file.
 const CHECKSUM: &[u8] = b"\"firebrick.checksum\":\"";
@@ -40,11 +40,11 @@ pub struct ModelInfo {
 
 /// A trained model, ready to be used.
 #[derive(Debug)]
-pub struct TrainedModel {
+pub struct TrainedModel<M = Model> {
     /// What it tells apart, and what it reads.
     pub info: ModelInfo,
     /// The network with its weights.
-    pub network: Model,
+    pub network: M,
     /// Where the network is.
     pub device: Device,
 }
@@ -86,11 +86,19 @@ impl ModelInfo {
         Ok(bytes)
     }
 
-    /// Opens a model file, or that of a run directory. The weights are not read yet.
+    /// Opens a model file, or that of a run directory, whose model is of the zoo. The weights are not read yet.
     ///
     /// # Errors
     /// [`Error::Weights`] when it cannot be read, [`Error::ModelFile`] when it is no model file.
     pub fn open(path: &Path) -> Result<(Self, WeightsFile), Error> {
+        Self::open_with(path, &Models::default())
+    }
+
+    /// As [`Self::open`], for a model which is one of `models`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with<M>(path: &Path, models: &Models<M>) -> Result<(Self, WeightsFile), Error> {
         let file = Self::locate(path)?;
         let problem = |problem: String| Error::ModelFile {
             path: file.display().to_string(),
@@ -119,15 +127,15 @@ impl ModelInfo {
             classes,
             preprocessing,
         };
-        info.check().map_err(refused)?;
+        info.check(models).map_err(refused)?;
         Ok((info, weights))
     }
 
     /// Refuses what no model can be built from and no image can be brought to.
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check<M>(&self, models: &Models<M>) -> Result<(), ConfigError> {
         check("model file", "classes", self.classes.len(), 2..=MAX_CLASSES)?;
         self.preprocessing.check(MAX_SIDE)?;
-        firebrick_zoo::canonical(&self.model).map(|_| ())
+        models.architecture(&self.model).map(|_| ())
     }
 
     fn locate(path: &Path) -> Result<PathBuf, Error> {
@@ -166,17 +174,22 @@ impl ModelInfo {
         }
     }
 
-    /// Builds the model with the weights of a file, which it reads one tensor at a time. Returns it with
-    /// notes for the user.
+    /// Builds the model, which is one of `models`, with the weights of a file, which it reads one tensor at
+    /// a time. Returns it with notes for the user.
     ///
     /// # Errors
     /// [`Error::Weights`] when the weights are not the model's.
-    pub fn load(
+    pub fn load<M: Classifier>(
         self,
         weights: WeightsFile,
+        models: &Models<M>,
         device: &Device,
-    ) -> Result<(TrainedModel, Vec<String>), Error> {
-        let (network, notes) = weights.load_into(self.undrawn(device)?, Head::Same)?;
+    ) -> Result<(TrainedModel<M>, Vec<String>), Error> {
+        // Not drawn: that would take the memory that the metadata asks for before the weights are known
+        // to be of that size.
+        let model = models.architecture(&self.model)?;
+        let model = model.undrawn(&self.input(), device)?;
+        let (network, notes) = weights.load_into(model, Head::Same)?;
         let model = TrainedModel {
             info: self,
             network,
@@ -184,30 +197,26 @@ impl ModelInfo {
         };
         Ok((model, notes))
     }
-
-    /// Builds the model with these weights.
-    ///
-    /// # Errors
-    /// [`Error::Weights`] when the weights are not the model's.
-    pub fn build(&self, weights: StateDict, device: &Device) -> Result<Model, Error> {
-        Ok(weights.load_into(self.undrawn(device)?)?)
-    }
-
-    /// Not drawn: that would take the memory that the metadata asks for before the weights are known to
-    /// be of that size.
-    fn undrawn(&self, device: &Device) -> Result<Model, Error> {
-        Ok(firebrick_zoo::undrawn(&self.model, &self.input(), device)?)
-    }
 }
 
 impl TrainedModel {
-    /// Reads a model file, or that of a run directory.
+    /// Reads a model file, or that of a run directory, whose model is of the zoo.
     ///
     /// # Errors
     /// As [`ModelInfo::open`] and [`ModelInfo::load`].
     pub fn read(path: &Path, device: &Device) -> Result<Self, Error> {
-        let (info, weights) = ModelInfo::open(path)?;
-        Ok(info.load(weights, device)?.0)
+        Self::read_with(path, &Models::default(), device)
+    }
+}
+
+impl<M: Classifier> TrainedModel<M> {
+    /// As [`TrainedModel::read`], for a model which is one of `models`.
+    ///
+    /// # Errors
+    /// As [`TrainedModel::read`].
+    pub fn read_with(path: &Path, models: &Models<M>, device: &Device) -> Result<Self, Error> {
+        let (info, weights) = ModelInfo::open_with(path, models)?;
+        Ok(info.load(weights, models, device)?.0)
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use burn::module::Module;
 use firebrick_core::data::Dataset;
 use firebrick_datasets::Splits;
+
+use crate::Session;
+use crate::start::Begun;
 
 /// What a run is about to do, when everything has been checked and before its first update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,25 @@ pub struct Overview {
     pub step: u64,
     /// The run directory.
     pub run_dir: PathBuf,
+}
+
+impl Overview {
+    /// Of a run that is about to make its first update of this session.
+    pub(crate) fn of<M: Module>(session: &Session<'_, M>, begun: &Begun<M>) -> Self {
+        let (recipe, input) = (&session.recipe, &session.data.preprocessing);
+        let checkpoint = begun.resume.as_ref();
+        Self {
+            data: DataOverview::of(&session.data.splits),
+            input: [input.channels, input.height, input.width],
+            model: recipe.model.to_string(),
+            parameters: firebrick_zoo::parameters(&begun.model),
+            device: recipe.device.clone(),
+            epochs: recipe.epochs,
+            updates_per_epoch: session.length.updates_per_epoch,
+            step: checkpoint.map_or(0, |checkpoint| checkpoint.progress.step),
+            run_dir: begun.run.path().into(),
+        }
+    }
 }
 
 /// The splits of a data set in numbers.

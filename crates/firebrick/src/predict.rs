@@ -47,11 +47,11 @@ const BATCH: usize = 32;
 /// The most pixel values in one forward pass of more than one image.
 const VALUES: usize = 1 << 26;
 
-/// Runs the model over image files of any size, a batch at a time: memory does not grow with their
-/// number. `each` gets the prediction or the error of every file, in order; an error among the files
+/// Runs a model over image files of any size, a batch at a time: memory does not grow with
+/// their number. `each` gets the prediction or the error of every file, in order; an error among the files
 /// comes out in its place.
-pub fn predict(
-    model: &TrainedModel,
+pub fn predict<M: Classifier>(
+    model: &TrainedModel<M>,
     files: Vec<Result<PathBuf, DataError>>,
     top: usize,
     logits: bool,
@@ -93,7 +93,7 @@ fn read(path: &Path, info: &ModelInfo) -> Result<Image, DataError> {
     Ok(decode::fit(image, &info.preprocessing))
 }
 
-fn forward(model: &TrainedModel, images: &[&Image]) -> Vec<Vec<f32>> {
+fn forward<M: Classifier>(model: &TrainedModel<M>, images: &[&Image]) -> Vec<Vec<f32>> {
     if images.is_empty() {
         return Vec::new();
     }

@@ -20,4 +20,6 @@ pub use firebrick_train::{
 };
 pub use firebrick_zoo::{Input, Model};
 
-pub use crate::{Job, Prepared, Start, TrainReport, TrainedModel};
+pub use crate::{
+    Job, ModelInfo, Models, Prepared, Session, Sources, Start, TrainReport, TrainedModel,
+};

@@ -28,15 +28,29 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Opens the data set of a recipe. `cache` is where data sets lie when the recipe does not say.
+    /// Opens the data set of a recipe, for a model of the zoo. `cache` is where data sets lie when the
+    /// recipe does not say.
     ///
     /// # Errors
     /// [`Error`] naming the file or setting.
     pub fn open(recipe: &Recipe, cache: &Path) -> Result<Self, Error> {
-        let options = open_options(recipe, cache)?;
-        let on_bad = options.on_bad_image;
-        let splits = firebrick_datasets::open(&recipe.dataset, &options)?;
-        let preprocessing = preprocessing(recipe, &splits, on_bad)?;
+        Self::of_data_set(recipe, cache, &firebrick_zoo::default_input(&recipe.model)?)
+    }
+
+    /// The data set of a recipe. Images of any size are fitted to `native`, where the recipe does not say.
+    pub(crate) fn of_data_set(
+        recipe: &Recipe,
+        cache: &Path,
+        native: &Input,
+    ) -> Result<Self, Error> {
+        let splits = firebrick_datasets::open(&recipe.dataset, &open_options(recipe, cache)?)?;
+        Self::of(recipe, splits, native)
+    }
+
+    /// Splits that are open, read as a recipe says.
+    pub(crate) fn of(recipe: &Recipe, splits: Splits, native: &Input) -> Result<Self, Error> {
+        let on_bad = on_bad_image(&recipe.on_bad_image)?;
+        let preprocessing = preprocessing(recipe, &splits, on_bad, native)?;
         Ok(Self {
             splits,
             preprocessing,
@@ -212,8 +226,8 @@ fn preprocessing(
     recipe: &Recipe,
     splits: &Splits,
     on_bad: OnBadImage,
+    native: &Input,
 ) -> Result<Preprocessing, Error> {
-    let native = firebrick_zoo::default_input(&recipe.model)?;
     let [height, width] = match (recipe.image_size, splits.size) {
         (Some(side), _) => [side; 2],
         (None, Some(size)) => size,

@@ -57,8 +57,9 @@ pub struct RunSummary {
 /// What is read of `run.json`.
 #[derive(Deserialize)]
 struct Record {
+    #[serde(default)]
     epochs: Vec<EpochRow>,
-    #[serde(with = "json_number")]
+    #[serde(default, with = "json_number")]
     best: Option<(u64, f64)>,
     test: Option<Scores>,
 }

@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use firebrick_core::registry::Entry;
 use firebrick_core::spec::{Spec, Value};
-use firebrick_core::{ConfigError, Recipe};
-use firebrick_optim::rates::{
-    optimizer_has_rate, optimizer_without_rate, schedule_has_rate, schedule_without_rate,
-};
+use firebrick_core::{Classifier, ConfigError, Recipe};
+use firebrick_optim::rates::{self, is_rate, optimizer_has_rate, schedule_has_rate};
 use firebrick_report::{Axis, Panel, Scale, Scatter, ScatterPoint, Unit};
 use firebrick_train::search::{
     Dimension, NextTrial, Point, Range, Record, Search, SearchDir, Trial,
@@ -18,26 +16,29 @@ use firebrick_train::{Clock, Hook, TrainError, search};
 use firebrick_zoo::Model;
 use serde::Serialize;
 
-use crate::train::{check, run};
-use crate::{Error, Job, Start};
+use crate::train::run;
+use crate::{Error, Job, Session, Sources, Start};
 
 /// What runs beside the loop of one trial.
-pub type Hooks = Vec<Box<dyn Hook<Model>>>;
+pub type Hooks<M = Model> = Vec<Box<dyn Hook<M>>>;
 
-/// Everything about a search that is not on its paper.
-pub struct SearchJob<'a> {
+/// Makes the hooks of a trial.
+pub type MakeHooks<'a, M = Model> = dyn FnMut(&Planned) -> Hooks<M> + 'a;
+
+/// Everything about a search that is not on its paper. `M` is the type of the model.
+pub struct SearchJob<'a, M = Model> {
     /// What the trials vary.
     pub recipe: Recipe,
+    /// Where the images and the models come from.
+    pub sources: Sources<M>,
     /// The search.
     pub search: Search,
     /// The directory of the search: `search.json`, `best.toml` and a run directory for each trial.
     pub out: PathBuf,
-    /// Where data sets lie when the recipe does not say.
-    pub cache: PathBuf,
     /// Bytes of memory that are free, where that is known: what cannot fit is refused.
     pub free_memory: Option<u64>,
     /// Makes the hooks that run beside the loop of a trial.
-    pub hooks: Box<dyn FnMut(&NextTrial) -> Hooks + 'a>,
+    pub hooks: Box<MakeHooks<'a, M>>,
     /// Told of every trial that is done.
     pub finished: Box<dyn FnMut(&Trial) + 'a>,
     /// Set from outside to end after the current step.
@@ -49,13 +50,25 @@ pub struct SearchJob<'a> {
 }
 
 impl SearchJob<'_> {
-    /// A search around `recipe` in the directory `out`.
+    /// A search around `recipe` in the directory `out`, with models of the zoo.
     pub fn new(recipe: Recipe, search: Search, out: impl Into<PathBuf>) -> Self {
+        Self::from_sources(recipe, Sources::default(), search, out)
+    }
+}
+
+impl<M> SearchJob<'_, M> {
+    /// A search around `recipe` in the directory `out`, with models or images of your own.
+    pub fn from_sources(
+        recipe: Recipe,
+        sources: Sources<M>,
+        search: Search,
+        out: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             recipe,
+            sources,
             search,
             out: out.into(),
-            cache: "data".into(),
             free_memory: None,
             hooks: Box::new(|_| Vec::new()),
             finished: Box::new(|_| {}),
@@ -143,13 +156,11 @@ pub fn at(recipe: &Recipe, point: &Point) -> Result<Recipe, ConfigError> {
     let is_rate = |(key, value): &(String, Value)| match (key.as_str(), value) {
         ("optimizer", Value::Spec(spec)) => optimizer_has_rate(spec),
         ("schedule", Value::Spec(spec)) => schedule_has_rate(spec),
-        (key, _) => Ok(matches!(key.rsplit('.').next(), Some("lr" | "max_lr"))),
+        (key, _) => Ok(is_rate(key)),
     };
     let rates: Result<Vec<bool>, ConfigError> = point.0.iter().map(is_rate).collect();
     if rates?.contains(&true) {
-        recipe.optimizer = optimizer_without_rate(&recipe.optimizer)?;
-        recipe.schedule = schedule_without_rate(&recipe.schedule)?;
-        recipe.lr = None;
+        rates::clear(&mut recipe)?;
     }
     // A whole spec before its arguments.
     let mut values: Vec<&(String, Value)> = point.0.iter().collect();
@@ -184,7 +195,10 @@ fn name_arguments(recipe: &mut Recipe, key: &str) -> Result<(), ConfigError> {
             (&mut recipe.schedule, named(entry))
         }
         "model" => {
-            let entry = firebrick_zoo::REGISTRY.find(&recipe.model)?;
+            // What a model of one's own calls its arguments is not known here.
+            let Ok(entry) = firebrick_zoo::REGISTRY.find(&recipe.model) else {
+                return Ok(());
+            };
             (&mut recipe.model, named(entry))
         }
         "loss" => {
@@ -219,12 +233,12 @@ fn name_arguments(recipe: &mut Recipe, key: &str) -> Result<(), ConfigError> {
 /// # Errors
 /// [`Error`]; before any training, when the recipe cannot be trained at an end of a range, with a
 /// choice, or without validation images, or when the directory holds something else.
-pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
+pub fn search<M: Classifier>(job: SearchJob<'_, M>) -> Result<SearchReport, Error> {
     let SearchJob {
         recipe,
+        sources,
         search,
         out,
-        cache,
         free_memory,
         mut hooks,
         mut finished,
@@ -233,7 +247,7 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
         clock,
     } = job;
     search.check()?;
-    check_corners(&recipe, &search, &cache, free_memory)?;
+    check_corners(&recipe, &search, &sources, free_memory)?;
     let identity = recipe.identity().to_toml()?;
     let (dir, mut record) = SearchDir::open(&out, &search, &identity)?;
     for trial in &record.trials {
@@ -253,13 +267,12 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
         };
         let job = Job {
             start: if begun { Start::Resume } else { Start::Fresh },
-            cache: cache.clone(),
             free_memory,
             hooks: hooks(&planned),
             interrupted: interrupted.clone(),
             notice: Box::new(&mut *notice),
             clock,
-            ..Job::new(recipe, out.clone())
+            ..Job::from_sources(recipe, sources.clone(), out.clone())
         };
         let mut trial = Trial {
             round: planned.round,
@@ -297,10 +310,10 @@ pub fn search(job: SearchJob<'_>) -> Result<SearchReport, Error> {
 }
 
 /// Whether the recipe can be trained at the ends of every range and with every choice.
-fn check_corners(
+fn check_corners<M: Classifier>(
     recipe: &Recipe,
     search: &Search,
-    cache: &Path,
+    sources: &Sources<M>,
     free_memory: Option<u64>,
 ) -> Result<(), Error> {
     let corners: Vec<(&String, Vec<Value>)> = search
@@ -320,8 +333,10 @@ fn check_corners(
                 epochs: search.epochs_of(1),
                 ..at(recipe, &Point(point))?
             };
-            let prepared = check(&recipe, cache, free_memory)?;
-            if prepared.splits.valid.is_none() {
+            let session = Session::open_with(&recipe, sources.clone())?;
+            session.check_memory(free_memory)?;
+            session.model()?;
+            if session.data.splits.valid.is_none() {
                 let text = format!(
                     "a search compares validation accuracies, but no images of {} are held out for validation; set --valid-fraction",
                     recipe.dataset
@@ -462,6 +477,24 @@ mod tests {
         );
         assert_eq!(trial.augment.to_string(), "pad_crop(size=1) | hflip");
         assert_eq!((trial.lr, trial.batch_size), (Some(1e-3), 16));
+        // The rate of `linear` is called `from`.
+        let line = Recipe {
+            schedule: "linear(from=0.2, to=0)".parse().unwrap(),
+            ..recipe.clone()
+        };
+        let trial = recipe_at(&line, "schedule.from=log(1e-3, 1)").unwrap();
+        assert_eq!(
+            (
+                trial.optimizer.to_string(),
+                trial.schedule.to_string(),
+                trial.lr
+            ),
+            (
+                "sgd(momentum=0.9)".into(),
+                "linear(to=0, from=0.001)".into(),
+                None
+            )
+        );
         let kept = recipe_at(&recipe, "optimizer.momentum=uniform(0.5, 0.9)").unwrap();
         assert_eq!(kept.optimizer.to_string(), "sgd(lr=0.1, momentum=0.5)");
         assert_eq!(kept.lr, Some(0.1));

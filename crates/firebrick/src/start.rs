@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use firebrick_core::data::DataError;
-use firebrick_core::{ConfigError, Recipe};
-use firebrick_train::{Checkpoint, Divergence, Identity, RunDir};
-use firebrick_zoo::Model;
+use firebrick_core::{Classifier, ConfigError, Recipe};
+use firebrick_train::{Checkpoint, Clock, Divergence, Identity, RunDir};
 
-use crate::Error;
-use crate::model_file;
-use crate::prepared::Prepared;
+use crate::prepared::{CHECKSUMS, Prepared};
+use crate::{Error, Session};
 
 /// Where a job begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +41,7 @@ pub enum RunPlace {
 
 impl RunPlace {
     /// Makes a new run directory, or opens that of the run to resume.
-    pub(crate) fn take(&self, start: &Start) -> Result<RunDir, Error> {
+    fn take(&self, start: &Start) -> Result<RunDir, Error> {
         match (self, start) {
             (Self::At(path), Start::Resume) => Ok(RunDir::open(path)?),
             (Self::At(path), _) => Ok(RunDir::create(path)?),
@@ -56,8 +54,140 @@ impl RunPlace {
     }
 }
 
+/// The run that a new one branches off, and the checkpoint that it takes from there.
+pub(crate) struct Parent {
+    run: PathBuf,
+    checkpoint: Checkpoint,
+}
+
+/// A run that is about to make its first update of this session.
+pub(crate) struct Begun<M> {
+    pub(crate) run: RunDir,
+    pub(crate) model: M,
+    pub(crate) identity: Identity,
+    /// The moment to go on from.
+    pub(crate) resume: Option<Checkpoint>,
+}
+
+impl Start {
+    /// For a branch, its parent; the recipe is told where it branches off.
+    pub(crate) fn parent(
+        &self,
+        recipe: &mut Recipe,
+        notice: &mut dyn FnMut(&str),
+    ) -> Result<Option<Parent>, Error> {
+        match (self, &recipe.branched_from) {
+            (Self::Branch { parent }, _) => {
+                let device = firebrick_core::device(&recipe.device)?;
+                let checkpoint = branch_point(parent, recipe, &device, notice)?;
+                let run = parent.clone();
+                Ok(Some(Parent { run, checkpoint }))
+            }
+            (Self::Fresh, Some(parent)) => Err(ConfigError::Conflict(format!(
+                "this recipe belongs to a run that branched off {parent} and started from its checkpoint, so it cannot be trained from scratch: branch off again with --resume RUN --out DIR, or remove branched_from and schedule_start from the recipe"
+            ))
+            .into()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes or opens the run directory, and finds the model and the checkpoint to begin with. What can
+    /// be refused is refused before anything is written.
+    pub(crate) fn begin<M: Classifier>(
+        &self,
+        session: &Session<'_, M>,
+        parent: Option<Parent>,
+        out: &RunPlace,
+        clock: Option<Clock>,
+        notice: &mut dyn FnMut(&str),
+    ) -> Result<Begun<M>, Error> {
+        let identity = session.identity()?;
+        if let Some(parent) = &parent {
+            parent.check_data(&identity, &session.data)?;
+        }
+        let mut model = match self {
+            Self::Fresh => initial_model(session, notice)?,
+            // Its weights come from a checkpoint; the file that they once came from may be gone.
+            _ => session.untrained_model()?,
+        };
+        // Nothing is written before this line.
+        let run = out.take(self)?.with_clock(clock);
+        let resume = match parent {
+            Some(Parent { checkpoint, .. }) => {
+                let identity = identity.clone();
+                let checkpoint = Checkpoint {
+                    identity,
+                    ..checkpoint
+                };
+                // Before the recipe: a branch that is killed in between must not begin from scratch.
+                checkpoint.save(&run)?;
+                Some(checkpoint)
+            }
+            None if *self == Self::Resume => own_checkpoint(session, &run, &identity, notice)?,
+            None => None,
+        };
+        if *self == Self::Resume && resume.is_none() {
+            start_over(&session.recipe, run.path(), notice)?;
+            model = initial_model(session, notice)?;
+        }
+        Ok(Begun {
+            run,
+            model,
+            identity,
+            resume,
+        })
+    }
+}
+
+impl Parent {
+    /// Refuses a branch that reads other data than its parent.
+    fn check_data(&self, identity: &Identity, data: &Prepared) -> Result<(), Error> {
+        let of_parent = &self.checkpoint.identity.data;
+        if *of_parent == identity.data {
+            return Ok(());
+        }
+        let error = ConfigError::Conflict(format!(
+            "{}: it was trained on other data than this branch reads (fingerprint {of_parent}, not {})",
+            self.run.display(),
+            identity.data
+        ));
+        Err(which_files(error.into(), data, &self.run))
+    }
+}
+
+impl<M> Begun<M> {
+    /// The checkpoint that this session goes on from, in words.
+    pub(crate) fn resumed_from(&self) -> Option<String> {
+        let checkpoint = self.resume.as_ref()?;
+        Some(format!("step {}", checkpoint.progress.step))
+    }
+
+    /// Writes what the run is about to do: the recipe and the checksums of its images, or, for a run that
+    /// is resumed, where its data are now; and that a session begins.
+    pub(crate) fn record(
+        &self,
+        start: &Start,
+        recipe: &mut Recipe,
+        data: &Prepared,
+    ) -> Result<(), Error> {
+        Prepared::settle(recipe);
+        let run = &self.run;
+        if *start == Start::Resume {
+            tell_place(run, recipe)?;
+        } else {
+            run.write("recipe.toml", recipe.to_toml()?.as_bytes())?;
+            if let Some(checksums) = data.checksums() {
+                run.write(CHECKSUMS, checksums.as_bytes())?;
+            }
+        }
+        let (from, device) = (self.resumed_from(), &recipe.device);
+        let event = serde_json::json!({ "event": "start", "from": from, "device": device });
+        Ok(run.event(&event)?)
+    }
+}
+
 /// The newest sound checkpoint of a run; the damaged ones that were passed over are reported.
-pub(crate) fn newest(
+fn newest(
     run: &Path,
     identity: Option<&Identity>,
     device: &Device,
@@ -73,8 +203,31 @@ pub(crate) fn newest(
     Ok(Some(checkpoint))
 }
 
+/// The checkpoint that a run goes on from; none before its first.
+fn own_checkpoint<M>(
+    session: &Session<'_, M>,
+    run: &RunDir,
+    identity: &Identity,
+    notice: &mut dyn FnMut(&str),
+) -> Result<Option<Checkpoint>, Error> {
+    let (data, path) = (&session.data, run.path());
+    let found = newest(path, Some(identity), &session.device, notice)
+        .map_err(|error| which_files(error, data, path))?;
+    // Before the first checkpoint only the checksums know the data.
+    if found.is_none()
+        && let Some(changes) = data.changes_since(path)
+    {
+        return Err(DataError::Invalid(format!(
+            "{}: the images have changed since this run was started: {changes}; start a new run",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(found)
+}
+
 /// The parent's newest checkpoint as the start of a new run; the recipe is told where it branched off.
-pub(crate) fn branch_point(
+fn branch_point(
     parent: &Path,
     recipe: &mut Recipe,
     device: &Device,
@@ -102,7 +255,7 @@ pub(crate) fn branch_point(
 }
 
 /// Lets a run without a checkpoint start over, unless it began as a branch.
-pub(crate) fn start_over(
+fn start_over(
     recipe: &Recipe,
     out: &Path,
     notice: &mut dyn FnMut(&str),
@@ -121,7 +274,7 @@ pub(crate) fn start_over(
 }
 
 /// Adds to an error about other data which files have changed.
-pub(crate) fn which_files(error: Error, prepared: &Prepared, run: &Path) -> Error {
+fn which_files(error: Error, prepared: &Prepared, run: &Path) -> Error {
     match prepared.changes_since(run) {
         Some(changes) => DataError::Invalid(format!(
             "{error}. Changes since the run was started: {changes}"
@@ -131,33 +284,25 @@ pub(crate) fn which_files(error: Error, prepared: &Prepared, run: &Path) -> Erro
     }
 }
 
-/// The model of a recipe as it is before any weights are loaded.
-pub(crate) fn untrained_model(
-    recipe: &Recipe,
-    prepared: &Prepared,
-    device: &Device,
-) -> Result<Model, Error> {
-    let model = firebrick_zoo::build(&recipe.model, &prepared.input(), recipe.seed, device)?;
+/// The model before the first update; what is to be known about its weights is told.
+fn initial_model<M: Classifier>(
+    session: &Session<'_, M>,
+    notice: &mut dyn FnMut(&str),
+) -> Result<M, Error> {
+    let (model, notes) = session.model()?;
+    notes.iter().for_each(|note| notice(note));
     Ok(model)
 }
 
-/// The model as it is before the first update. Weights from a file may be for other classes.
-pub(crate) fn initial_model(
-    recipe: &Recipe,
-    prepared: &Prepared,
-    device: &Device,
-    notice: &mut dyn FnMut(&str),
-) -> Result<Model, Error> {
-    let model = untrained_model(recipe, prepared, device)?;
-    let Some(path) = &recipe.weights else {
-        return Ok(model);
-    };
-    model_file::verify(Path::new(path))?;
-    let (model, notes) = firebrick_zoo::load_for_training(model, Path::new(path))?;
-    notes
-        .iter()
-        .for_each(|note| notice(&format!("{path}: {note}")));
-    Ok(model)
+/// Notes in the run's recipe where its data are now, if they were moved before a resume.
+fn tell_place(run: &RunDir, recipe: &Recipe) -> Result<(), Error> {
+    let mut kept = Recipe::read(&run.path().join("recipe.toml"))?;
+    if (&kept.dataset, &kept.data_dir) != (&recipe.dataset, &recipe.data_dir) {
+        kept.dataset.clone_from(&recipe.dataset);
+        kept.data_dir.clone_from(&recipe.data_dir);
+        run.write("recipe.toml", kept.to_toml()?.as_bytes())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -196,5 +341,22 @@ mod tests {
         let branch = branch_point(&parent, &mut recipe, &device, &mut |_| {}).unwrap();
         assert_eq!((branch.progress.step, recipe.schedule_start), (7, 7));
         assert!(warned_before(Some(&branch)).is_empty());
+    }
+
+    #[test]
+    fn a_resume_notes_where_the_data_are_now_and_nothing_else() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&temp.path().join("run")).unwrap();
+        let at = |place: &str, epochs| Recipe {
+            dataset: format!("folder:{place}"),
+            data_dir: Some(place.into()),
+            epochs,
+            ..Recipe::default()
+        };
+        let before = at("old", 7).to_toml().unwrap();
+        run.write("recipe.toml", before.as_bytes()).unwrap();
+        tell_place(&run, &at("new", 9)).unwrap();
+        let kept = Recipe::read(&run.path().join("recipe.toml")).unwrap();
+        assert_eq!(kept, at("new", 7));
     }
 }

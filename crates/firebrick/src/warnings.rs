@@ -1,8 +1,10 @@
 //! Warnings about a run that learns nothing: the losses that it is compared with, and the warnings of earlier sessions.
 
+use std::cell::RefCell;
+
 use firebrick_core::data::Dataset;
 use firebrick_core::loss::Loss;
-use firebrick_train::{Checkpoint, Divergence, Guess};
+use firebrick_train::{Checkpoint, Divergence, Guess, Hook, RunDir};
 
 use crate::overview::per_class;
 use crate::prepared::Prepared;
@@ -25,6 +27,21 @@ pub(crate) fn guess(loss: &dyn Loss, prepared: &Prepared) -> Option<Guess> {
         train,
         valid,
     })
+}
+
+/// The hook that warns: its warning is told, noted in the events of the run, and kept for its record.
+pub(crate) fn watch<'a, M>(
+    guess: Guess,
+    run: &'a RunDir,
+    warnings: &'a RefCell<Vec<String>>,
+    told: &'a RefCell<&mut dyn FnMut(&str)>,
+) -> Box<dyn Hook<M> + 'a> {
+    Box::new(Divergence::new(guess, |text| {
+        warnings.borrow_mut().push(text.to_string());
+        (told.borrow_mut())(&format!("warning: {text}"));
+        // The record and the terminal have it too; a full disk stops the run elsewhere.
+        let _ = run.event(&serde_json::json!({ "event": "warning", "text": text }));
+    }))
 }
 
 /// What the earlier sessions of a run were warned of.

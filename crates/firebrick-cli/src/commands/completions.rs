@@ -6,7 +6,7 @@ use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
 use crate::failure::Failure;
-use crate::terminal;
+use crate::{shell, terminal};
 
 /// Print a completion script for your shell
 #[derive(Args)]
@@ -19,7 +19,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(&self, command: &mut Command) -> Result<(), Failure> {
         // Another program built on this command line is completed under its own name.
-        let called = std::env::args_os().next().unwrap_or_default();
+        let called = shell::called();
         let name = Path::new(&called).file_stem().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let mut script = Vec::new();

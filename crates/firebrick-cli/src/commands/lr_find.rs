@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command};
+use firebrick::Sources;
 use firebrick::core::Recipe;
 use firebrick::core::spec::Spec;
 use firebrick::optim::rates::{optimizer_without_rate, schedule_without_rate};
@@ -78,19 +80,9 @@ fn rise(name: &str) -> Result<Rise, String> {
     }
 }
 
-/// Flags of this command that `train` does not have, or that a rate found takes the place of.
-const OWN: [&str; 7] = [
-    "--start-lr",
-    "--end-lr",
-    "--num-iter",
-    "--mode",
-    "--svg",
-    "--json",
-    "--lr",
-];
-
 impl LrFind {
-    pub(crate) fn run(&self) -> Result<(), Failure> {
+    /// `given` are the arguments that this was read from, by the whole command line `command`.
+    pub(crate) fn run(&self, command: &Command, given: &ArgMatches) -> Result<(), Failure> {
         let mut recipe = self
             .recipe
             .as_deref()
@@ -102,9 +94,8 @@ impl LrFind {
             num_iter: self.num_iter,
             rise: self.mode,
         };
-        let cache = super::data_cache();
-        let curve =
-            firebrick::lr_find(&recipe, &cache, free_memory(), sweep, &mut terminal::notice)?;
+        let sources = Sources::in_cache(super::data_cache());
+        let curve = firebrick::lr_find(&recipe, sources, sweep, &mut terminal::notice)?;
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
             let svg = curves_svg(&chart(&curve, title, self.mode));
@@ -115,12 +106,12 @@ impl LrFind {
         if self.json {
             return terminal::json(&curve);
         }
-        say(&curve, sweep);
+        say(&curve, sweep, &train_arguments(command, given));
         Ok(())
     }
 }
 
-fn say(curve: &LrCurve, sweep: Sweep) {
+fn say(curve: &LrCurve, sweep: Sweep, train_arguments: &[String]) {
     let last = curve.lr.last().copied().unwrap_or(sweep.start_lr);
     let end = match curve.stopped {
         Stopped::End => "the end of the test".to_string(),
@@ -150,34 +141,47 @@ fn say(curve: &LrCurve, sweep: Sweep) {
         terminal::say(&format!("{name:<14}{rate}"));
     }
     if let Some(lr) = found.best() {
-        terminal::say(&format!("next: {} --lr {lr:.2e}", train_command()));
+        let words: String = train_arguments
+            .iter()
+            .fold(String::new(), |all, word| all + " " + word);
+        terminal::say(&format!("next: {} train{words} --lr {lr:.2e}", program()));
     }
 }
 
-/// The command to train with what was given here, without rates.
-fn train_command() -> String {
-    // Names of files need not be text.
-    let given = std::env::args_os().skip(1);
-    let mut given = given.map(|word| word.to_string_lossy().into_owned());
-    let mut words = vec![program(), "train".into()];
-    // Up to the name of this command.
-    given.by_ref().find(|word| word == "lr-find");
-    while let Some(word) = given.next() {
-        let (flag, value) = match word.split_once('=') {
-            Some((flag, value)) if flag.starts_with("--") => (flag.into(), Some(value.into())),
-            _ if word == "--json" => continue,
-            _ => (word, None),
+/// The arguments with which `train` trains what was swept here, as a shell reads them: what was given of
+/// those that both commands have, in order, without rates.
+fn train_arguments(command: &Command, given: &ArgMatches) -> Vec<String> {
+    let arguments = |name: &str| {
+        let command = command.find_subcommand(name).into_iter();
+        command.flat_map(Command::get_arguments)
+    };
+    let mut words: Vec<(usize, String)> = Vec::new();
+    for argument in arguments("train") {
+        let id = argument.get_id().as_str();
+        // The rate that was found takes the place of the one given, and how to print is not meant.
+        let shared =
+            !["lr", "json"].contains(&id) && arguments("lr-find").any(|own| own.get_id() == id);
+        let (Some(long), true) = (argument.get_long(), shared) else {
+            continue;
         };
-        let takes_value = flag.starts_with("--") && flag != "--no-decay-bias-norm";
-        let value = value.or_else(|| takes_value.then(|| given.next()).flatten());
-        if OWN.contains(&flag.as_str()) {
+        let flag = format!("--{long}");
+        if given.value_source(id) != Some(ValueSource::CommandLine) {
             continue;
         }
-        let value = value.map(|value| without_rate(&flag, value));
-        words.push(flag);
-        words.extend(value.map(|value| quoted(&value)));
+        let places = given.indices_of(id).into_iter().flatten();
+        if !argument.get_action().takes_values() {
+            words.extend(places.take(1).map(|place| (place, flag.clone())));
+            continue;
+        }
+        // Names of files need not be text.
+        let values = given.get_raw(id).into_iter().flatten();
+        words.extend(values.zip(places).map(|(value, place)| {
+            let value = without_rate(&flag, value.to_string_lossy().into_owned());
+            (place, format!("{flag} {}", quoted(&value)))
+        }));
     }
-    words.join(" ")
+    words.sort();
+    words.into_iter().map(|(_, word)| word).collect()
 }
 
 fn without_rate(flag: &str, value: String) -> String {
@@ -251,5 +255,23 @@ mod tests {
         let kept = without_rate("--optimizer", "sgd(0.1, momentum=0.9)".into());
         assert_eq!(kept, "sgd(momentum=0.9)");
         assert_eq!(without_rate("--model", "lenet5".into()), "lenet5");
+    }
+
+    #[test]
+    fn the_next_command_has_what_was_given_that_train_has_too() {
+        let arguments = |words: &str| {
+            let words = ["mine", "lr-find"].into_iter().chain(words.split(' '));
+            let command = crate::command();
+            let given = command.clone().get_matches_from(words);
+            train_arguments(&command, given.subcommand().unwrap().1).join(" ")
+        };
+        let given = "--svg=a.svg --lr 1 --optimizer=sgd(0.1,0.9) --group fc*:lr=2 --no-decay-bias-norm \
+                     --group conv*:frozen --num-iter 5 --seed 3 --recipe=mine.toml --seed 4";
+        assert_eq!(
+            arguments(given),
+            "--optimizer 'sgd(momentum=0.9)' --group 'fc*:lr=2' --no-decay-bias-norm --group 'conv*:frozen' \
+             --recipe mine.toml --seed 4"
+        );
+        assert_eq!(arguments("--mode linear --json"), "");
     }
 }

@@ -8,7 +8,7 @@ use firebrick::core::spec::Spec;
 use firebrick::core::weights_file::WeightsFile;
 use firebrick::datasets::registry::{info, list};
 use firebrick::zoo::{self, Normalization};
-use firebrick::{ModelInfo, TrainedModel, memory};
+use firebrick::{ModelInfo, Models, TrainedModel, memory};
 
 use crate::failure::Failure;
 use crate::free_memory::free_memory;
@@ -156,7 +156,7 @@ pub(crate) fn trained_model(
     if let Some(free) = free_memory() {
         memory::check_model(&info.model, &info.input(), free)?;
     }
-    let (model, notes) = info.load(weights, &device)?;
+    let (model, notes) = info.load(weights, &Models::default(), &device)?;
     if let Some(path) = &plain.weights {
         for note in notes {
             terminal::notice(&format!("{}: {note}", path.display()));

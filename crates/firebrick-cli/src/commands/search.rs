@@ -10,7 +10,7 @@ use firebrick::report::scatter_svg;
 use firebrick::search::Hooks;
 use firebrick::training::run_dir::next_free;
 use firebrick::training::search::{NextTrial, Search as Paper, Space, Trial};
-use firebrick::{SearchJob, SearchReport};
+use firebrick::{SearchJob, SearchReport, Sources};
 
 use super::train::RUNS;
 use crate::failure::Failure;
@@ -174,15 +174,15 @@ impl Search {
                 terminal::log(&format!("diverged: {diverged}"));
             }
         };
+        let sources = Sources::in_cache(super::data_cache());
         let report = firebrick::search::search(SearchJob {
-            cache: super::data_cache(),
             free_memory: free_memory(),
             hooks: Box::new(hooks),
             finished: Box::new(finished),
             interrupted,
             notice: Box::new(terminal::notice),
             clock: Some(std::time::SystemTime::now),
-            ..SearchJob::new(recipe, paper, out)
+            ..SearchJob::from_sources(recipe, sources, paper, out)
         })?;
         Ok(report)
     }

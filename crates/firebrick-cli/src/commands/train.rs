@@ -10,7 +10,7 @@ use firebrick::core::run::Scores;
 use firebrick::datasets::registry::folder_path;
 use firebrick::training::Hook;
 use firebrick::zoo::Model;
-use firebrick::{Job, RunPlace, Start, TrainReport};
+use firebrick::{Job, RunPlace, Sources, Start, TrainReport};
 
 use crate::epoch_table::same_loss;
 use crate::failure::Failure;
@@ -70,9 +70,9 @@ impl Train {
         let mut example = None;
         let report = firebrick::train(Job {
             recipe,
+            sources: Sources::in_cache(super::data_cache()),
             start,
             out,
-            cache: super::data_cache(),
             free_memory: free_memory(),
             hooks: vec![progress],
             interrupted,

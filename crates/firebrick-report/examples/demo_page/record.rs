@@ -52,6 +52,7 @@ pub(crate) fn empty(name: &str) -> RunRecord {
         first_batch: None,
         files: std::collections::BTreeMap::new(),
         warnings: vec![],
+        sections: std::collections::BTreeMap::new(),
     }
 }
 

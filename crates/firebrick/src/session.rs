@@ -1,0 +1,500 @@
+//! One way from a recipe to what trains it: [`Session::open`]. Training, the rate range test and searches
+//! start here.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use firebrick_core::data::{BatchSource, Dataset};
+use firebrick_core::length::RunLength;
+use firebrick_core::loss::Loss;
+use firebrick_core::parameters::Parameters;
+use firebrick_core::schedule::Delayed;
+use firebrick_core::spec::Spec;
+use firebrick_core::{Classifier, Clipping, ConfigError, Groups, Recipe};
+use firebrick_datasets::{Loader, Splits};
+use firebrick_optim::{Plan, Request, grouped};
+use firebrick_train::{Hook, Identity, Monitor, OnNonFinite, Outcome, TrainConfig, Training, fit};
+use firebrick_zoo::{Architecture, Model, Normalization};
+use serde::{Deserialize, Serialize};
+
+use crate::lone_image::train_loader;
+use crate::models::Models;
+use crate::prepared::Prepared;
+use crate::{Error, memory, model_file, own_program};
+
+/// Where the images and the model of a recipe come from.
+#[derive(Clone)]
+pub struct Sources<M = Model> {
+    /// Where the files of data sets lie when the recipe does not say.
+    pub cache: PathBuf,
+    /// Images of your own. They take the place of the data set that the recipe names.
+    pub data: Option<Splits>,
+    /// The models that the recipe can name.
+    pub models: Models<M>,
+}
+
+impl Default for Sources {
+    /// Data sets below `data`, models of the zoo.
+    fn default() -> Self {
+        Self::of_models(Models::default())
+    }
+}
+
+impl Sources {
+    /// Data sets below `cache`, models of the zoo.
+    pub fn in_cache(cache: impl Into<PathBuf>) -> Self {
+        Self {
+            cache: cache.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl<M> Sources<M> {
+    /// Data sets below `data`, and these models.
+    #[must_use]
+    pub fn of_models(models: Models<M>) -> Self {
+        Self {
+            cache: "data".into(),
+            data: None,
+            models,
+        }
+    }
+}
+
+/// A recipe with its data, loss, optimizer, schedule and model, all open and checked: ready to train.
+///
+/// ```no_run
+/// use firebrick::prelude::*;
+///
+/// let recipe = Recipe {
+///     dataset: "cifar10".into(),
+///     model: "resnet20".parse()?,
+///     ..Recipe::default()
+/// };
+/// let outcome = Session::open(&recipe)?.train()?;
+/// println!("best epoch: {:?}", outcome.progress.best);
+/// # Ok::<(), firebrick::Error>(())
+/// ```
+pub struct Session<'a, M = Model> {
+    /// The recipe with every choice resolved: all options of the model, lengths in updates, the learning
+    /// rate filled in. Opened again, it gives the same session.
+    pub recipe: Recipe,
+    /// The device, with automatic differentiation.
+    pub device: Device,
+    /// The images, and how they become input.
+    pub data: Prepared,
+    /// What is minimized.
+    pub loss: Box<dyn Loss>,
+    /// The settings of the training loop.
+    pub config: TrainConfig,
+    /// The optimizer, without state, and the schedules.
+    pub plan: Plan,
+    /// The length of the part of the run that the schedule covers.
+    pub length: RunLength,
+    /// What a person should know about the recipe and the data, a sentence each.
+    pub notes: Vec<String>,
+    /// What runs beside the training loop, in order.
+    pub hooks: Vec<Box<dyn Hook<M> + 'a>>,
+    /// Batches to train on.
+    pub(crate) train: Loader,
+    pub(crate) architecture: Box<dyn Architecture<M>>,
+}
+
+impl Session<'_> {
+    /// Opens what a recipe names: a data set with its files below `data`, and a model of the zoo.
+    ///
+    /// # Errors
+    /// As [`Self::open_with`].
+    pub fn open(recipe: &Recipe) -> Result<Self, Error> {
+        Self::open_with(recipe, Sources::default())
+    }
+}
+
+impl<'a, M: Classifier> Session<'a, M> {
+    /// Opens what a recipe names, with data or models of your own. The model is not built yet, and nothing
+    /// is written.
+    ///
+    /// # Errors
+    /// [`Error`] naming the setting that cannot be used, or the file that cannot be read.
+    pub fn open_with(recipe: &Recipe, sources: Sources<M>) -> Result<Self, Error> {
+        let device = firebrick_core::device(&recipe.device)?.autodiff();
+        let architecture = sources.models.architecture(&recipe.model);
+        let architecture = architecture.map_err(|error| own_program::explain(error, recipe))?;
+        let mut recipe = Recipe {
+            model: architecture.spec(),
+            ..recipe.clone()
+        };
+        let mut config = train_config(&recipe)?;
+        config.check()?;
+        let loss = loss(&recipe)?;
+        let native = architecture.native_input();
+        let data = match sources.data {
+            Some(splits) => {
+                recipe.dataset.clone_from(&splits.name);
+                Prepared::of(&recipe, splits, &native)?
+            }
+            None => Prepared::of_data_set(&recipe, &sources.cache, &native)?,
+        };
+        loss.check_classes(data.splits.train.classes().len())?;
+        let (train, joined) = train_loader(&recipe, &data, &*architecture, &device)?;
+        let mut notes: Vec<String> = joined.into_iter().collect();
+        if data.splits.valid.is_none() {
+            notes.extend(monitor_training(&mut config));
+        }
+        let length = run_length(&recipe, &train);
+        let plan = planned(&recipe, length)?;
+        notes.extend(plan.notes.iter().cloned());
+        resolve(&mut recipe, &plan, &*loss, &data);
+        Ok(Self {
+            recipe,
+            device,
+            data,
+            loss,
+            config,
+            plan,
+            length,
+            notes,
+            hooks: Vec::new(),
+            train,
+            architecture,
+        })
+    }
+
+    /// With one more hook that runs beside the training loop.
+    #[must_use]
+    pub fn with_hook(mut self, hook: impl Hook<M> + 'a) -> Self {
+        self.hooks.push(Box::new(hook));
+        self
+    }
+
+    /// Trains to the end of the recipe, evaluating on the validation split after each epoch. Writes no
+    /// files; for a run directory with checkpoints and a report, see [`train`](crate::train()).
+    ///
+    /// # Errors
+    /// [`Error`] naming what is wrong with the model's weights, or why training stopped.
+    pub fn train(mut self) -> Result<Outcome<M>, Error> {
+        let (model, _) = self.model()?;
+        let mut valid = self.valid_loader()?;
+        let (update, schedule) = (self.plan.update, self.plan.schedule);
+        let mut training = Training::new(model, update, schedule, &*self.loss, &mut self.train);
+        training.valid = valid.as_mut().map(|valid| valid as &mut dyn BatchSource);
+        training.hooks = self.hooks;
+        Ok(fit(training, &self.config)?)
+    }
+
+    /// The model as it is before the first update, and what to know about the file that its weights come
+    /// from, if the recipe names one. Weights from a file may be for other classes.
+    ///
+    /// # Errors
+    /// [`Error`] naming the side of the input that is too small, the group that is for no parameter, or
+    /// the weights that do not fit.
+    pub fn model(&self) -> Result<(M, Vec<String>), Error> {
+        let model = self.untrained_model()?;
+        let Some(path) = &self.recipe.weights else {
+            return Ok((model, Vec::new()));
+        };
+        model_file::verify(path.as_ref())?;
+        let head = self.architecture.head();
+        let (model, notes) = firebrick_zoo::load_for_training(model, head, path.as_ref())?;
+        let notes = notes.iter().map(|note| format!("{path}: {note}"));
+        Ok((model, notes.collect()))
+    }
+
+    /// The model with its weights drawn from the recipe's seed.
+    ///
+    /// # Errors
+    /// [`Error`] naming the side of the input that is too small, or the group that is for no parameter.
+    pub fn untrained_model(&self) -> Result<M, Error> {
+        let (input, seed) = (self.data.input(), self.recipe.seed);
+        let model = self.architecture.model(&input, seed, &self.device)?;
+        check_groups(&self.config.groups, &model)?;
+        Ok(model)
+    }
+
+    /// A loader of the validation images, every one once, unchanged, in order; none where there are none.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the setting.
+    pub fn valid_loader(&self) -> Result<Option<Loader>, Error> {
+        self.evaluation_loader(self.data.splits.valid.as_ref())
+    }
+
+    /// A loader of the test images, every one once, unchanged, in order; none where there are none.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the setting.
+    pub fn test_loader(&self) -> Result<Option<Loader>, Error> {
+        self.evaluation_loader(self.data.splits.test.as_ref())
+    }
+
+    fn evaluation_loader(
+        &self,
+        split: Option<&std::sync::Arc<dyn Dataset>>,
+    ) -> Result<Option<Loader>, Error> {
+        split
+            .map(|split| self.data.evaluation_loader(&self.recipe, split.clone()))
+            .transpose()
+    }
+
+    /// What checkpoints of this session belong to: the model, the images and the settings that make the
+    /// run what it is.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a number that TOML cannot hold.
+    pub fn identity(&self) -> Result<Identity, ConfigError> {
+        Ok(Identity {
+            model: self.recipe.model.to_string(),
+            data: self.data.fingerprint(),
+            recipe: self.recipe.identity().to_toml()?,
+        })
+    }
+
+    /// Refuses what does not fit into `free` bytes of memory, where that is known, on a device whose
+    /// tensors lie there.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`] with what is needed, what is free, and the way out.
+    pub fn check_memory(&self, free: Option<u64>) -> Result<(), ConfigError> {
+        memory::check(&self.recipe, &*self.architecture, &self.data.input(), free)
+    }
+}
+
+/// Writes what was found and planned into the recipe.
+fn resolve(recipe: &mut Recipe, plan: &Plan, loss: &dyn Loss, data: &Prepared) {
+    recipe.optimizer = plan.optimizer.clone();
+    recipe.schedule = plan.schedule_spec.clone();
+    recipe.momentum_schedule = plan.momentum_schedule.clone();
+    recipe.weight_decay_schedule = plan.weight_decay_schedule.clone();
+    recipe.lr = None;
+    recipe.loss = loss.spec();
+    recipe.normalize = Normalization {
+        mean: data.preprocessing.mean.clone(),
+        std: data.preprocessing.std.clone(),
+    }
+    .to_string();
+    let of_any_size = data.splits.size.is_none();
+    recipe.image_size = recipe
+        .image_size
+        .or(of_any_size.then_some(data.preprocessing.height));
+}
+
+/// The settings of the loop.
+fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
+    Ok(TrainConfig {
+        epochs: recipe.epochs,
+        accumulate: recipe.accumulate,
+        clipping: Clipping {
+            value: recipe.clip_value,
+            tensor_norm: recipe.clip_tensor_norm,
+            agc: recipe.clip_agc,
+            norm: recipe.clip_norm,
+        },
+        seed: recipe.seed,
+        on_non_finite: on_non_finite(&recipe.on_non_finite)?,
+        early_stop: recipe.early_stop,
+        monitor: Monitor::from_name(&recipe.monitor)?,
+        max_updates: recipe.max_updates,
+        max_seconds: recipe.max_seconds,
+        checkpoint_every: recipe.checkpoint_every,
+        keep: recipe.keep,
+        groups: groups(recipe),
+    })
+}
+
+/// What makes parameters differ in rate and decay.
+fn groups(recipe: &Recipe) -> Groups {
+    Groups {
+        rules: recipe.groups.clone(),
+        no_decay_bias_norm: recipe.no_decay_bias_norm,
+        layer_decay: recipe.layer_decay,
+    }
+}
+
+/// Whether every group is for some parameter of the model.
+fn check_groups<M: Classifier>(groups: &Groups, model: &M) -> Result<(), ConfigError> {
+    let parameters = Parameters::list(model);
+    let parameters = parameters
+        .iter()
+        .map(|(path, shape)| (path.as_str(), shape.as_slice()));
+    groups.factors(&parameters.collect::<Vec<_>>()).map(drop)
+}
+
+/// `stop`, `skip` or `skip(limit)`.
+fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
+    #[derive(Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Skip {
+        limit: u64,
+    }
+    impl Default for Skip {
+        fn default() -> Self {
+            Self { limit: 10 }
+        }
+    }
+    match spec.name.as_str() {
+        "stop" if *spec == Spec::new("stop") => Ok(OnNonFinite::Stop),
+        "skip" => Ok(OnNonFinite::Skip {
+            limit: spec.resolve::<Skip>()?.limit,
+        }),
+        other => Err(ConfigError::unknown_name(
+            "on_non_finite",
+            other,
+            ["stop", "skip"],
+        )),
+    }
+}
+
+fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
+    (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
+}
+
+/// Without validation images, epochs are compared by what there is: returns what to say about that.
+fn monitor_training(config: &mut TrainConfig) -> Option<String> {
+    let asked = config.monitor;
+    config.monitor = asked.without_validation();
+    (asked != config.monitor).then(|| {
+        format!(
+            "no images are kept for validation, so the best epoch is chosen by {} instead of {}",
+            config.monitor.name(),
+            asked.name()
+        )
+    })
+}
+
+/// The optimizer, with those of its groups, and the schedules of a recipe for a run of this length.
+fn planned(recipe: &Recipe, run: RunLength) -> Result<Plan, ConfigError> {
+    let plan = Request {
+        lr: recipe.lr,
+        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
+        momentum_schedule: recipe.momentum_schedule.clone(),
+        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
+        ..Request::new(recipe.optimizer.clone(), recipe.schedule.clone(), run)
+    }
+    .plan();
+    let with_groups = plan.and_then(|mut plan| {
+        plan.update = grouped(plan.update, plan.lr, &recipe.groups)?;
+        plan.schedule = Box::new(Delayed {
+            schedule: plan.schedule,
+            start: recipe.schedule_start,
+        });
+        Ok(plan)
+    });
+    with_groups.map_err(|error| own_program::explain(error, recipe))
+}
+
+/// The length of the part of the run that the schedule covers.
+fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
+    let updates_per_epoch = (train.batches() as u64).div_ceil(recipe.accumulate.max(1));
+    let updates = recipe
+        .epochs
+        .saturating_mul(updates_per_epoch)
+        .saturating_sub(recipe.schedule_start);
+    RunLength {
+        updates,
+        updates_per_epoch,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use firebrick_train::{Divergence, Guess};
+
+    use super::*;
+    use crate::{Job, TrainedModel};
+
+    fn recipe() -> Recipe {
+        Recipe {
+            dataset: "glyphs(train=108, test=27)".into(),
+            model: "lenet5(dropout=0.1)".parse().unwrap(),
+            optimizer: "sgd(momentum=0.9)".parse().unwrap(),
+            schedule: "warmup(50%, then=cosine)".parse().unwrap(),
+            momentum_schedule: Some("linear(from=0.5, to=0.9)".parse().unwrap()),
+            lr: Some(0.05),
+            augment: "pad_crop(2)".parse().unwrap(),
+            epochs: 1,
+            batch_size: 24,
+            ..Recipe::default()
+        }
+    }
+
+    #[test]
+    fn a_resolved_recipe_opens_to_the_same_session() {
+        let first = Session::open(&recipe()).unwrap();
+        let resolved = &first.recipe;
+        let schedule = resolved.schedule.to_string();
+        assert!(schedule.starts_with("warmup(steps="), "{schedule}");
+        assert!(schedule.contains("cosine(lr=0.05, steps="), "{schedule}");
+        assert_eq!(resolved.lr, None);
+        assert!(resolved.optimizer.to_string().contains("lr=0.05"));
+        assert!(resolved.normalize.starts_with("mean="), "{resolved:?}");
+        let again = Session::open(resolved).unwrap();
+        assert_eq!(again.recipe, *resolved);
+        assert_eq!(again.identity().unwrap(), first.identity().unwrap());
+        for step in 0..8 {
+            let at = |session: &Session<'_>| {
+                let schedule = &session.plan.schedule;
+                (schedule.lr(step), schedule.momentum(step))
+            };
+            assert_eq!(at(&again), at(&first), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_session_trains_as_a_job_does_and_runs_its_hooks() {
+        let temp = tempfile::tempdir().unwrap();
+        crate::train(Job::new(recipe(), temp.path().join("run"))).unwrap();
+        let device = firebrick_core::device("flex").unwrap();
+        let of_job = TrainedModel::read(&temp.path().join("run"), &device).unwrap();
+        let warned = Cell::new(0);
+        // Nothing is better than this guess.
+        let guess = Guess {
+            classes: 27,
+            train: 1e-9,
+            valid: 1e-9,
+        };
+        let session = Session::open(&recipe()).unwrap();
+        let session = session.with_hook(Divergence::new(guess, |_| warned.set(warned.get() + 1)));
+        let outcome = session.train().unwrap();
+        assert_eq!(outcome.best.tensors, StateDict::of(&of_job.network).tensors);
+        assert_eq!(warned.get(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_before_anything_is_trained() {
+        let refused = |change: fn(&mut Recipe)| {
+            let mut recipe = recipe();
+            change(&mut recipe);
+            let session = Session::open(&recipe);
+            let error = session.and_then(|session| session.model().map(drop));
+            error.unwrap_err().to_string()
+        };
+        for (change, needle) in [
+            (
+                (|recipe| recipe.device = "gpu".into()) as fn(&mut Recipe),
+                "gpu",
+            ),
+            (
+                |recipe| recipe.model = Spec::new("lenet"),
+                "did you mean `lenet5`?",
+            ),
+            (|recipe| recipe.epochs = 0, "epochs = 0"),
+            (|recipe| recipe.monitor = "top1".into(), "top1"),
+            (|recipe| recipe.dataset = "glyph".into(), "glyphs"),
+            (
+                |recipe| recipe.schedule = Spec::new("cosin"),
+                "did you mean `cosine`?",
+            ),
+            (
+                |recipe| recipe.groups = vec![firebrick_core::GroupRule::new("head.*")],
+                "`head.*` matches no parameter",
+            ),
+            (|recipe| recipe.weights = Some("no.pth".into()), "no.pth"),
+        ] {
+            let error = refused(change);
+            assert!(error.contains(needle), "{needle}: {error}");
+        }
+    }
+}
