@@ -23,7 +23,7 @@ use crate::{Error, Job, Session, Sources, Start};
 pub type Hooks<M = Model> = Vec<Box<dyn Hook<M>>>;
 
 /// Makes the hooks of a trial.
-pub type MakeHooks<'a, M = Model> = dyn FnMut(&Planned) -> Hooks<M> + 'a;
+pub type MakeHooks<'a, M = Model> = dyn FnMut(&NextTrial) -> Hooks<M> + 'a;
 
 /// Everything about a search that is not on its paper. `M` is the type of the model.
 pub struct SearchJob<'a, M = Model> {

@@ -400,6 +400,7 @@ fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
 mod tests {
     use std::cell::Cell;
 
+    use firebrick_core::state_dict::StateDict;
     use firebrick_train::{Divergence, Guess};
 
     use super::*;

@@ -192,7 +192,10 @@ fn weights_of_other_classes_keep_all_but_the_head() {
     assert_eq!(model.head.weight.dims(), [8, 2]);
     assert_eq!(notes.len(), 1, "{notes:?}");
     let conv = StateDict::of(&model).tensors.remove("conv.weight");
-    assert_eq!(conv.as_ref(), trained.weights.tensors.get("conv.weight"));
+    assert_eq!(
+        conv.as_ref(),
+        StateDict::of(&trained.network).tensors.get("conv.weight")
+    );
 }
 
 #[test]
@@ -203,9 +206,9 @@ fn the_range_test_and_a_search_vary_it() {
         ..Sweep::default()
     };
     let sources = || Sources::of_models(models());
-    let curve = firebrick::lr_find(&recipe("wide"), sources(), sweep, &mut |_| {}).unwrap();
+    let curve = firebrick::lr_find(&recipe("wide"), sources(), None, sweep, &mut |_| {}).unwrap();
     assert_eq!(curve.loss.len(), 5);
-    let error = firebrick::lr_find(&recipe("wide(width=99)"), sources(), sweep, &mut |_| {});
+    let error = firebrick::lr_find(&recipe("wide(width=99)"), sources(), None, sweep, &mut |_| {});
     assert!(error.unwrap_err().to_string().contains("width = 99"));
 
     let space = |text: &str| Search {

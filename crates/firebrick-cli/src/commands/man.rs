@@ -18,9 +18,9 @@ pub(crate) struct Man {
 impl Man {
     pub(crate) fn run(&self, command: Command) -> Result<(), Failure> {
         let directory = &self.directory;
-        let pages = crate::examples::in_description(crate::plain_command());
+        let pages = crate::examples::in_description(command);
         let written = std::fs::create_dir_all(directory)
-            .and_then(|()| clap_mangen::generate_to(command, directory));
+            .and_then(|()| clap_mangen::generate_to(pages, directory));
         written.map_err(|error| {
             Failure::Work(format!(
                 "cannot write manual pages to {}: {error}",

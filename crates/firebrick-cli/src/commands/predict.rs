@@ -10,7 +10,6 @@ use firebrick::predict::{Prediction, image_files, predict};
 
 use super::plain_weights::{PlainWeights, trained_model};
 use crate::failure::Failure;
-use crate::figures::counted;
 use crate::number::whole;
 use crate::terminal;
 
