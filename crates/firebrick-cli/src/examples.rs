@@ -78,8 +78,8 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "search",
         &[(
-            "Try 3 rounds of 8 trials over the rate and the momentum",
-            "firebrick search cifar10-resnet20 --space 'lr=log(1e-4, 1), optimizer.momentum=uniform(0.5, 0.99)'",
+            "Try 3 rounds of 8 trials over the learning rate and Adam's beta1",
+            "firebrick search glyphs --space 'lr=log(1e-4, 1), optimizer.beta1=uniform(0.5, 0.99)'",
         )],
     ),
     (
@@ -90,8 +90,8 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick predict runs/photos-resnet18-1 photo.jpg more-photos/",
             ),
             (
-                "Use published weights, with the class names of CIFAR-10",
-                "firebrick predict --model resnet20 --weights resnet20.pth --normalize imagenet --classes cifar10 photo.jpg",
+                "Use published weights",
+                "firebrick predict --model resnet20 --weights resnet20.pth --normalize imagenet photo.jpg",
             ),
         ],
     ),
@@ -158,14 +158,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "optim race",
         &[(
             "",
-            "firebrick optim race --surface ravine --optimizer 'sgd(lr=0.03)' --optimizer 'adam(lr=0.1)' --svg race.svg",
+            "firebrick optim race --surface ravine --optimizer 'sgd(lr=0.03)' --optimizer 'adam(lr=0.1)'",
         )],
     ),
     (
         "schedule",
         &[(
-            "Print and draw a linear warm-up followed by cosine decay",
-            "firebrick schedule 'warmup(1ep, then=cosine(0.1))' --steps 1000 --steps-per-epoch 100 --svg rate.svg",
+            "Show a linear warm-up followed by cosine decay",
+            "firebrick schedule 'warmup(1ep, then=cosine(0.1))' --steps 1000 --steps-per-epoch 100",
         )],
     ),
     ("schedule list", &[("", "firebrick schedule list")]),
@@ -336,7 +336,12 @@ mod tests {
             );
         }
         let names: Vec<_> = all.iter().map(|(path, _)| path.as_str()).collect();
-        for (path, _) in EXAMPLES {
+        for (path, examples) in EXAMPLES {
+            for (what, example) in *examples {
+                // Longer lines are broken, and cannot be copied then.
+                let width = what.len().max(example.len());
+                assert!(width <= 96, "`{path}`: {example} is too long");
+            }
             assert!(
                 names.contains(path),
                 "examples of `{path}`, which is no command"
