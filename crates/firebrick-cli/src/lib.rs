@@ -236,7 +236,7 @@ fn work(command: Command, given: &ArgMatches) -> Result<(), Failure> {
         Command::Augment(augment) => augment.run(),
         Command::Loss(loss) => loss.run(),
         Command::Completions(completions) => completions.run(&mut self::command()),
-        Command::Man(man) => man.run(self::command()),
+        Command::Man(man) => man.run(plain_command()),
     }
 }
 

@@ -424,15 +424,12 @@ mod tests {
             ..info
         };
         let bytes = info.to_bytes(&weights).unwrap();
-        for error in [read(&bytes).map(|_| ()), {
-            let models = Models::default();
-            let network = models
-                .architecture(&info.model)
-                .unwrap()
-                .undrawn(&info.input(), &device())
-                .unwrap();
-            Ok(weights.load_into(network).map(|_| ())?)
-        }] {
+        let device = device();
+        let network = firebrick_zoo::undrawn(&info.model, &info.input(), &device).unwrap();
+        for error in [
+            read(&bytes).map(|_| ()),
+            weights.load_into(network).map(|_| ()).map_err(Error::from),
+        ] {
             let error = error.unwrap_err().to_string();
             assert!(error.contains("do not fit the model"), "{error}");
         }

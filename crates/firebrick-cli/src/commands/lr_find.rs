@@ -95,7 +95,13 @@ impl LrFind {
             rise: self.mode,
         };
         let sources = Sources::in_cache(super::data_cache());
-        let curve = firebrick::lr_find(&recipe, sources, free_memory(), sweep, &mut terminal::notice)?;
+        let curve = firebrick::lr_find(
+            &recipe,
+            sources,
+            free_memory(),
+            sweep,
+            &mut terminal::notice,
+        )?;
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
             let svg = curves_svg(&chart(&curve, title, self.mode));
