@@ -9,6 +9,7 @@ pub mod classifier;
 pub mod clip;
 pub mod device;
 pub mod gradcheck;
+pub mod independent_copy;
 pub mod init;
 pub mod kernels;
 pub mod loss;
@@ -27,3 +28,4 @@ pub use firebrick_types::{
     ConfigError, GroupRule, Groups, Recipe, Schedule, checksum, confusion, contour, data, error,
     groups, json_number, length, random, recipe, registry, run, schedule, spec,
 };
+pub use independent_copy::independent_copy;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use burn::tensor::TensorData;
 use firebrick_core::checksum;
 use firebrick_core::error::excerpt;
-use firebrick_core::state_dict::StateDict;
+use firebrick_core::state_dict::{StateDict, read_safetensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +114,14 @@ impl<'a> SoundFiles<'a> {
 
     pub(super) fn tensors(&self, name: &str) -> Result<StateDict, TrainError> {
         StateDict::from_safetensors(self.file(name)?)
+            .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))
+    }
+
+    pub(super) fn tensors_of_any_type(
+        &self,
+        name: &str,
+    ) -> Result<BTreeMap<String, TensorData>, TrainError> {
+        read_safetensors(self.file(name)?)
             .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))
     }
 }

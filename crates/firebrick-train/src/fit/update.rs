@@ -1,7 +1,7 @@
 //! One optimizer update: gradients of a group of micro-batches, clipped and applied, or left out.
 
 use burn::tensor::{Device, Tensor};
-use firebrick_core::data::Targets;
+use firebrick_core::data::{Batch, Targets};
 use firebrick_core::loss::Loss;
 use firebrick_core::nn::with_batch_norm_momentum;
 use firebrick_core::parameters::{Gradients, Parameters};
@@ -15,6 +15,7 @@ use crate::error::TrainError;
 use crate::evaluate::{hard_labels, images_on};
 use crate::metrics::highest;
 use crate::non_finite::{self, Buffers};
+use crate::predict::check_outputs;
 use crate::progress::EpochSums;
 
 /// The next group of micro-batches, evaluated.
@@ -25,26 +26,57 @@ pub(super) struct Evaluated {
     pub(super) next: NextStep,
 }
 
+/// The batch with which an update begins.
+pub(super) struct FirstBatch {
+    batch: Batch,
+    /// Batches taken for it, with those that were left out.
+    taken: u64,
+    /// Whether these are the first of the epoch.
+    of_epoch: bool,
+}
+
 impl<M: Classifier> Trainer<'_, M> {
+    /// The next batch that has images to train on; `None` at the end of the epoch.
+    pub(super) fn first_batch(&mut self) -> Result<Option<FirstBatch>, TrainError> {
+        let of_epoch = self.progress.batch == 0;
+        let mut taken = 0;
+        while let Some(batch) = self.train.next_batch() {
+            self.progress.batch += 1;
+            taken += 1;
+            let batch = batch?;
+            let model = self.take_model();
+            let left_out = batch.is_empty() || self.is_left_out(&model, &batch)?;
+            self.model = Some(model);
+            if !left_out {
+                return Ok(Some(FirstBatch {
+                    batch,
+                    taken,
+                    of_epoch,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Forward and backward over the next group of micro-batches, averaged by their weight in the
     /// loss, so that the result is that of one large batch; `None` at the end of the epoch.
     ///
     /// The gradient is taken where the update wants it; the model keeps its parameters.
-    pub(super) fn gradients(&mut self) -> Result<Option<Evaluated>, TrainError> {
+    pub(super) fn gradients(&mut self, first: FirstBatch) -> Result<Option<Evaluated>, TrainError> {
         let (shell, parameters) = Parameters::take(self.take_model());
         let next = self.next_step(&parameters)?;
         let point = self.update.gradient_point(&next.step(), &parameters);
         let evaluated = match point {
             Some(point) => {
                 let model = point.put(shell);
-                let evaluated = self.gradients_of(&model);
+                let evaluated = self.gradients_of(&model, first);
                 let (shell, _) = Parameters::take(model);
                 self.model = Some(parameters.put(shell));
                 evaluated
             }
             None => {
                 let model = parameters.put(shell);
-                let evaluated = self.gradients_of(&model);
+                let evaluated = self.gradients_of(&model, first);
                 self.model = Some(model);
                 evaluated
             }
@@ -53,21 +85,37 @@ impl<M: Classifier> Trainer<'_, M> {
         Ok(evaluated.map(|(group, again)| Evaluated { group, again, next }))
     }
 
-    fn gradients_of(&mut self, model: &M) -> Result<Option<(Group, Vec<MicroBatch>)>, TrainError> {
+    fn gradients_of(
+        &mut self,
+        model: &M,
+        first: FirstBatch,
+    ) -> Result<Option<(Group, Vec<MicroBatch>)>, TrainError> {
         let keep = self.update.reevaluates();
-        let first = self.progress.batch;
         let mut group: Option<Group> = None;
         let mut kept = Vec::new();
-        let mut number = 0;
+        let FirstBatch {
+            batch,
+            taken: mut number,
+            of_epoch,
+        } = first;
+        let mut first = Some(batch);
         // A group whose images were all left out as unreadable, or have no weight in the loss, is no
         // update: it takes the next batch as well.
-        while number < self.config.accumulate || group.as_ref().is_none_or(Group::is_weightless) {
-            let Some(batch) = self.train.next_batch() else {
-                break;
+        while first.is_some()
+            || number < self.config.accumulate
+            || group.as_ref().is_none_or(Group::is_weightless)
+        {
+            let mut batch = match first.take() {
+                Some(batch) => batch,
+                None => {
+                    let Some(batch) = self.train.next_batch() else {
+                        break;
+                    };
+                    self.progress.batch += 1;
+                    number += 1;
+                    batch?
+                }
             };
-            self.progress.batch += 1;
-            number += 1;
-            let mut batch = batch?;
             if batch.is_empty() || self.is_left_out(model, &batch)? {
                 continue;
             }
@@ -76,13 +124,13 @@ impl<M: Classifier> Trainer<'_, M> {
                 targets: batch.targets,
                 number: number - 1,
             };
-            let next = self.pass().run(model, &batch);
+            let next = self.pass().run(model, &batch)?;
             group = Some(Group::join(group, next));
             if keep {
                 kept.push(batch);
             }
         }
-        if first == 0 && group.as_ref().is_some_and(Group::is_weightless) {
+        if of_epoch && group.as_ref().is_some_and(Group::is_weightless) {
             return Err(ConfigError::Conflict(format!(
                 "no image of epoch {} counts in the loss {}: each is of a class whose weight is 0, so there is nothing to learn from; give a class that has images a weight above 0",
                 self.progress.epoch + 1,
@@ -100,6 +148,7 @@ impl<M: Classifier> Trainer<'_, M> {
             device: &self.device,
             seed: self.config.seed,
             step: self.progress.step,
+            classes: self.train.classes().len(),
         }
     }
 
@@ -141,6 +190,7 @@ impl<M: Classifier> Trainer<'_, M> {
             device: &self.device,
             seed: self.config.seed,
             step: index,
+            classes: self.train.classes().len(),
         };
         let mut model = Some(shell);
         let mut not_finite = None;
@@ -254,6 +304,7 @@ struct Pass<'a> {
     device: &'a Device,
     seed: u64,
     step: u64,
+    classes: usize,
 }
 
 impl Pass<'_> {
@@ -276,8 +327,9 @@ impl Pass<'_> {
         }
     }
 
-    fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Group {
+    fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Result<Group, ConfigError> {
         let logits = self.logits(model, batch);
+        check_outputs(&logits, self.classes)?;
         let value = self.loss.loss(logits.clone(), &batch.targets);
         let (loss, gradients) = if value.weight == 0.0 {
             // Divided by no weight it would not be a number.
@@ -302,18 +354,18 @@ impl Pass<'_> {
             images: labels.len() as u64,
             seconds: 0.0,
         };
-        Group {
+        Ok(Group {
             gradients,
             loss,
             weight: value.weight,
             sums,
-        }
+        })
     }
 
     /// All micro-batches of the update, averaged as the first time; `None` without any.
     fn run_all<M: Classifier>(self, model: &M, batches: &[MicroBatch]) -> Option<Group> {
-        let groups = batches.iter().map(|batch| self.run(model, batch));
-        groups.fold(None, |all, next| Some(Group::join(all, next)))
+        let groups = batches.iter().map(|batch| self.run(model, batch).ok());
+        groups.fold(None, |all, next| Some(Group::join(all, next?)))
     }
 }
 
