@@ -240,7 +240,7 @@ fn misfit<'a>(
 #[derive(Debug, Clone)]
 pub struct PerTensor<R> {
     rule: R,
-    /// An entry for every parameter seen, empty until it is stepped, so that a lost one is missed.
+    /// An entry for every parameter seen, empty until it is stepped.
     parameters: BTreeMap<String, ParameterState>,
 }
 

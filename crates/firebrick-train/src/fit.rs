@@ -7,6 +7,7 @@ mod saving;
 mod to_evaluate;
 mod update;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -18,8 +19,9 @@ use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::random::StepScope;
 use firebrick_core::state_dict::StateDict;
+use firebrick_core::update::GroupFactors;
 use firebrick_core::update::Update;
-use firebrick_core::{Classifier, Schedule, independent_copy, probe};
+use firebrick_core::{Classifier, Schedule, freeze, independent_copy, probe};
 
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::config::{OnNonFinite, TrainConfig};
@@ -30,7 +32,7 @@ use crate::non_finite::{self, Buffers};
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
 use to_evaluate::ToEvaluate;
-use update::Evaluated;
+use update::{Evaluated, group_factors};
 
 /// Everything that takes part in a training run.
 pub struct Training<'a, M> {
@@ -219,6 +221,8 @@ struct Trainer<'a, M> {
     to_evaluate: Option<ToEvaluate<M>>,
     /// The update for which hooks were called.
     prepared: Option<u64>,
+    /// What the groups change for each parameter, by path; empty without groups.
+    factors: BTreeMap<String, GroupFactors>,
 }
 
 impl<'a, M: Classifier> Trainer<'a, M> {
@@ -250,7 +254,8 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         };
         let mut trainer = Self {
             config,
-            model: Some(model),
+            factors: group_factors(&config.groups, &model)?,
+            model: Some(freeze(model, |path| config.groups.freezes(path))),
             update,
             schedule,
             loss,

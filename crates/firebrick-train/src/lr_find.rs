@@ -161,8 +161,8 @@ pub fn lr_find<M: Classifier>(
         ..config.clone()
     };
     let before = update.state();
-    let paths = Parameters::list(model).into_iter().map(|(path, _)| path);
-    let paths: Vec<String> = paths.collect();
+    let paths = Parameters::list_all(model).into_iter();
+    let paths: Vec<String> = paths.map(|(path, _)| path).collect();
     let device = model.devices().into_iter().next().unwrap_or_default();
     let watch = Watch::new(sweep);
     let noted = watch.noted.clone();

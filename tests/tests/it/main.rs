@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod corpus;
+mod freezing;
 mod house;
 mod outside;
 mod parity;

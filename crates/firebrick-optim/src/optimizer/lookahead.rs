@@ -121,7 +121,7 @@ impl Follow {
             match state.tensors.remove(&self.slow_name) {
                 Some(_) if !paths.contains(path) => {
                     return Err(format!(
-                        "it has the parameter `{path}`, which the model does not train"
+                        "it has the parameter `{path}`, which the model does not have"
                     ));
                 }
                 Some(tensor) => {

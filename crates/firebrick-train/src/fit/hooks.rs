@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use firebrick_core::Classifier;
+use firebrick_core::{Classifier, freeze};
 
 use super::{ToEvaluate, Trainer};
 use crate::error::TrainError;
@@ -38,7 +38,7 @@ impl<M: Classifier> Trainer<'_, M> {
         })
     }
 
-    /// Lets every hook change the model, in order.
+    /// Lets every hook change the model, in order. What a group freezes stays frozen.
     pub(super) fn change(
         &mut self,
         mut call: impl FnMut(&mut dyn Hook<M>, M, &mut HookContext<'_>) -> Result<M, TrainError>,
@@ -53,7 +53,8 @@ impl<M: Classifier> Trainer<'_, M> {
         let model = each.try_fold(model, |model, hook| call(&mut **hook, model, &mut context));
         let moved = context.moved;
         self.hooks = hooks;
-        self.model = Some(model?);
+        let groups = &self.config.groups;
+        self.model = Some(freeze(model?, |path| groups.freezes(path)));
         self.find_place_again(moved);
         Ok(())
     }

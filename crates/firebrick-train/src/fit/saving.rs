@@ -82,7 +82,8 @@ impl<M: Classifier> Trainer<'_, M> {
             ..
         } = checkpoint;
         let fresh = self.take_model();
-        let paths: Vec<String> = Parameters::list(&fresh)
+        // Those of parameters that are frozen now, too: they may have been trained.
+        let paths: Vec<String> = Parameters::list_all(&fresh)
             .into_iter()
             .map(|(path, _)| path)
             .collect();

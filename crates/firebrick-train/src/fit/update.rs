@@ -1,13 +1,16 @@
 //! One optimizer update: gradients of a group of micro-batches, clipped and applied, or left out.
 
+use std::collections::BTreeMap;
+
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::data::{Batch, Targets};
 use firebrick_core::loss::Loss;
 use firebrick_core::nn::with_batch_norm_momentum;
-use firebrick_core::parameters::{Gradients, Parameters};
+use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
-use firebrick_core::{Classifier, ConfigError};
+use firebrick_core::{Classifier, ConfigError, Groups};
 
 use super::Trainer;
 use crate::config::OnNonFinite;
@@ -64,7 +67,11 @@ impl<M: Classifier> Trainer<'_, M> {
     /// The gradient is taken where the update wants it; the model keeps its parameters.
     pub(super) fn gradients(&mut self, first: FirstBatch) -> Result<Option<Evaluated>, TrainError> {
         let (shell, parameters) = Parameters::take(self.take_model());
-        let next = self.next_step(&parameters)?;
+        if parameters.0.is_empty() {
+            let text = "every parameter of the model is frozen, so there is nothing to train";
+            return Err(ConfigError::Conflict(text.into()).into());
+        }
+        let next = self.next_step(&shell, &parameters)?;
         let point = self.update.gradient_point(&next.step(), &parameters);
         let evaluated = match point {
             Some(point) => {
@@ -153,11 +160,23 @@ impl<M: Classifier> Trainer<'_, M> {
     }
 
     /// What the coming update is told.
-    fn next_step(&self, parameters: &Parameters) -> Result<NextStep, TrainError> {
+    fn next_step(&mut self, shell: &M, parameters: &Parameters) -> Result<NextStep, TrainError> {
         let index = self.progress.step;
-        let paths = parameters.0.iter();
-        let paths = paths.map(|one| (one.path.as_str(), one.shape.as_slice()));
-        let groups = self.config.groups.factors(&paths.collect::<Vec<_>>())?;
+        let of = |one: &Parameter| self.factors.get(&one.path).copied();
+        let mut groups = Vec::new();
+        if !self.factors.is_empty() {
+            groups = parameters.0.iter().map_while(of).collect();
+            if groups.len() < parameters.0.len() {
+                // A hook has put other parameters into the model.
+                self.factors = group_factors(&self.config.groups, shell)?;
+                let of = |one: &Parameter| self.factors.get(&one.path).copied();
+                groups = parameters
+                    .0
+                    .iter()
+                    .map(|one| of(one).unwrap_or_default())
+                    .collect();
+            }
+        }
         Ok(NextStep {
             index,
             lr: self.schedule.lr(index),
@@ -266,6 +285,19 @@ impl<M: Classifier> Trainer<'_, M> {
             &serde_json::json!({ "step": step, "loss": loss.to_string() }),
         )
     }
+}
+
+/// What the groups change for each parameter of the model, trained or frozen; empty without groups.
+pub(super) fn group_factors<M: Module>(
+    groups: &Groups,
+    model: &M,
+) -> Result<BTreeMap<String, GroupFactors>, ConfigError> {
+    let parameters = Parameters::list_all(model);
+    let paths = parameters.iter();
+    let paths = paths.map(|(path, shape)| (path.as_str(), shape.as_slice()));
+    let factors = groups.factors(&paths.collect::<Vec<_>>())?;
+    let paths = parameters.iter().map(|(path, _)| path.clone());
+    Ok(paths.zip(factors).collect())
 }
 
 /// A [`Step`] with its groups.

@@ -11,6 +11,7 @@ use firebrick_core::loss::CrossEntropy;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::run::Scores;
 use firebrick_core::state_dict::StateDict;
+use firebrick_core::{freeze, unfreeze};
 use firebrick_train::{
     Checkpoint, Ended, EvaluationModel, Flow, Hook, HookContext, HookState, Monitor, Outcome,
     RunDir, TrainConfig, TrainError, evaluate, recount_statistics,
@@ -160,7 +161,7 @@ fn an_average_is_evaluated_and_saved_while_training_goes_on_as_without_it() {
 /// Kills a run after each of some updates and resumes it from its last checkpoint.
 fn killed(run: impl Fn() -> Run<'static>) {
     let whole = run().go().unwrap();
-    for at in [1, 4, 7, 10, 13, 15] {
+    for at in [1, 6, 9, 11, 15] {
         let (_temp, dir) = temporary();
         let mut first = Run {
             dir: Some(&dir),
@@ -220,6 +221,121 @@ fn an_average_of_the_optimizer_is_evaluated_with_statistics_of_its_own() {
         );
     }
     killed(run);
+}
+
+/// Says which parameters are trained in which update.
+#[derive(Clone, Copy)]
+struct Stages(fn(u64, &str) -> bool);
+
+impl Stages {
+    fn apply(self, model: Net, step: u64) -> Net {
+        let model = unfreeze(model, |_| true);
+        freeze(model, |path| !self.0(step, path))
+    }
+}
+
+impl Hook<Net> for Stages {
+    fn name(&self) -> &str {
+        "stages"
+    }
+
+    fn begin(
+        &mut self,
+        model: Net,
+        context: &mut HookContext<'_>,
+        _: Option<HookState>,
+    ) -> Result<Net, TrainError> {
+        Ok(self.apply(model, context.step))
+    }
+
+    fn before_step(
+        &mut self,
+        model: Net,
+        context: &mut HookContext<'_>,
+    ) -> Result<Net, TrainError> {
+        Ok(self.apply(model, context.step))
+    }
+}
+
+/// The head, from update 4 on batch norm too, from update 9 on everything.
+fn gradually(step: u64, path: &str) -> bool {
+    let from = match path.split('.').next() {
+        Some("fc") => 0,
+        Some("bn") => 4,
+        _ => 9,
+    };
+    step >= from
+}
+
+/// Everything, but batch norm and convolution rest in the middle, and the head for a while.
+fn on_and_off(step: u64, path: &str) -> bool {
+    match path.split('.').next() {
+        Some("fc") => !(8..12).contains(&step),
+        _ => !(3..9).contains(&step),
+    }
+}
+
+#[test]
+fn stages_that_freeze_and_unfreeze_go_on_after_a_kill_bit_for_bit() {
+    for optimizer in [
+        "adamw(lr=0.01)",
+        "lookahead(2, base=sgd(lr=0.05, momentum=0.9))",
+        "schedule_free_adamw(lr=0.02)",
+        "lbfgs(lr=0.1, max_iter=2)",
+    ] {
+        for stages in [Stages(gradually), Stages(on_and_off)] {
+            killed(|| Run {
+                config: config(),
+                optimizer,
+                schedule: "constant",
+                hooks: vec![Box::new(stages)],
+                ..Run::new("flex")
+            });
+        }
+    }
+}
+
+#[test]
+fn what_a_stage_freezes_does_not_move_and_what_it_unfreezes_does() {
+    let run = Run {
+        optimizer: "sgd(lr=0.1, momentum=0.9, weight_decay=0.1)",
+        schedule: "constant",
+        hooks: vec![
+            Box::new(Stages(gradually)),
+            Box::new(Watch(StateDict::of(&net()))),
+        ],
+        ..Run::new("flex")
+    };
+    run.go().unwrap();
+}
+
+/// Compares the model of each update with the one before.
+struct Watch(StateDict);
+
+impl Hook<Net> for Watch {
+    fn name(&self) -> &str {
+        "watch"
+    }
+
+    fn after_step(
+        &mut self,
+        model: &Net,
+        context: &mut HookContext<'_>,
+        _: f64,
+    ) -> Result<Flow, TrainError> {
+        let now = StateDict::of(model);
+        for (key, before) in &self.0.tensors {
+            let moved = now.tensors[key] != *before;
+            assert_eq!(
+                moved,
+                gradually(context.step - 1, key),
+                "{key} in {}",
+                context.step
+            );
+        }
+        self.0 = now;
+        Ok(Flow::Continue)
+    }
 }
 
 /// Keeps what it is given, and notes with what it began.
