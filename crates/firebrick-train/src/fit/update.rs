@@ -211,34 +211,41 @@ impl<M: Classifier> Trainer<'_, M> {
             step: index,
             classes: self.train.classes().len(),
         };
-        let mut model = Some(shell);
+        let failed = |reason: &str| UpdateError::Failed {
+            name: name.clone(),
+            reason: reason.into(),
+        };
+        let mut shell = Some(shell);
         let mut not_finite = None;
         let mut reevaluate = |point: &Parameters| -> Result<(f64, Gradients), UpdateError> {
-            let at = model.take().map(|shell| point.clone().put(shell));
-            let group = at.as_ref().and_then(|at| pass.run_all(at, again));
-            let (Some(at), Some(group)) = (at, group) else {
-                return Err(UpdateError::Failed {
-                    name: name.clone(),
-                    reason: "it evaluates the batch again, but does not say so beforehand".into(),
-                });
-            };
-            let mut loss = group.loss;
-            let norm = group.gradients.norm();
-            if !(loss.is_finite() && norm.is_finite()) {
-                not_finite = Some(non_finite::again(&at, &group.gradients, index, loss));
-                loss = f64::NAN;
+            if again.is_empty() {
+                return Err(failed(
+                    "it evaluates the batch again without declaring it; its `Update::reevaluates` must return true",
+                ));
             }
-            model = Some(Parameters::take(at).0);
-            Ok((loss, clip.apply(group.gradients, point, norm)))
+            let own = shell.take().ok_or_else(|| failed(BROKEN_OFF))?;
+            let at = point.clone().put(own);
+            let group = pass.run_all(&at, again);
+            let result = group.map(|group| {
+                let mut loss = group.loss;
+                let norm = group.gradients.norm();
+                if !(loss.is_finite() && norm.is_finite()) {
+                    not_finite = Some(non_finite::again(&at, &group.gradients, index, loss));
+                    loss = f64::NAN;
+                }
+                (loss, clip.apply(group.gradients, point, norm))
+            });
+            shell = Some(Parameters::take(at).0);
+            result.ok_or_else(|| failed(BROKEN_OFF))
         };
         let stepped = self
             .update
             .step(&next.step(), parameters, gradients, &mut reevaluate);
-        let restored = model.map(|shell| match buffers {
+        let shell = shell.ok_or_else(|| failed(BROKEN_OFF))?;
+        let shell = match buffers {
             Some(buffers) => buffers.restore(shell),
             None => shell,
-        });
-        let shell = restored.expect("it comes back from every evaluation");
+        };
         match (stepped, not_finite, before) {
             (Ok(parameters), ..) => {
                 let model = parameters.put(shell);
@@ -320,6 +327,9 @@ impl NextStep {
         }
     }
 }
+
+/// Why an update fails whose batch was evaluated again but not to the end.
+const BROKEN_OFF: &str = "evaluating its batch again broke off";
 
 /// A part of an update's images, on the device.
 pub(super) struct MicroBatch {

@@ -51,6 +51,12 @@ impl Net {
         Init::PYTORCH.apply(net, 7)
     }
 
+    /// Without burn's dropout, which draws differently on each device.
+    pub(crate) fn without_dropout(mut self) -> Self {
+        self.dropout.prob = 0.0;
+        self
+    }
+
     /// With a convolution that is not trained.
     pub(crate) fn freeze_conv(mut self) -> Self {
         self.conv = self.conv.set_require_grad(false);
