@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use console::Style;
 use firebrick::core::run::EpochRow;
-use firebrick::training::{Flow, Hook, Moment, TrainError};
+use firebrick::training::{Flow, Hook, HookContext, TrainError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::epoch_table::{EpochTable, number};
@@ -38,19 +38,19 @@ impl Progress {
         }
     }
 
-    fn bar(&mut self, moment: &Moment) -> Option<&ProgressBar> {
+    fn bar(&mut self, context: &HookContext<'_>) -> Option<&ProgressBar> {
         if self.quiet || !std::io::stderr().is_terminal() {
             return None;
         }
         if self.bar.is_none() {
             let bar =
-                ProgressBar::with_draw_target(Some(moment.updates), ProgressDrawTarget::stderr());
+                ProgressBar::with_draw_target(Some(context.updates), ProgressDrawTarget::stderr());
             if let Ok(style) =
                 ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}  {eta} left")
             {
                 bar.set_style(style);
             }
-            bar.set_position(moment.step);
+            bar.set_position(context.step);
             bar.reset_eta();
             self.bar = Some(bar);
         }
@@ -71,7 +71,12 @@ impl<M> Hook<M> for Progress {
         "progress"
     }
 
-    fn after_step(&mut self, _model: &M, moment: &Moment, loss: f64) -> Result<Flow, TrainError> {
+    fn after_step(
+        &mut self,
+        _model: &M,
+        context: &mut HookContext<'_>,
+        loss: f64,
+    ) -> Result<Flow, TrainError> {
         // The loss of single batches jumps; the eye wants its trend.
         self.loss = if self.loss.is_nan() {
             loss
@@ -79,16 +84,16 @@ impl<M> Hook<M> for Progress {
             0.95 * self.loss + 0.05 * loss
         };
         let (smoothed, epochs) = (self.loss, self.epochs);
-        if let Some(bar) = self.bar(moment) {
-            let images = moment.images as f64 / moment.step_in_epoch.max(1) as f64;
-            bar.set_prefix(format!("epoch {}/{epochs}", moment.epoch + 1));
+        if let Some(bar) = self.bar(context) {
+            let images = context.images as f64 / context.step_in_epoch.max(1) as f64;
+            bar.set_prefix(format!("epoch {}/{epochs}", context.epoch + 1));
             bar.set_message(format!(
                 "loss {}  top-1 {}  {:.0} images/s",
                 number(smoothed),
-                percent(moment.train_top1),
+                percent(context.train_top1),
                 images * bar.per_sec()
             ));
-            bar.set_position(moment.step);
+            bar.set_position(context.step);
         }
         Ok(Flow::Continue)
     }
@@ -96,14 +101,14 @@ impl<M> Hook<M> for Progress {
     fn epoch_end(
         &mut self,
         _model: &M,
-        moment: &Moment,
+        context: &mut HookContext<'_>,
         row: &EpochRow,
     ) -> Result<Flow, TrainError> {
         let epochs = self.epochs;
         let table = self
             .table
-            .get_or_insert_with(|| EpochTable::new(row, moment.classes, epochs));
-        let best = moment.best_epoch == Some(row.epoch);
+            .get_or_insert_with(|| EpochTable::new(row, context.classes, epochs));
+        let best = context.best_epoch == Some(row.epoch);
         let (header, line) = (table.header(), table.row(row, best));
         if self.header.borrow().as_ref() != Some(&header) {
             for line in &header {

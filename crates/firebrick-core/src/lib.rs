@@ -8,7 +8,9 @@
 pub mod classifier;
 pub mod clip;
 pub mod device;
+pub mod freeze;
 pub mod gradcheck;
+pub mod independent_copy;
 pub mod init;
 pub mod kernels;
 pub mod loss;
@@ -27,3 +29,5 @@ pub use firebrick_types::{
     ConfigError, GroupRule, Groups, Recipe, Schedule, checksum, confusion, contour, data, error,
     groups, json_number, length, random, recipe, registry, run, schedule, spec,
 };
+pub use freeze::{freeze, unfreeze};
+pub use independent_copy::independent_copy;

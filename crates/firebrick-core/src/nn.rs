@@ -13,7 +13,7 @@ mod pool;
 pub use activation::Activation;
 pub use batch_norm::{
     BatchNorm, BatchNorm as BatchNorm2d, BatchNormConfig, BatchNormConfig as BatchNorm2dConfig,
-    fewest_values_per_channel, with_batch_norm_momentum,
+    fewest_values_per_channel, with_batch_norm_momentum, with_pooled_batch_norm,
 };
 pub use conv_bn_relu::{ConvBnRelu, ConvBnReluConfig, conv_bn};
 pub use conv2d::{Conv2d, Conv2dConfig};

@@ -2,12 +2,16 @@
 //!
 //! A parameter has the same name everywhere, the one in weight files; `Path::key` returns it.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Gradients as BurnGradients, Tensor};
+use burn::tensor::{Gradients as BurnGradients, Tensor, TensorData};
 
 use firebrick_types::groups::module_of;
 
+use crate::independent_copy;
 use crate::kernels::step::{self, Formula, Real, Tensors};
+use crate::state_dict::WeightsError;
 
 /// One trainable parameter, taken out of its module.
 #[derive(Debug, Clone)]
@@ -106,6 +110,12 @@ impl Path {
         module.map_or_else(|| field.into(), |module| format!("{module}.{field}"))
     }
 
+    /// Whether the tensor is a running statistic of a norm layer, and no parameter.
+    pub(crate) fn is_statistic(&self) -> bool {
+        let field = self.segments.last().and_then(Option::as_deref);
+        self.container().ends_with("Norm") && field.is_some_and(|name| name.starts_with("running_"))
+    }
+
     /// The type that holds the field, such as `Struct:Linear`.
     pub(crate) fn container(&self) -> &str {
         self.containers.last().map_or("", String::as_str)
@@ -180,7 +190,187 @@ impl Parameters {
 
     /// The paths, as in weight files, and shapes of a module's trainable parameters, in order.
     pub fn list<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
-        struct List(Path, Vec<(String, Vec<usize>)>);
+        let all = Listed::of(module).into_iter();
+        all.filter(|one| one.trainable)
+            .map(|one| (one.path, one.shape))
+            .collect()
+    }
+
+    /// As [`Self::list`], with the parameters that are frozen; running statistics are no parameters.
+    pub fn list_all<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
+        let all = Listed::of(module).into_iter();
+        all.map(|one| (one.path, one.shape)).collect()
+    }
+
+    /// Every parameter of the module, trainable or frozen, which keeps them: their memory is shared until
+    /// one of the two changes. While these are kept, an update cannot work in place.
+    pub fn of<M: Module>(module: &M) -> Self {
+        struct Share(Path, Vec<Parameter>);
+        impl ModuleVisitor for Share {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.0.enter(name, container);
+            }
+
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.0.exit();
+            }
+
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if self.0.is_statistic() {
+                    return;
+                }
+                let tensor = param.val().without_autodiff();
+                let shape = tensor.dims().to_vec();
+                self.1.push(Parameter {
+                    path: self.0.key(),
+                    value: tensor.reshape([shape.iter().product::<usize>()]),
+                    shape,
+                });
+            }
+        }
+        let mut share = Share(Path::default(), Vec::new());
+        module.visit(&mut share);
+        Self(share.1)
+    }
+
+    /// A copy of the module with these values in place of its own, each at its path; other parameters stay.
+    /// It shares nothing with the module.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] for a path that the module does not have, or has in another shape.
+    pub fn load_into<M: Module>(self, module: &M) -> Result<M, WeightsError> {
+        struct Load {
+            path: Path,
+            values: BTreeMap<String, Tensor<1>>,
+        }
+        impl ModuleMapper for Load {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.path.enter(name, container);
+            }
+
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.path.exit();
+            }
+
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                let Some(value) = self.values.remove(&self.path.key()) else {
+                    return param;
+                };
+                let trains = param.is_require_grad();
+                param.map(|old| {
+                    let device = old.device();
+                    let value = value.to_device(&device.clone().without_autodiff());
+                    let value = value.reshape(old.dims());
+                    if device.is_autodiff() {
+                        Tensor::from_inner(value).set_require_grad(trains)
+                    } else {
+                        value
+                    }
+                })
+            }
+        }
+        let shapes: BTreeMap<_, _> = Self::list_all(module).into_iter().collect();
+        let misfit = self.0.iter().find_map(|one| match shapes.get(&one.path) {
+            None => Some(format!("the model has no parameter `{}`", one.path)),
+            Some(shape) if *shape != one.shape => Some(format!(
+                "`{}` is {:?}, but {shape:?} in the model",
+                one.path, one.shape
+            )),
+            Some(_) => None,
+        });
+        if let Some(misfit) = misfit {
+            return Err(WeightsError::Mismatch(misfit));
+        }
+        let values = self.0.into_iter().map(|one| (one.path, one.value));
+        let mut load = Load {
+            path: Path::default(),
+            values: values.collect(),
+        };
+        Ok(independent_copy(module).map(&mut load))
+    }
+
+    /// Moves each value `share` of the way to that of `other`, in place: the step of an average. With a
+    /// share of `1 / (n + 1)` the mean of `n` values becomes that of `n + 1`.
+    ///
+    /// # Panics
+    /// When the two are not of the same parameters.
+    #[must_use]
+    pub fn moved_towards(self, other: &Self, share: f64) -> Self {
+        assert_eq!(self.0.len(), other.0.len(), "parameters of two averages");
+        let mut named = Vec::new();
+        let tensors = self.0.into_iter().zip(&other.0).map(|(one, other)| {
+            named.push((one.path, one.shape));
+            Tensors {
+                formula: MoveTowards(share),
+                written: [one.value],
+                read: [other.value.clone()],
+            }
+        });
+        let moved = step::apply(tensors.collect());
+        let moved = named.into_iter().zip(moved);
+        Self(
+            moved
+                .map(|((path, shape), [value])| Parameter { path, shape, value })
+                .collect(),
+        )
+    }
+
+    /// Copies the values to the host, by path.
+    #[must_use]
+    pub fn to_data(&self) -> BTreeMap<String, TensorData> {
+        let values = self.0.iter();
+        values
+            .map(|one| {
+                let shaped = reshaped(one.value.to_data(), &one.shape);
+                (one.path.clone(), shaped)
+            })
+            .collect()
+    }
+
+    /// The parameters that [`Self::of`] gives for the module, with values from the host, in its memory.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] for a parameter that `data` does not have, or has in another shape.
+    pub fn from_data<M: Module>(
+        mut data: BTreeMap<String, TensorData>,
+        module: &M,
+    ) -> Result<Self, WeightsError> {
+        let parameters = Self::of(module).0.into_iter().map(|one| {
+            let Some(data) = data.remove(&one.path) else {
+                return Err(WeightsError::Mismatch(format!("`{}` is missing", one.path)));
+            };
+            if data.shape().to_vec() != one.shape {
+                return Err(WeightsError::Mismatch(format!(
+                    "`{}` is {:?}, but {:?} in the model",
+                    one.path,
+                    data.shape().to_vec(),
+                    one.shape
+                )));
+            }
+            let count = one.shape.iter().product::<usize>();
+            let (device, dtype) = (one.value.device(), one.value.dtype());
+            let value = Tensor::from_data(reshaped(data, &[count]), (&device, dtype));
+            Ok(Parameter { value, ..one })
+        });
+        parameters.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn reshaped(data: TensorData, shape: &[usize]) -> TensorData {
+    let dtype = data.dtype();
+    TensorData::from_bytes(data.into_bytes(), shape, dtype)
+}
+
+/// A parameter as [`Parameters::list_all`] finds it.
+struct Listed {
+    path: String,
+    shape: Vec<usize>,
+    trainable: bool,
+}
+
+impl Listed {
+    fn of<M: Module>(module: &M) -> Vec<Self> {
+        struct List(Path, Vec<Listed>);
         impl ModuleVisitor for List {
             fn enter_module(&mut self, name: &str, container: &str) {
                 self.0.enter(name, container);
@@ -191,8 +381,13 @@ impl Parameters {
             }
 
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                if param.is_require_grad() {
-                    self.1.push((self.0.key(), param.val().dims().to_vec()));
+                let trainable = param.is_require_grad();
+                if trainable || !self.0.is_statistic() {
+                    self.1.push(Listed {
+                        path: self.0.key(),
+                        shape: param.val().dims().to_vec(),
+                        trainable,
+                    });
                 }
             }
         }
@@ -352,6 +547,17 @@ impl Formula<1, 1> for AddScaled {
     #[inline(always)]
     fn apply<R: Real>(&self, [a]: [R; 1], [b]: [R; 1]) -> [R; 1] {
         [a + b * self.0]
+    }
+}
+
+/// a + share · (b - a)
+#[derive(Debug, Clone, Copy)]
+struct MoveTowards(f64);
+
+impl Formula<1, 1> for MoveTowards {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [a]: [R; 1], [b]: [R; 1]) -> [R; 1] {
+        [a.clone() + (b - a) * self.0]
     }
 }
 

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor, TensorData};
-use safetensors::tensor::{Dtype, SafeTensors};
+use burn::tensor::{BoolStore, DType, Tensor, TensorData};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::independent_copy;
 use crate::parameters::Path;
 use crate::weights_file::listed;
 
@@ -118,7 +119,8 @@ impl StateDict {
     }
 
     /// Loads all tensors into the module: every key must be there with its shape, and no other. Each
-    /// tensor moves into the module, so that no two copies of the weights are in memory.
+    /// tensor moves into the module, so that no two copies of the weights are in memory. What
+    /// comes back shares nothing with clones of the module.
     ///
     /// # Errors
     /// [`WeightsError::Mismatch`] listing what is missing, extra or of another shape; nothing is
@@ -192,7 +194,11 @@ impl StateDict {
             read,
             failed: None,
         };
-        let module = module.map(&mut fill);
+        // Running statistics are written where they lie, and clones share them.
+        let copy = independent_copy(&module);
+        // So that nothing holds a tensor once another has taken its place.
+        drop(module);
+        let module = copy.map(&mut fill);
         fill.failed.map_or(Ok(module), Err)
     }
 
@@ -262,22 +268,17 @@ impl StateDict {
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let mut tensors = BTreeMap::new();
         for (key, view) in file.iter() {
-            let dtype = match view.dtype() {
-                Dtype::F32 => DType::F32,
-                Dtype::F64 => DType::F64,
-                Dtype::F16 => DType::F16,
-                Dtype::BF16 => DType::BF16,
-                Dtype::I64 if key.ends_with("num_batches_tracked") => continue,
-                other => {
-                    return Err(format!(
-                        "tensor `{key}` is {other:?}; expected a float type"
-                    ));
-                }
-            };
-            let (bytes, shape) = (view.data().to_vec(), view.shape().to_vec());
-            let data = TensorData::try_from_bytes_vec(bytes, shape, dtype)
-                .map_err(|error| format!("tensor `{key}`: {error}"))?;
-            tensors.insert(key.to_string(), data.convert::<f32>());
+            if view.dtype() == Dtype::I64 && key.ends_with("num_batches_tracked") {
+                continue;
+            }
+            let float = [Dtype::F32, Dtype::F64, Dtype::F16, Dtype::BF16].contains(&view.dtype());
+            if !float {
+                let other = view.dtype();
+                return Err(format!(
+                    "tensor `{key}` is {other:?}; expected a float type"
+                ));
+            }
+            tensors.insert(key.to_string(), read_tensor(key, &view)?.convert::<f32>());
         }
         Ok(Self { tensors, metadata })
     }
@@ -298,32 +299,90 @@ impl StateDict {
         &self,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Vec<u8>, String> {
-        // Written here because the format's own crate orders metadata by a random hash.
-        let mut header = serde_json::Map::new();
-        if !metadata.is_empty() {
-            header.insert("__metadata__".into(), serde_json::json!(metadata));
+        let other = |(_, data): &(&String, &TensorData)| data.dtype() != DType::F32;
+        if let Some((key, _)) = self.tensors.iter().find(other) {
+            return Err(format!("tensor `{key}`: only f32 tensors can be written"));
         }
-        let mut end = 0;
-        for (key, data) in &self.tensors {
-            if key == "__metadata__" || data.dtype() != DType::F32 {
-                return Err(format!("tensor `{key}`: only f32 tensors can be written"));
-            }
-            let start = end;
-            end += data.as_bytes().len();
-            let entry = serde_json::json!({
-                "dtype": "F32", "shape": data.shape().to_vec(), "data_offsets": [start, end],
-            });
-            header.insert(key.clone(), entry);
-        }
-        let mut header = serde_json::Value::Object(header).to_string().into_bytes();
-        // The tensors start at a multiple of 8 bytes.
-        header.resize(header.len().next_multiple_of(8), b' ');
-        let mut bytes = Vec::with_capacity(8 + header.len() + end);
-        bytes.extend((header.len() as u64).to_le_bytes());
-        bytes.extend(header);
-        for data in self.tensors.values() {
-            bytes.extend(data.as_bytes());
-        }
-        Ok(bytes)
+        write_safetensors(&self.tensors, metadata)
     }
+}
+
+/// The types of tensors that a safetensors file keeps as they are, and what the format calls them.
+const TYPES: [(DType, Dtype, &str); 13] = [
+    (DType::F32, Dtype::F32, "F32"),
+    (DType::F64, Dtype::F64, "F64"),
+    (DType::F16, Dtype::F16, "F16"),
+    (DType::BF16, Dtype::BF16, "BF16"),
+    (DType::I64, Dtype::I64, "I64"),
+    (DType::I32, Dtype::I32, "I32"),
+    (DType::I16, Dtype::I16, "I16"),
+    (DType::I8, Dtype::I8, "I8"),
+    (DType::U64, Dtype::U64, "U64"),
+    (DType::U32, Dtype::U32, "U32"),
+    (DType::U16, Dtype::U16, "U16"),
+    (DType::U8, Dtype::U8, "U8"),
+    (DType::Bool(BoolStore::Native), Dtype::BOOL, "BOOL"),
+];
+
+/// The bytes of a safetensors file with tensors of any type, each kept as it is.
+///
+/// # Errors
+/// What the format cannot hold: a quantized tensor, or one called `__metadata__`.
+pub fn write_safetensors(
+    tensors: &BTreeMap<String, TensorData>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, String> {
+    // Written here because the format's own crate orders metadata by a random hash.
+    let mut header = serde_json::Map::new();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".into(), serde_json::json!(metadata));
+    }
+    let mut end = 0;
+    for (key, data) in tensors {
+        let known = TYPES.iter().find(|(dtype, ..)| *dtype == data.dtype());
+        let Some((_, _, name)) = known.filter(|_| key != "__metadata__") else {
+            return Err(format!(
+                "tensor `{key}` of type {:?} cannot be written",
+                data.dtype()
+            ));
+        };
+        let start = end;
+        end += data.as_bytes().len();
+        let entry = serde_json::json!({
+            "dtype": name, "shape": data.shape().to_vec(), "data_offsets": [start, end],
+        });
+        header.insert(key.clone(), entry);
+    }
+    let mut header = serde_json::Value::Object(header).to_string().into_bytes();
+    // The tensors start at a multiple of 8 bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut bytes = Vec::with_capacity(8 + header.len() + end);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    for data in tensors.values() {
+        bytes.extend(data.as_bytes());
+    }
+    Ok(bytes)
+}
+
+/// The tensors of a safetensors file, each of the type that it has there.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub fn read_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, TensorData>, String> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let tensors = file.iter();
+    tensors
+        .map(|(key, view)| Ok((key.to_string(), read_tensor(key, &view)?)))
+        .collect()
+}
+
+fn read_tensor(key: &str, view: &TensorView<'_>) -> Result<TensorData, String> {
+    let known = TYPES.iter().find(|(_, dtype, _)| *dtype == view.dtype());
+    let Some((dtype, ..)) = known else {
+        return Err(format!("tensor `{key}` is {:?}", view.dtype()));
+    };
+    let (bytes, shape) = (view.data().to_vec(), view.shape().to_vec());
+    TensorData::try_from_bytes_vec(bytes, shape, *dtype)
+        .map_err(|error| format!("tensor `{key}`: {error}"))
 }

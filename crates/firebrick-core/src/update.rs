@@ -101,10 +101,12 @@ pub trait Update: Send {
     /// Everything that the next step depends on, by parameter path.
     fn state(&self) -> UpdateState;
 
-    /// Takes over a state, moving its tensors to `device`. On error nothing has changed.
+    /// Takes over a state, moving its tensors to `device`. On error nothing has changed. `paths` are those
+    /// of every parameter of the model, trained now or frozen: the state of all of them is kept, and one
+    /// without state begins afresh when it is first stepped.
     ///
     /// # Errors
-    /// [`UpdateError::State`] when it is another optimizer's, or its paths are not `paths`.
+    /// [`UpdateError::State`] when it is another optimizer's, or has a path that is not in `paths`.
     fn load_state(
         &mut self,
         state: UpdateState,
@@ -139,22 +141,17 @@ impl UpdateState {
         )))
     }
 
-    /// Refuses a state that lacks one of the parameters, or has another.
+    /// Refuses a state that has a parameter which the model does not have. A parameter of the model without
+    /// state was never stepped: it may have been frozen so far.
     ///
     /// # Errors
     /// [`UpdateError::State`] with the path.
     pub fn check_paths(&self, paths: &[String]) -> Result<(), UpdateError> {
-        let wanted: BTreeSet<_> = paths.iter().collect();
-        let missing = |path: &&&String| !self.parameters.contains_key(**path);
-        if let Some(path) = wanted.iter().find(missing) {
-            return Err(UpdateError::State(format!(
-                "it has no state for the parameter `{path}`"
-            )));
-        }
-        match self.parameters.keys().find(|path| !wanted.contains(path)) {
+        let known: BTreeSet<_> = paths.iter().collect();
+        match self.parameters.keys().find(|path| !known.contains(path)) {
             None => Ok(()),
             Some(path) => Err(UpdateError::State(format!(
-                "it has state for `{path}`, which is not a trainable parameter of the model"
+                "it has state for `{path}`, which is not a parameter of the model"
             ))),
         }
     }

@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use firebrick_core::state_dict::StateDict;
+use firebrick_core::state_dict::{StateDict, write_safetensors};
 use firebrick_core::update::{ParameterState, UpdateState};
 use firebrick_core::{Recipe, checksum, json_number};
 
 use crate::error::TrainError;
-use crate::hook::HookState;
+use crate::hook::{HookState, check_names};
 use crate::progress::Progress;
 use crate::run_dir::{REPLACED, RunDir, TEMPORARY, checkpoint_dirs, step_of, sync_dir};
 use manifest::{Manifest, SoundFiles};
@@ -44,7 +44,7 @@ pub struct Checkpoint {
     pub progress: Progress,
     /// The model being trained.
     pub model: StateDict,
-    /// The model to evaluate, where it is another one.
+    /// The model that was evaluated here, where it is another one.
     pub evaluated: Option<StateDict>,
     /// The optimizer's state.
     pub optimizer: UpdateState,
@@ -152,12 +152,11 @@ impl Checkpoint {
         if let Some(evaluated) = &self.evaluated {
             files.push(("evaluated.safetensors".into(), encode(evaluated)?));
         }
+        check_names(self.hooks.keys().map(String::as_str))?;
         for (name, state) in &self.hooks {
-            let tensors = StateDict {
-                tensors: state.tensors.clone(),
-                ..StateDict::default()
-            };
-            files.push((format!("hook-{name}.safetensors"), encode(&tensors)?));
+            let bytes = write_safetensors(&state.tensors, &BTreeMap::new())
+                .map_err(|error| TrainError::hook(name, format!("its state: {error}")))?;
+            files.push((format!("hook-{name}.safetensors"), bytes));
         }
         Ok(files)
     }
@@ -207,7 +206,7 @@ impl Checkpoint {
         }
         let mut hooks = BTreeMap::new();
         for (name, data) in state.hooks {
-            let tensors = tensors(&format!("hook-{name}.safetensors"))?.tensors;
+            let tensors = files.tensors_of_any_type(&format!("hook-{name}.safetensors"))?;
             hooks.insert(name, HookState { tensors, data });
         }
         let mut checkpoint = Self {

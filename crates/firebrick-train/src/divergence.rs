@@ -3,7 +3,7 @@
 use firebrick_core::run::{EpochRow, Scores};
 
 use crate::error::TrainError;
-use crate::hook::{Flow, Hook, HookState, Moment};
+use crate::hook::{Flow, Hook, HookContext, HookState};
 
 /// The losses of a model that gives every class the same score, on the training images and on those
 /// of validation.
@@ -134,13 +134,30 @@ impl<M> Hook<M> for Divergence<'_> {
         Self::NAME
     }
 
-    fn after_step(&mut self, _model: &M, moment: &Moment, loss: f64) -> Result<Flow, TrainError> {
-        if moment.step == 1 {
+    fn begin(
+        &mut self,
+        model: M,
+        _context: &mut HookContext<'_>,
+        kept: Option<HookState>,
+    ) -> Result<M, TrainError> {
+        if let Some(kept) = kept {
+            self.told = kept.data.as_str().map(Into::into);
+        }
+        Ok(model)
+    }
+
+    fn after_step(
+        &mut self,
+        _model: &M,
+        context: &mut HookContext<'_>,
+        loss: f64,
+    ) -> Result<Flow, TrainError> {
+        if context.step == 1 {
             self.first = Some(loss).filter(|loss| loss.is_finite());
         }
         if self.told.is_none() && loss.is_finite() && loss > ABSURD * self.guess.train {
-            let what = format!("the loss of update {} is {}", moment.step, short(loss));
-            let text = self.diverges(&what, moment.lr);
+            let what = format!("the loss of update {} is {}", context.step, short(loss));
+            let text = self.diverges(&what, context.lr);
             self.warn(text);
         }
         Ok(Flow::Continue)
@@ -149,11 +166,11 @@ impl<M> Hook<M> for Divergence<'_> {
     fn epoch_end(
         &mut self,
         _model: &M,
-        moment: &Moment,
+        context: &mut HookContext<'_>,
         row: &EpochRow,
     ) -> Result<Flow, TrainError> {
         if self.told.is_none()
-            && let Some(text) = self.after_epoch(row, moment.step)
+            && let Some(text) = self.after_epoch(row, context.step)
         {
             self.warn(text);
         }
@@ -167,11 +184,6 @@ impl<M> Hook<M> for Divergence<'_> {
             ..HookState::default()
         })
     }
-
-    fn load(&mut self, state: HookState) -> Result<(), TrainError> {
-        self.told = state.data.as_str().map(Into::into);
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -180,24 +192,43 @@ mod tests {
     use std::rc::Rc;
 
     use burn::tensor::Tensor;
-    use firebrick_core::data::Targets;
+    use firebrick_core::data::{Batch, BatchSource, DataError, Targets};
     use firebrick_core::loss::{CrossEntropy, Loss};
 
     use super::*;
 
-    fn moment(step: u64) -> Moment {
-        Moment {
-            step,
-            epoch: 0,
-            step_in_epoch: step,
-            updates_per_epoch: 100,
-            updates: 1000,
-            lr: 0.5,
-            train_top1: 0.0,
-            images: 0,
-            classes: 10,
-            best_epoch: None,
+    /// Training images of which there are none.
+    struct Nothing;
+
+    impl BatchSource for Nothing {
+        fn samples(&self) -> usize {
+            0
         }
+        fn batches(&self) -> usize {
+            0
+        }
+        fn start(&mut self, _epoch: u64, _batch: usize) {}
+        fn next_batch(&mut self) -> Option<Result<Batch, DataError>> {
+            None
+        }
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+        fn fingerprint(&self) -> String {
+            String::new()
+        }
+    }
+
+    /// Calls the hook after so many updates.
+    fn at<T>(step: u64, call: impl FnOnce(&mut HookContext<'_>) -> T) -> T {
+        let mut nothing = Nothing;
+        let device = firebrick_core::device("flex").unwrap();
+        let mut context = HookContext {
+            step,
+            lr: 0.5,
+            ..HookContext::new(&device, &mut nothing)
+        };
+        call(&mut context)
     }
 
     fn row(train_loss: f64, valid_loss: Option<f64>) -> EpochRow {
@@ -232,9 +263,16 @@ mod tests {
             valid: 2.4,
         };
         let mut hook = Divergence::new(guess, move |text| into.borrow_mut().push(text.to_string()));
-        Hook::after_step(&mut hook, &(), &moment(1), first).unwrap();
+        at(1, |context| {
+            Hook::after_step(&mut hook, &(), context, first)
+        })
+        .unwrap();
         for (train, valid) in epochs {
-            Hook::epoch_end(&mut hook, &(), &moment(step), &row(*train, *valid)).unwrap();
+            let row = row(*train, *valid);
+            at(step, |context| {
+                Hook::epoch_end(&mut hook, &(), context, &row)
+            })
+            .unwrap();
         }
         drop(hook);
         Rc::into_inner(said).unwrap().into_inner()
@@ -325,12 +363,22 @@ mod tests {
         };
         let mut first = Divergence::new(guess, |_| {});
         assert!(Hook::<()>::save(&first).is_none());
-        Hook::epoch_end(&mut first, &(), &moment(50), &row(9.0, None)).unwrap();
+        let row = row(9.0, None);
+        at(50, |context| {
+            Hook::epoch_end(&mut first, &(), context, &row)
+        })
+        .unwrap();
         let state = Hook::<()>::save(&first).unwrap();
         let mut again = 0;
         let mut resumed = Divergence::new(guess, |_| again += 1);
-        Hook::<()>::load(&mut resumed, state).unwrap();
-        Hook::epoch_end(&mut resumed, &(), &moment(60), &row(9.0, None)).unwrap();
+        at(50, |context| {
+            Hook::begin(&mut resumed, (), context, Some(state))
+        })
+        .unwrap();
+        at(60, |context| {
+            Hook::epoch_end(&mut resumed, &(), context, &row)
+        })
+        .unwrap();
         assert!(Hook::<()>::save(&resumed).is_some());
         drop(resumed);
         assert_eq!(again, 0);

@@ -65,7 +65,7 @@ pub enum TrainError {
         problem: String,
     },
     /// A hook failed.
-    #[error("{hook}: {problem}")]
+    #[error("hook `{hook}`: {problem}")]
     Hook {
         /// The hook's name.
         hook: String,
@@ -78,6 +78,14 @@ impl TrainError {
     pub(crate) fn run_dir(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::RunDir {
             path: path.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// A hook that failed.
+    pub fn hook(hook: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Hook {
+            hook: hook.into(),
             problem: problem.into(),
         }
     }

@@ -11,6 +11,7 @@ use firebrick_core::run::{ConfidenceBin, Scores};
 
 use crate::error::TrainError;
 use crate::metrics::{Scorer, WrongImage, highest};
+use crate::predict::{Predictions, predict_batches};
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,30 +45,30 @@ pub fn hard_labels(targets: &Targets) -> Vec<usize> {
     }
 }
 
-/// Runs the model in evaluation mode over epoch 0 of `source`. `progress` is told the number of
-/// images done after each batch.
+/// Runs the model in evaluation mode over epoch 0 of `source` and scores what it predicts. `progress` is
+/// told the number of images done after each batch.
 ///
 /// The loss is NaN where no image counts in it.
 ///
 /// # Errors
-/// [`TrainError::Data`] when a batch cannot be made.
+/// As [`predict`](crate::predict()).
 pub fn evaluate<M: Classifier>(
     model: &M,
     source: &mut dyn BatchSource,
     loss: &dyn Loss,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, TrainError> {
-    let all = pass(model, source, loss, &mut |done| {
+    let (scoring, _) = score_all(model, source, loss, &mut |done| {
         progress(done);
         true
     })?;
-    Ok(all.evaluation())
+    Ok(scoring.evaluation())
 }
 
 /// As [`evaluate`], but gives up, with `None`, once `interrupted` is set; it looks after each batch.
 ///
 /// # Errors
-/// [`TrainError::Data`] when a batch cannot be made.
+/// As [`evaluate`].
 pub fn evaluate_unless<M: Classifier>(
     interrupted: &AtomicBool,
     model: &M,
@@ -78,20 +79,66 @@ pub fn evaluate_unless<M: Classifier>(
     if !goes_on() {
         return Ok(None);
     }
-    let pass = pass(model, source, loss, &mut |_| goes_on())?;
-    Ok(pass.complete.then(|| pass.evaluation()))
+    let (scoring, complete) = score_all(model, source, loss, &mut |_| goes_on())?;
+    Ok(complete.then(|| scoring.evaluation()))
 }
 
-/// What a pass over the images gathered.
-struct Pass {
+/// Scores predictions, such as those of several models together. The loss is computed on `device`.
+#[must_use]
+pub fn score(predictions: &Predictions, loss: &dyn Loss, device: &Device) -> Evaluation {
+    let mut scoring = Scoring::new(predictions.classes);
+    if !predictions.is_empty() {
+        let shape = [predictions.len(), predictions.classes];
+        let logits = TensorData::new(predictions.logits.clone(), shape);
+        scoring.add(Tensor::from_data(logits, device), predictions, loss);
+    }
+    scoring.evaluation()
+}
+
+/// Goes on to the next batch as long as `goes_on`, told the number of images done, says so. Returns whether
+/// it came to the end.
+fn score_all<M: Classifier>(
+    model: &M,
+    source: &mut dyn BatchSource,
+    loss: &dyn Loss,
+    goes_on: &mut dyn FnMut(usize) -> bool,
+) -> Result<(Scoring, bool), TrainError> {
+    let mut scoring = Scoring::new(source.classes().len());
+    let complete = predict_batches(model, source, &mut |logits, predictions| {
+        scoring.add(logits, &predictions, loss);
+        goes_on(scoring.scorer.count())
+    })?;
+    Ok((scoring, complete))
+}
+
+/// Scores of the predictions so far.
+struct Scoring {
     scorer: Scorer,
     sum: f64,
     weight: f64,
-    /// Whether it came to the end.
-    complete: bool,
 }
 
-impl Pass {
+impl Scoring {
+    fn new(classes: usize) -> Self {
+        Self {
+            scorer: Scorer::new(classes),
+            sum: 0.0,
+            weight: 0.0,
+        }
+    }
+
+    /// `logits` are those of the predictions, on a device.
+    fn add(&mut self, logits: Tensor<2>, predictions: &Predictions, loss: &dyn Loss) {
+        let value = loss.loss(logits, &predictions.targets);
+        self.sum += value.sum.into_data().iter::<f64>().sum::<f64>();
+        self.weight += value.weight;
+        let rows = predictions
+            .rows()
+            .zip(hard_labels(&predictions.targets))
+            .zip(&predictions.indices);
+        rows.for_each(|((row, truth), index)| self.scorer.add(row, truth, *index));
+    }
+
     fn evaluation(self) -> Evaluation {
         Evaluation {
             scores: self.scorer.scores(self.sum / self.weight),
@@ -101,50 +148,4 @@ impl Pass {
             mistakes: self.scorer.mistakes(),
         }
     }
-}
-
-/// Goes on to the next batch as long as `goes_on`, told the number of images done, says so.
-fn pass<M: Classifier>(
-    model: &M,
-    source: &mut dyn BatchSource,
-    loss: &dyn Loss,
-    goes_on: &mut dyn FnMut(usize) -> bool,
-) -> Result<Pass, TrainError> {
-    let model = model.valid();
-    let device = model
-        .devices()
-        .into_iter()
-        .next()
-        .unwrap_or_default()
-        .inner();
-    let classes = source.classes().len();
-    let mut pass = Pass {
-        scorer: Scorer::new(classes),
-        sum: 0.0,
-        weight: 0.0,
-        complete: false,
-    };
-    source.start(0, 0);
-    while let Some(batch) = source.next_batch() {
-        let mut batch = batch?;
-        // All of its images were left out as unreadable.
-        if batch.is_empty() {
-            continue;
-        }
-        let logits = model.forward(images_on(&mut batch, &device));
-        let value = loss.loss(logits.clone(), &batch.targets);
-        pass.sum += value.sum.into_data().iter::<f64>().sum::<f64>();
-        pass.weight += value.weight;
-        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let rows = logits
-            .chunks(classes)
-            .zip(hard_labels(&batch.targets))
-            .zip(&batch.indices);
-        rows.for_each(|((row, truth), index)| pass.scorer.add(row, truth, *index));
-        if !goes_on(pass.scorer.count()) {
-            return Ok(pass);
-        }
-    }
-    pass.complete = true;
-    Ok(pass)
 }

@@ -1,10 +1,13 @@
 //! The training loop.
 
 mod epoch_end;
+mod hooks;
 mod lone_image;
 mod saving;
+mod to_evaluate;
 mod update;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -16,18 +19,20 @@ use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::random::StepScope;
 use firebrick_core::state_dict::StateDict;
+use firebrick_core::update::GroupFactors;
 use firebrick_core::update::Update;
-use firebrick_core::{Classifier, Schedule, probe};
+use firebrick_core::{Classifier, Schedule, freeze, independent_copy, probe};
 
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::config::{OnNonFinite, TrainConfig};
 use crate::error::TrainError;
 use crate::evaluate::images_on;
-use crate::hook::{Flow, Hook, Moment};
+use crate::hook::{Flow, Hook, check_names};
 use crate::non_finite::{self, Buffers};
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
-use update::Evaluated;
+use to_evaluate::ToEvaluate;
+use update::{Evaluated, group_factors};
 
 /// Everything that takes part in a training run.
 pub struct Training<'a, M> {
@@ -123,9 +128,10 @@ pub enum Ended {
 
 /// What training leaves.
 pub struct Outcome<M> {
-    /// The model after the last update.
+    /// The model after the last update, as the hooks finished it.
     pub model: M,
-    /// The tensors to use: those of the best epoch where checkpoints were written, else the last.
+    /// The tensors to use: those of the model that was evaluated in the best epoch. Without a finished epoch,
+    /// those of the last model.
     pub best: StateDict,
     /// How far it went.
     pub progress: Progress,
@@ -183,6 +189,7 @@ fn ready<'a, M: Classifier>(
     training
         .loss
         .check_classes(training.train.classes().len())?;
+    check_names(training.hooks.iter().map(|hook| hook.name()))?;
     Trainer::new(training, config)
 }
 
@@ -208,6 +215,14 @@ struct Trainer<'a, M> {
     saved: Option<Place>,
     /// Whether the model cannot train on a batch of one image, once that is known.
     cannot_train_alone: Option<bool>,
+    /// Whether it was said that such a batch is left out.
+    told_of_lone_image: bool,
+    /// The model to evaluate, if it was built since the last update.
+    to_evaluate: Option<ToEvaluate<M>>,
+    /// The update for which hooks were called.
+    prepared: Option<u64>,
+    /// What the groups change for each parameter, by path; empty without groups.
+    factors: BTreeMap<String, GroupFactors>,
 }
 
 impl<'a, M: Classifier> Trainer<'a, M> {
@@ -239,7 +254,8 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         };
         let mut trainer = Self {
             config,
-            model: Some(model),
+            factors: group_factors(&config.groups, &model)?,
+            model: Some(freeze(model, |path| config.groups.freezes(path))),
             update,
             schedule,
             loss,
@@ -256,10 +272,16 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             best: None,
             saved: None,
             cannot_train_alone: None,
+            told_of_lone_image: false,
+            to_evaluate: None,
+            prepared: None,
         };
         match resume {
             Some(checkpoint) => trainer.restore(checkpoint)?,
-            None => trainer.set_aside_from(0)?,
+            None => {
+                trainer.begin_hooks(None)?;
+                trainer.set_aside_from(0)?;
+            }
         }
         Ok(trainer)
     }
@@ -282,8 +304,13 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         if matches!(ended, Ended::UpdateLimit | Ended::TimeLimit | Ended::Hook) {
             ended = self.finish_part(ended)?;
         }
-        let best = self.best.take();
-        let best = best.unwrap_or_else(|| self.evaluated_weights());
+        let best = match self.best.take() {
+            Some(best) => best,
+            None => self.evaluated_weights()?,
+        };
+        if ended != Ended::Interrupted {
+            self.change(|hook, model, context| hook.finish(model, context))?;
+        }
         Ok(Outcome {
             model: self.take_model(),
             best,
@@ -370,16 +397,22 @@ impl<'a, M: Classifier> Trainer<'a, M> {
 
     /// One optimizer update from the next group of micro-batches; `None` at the end of the epoch.
     fn one_update(&mut self) -> Result<Option<Flow>, TrainError> {
-        let moment = self.moment();
-        let mut model = self.take_model();
-        for hook in &mut self.hooks {
-            model = hook.before_step(model, &moment)?;
+        let Some(first) = self.first_batch()? else {
+            return Ok(None);
+        };
+        self.to_evaluate = None;
+        if self.prepared != Some(self.progress.step) {
+            self.prepared = Some(self.progress.step);
+            self.change(|hook, model, context| hook.before_step(model, context))?;
+            if !self.hooks.is_empty() {
+                // Frozen, batch norm takes a single image.
+                self.cannot_train_alone = None;
+            }
         }
-        self.model = Some(model);
         // Only skipping needs a way back.
         let buffers = matches!(self.config.on_non_finite, OnNonFinite::Skip { .. })
             .then(|| Buffers::of(self.model()));
-        let Some(Evaluated { group, again, next }) = self.gradients()? else {
+        let Some(Evaluated { group, again, next }) = self.gradients(first)? else {
             return Ok(None);
         };
         let loss = group.loss;
@@ -407,17 +440,13 @@ impl<'a, M: Classifier> Trainer<'a, M> {
     }
 
     fn after_step(&mut self, loss: f64, ends_cycle: bool) -> Result<Flow, TrainError> {
-        let moment = self.moment();
-        let mut flow = Flow::Continue;
-        if let Some(model) = &self.model {
-            for hook in &mut self.hooks {
-                flow = flow.or(hook.after_step(model, &moment, loss)?);
-                if ends_cycle {
-                    flow = flow.or(hook.cycle_end(model, &moment)?);
-                }
+        self.tell(false, |hook, model, context| {
+            let flow = hook.after_step(model, context, loss)?;
+            if !ends_cycle {
+                return Ok(flow);
             }
-        }
-        Ok(flow)
+            Ok(flow.or(hook.cycle_end(model, context)?))
+        })
     }
 
     /// What every layer puts out at step 0, on the first images.
@@ -431,7 +460,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             return Ok(());
         }
         // A copy, in training mode as in the first step, so that its statistics do not move.
-        let model = self.model().valid().train();
+        let model = independent_copy(self.model());
         let images = images_on(&mut batch, &self.device);
         let images = images.narrow(0, 0, batch.shape[0].min(32));
         let scope = StepScope {
@@ -447,28 +476,6 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         };
         self.progress.activations = seen;
         Ok(())
-    }
-
-    fn moment(&self) -> Moment {
-        let Progress {
-            step,
-            epoch,
-            sums,
-            best,
-            ..
-        } = self.progress;
-        Moment {
-            step,
-            epoch,
-            step_in_epoch: step.saturating_sub(epoch * self.length.updates_per_epoch),
-            updates_per_epoch: self.length.updates_per_epoch,
-            updates: self.length.updates,
-            lr: self.schedule.lr(step.saturating_sub(1)),
-            train_top1: sums.top1(),
-            images: sums.images,
-            classes: self.train.classes().len(),
-            best_epoch: best.map(|best| best.epoch),
-        }
     }
 
     fn event(&self, event: &str, data: &serde_json::Value) -> Result<(), TrainError> {

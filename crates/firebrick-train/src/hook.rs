@@ -1,15 +1,17 @@
-//! Hooks, which the training loop calls at every step, epoch, end of a cycle, evaluation and save.
+//! Hooks, which the training loop calls at every step, epoch, end of a cycle, evaluation and save, and which may
+//! change the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::TensorData;
+use burn::tensor::{Device, TensorData};
+use firebrick_core::data::BatchSource;
 use firebrick_core::run::{EpochRow, Scores};
 
 use crate::error::TrainError;
+use crate::run_dir::RunDir;
 
-/// Where training is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment {
+/// Where training is, and what a hook may use.
+pub struct HookContext<'a> {
     /// Optimizer updates made.
     pub step: u64,
     /// The epoch, from 0.
@@ -20,6 +22,8 @@ pub struct Moment {
     pub updates_per_epoch: u64,
     /// Updates in the whole run.
     pub updates: u64,
+    /// Epochs in the whole run.
+    pub epochs: u64,
     /// Learning rate of the latest update, or of the coming one before the first.
     pub lr: f64,
     /// Share of this epoch's training images classified right so far; 0 before the first.
@@ -30,6 +34,48 @@ pub struct Moment {
     pub classes: usize,
     /// The best epoch so far, from 1.
     pub best_epoch: Option<u64>,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The device of the model, with autodiff.
+    pub device: &'a Device,
+    /// The run directory, where there is one. What a hook writes there with [`RunDir::write`], such as a
+    /// model file, stays: only checkpoints are pruned.
+    pub run: Option<&'a RunDir>,
+    pub(crate) train: &'a mut dyn BatchSource,
+    /// Whether the loop must find its place in the training images again.
+    pub(crate) moved: bool,
+}
+
+impl<'a> HookContext<'a> {
+    /// Before the first update of a run of no length, outside of a run: for tests of a hook, which fill in
+    /// what the hook looks at.
+    pub fn new(device: &'a Device, train: &'a mut dyn BatchSource) -> Self {
+        Self {
+            step: 0,
+            epoch: 0,
+            step_in_epoch: 0,
+            updates_per_epoch: 0,
+            updates: 0,
+            epochs: 0,
+            lr: 0.0,
+            train_top1: 0.0,
+            images: 0,
+            classes: train.classes().len(),
+            best_epoch: None,
+            seed: 0,
+            device,
+            run: None,
+            train,
+            moved: false,
+        }
+    }
+
+    /// The training images, to run some of them through the model: call [`BatchSource::start`] first. The
+    /// loop goes on afterwards where it was.
+    pub fn train_source(&mut self) -> &mut dyn BatchSource {
+        self.moved = true;
+        self.train
+    }
 }
 
 /// Whether training goes on.
@@ -52,26 +98,56 @@ impl Flow {
 /// What a hook keeps in checkpoints.
 #[derive(Debug, Clone, Default)]
 pub struct HookState {
-    /// Tensors by name.
+    /// Tensors by name, of any type; what comes back is of the same type, bit for bit.
     pub tensors: BTreeMap<String, TensorData>,
     /// Anything else.
     pub data: serde_json::Value,
 }
 
-/// Runs beside the loop. Every method has a default that does nothing.
+/// A model to evaluate and save in place of the one being trained.
+pub struct EvaluationModel<M> {
+    /// The model, such as one with averaged weights. It must not share running statistics with the one
+    /// being trained: [`Parameters::load_into`](firebrick_core::parameters::Parameters::load_into),
+    /// [`StateDict::load_into`](firebrick_core::state_dict::StateDict::load_into) and
+    /// [`independent_copy`](firebrick_core::independent_copy()) give one that does not.
+    pub model: M,
+    /// Training batches from which its batch norm statistics are computed anew, see
+    /// [`recount_statistics`](crate::recount_statistics); 0 keeps those that it has.
+    pub recount_batches: usize,
+}
+
+/// Runs beside the loop. Every method but [`Hook::name`] has a default that does nothing.
 ///
-/// Hooks run in the order given. A hook whose work must survive a resume keeps it in
-/// [`Hook::save`] and takes it back in [`Hook::load`]; its name is the key.
+/// Hooks run in the order given. A hook whose work must survive a resume keeps it in [`Hook::save`] and
+/// takes it back in [`Hook::begin`]; its name is the key.
 pub trait Hook<M> {
-    /// Names the hook in checkpoints and messages.
+    /// Names the hook in checkpoints and messages: letters, digits, `-` and `_`. No two hooks of a run
+    /// have the same name, even apart from upper and lower case.
     fn name(&self) -> &str;
 
-    /// Before each update; may change the model, for instance unfreeze part of it.
+    /// Before anything else in each session of a run, also a resumed one. The model has its weights, but
+    /// which of its parameters are trained is not kept in checkpoints: a hook that freezes some says it
+    /// here again, for the place where the run is. `kept` is what [`Hook::save`] returned for the
+    /// checkpoint that the run goes on from.
+    ///
+    /// # Errors
+    /// Stops the run with the error, before anything is written.
+    fn begin(
+        &mut self,
+        model: M,
+        context: &mut HookContext<'_>,
+        kept: Option<HookState>,
+    ) -> Result<M, TrainError> {
+        let _ = (context, kept);
+        Ok(model)
+    }
+
+    /// Once before each update; may change the model, for instance unfreeze part of it.
     ///
     /// # Errors
     /// Stops training with the error.
-    fn before_step(&mut self, model: M, moment: &Moment) -> Result<M, TrainError> {
-        let _ = moment;
+    fn before_step(&mut self, model: M, context: &mut HookContext<'_>) -> Result<M, TrainError> {
+        let _ = context;
         Ok(model)
     }
 
@@ -79,8 +155,13 @@ pub trait Hook<M> {
     ///
     /// # Errors
     /// Stops training with the error.
-    fn after_step(&mut self, model: &M, moment: &Moment, loss: f64) -> Result<Flow, TrainError> {
-        let _ = (model, moment, loss);
+    fn after_step(
+        &mut self,
+        model: &M,
+        context: &mut HookContext<'_>,
+        loss: f64,
+    ) -> Result<Flow, TrainError> {
+        let _ = (model, context, loss);
         Ok(Flow::Continue)
     }
 
@@ -88,28 +169,32 @@ pub trait Hook<M> {
     ///
     /// # Errors
     /// Stops training with the error.
-    fn cycle_end(&mut self, model: &M, moment: &Moment) -> Result<Flow, TrainError> {
-        let _ = (model, moment);
+    fn cycle_end(&mut self, model: &M, context: &mut HookContext<'_>) -> Result<Flow, TrainError> {
+        let _ = (model, context);
         Ok(Flow::Continue)
     }
 
-    /// The model to evaluate and save in place of the one being trained, such as an average.
-    fn evaluation_model(&self, model: &M) -> Option<M> {
+    /// The model to evaluate and save in place of the one being trained, such as an average. It is asked for
+    /// once in each evaluation; the last hook that gives one decides.
+    ///
+    /// # Errors
+    /// Stops training with the error.
+    fn evaluated(&mut self, model: &M) -> Result<Option<EvaluationModel<M>>, TrainError> {
         let _ = model;
-        None
+        Ok(None)
     }
 
-    /// After each evaluation on the validation split.
+    /// After each evaluation on the validation split, with the model that was evaluated.
     ///
     /// # Errors
     /// Stops training with the error.
     fn evaluation(
         &mut self,
         model: &M,
-        moment: &Moment,
+        context: &mut HookContext<'_>,
         scores: &Scores,
     ) -> Result<Flow, TrainError> {
-        let _ = (model, moment, scores);
+        let _ = (model, context, scores);
         Ok(Flow::Continue)
     }
 
@@ -120,24 +205,54 @@ pub trait Hook<M> {
     fn epoch_end(
         &mut self,
         model: &M,
-        moment: &Moment,
+        context: &mut HookContext<'_>,
         row: &EpochRow,
     ) -> Result<Flow, TrainError> {
-        let _ = (model, moment, row);
+        let _ = (model, context, row);
         Ok(Flow::Continue)
     }
 
-    /// What this hook needs to go on after a resume.
+    /// When the run is over, its last checkpoint written; not after an interruption. The model that comes
+    /// back is the outcome's. A run that has ended and is resumed finishes again.
+    ///
+    /// # Errors
+    /// Ends the run with the error; its checkpoints stay.
+    fn finish(&mut self, model: M, context: &mut HookContext<'_>) -> Result<M, TrainError> {
+        let _ = context;
+        Ok(model)
+    }
+
+    /// What this hook needs to go on after a resume. A hook that returns something as soon as it has begun
+    /// cannot take up a run whose checkpoint has nothing of it: that is an error.
     fn save(&self) -> Option<HookState> {
         None
     }
+}
 
-    /// Takes back what [`Hook::save`] returned.
-    ///
-    /// # Errors
-    /// [`TrainError::Hook`] when it does not fit.
-    fn load(&mut self, state: HookState) -> Result<(), TrainError> {
-        let _ = state;
-        Ok(())
+/// Refuses a name that could not be part of a file's name everywhere.
+pub(crate) fn check_name(name: &str) -> Result<(), TrainError> {
+    let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.len() <= 64 && name.chars().all(known) {
+        return Ok(());
     }
+    Err(TrainError::hook(
+        name,
+        "its name is part of a file's name: use 1 to 64 letters, digits, `-` and `_`",
+    ))
+}
+
+/// Refuses names that no file can have, and two hooks of one name.
+pub(crate) fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), TrainError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        check_name(name)?;
+        // Some file systems do not tell upper from lower case.
+        if !seen.insert(name.to_ascii_lowercase()) {
+            return Err(TrainError::hook(
+                name,
+                "two hooks of this run have this name, under which their state is kept; give each its own",
+            ));
+        }
+    }
+    Ok(())
 }

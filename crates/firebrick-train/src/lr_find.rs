@@ -15,13 +15,13 @@ use firebrick_core::error::{check, check_positive};
 use firebrick_core::loss::Loss;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::update::Update;
-use firebrick_core::{Classifier, ConfigError, Schedule};
+use firebrick_core::{Classifier, ConfigError, Schedule, independent_copy};
 use serde::Serialize;
 
 use crate::config::{OnNonFinite, TrainConfig};
 use crate::error::TrainError;
 use crate::fit::{Stepped, Training, updates};
-use crate::hook::{Flow, Hook, Moment};
+use crate::hook::{Flow, Hook, HookContext};
 
 pub use suggestions::{Suggestions, Unclear, smoothed};
 
@@ -161,14 +161,18 @@ pub fn lr_find<M: Classifier>(
         ..config.clone()
     };
     let before = update.state();
-    let paths = Parameters::list(model).into_iter().map(|(path, _)| path);
-    let paths: Vec<String> = paths.collect();
+    let paths = Parameters::list_all(model).into_iter();
+    let paths: Vec<String> = paths.map(|(path, _)| path).collect();
     let device = model.devices().into_iter().next().unwrap_or_default();
     let watch = Watch::new(sweep);
     let noted = watch.noted.clone();
-    // A copy with running statistics of its own.
-    let copy = model.valid().train();
-    let mut training = Training::new(copy, update, Box::new(sweep), loss, train);
+    let mut training = Training::new(
+        independent_copy(model),
+        update,
+        Box::new(sweep),
+        loss,
+        train,
+    );
     training.hooks.push(Box::new(watch));
     let Stepped { mut update, ended } = updates(training, &config)?;
     update.load_state(before, &paths, &device.inner())?;
@@ -245,7 +249,12 @@ impl<M> Hook<M> for Watch {
         "lr_find"
     }
 
-    fn after_step(&mut self, _model: &M, _moment: &Moment, loss: f64) -> Result<Flow, TrainError> {
+    fn after_step(
+        &mut self,
+        _model: &M,
+        _context: &mut HookContext<'_>,
+        loss: f64,
+    ) -> Result<Flow, TrainError> {
         let goes_on = self.noted.borrow_mut().note(loss);
         Ok(if goes_on { Flow::Continue } else { Flow::Stop })
     }

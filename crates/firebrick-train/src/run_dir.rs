@@ -86,12 +86,21 @@ impl RunDir {
         Ok(Self { made: true, ..run })
     }
 
-    /// Takes an existing run directory.
+    /// Takes an existing run directory: one that [`Self::create`] made. Whether a recipe lies in it is
+    /// for [`check_recipe`] to say.
     ///
     /// # Errors
     /// [`TrainError::RunDir`] when it is none, is in use, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
-        check_recipe(path)?;
+        let begun = ["checkpoints", "recipe.toml"].map(|name| path.join(name).exists());
+        if !begun.contains(&true) {
+            let problem = if path.exists() {
+                "not a run directory: it has neither checkpoints nor a recipe.toml"
+            } else {
+                "no such run directory"
+            };
+            return Err(TrainError::run_dir(path, problem));
+        }
         fs::create_dir_all(path.join("checkpoints")).map_err(|error| {
             TrainError::run_dir(path, format!("cannot write the run directory: {error}"))
         })?;

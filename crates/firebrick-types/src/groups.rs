@@ -15,7 +15,8 @@ use crate::spec::Spec;
 pub struct GroupRule {
     /// A path as in weight files, with `*` for any run of characters: `*.bias`, `layer1.*`, `*bn*`.
     pub path: String,
-    /// Multiplies the learning rate; 0 freezes the parameters: they are left alone with their state.
+    /// Multiplies the learning rate; 0 freezes the parameters: they have no gradient, and a batch norm all of
+    /// whose parameters are frozen keeps its running statistics.
     #[serde(default = "one")]
     pub lr: f64,
     /// Multiplies the weight decay.
@@ -114,6 +115,13 @@ impl Groups {
             ));
         }
         self.rules.iter().try_for_each(GroupRule::check)
+    }
+
+    /// Whether the parameter of this path is frozen: the last rule for it has a rate of 0.
+    #[must_use]
+    pub fn freezes(&self, path: &str) -> bool {
+        let rule = self.rules.iter().rev().find(|rule| rule.matches(path));
+        rule.is_some_and(|rule| rule.lr == 0.0)
     }
 
     /// The factors of each parameter, by path and shape in the model's order; empty where there are

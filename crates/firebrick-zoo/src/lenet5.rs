@@ -140,16 +140,24 @@ impl Architecture for LeNet5Config {
 /// functions. `lenet5(activation=tanh, pool=average)` is nearest to it.
 #[derive(Module, Debug)]
 pub struct LeNet5 {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    fc1: Linear,
-    fc2: Linear,
-    fc3: Linear,
-    dropout: Dropout,
+    /// 5×5, to 6 planes.
+    pub conv1: Conv2d,
+    /// 5×5, to 16 planes.
+    pub conv2: Conv2d,
+    /// To 120 units.
+    pub fc1: Linear,
+    /// To 84 units.
+    pub fc2: Linear,
+    /// To the classes.
+    pub fc3: Linear,
+    /// Before the last layer.
+    pub dropout: Dropout,
+    /// After each layer but the last.
     #[module(skip)]
-    activation: Activation,
+    pub activation: Activation,
+    /// After each convolution.
     #[module(skip)]
-    pool: Pool,
+    pub pool: Pool,
 }
 
 impl Classifier for LeNet5 {

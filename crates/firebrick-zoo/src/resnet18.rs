@@ -166,17 +166,27 @@ impl Stem {
 /// torchvision's.
 #[derive(Module, Debug)]
 pub struct ResNet18 {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    maxpool: Option<MaxPool2d>,
-    layer1: Vec<ResNet18Block>,
-    layer2: Vec<ResNet18Block>,
-    layer3: Vec<ResNet18Block>,
-    layer4: Vec<ResNet18Block>,
-    avgpool: GlobalAvgPool,
-    fc: Linear,
+    /// To 64 planes.
+    pub conv1: Conv2d,
+    /// Batch norm of the first convolution.
+    pub bn1: BatchNorm,
+    /// The rest of the stem for photos.
+    pub maxpool: Option<MaxPool2d>,
+    /// The stage of 64 planes.
+    pub layer1: Vec<ResNet18Block>,
+    /// The stage of 128 planes.
+    pub layer2: Vec<ResNet18Block>,
+    /// The stage of 256 planes.
+    pub layer3: Vec<ResNet18Block>,
+    /// The stage of 512 planes.
+    pub layer4: Vec<ResNet18Block>,
+    /// The mean of each plane.
+    pub avgpool: GlobalAvgPool,
+    /// To the classes.
+    pub fc: Linear,
+    /// After each batch norm.
     #[module(skip)]
-    activation: Activation,
+    pub activation: Activation,
 }
 
 impl Classifier for ResNet18 {
@@ -196,13 +206,19 @@ impl Classifier for ResNet18 {
 /// Two 3×3 convolutions, added to what came in, or to its projection where the size halves.
 #[derive(Module, Debug)]
 pub struct ResNet18Block {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
-    bn2: BatchNorm,
-    downsample: Option<(Conv2d, BatchNorm)>,
+    /// The first convolution.
+    pub conv1: Conv2d,
+    /// Batch norm of the first convolution.
+    pub bn1: BatchNorm,
+    /// The second convolution.
+    pub conv2: Conv2d,
+    /// Batch norm of the second convolution.
+    pub bn2: BatchNorm,
+    /// The projection where the number of planes doubles.
+    pub downsample: Option<(Conv2d, BatchNorm)>,
+    /// After each batch norm.
     #[module(skip)]
-    activation: Activation,
+    pub activation: Activation,
 }
 
 impl ResNet18Block {

@@ -166,15 +166,23 @@ impl Architecture for ResNetCifarConfig {
 /// CIFAR-10 (`akamaster/pytorch_resnet_cifar10`).
 #[derive(Module, Debug)]
 pub struct ResNetCifar {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    layer1: Vec<ResNetCifarBlock>,
-    layer2: Vec<ResNetCifarBlock>,
-    layer3: Vec<ResNetCifarBlock>,
-    linear: Linear,
-    pool: GlobalAvgPool,
+    /// To 16 planes.
+    pub conv1: Conv2d,
+    /// Batch norm of the first convolution.
+    pub bn1: BatchNorm,
+    /// The stage of 16 planes.
+    pub layer1: Vec<ResNetCifarBlock>,
+    /// The stage of 32 planes.
+    pub layer2: Vec<ResNetCifarBlock>,
+    /// The stage of 64 planes.
+    pub layer3: Vec<ResNetCifarBlock>,
+    /// To the classes.
+    pub linear: Linear,
+    /// The mean of each plane.
+    pub pool: GlobalAvgPool,
+    /// After each batch norm.
     #[module(skip)]
-    activation: Activation,
+    pub activation: Activation,
 }
 
 impl Classifier for ResNetCifar {
@@ -189,13 +197,19 @@ impl Classifier for ResNetCifar {
 /// Two 3×3 convolutions, added to what came in.
 #[derive(Module, Debug)]
 pub struct ResNetCifarBlock {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
-    bn2: BatchNorm,
-    shortcut: Option<(Conv2d, BatchNorm)>,
+    /// The first convolution.
+    pub conv1: Conv2d,
+    /// Batch norm of the first convolution.
+    pub bn1: BatchNorm,
+    /// The second convolution.
+    pub conv2: Conv2d,
+    /// Batch norm of the second convolution.
+    pub bn2: BatchNorm,
+    /// The projection of option B where the number of planes doubles.
+    pub shortcut: Option<(Conv2d, BatchNorm)>,
+    /// After each batch norm.
     #[module(skip)]
-    activation: Activation,
+    pub activation: Activation,
 }
 
 impl ResNetCifarBlock {

@@ -126,13 +126,20 @@ impl Architecture for SmallCnnConfig {
 /// multiply-adds for a 3×32×32 image. There is no published counterpart.
 #[derive(Module, Debug)]
 pub struct SmallCnn {
-    layer1: SmallCnnStage,
-    layer2: SmallCnnStage,
-    layer3: SmallCnnStage,
-    fc: Linear,
-    pool: MaxPool2d,
-    mean: GlobalAvgPool,
-    dropout: Dropout,
+    /// The first stage.
+    pub layer1: SmallCnnStage,
+    /// The second stage, with twice the planes.
+    pub layer2: SmallCnnStage,
+    /// The third stage, with twice the planes.
+    pub layer3: SmallCnnStage,
+    /// To the classes.
+    pub fc: Linear,
+    /// Between stages.
+    pub pool: MaxPool2d,
+    /// The mean of each plane.
+    pub mean: GlobalAvgPool,
+    /// Before the last layer.
+    pub dropout: Dropout,
 }
 
 impl Classifier for SmallCnn {
@@ -147,12 +154,17 @@ impl Classifier for SmallCnn {
 /// Two convolutions with batch norm and activation.
 #[derive(Module, Debug)]
 pub struct SmallCnnStage {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
-    bn2: BatchNorm,
+    /// The first convolution.
+    pub conv1: Conv2d,
+    /// Batch norm of the first convolution.
+    pub bn1: BatchNorm,
+    /// The second convolution.
+    pub conv2: Conv2d,
+    /// Batch norm of the second convolution.
+    pub bn2: BatchNorm,
+    /// After each batch norm.
     #[module(skip)]
-    activation: Activation,
+    pub activation: Activation,
 }
 
 impl SmallCnnStage {

@@ -15,8 +15,8 @@ pub use firebrick_datasets::{Loader, LoaderConfig, OpenOptions, Splits};
 pub use firebrick_optim::{Plan, Request, plan};
 pub use firebrick_regularize::{Dropout, DropoutConfig};
 pub use firebrick_train::{
-    Checkpoint, Flow, Hook, Identity, Moment, RunDir, TrainConfig, TrainError, Training, evaluate,
-    fit,
+    Checkpoint, EvaluationModel, Flow, Hook, HookContext, HookState, Identity, RunDir, TrainConfig,
+    TrainError, Training, evaluate, fit, recount_statistics,
 };
 pub use firebrick_zoo::{Input, Model};
 

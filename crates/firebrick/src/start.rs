@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use firebrick_core::data::DataError;
 use firebrick_core::{Classifier, ConfigError, Recipe};
+use firebrick_train::run_dir::check_recipe;
 use firebrick_train::{Checkpoint, Clock, Divergence, Identity, RunDir};
 
 use crate::prepared::{CHECKSUMS, Prepared};
@@ -43,7 +44,10 @@ impl RunPlace {
     /// Makes a new run directory, or opens that of the run to resume.
     fn take(&self, start: &Start) -> Result<RunDir, Error> {
         match (self, start) {
-            (Self::At(path), Start::Resume) => Ok(RunDir::open(path)?),
+            (Self::At(path), Start::Resume) => {
+                check_recipe(path)?;
+                Ok(RunDir::open(path)?)
+            }
             (Self::At(path), _) => Ok(RunDir::create(path)?),
             (Self::Next { .. }, Start::Resume) => {
                 let text = "a run is resumed in its own directory; give that directory";

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod corpus;
+mod freezing;
 mod guide;
 mod house;
 mod outside;

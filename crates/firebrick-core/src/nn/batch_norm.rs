@@ -9,8 +9,17 @@ use super::Activation;
 use crate::kernels::{batch_norm, batch_norm_train};
 use crate::probe;
 
+/// How a batch changes the running statistics, in place of the layer's own momentum.
+#[derive(Clone, Copy)]
+enum Running {
+    /// They move by this share.
+    Moves(f64),
+    /// They become the moments of all values of these images, of which the batch has the last.
+    Pools { before: usize, images: usize },
+}
+
 thread_local! {
-    static MOMENTUM: Cell<Option<f64>> = const { Cell::new(None) };
+    static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
     /// The fewest values per channel so far, inside [`fewest_values_per_channel`].
     static FEWEST: Cell<Option<usize>> = const { Cell::new(None) };
 }
@@ -19,13 +28,26 @@ thread_local! {
 /// 1/2 for a second, 1/3 for a third, … the running statistics become the mean of theirs, as with
 /// PyTorch's `momentum=None`.
 pub fn with_batch_norm_momentum<T>(momentum: f64, forward: impl FnOnce() -> T) -> T {
-    struct Restore(Option<f64>);
+    with_running(Running::Moves(momentum), forward)
+}
+
+/// Runs `forward` over a batch of `images` images so that the running statistics of every [`BatchNorm`] on
+/// this thread become the mean and the unbiased variance of all its values so far: those of the batch, and
+/// of the `before` images from which earlier calls took them. With `before` 0 they begin with the batch.
+///
+/// Unlike the mean of the variances of batches, this counts how far the means of the batches lie apart.
+pub fn with_pooled_batch_norm<T>(before: usize, images: usize, forward: impl FnOnce() -> T) -> T {
+    with_running(Running::Pools { before, images }, forward)
+}
+
+fn with_running<T>(running: Running, forward: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Running>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            MOMENTUM.set(self.0);
+            RUNNING.set(self.0);
         }
     }
-    let _restore = Restore(MOMENTUM.replace(Some(momentum)));
+    let _restore = Restore(RUNNING.replace(Some(running)));
     forward()
 }
 
@@ -88,7 +110,7 @@ impl BatchNormConfig {
 /// **unbiased** batch variance, as PyTorch does; burn's own layer takes the biased one. Evaluation
 /// uses the running statistics.
 ///
-/// Clones share the running statistics; take a snapshot with `.valid()`.
+/// Clones share the running statistics; [`independent_copy`](crate::independent_copy()) shares nothing.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// Scale, PyTorch's `weight`, `[C]`.
@@ -214,17 +236,55 @@ impl BatchNorm {
         FEWEST.set(FEWEST.get().map(|fewest| fewest.min(count)));
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
         let batch = batch_norm_train(input, gamma, beta, self.epsilon, residual, relu);
-        let unbiased = count as f64 / (count - 1) as f64;
-        self.move_running(&self.running_mean, batch.mean);
-        self.move_running(&self.running_var, batch.variance * unbiased);
+        let (mean, variance) = (batch.mean.detach(), batch.variance.detach());
+        match RUNNING.get().unwrap_or(Running::Moves(self.momentum)) {
+            Running::Moves(momentum) => {
+                let unbiased = count as f64 / (count - 1) as f64;
+                move_running(&self.running_mean, mean, momentum);
+                move_running(&self.running_var, variance * unbiased, momentum);
+            }
+            Running::Pools { before, images } => {
+                let values_of_image = count as f64 / images as f64;
+                self.pool_running(
+                    before as f64 * values_of_image,
+                    count as f64,
+                    mean,
+                    variance,
+                );
+            }
+        }
         batch.output
     }
 
-    fn move_running(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
-        let momentum = MOMENTUM.get().unwrap_or(self.momentum);
-        let moved = running.value_sync() * (1.0 - momentum) + batch.detach() * momentum;
-        running.update(moved.detach());
-        // Without this a checkpoint would read the value of one batch before.
-        let _ = running.value_sync();
+    /// Joins the moments of `count` values of a batch to those of `before` values.
+    fn pool_running(&self, before: f64, count: f64, mean: Tensor<1>, variance: Tensor<1>) {
+        let all = before + count;
+        let unbiased = all / (all - 1.0);
+        if before == 0.0 {
+            set_running(&self.running_mean, mean);
+            set_running(&self.running_var, variance * unbiased);
+            return;
+        }
+        let share = count / all;
+        let (old_mean, old_variance) = (
+            self.running_mean.value_sync(),
+            self.running_var.value_sync() * ((before - 1.0) / before),
+        );
+        let apart = mean - old_mean.clone();
+        let within = old_variance * (1.0 - share) + variance * share;
+        let between = apart.clone() * apart.clone() * (share * (1.0 - share));
+        set_running(&self.running_mean, old_mean + apart * share);
+        set_running(&self.running_var, (within + between) * unbiased);
     }
+}
+
+fn move_running(running: &RunningState<Tensor<1>>, batch: Tensor<1>, momentum: f64) {
+    let moved = running.value_sync() * (1.0 - momentum) + batch * momentum;
+    set_running(running, moved);
+}
+
+fn set_running(running: &RunningState<Tensor<1>>, value: Tensor<1>) {
+    running.update(value.detach());
+    // Without this a checkpoint would read the value of one batch before.
+    let _ = running.value_sync();
 }

@@ -381,7 +381,10 @@ impl WholeModelRule for QuasiNewton {
     fn load(&mut self, kept: &mut Kept, paths: &[String]) -> Result<(), UpdateError> {
         let numbers = std::mem::take(&mut kept.numbers);
         // Those of the last step, in the order of the model.
-        let last = |path: &&String| kept.parameters[*path].tensors.contains_key(DIRECTION);
+        let last = |path: &&String| {
+            let state = kept.parameters.get(*path);
+            state.is_some_and(|state| state.tensors.contains_key(DIRECTION))
+        };
         let there = if kept.parameters.is_empty() {
             Vec::new()
         } else {

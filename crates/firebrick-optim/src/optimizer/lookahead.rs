@@ -126,7 +126,7 @@ impl Follow {
             match state.tensors.remove(&self.slow_name) {
                 Some(_) if !paths.contains(path) => {
                     return Err(format!(
-                        "it has state for `{path}`, which is not a trainable parameter of the model"
+                        "it has state for `{path}`, which is not a parameter of the model"
                     ));
                 }
                 Some(tensor) => {

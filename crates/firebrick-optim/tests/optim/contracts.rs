@@ -135,10 +135,6 @@ fn states_that_do_not_fit_are_refused_by_name() {
     for (state, needles) in [
         (stepped("adamw"), ["adamw wrote it", "is adam"]),
         (
-            edit(&|state| drop(state.parameters.remove("p1"))),
-            ["nothing for", "`p1`"],
-        ),
-        (
             edit(&|state| {
                 drop(
                     state
@@ -146,7 +142,7 @@ fn states_that_do_not_fit_are_refused_by_name() {
                         .insert("head".into(), ParameterState::default()),
                 );
             }),
-            ["`head`", "not a trainable parameter"],
+            ["`head`", "not a parameter"],
         ),
         (
             first(&|state| drop(state.tensors.remove("exp_avg"))),
@@ -199,6 +195,23 @@ fn states_that_do_not_fit_are_refused_by_name() {
             train(&mut *update, end, 2..4, &flex(), Now::at(0.01)),
             whole
         );
+    }
+}
+
+#[test]
+fn a_parameter_without_state_begins_afresh() {
+    for spec in ["adam", "lookahead(base=adam)", "schedule_free_adamw"] {
+        let mut first = build(spec);
+        let end = train(&mut *first, start(), 0..2, &flex(), Now::at(0.01));
+        // It was frozen so far, and is trained from here on.
+        let mut state = first.state();
+        state.parameters.remove("p1").unwrap();
+        let mut update = build(spec);
+        update.load_state(state, &paths(), &flex()).unwrap();
+        train(&mut *update, end, 2..3, &flex(), Now::at(0.01));
+        let state = update.state();
+        let steps = ["p0", "p1"].map(|path| state.parameters[path].numbers["step"]);
+        assert_eq!(steps, [3.0, 1.0], "{spec}");
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use burn::tensor::TensorData;
 use firebrick_core::checksum;
 use firebrick_core::error::excerpt;
-use firebrick_core::state_dict::StateDict;
+use firebrick_core::state_dict::{StateDict, read_safetensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -118,5 +119,13 @@ impl<'a> SoundFiles<'a> {
             .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))?;
         self.files.remove(name);
         Ok(tensors)
+    }
+
+    pub(super) fn tensors_of_any_type(
+        &self,
+        name: &str,
+    ) -> Result<BTreeMap<String, TensorData>, TrainError> {
+        read_safetensors(self.file(name)?)
+            .map_err(|error| TrainError::checkpoint(self.path, format!("{name}: {error}")))
     }
 }

@@ -4,7 +4,7 @@ use firebrick_core::Classifier;
 use firebrick_core::run::{EpochRow, Scores};
 use firebrick_core::schedule::Observation;
 
-use super::{Ended, Trainer};
+use super::{Ended, ToEvaluate, Trainer};
 use crate::error::TrainError;
 use crate::evaluate::evaluate_unless;
 use crate::hook::Flow;
@@ -45,6 +45,9 @@ impl<M: Classifier> Trainer<'_, M> {
 
     /// Evaluates; `None` when that was interrupted.
     fn epoch_row(&mut self) -> Result<Option<(EpochRow, Flow)>, TrainError> {
+        if !self.build_evaluated()? {
+            return Ok(None);
+        }
         let Some((valid, flow)) = self.validate()? else {
             return Ok(None);
         };
@@ -68,22 +71,20 @@ impl<M: Classifier> Trainer<'_, M> {
 
     /// The scores where there are validation images; `None` when it was interrupted.
     fn validate(&mut self) -> Result<Option<(Option<Scores>, Flow)>, TrainError> {
-        let evaluated = self.evaluation_model();
-        let moment = self.moment();
-        let Some(valid) = self.valid.as_deref_mut() else {
-            return Ok(Some((None, Flow::Continue)));
+        let model = match (&self.to_evaluate, &self.model) {
+            (Some(ToEvaluate::Other(other)), _) | (_, Some(other)) => other,
+            _ => return Ok(Some((None, Flow::Continue))),
         };
-        let Some(model) = evaluated.as_ref().or(self.model.as_ref()) else {
+        let Some(valid) = self.valid.as_deref_mut() else {
             return Ok(Some((None, Flow::Continue)));
         };
         let evaluation = evaluate_unless(&self.interrupted, model, valid, self.loss)?;
         let Some(scores) = evaluation.map(|evaluation| evaluation.scores) else {
             return Ok(None);
         };
-        let mut flow = Flow::Continue;
-        for hook in &mut self.hooks {
-            flow = flow.or(hook.evaluation(model, &moment, &scores)?);
-        }
+        let flow = self.tell(true, |hook, model, context| {
+            hook.evaluation(model, context, &scores)
+        })?;
         Ok(Some((Some(scores), flow)))
     }
 
@@ -95,15 +96,11 @@ impl<M: Classifier> Trainer<'_, M> {
             value: self.config.monitor.value(&row),
         };
         if self.progress.judge(epoch, self.config.monitor) {
-            self.best = Some(self.evaluated_weights());
+            self.best = Some(self.evaluated_weights()?);
         }
-        let moment = self.moment();
-        let mut flow = Flow::Continue;
-        if let Some(model) = &self.model {
-            for hook in &mut self.hooks {
-                flow = flow.or(hook.epoch_end(model, &moment, &row)?);
-            }
-        }
+        let flow = self.tell(false, |hook, model, context| {
+            hook.epoch_end(model, context, &row)
+        })?;
         self.event("epoch", &serde_json::to_value(&row).unwrap_or_default())?;
         self.show_schedule(&row);
         self.progress.rows.push(row);

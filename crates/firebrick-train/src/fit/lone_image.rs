@@ -15,7 +15,6 @@ impl<M: Classifier> Trainer<'_, M> {
         if images != 1 {
             return Ok(false);
         }
-        let first = self.cannot_train_alone.is_none();
         let alone = *self
             .cannot_train_alone
             .get_or_insert_with(|| cannot_train_alone(model, [channels, height, width]));
@@ -31,7 +30,8 @@ impl<M: Classifier> Trainer<'_, M> {
             ))
             .into());
         }
-        if first {
+        if !self.told_of_lone_image {
+            self.told_of_lone_image = true;
             (self.notice)(&format!(
                 "batch {} of epoch {} has only one image and is left out, as are others like it: {what}",
                 self.progress.batch,

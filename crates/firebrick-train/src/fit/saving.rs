@@ -5,7 +5,7 @@ use firebrick_core::parameters::Parameters;
 use firebrick_core::run::EpochRow;
 use firebrick_core::state_dict::StateDict;
 
-use super::{Place, Trainer};
+use super::{Place, ToEvaluate, Trainer};
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
 use crate::progress::Best;
@@ -23,7 +23,10 @@ impl<M: Classifier> Trainer<'_, M> {
             identity: self.identity.clone(),
             progress: self.progress.clone(),
             model: StateDict::of(self.model()),
-            evaluated: self.evaluation_model().map(|model| StateDict::of(&model)),
+            evaluated: match &self.to_evaluate {
+                Some(ToEvaluate::Other(other)) => Some(StateDict::of(other)),
+                _ => None,
+            },
             optimizer: self.update.state(),
             hooks: self
                 .hooks
@@ -73,39 +76,42 @@ impl<M: Classifier> Trainer<'_, M> {
         let Checkpoint {
             progress,
             model,
+            evaluated,
             optimizer,
-            mut hooks,
+            hooks,
             ..
         } = checkpoint;
         let fresh = self.take_model();
-        let paths: Vec<String> = Parameters::list(&fresh)
+        // Those of parameters that are frozen now, too: they may have been trained.
+        let paths: Vec<String> = Parameters::list_all(&fresh)
             .into_iter()
             .map(|(path, _)| path)
             .collect();
         self.model = Some(model.load_into(fresh)?);
-        self.update
-            .load_state(optimizer, &paths, &self.device.clone().inner())?;
-        for hook in &mut self.hooks {
-            if let Some(state) = hooks.remove(hook.name()) {
-                hook.load(state)?;
-            }
-        }
         progress.rows.iter().for_each(|row| self.show_schedule(row));
         self.progress = progress;
+        self.begin_hooks(Some(hooks))?;
+        self.update
+            .load_state(optimizer, &paths, &self.device.clone().inner())?;
         self.set_aside_from(self.progress.step + 1)?;
         let place = Place::from(&self.progress);
         let own = |run: &RunDir| run.checkpoint(place.step).exists();
         self.saved = self.run.is_some_and(own).then_some(place);
-        self.find_best();
+        self.find_best(evaluated.unwrap_or(model));
         Ok(())
     }
 
     /// Takes up the weights of the best epoch. Where its checkpoint is gone or damaged, the best epoch
-    /// becomes the best one whose weights are left, if any are.
-    fn find_best(&mut self) {
+    /// becomes the best one whose weights are left, if any are. `here` are those of the checkpoint that the
+    /// run goes on from.
+    fn find_best(&mut self, here: StateDict) {
         let Some(lost) = self.progress.best else {
             return;
         };
+        if lost.step == self.progress.step {
+            self.best = Some(here);
+            return;
+        }
         let problem = match self.weights_of(lost.step) {
             Ok(weights) => {
                 self.best = Some(weights);
@@ -120,7 +126,12 @@ impl<M: Classifier> Trainer<'_, M> {
                 step: row.step,
                 value: self.config.monitor.value(row),
             };
-            Some((best, self.weights_of(row.step).ok()?))
+            let weights = if row.step == self.progress.step {
+                here.clone()
+            } else {
+                self.weights_of(row.step).ok()?
+            };
+            Some((best, weights))
         });
         let instead = match &found {
             Some((best, _)) => format!("epoch {} takes its place", best.epoch),
@@ -134,11 +145,8 @@ impl<M: Classifier> Trainer<'_, M> {
         (self.progress.best, self.best) = found.unzip();
     }
 
-    /// The weights to use of an epoch that ended after `step` updates.
+    /// The weights to use of an epoch that ended after `step` updates, from its checkpoint.
     fn weights_of(&self, step: u64) -> Result<StateDict, TrainError> {
-        if step == self.progress.step {
-            return Ok(self.evaluated_weights());
-        }
         let none = || {
             TrainError::checkpoint(
                 format!("step {step}"),
@@ -147,27 +155,5 @@ impl<M: Classifier> Trainer<'_, M> {
         };
         let run = self.run.ok_or_else(none)?;
         Checkpoint::weights(run, step, &self.identity)
-    }
-
-    pub(super) fn evaluated_weights(&self) -> StateDict {
-        self.evaluation_model().map_or_else(
-            || StateDict::of(self.model()),
-            |model| StateDict::of(&model),
-        )
-    }
-
-    /// The model to evaluate where it is not the one being trained: a hook's, or the optimizer's view.
-    pub(super) fn evaluation_model(&self) -> Option<M> {
-        let model = self.model();
-        self.hooks
-            .iter()
-            .rev()
-            .find_map(|hook| hook.evaluation_model(model))
-            .or_else(|| {
-                let (shell, parameters) = Parameters::take(model.clone());
-                self.update
-                    .evaluation_view(&parameters)
-                    .map(|view| view.put(shell))
-            })
     }
 }

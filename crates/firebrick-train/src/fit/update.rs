@@ -1,13 +1,16 @@
 //! One optimizer update: the gradients of a group of micro-batches, clipped and applied, or left out.
 
+use std::collections::BTreeMap;
+
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use firebrick_core::data::Targets;
+use firebrick_core::data::{Batch, Targets};
 use firebrick_core::loss::Loss;
 use firebrick_core::nn::with_batch_norm_momentum;
-use firebrick_core::parameters::{Gradients, Parameters};
+use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
-use firebrick_core::{Classifier, ConfigError};
+use firebrick_core::{Classifier, ConfigError, Groups};
 
 use super::Trainer;
 use crate::config::OnNonFinite;
@@ -15,6 +18,7 @@ use crate::error::TrainError;
 use crate::evaluate::{hard_labels, images_on};
 use crate::metrics::highest;
 use crate::non_finite::{self, Buffers};
+use crate::predict::check_outputs;
 use crate::progress::EpochSums;
 
 /// The next group of micro-batches, evaluated.
@@ -25,26 +29,61 @@ pub(super) struct Evaluated {
     pub(super) next: NextStep,
 }
 
+/// The batch with which an update begins.
+pub(super) struct FirstBatch {
+    batch: Batch,
+    /// Batches taken for it, with those that were left out.
+    taken: u64,
+    /// Whether these are the first of the epoch.
+    of_epoch: bool,
+}
+
 impl<M: Classifier> Trainer<'_, M> {
+    /// The next batch that has images to train on; `None` at the end of the epoch.
+    pub(super) fn first_batch(&mut self) -> Result<Option<FirstBatch>, TrainError> {
+        let of_epoch = self.progress.batch == 0;
+        let mut taken = 0;
+        while let Some(batch) = self.train.next_batch() {
+            self.progress.batch += 1;
+            taken += 1;
+            let batch = batch?;
+            let model = self.take_model();
+            let left_out = batch.is_empty() || self.is_left_out(&model, &batch)?;
+            self.model = Some(model);
+            if !left_out {
+                return Ok(Some(FirstBatch {
+                    batch,
+                    taken,
+                    of_epoch,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Forward and backward over the next group of micro-batches, averaged by their weight in the
     /// loss, so that the result is that of one large batch; `None` at the end of the epoch.
     ///
     /// The gradient is taken where the update wants it; the model keeps its parameters.
-    pub(super) fn gradients(&mut self) -> Result<Option<Evaluated>, TrainError> {
+    pub(super) fn gradients(&mut self, first: FirstBatch) -> Result<Option<Evaluated>, TrainError> {
         let (shell, parameters) = Parameters::take(self.take_model());
-        let next = self.next_step(&parameters)?;
+        if parameters.0.is_empty() {
+            let text = "every parameter of the model is frozen, so there is nothing to train";
+            return Err(ConfigError::Conflict(text.into()).into());
+        }
+        let next = self.next_step(&shell, &parameters)?;
         let point = self.update.gradient_point(&next.step(), &parameters);
         let evaluated = match point {
             Some(point) => {
                 let model = point.put(shell);
-                let evaluated = self.gradients_of(&model);
+                let evaluated = self.gradients_of(&model, first);
                 let (shell, _) = Parameters::take(model);
                 self.model = Some(parameters.put(shell));
                 evaluated
             }
             None => {
                 let model = parameters.put(shell);
-                let evaluated = self.gradients_of(&model);
+                let evaluated = self.gradients_of(&model, first);
                 self.model = Some(model);
                 evaluated
             }
@@ -53,21 +92,37 @@ impl<M: Classifier> Trainer<'_, M> {
         Ok(evaluated.map(|(group, again)| Evaluated { group, again, next }))
     }
 
-    fn gradients_of(&mut self, model: &M) -> Result<Option<(Group, Vec<MicroBatch>)>, TrainError> {
+    fn gradients_of(
+        &mut self,
+        model: &M,
+        first: FirstBatch,
+    ) -> Result<Option<(Group, Vec<MicroBatch>)>, TrainError> {
         let keep = self.update.reevaluates();
-        let first = self.progress.batch;
         let mut group: Option<Group> = None;
         let mut kept = Vec::new();
-        let mut number = 0;
+        let FirstBatch {
+            batch,
+            taken: mut number,
+            of_epoch,
+        } = first;
+        let mut first = Some(batch);
         // A group whose images were all left out as unreadable, or have no weight in the loss, is no
         // update: it takes the next batch as well.
-        while number < self.config.accumulate || group.as_ref().is_none_or(Group::is_weightless) {
-            let Some(batch) = self.train.next_batch() else {
-                break;
+        while first.is_some()
+            || number < self.config.accumulate
+            || group.as_ref().is_none_or(Group::is_weightless)
+        {
+            let mut batch = match first.take() {
+                Some(batch) => batch,
+                None => {
+                    let Some(batch) = self.train.next_batch() else {
+                        break;
+                    };
+                    self.progress.batch += 1;
+                    number += 1;
+                    batch?
+                }
             };
-            self.progress.batch += 1;
-            number += 1;
-            let mut batch = batch?;
             if batch.is_empty() || self.is_left_out(model, &batch)? {
                 continue;
             }
@@ -76,13 +131,13 @@ impl<M: Classifier> Trainer<'_, M> {
                 targets: batch.targets,
                 number: number - 1,
             };
-            let next = self.pass().run(model, &batch);
+            let next = self.pass().run(model, &batch)?;
             group = Some(Group::join(group, next));
             if keep {
                 kept.push(batch);
             }
         }
-        if first == 0 && group.as_ref().is_some_and(Group::is_weightless) {
+        if of_epoch && group.as_ref().is_some_and(Group::is_weightless) {
             return Err(ConfigError::Conflict(format!(
                 "all images of epoch {} belong to classes that have weight 0 in the loss {}, so there is nothing to learn from; give a class that has images a weight above 0",
                 self.progress.epoch + 1,
@@ -100,15 +155,28 @@ impl<M: Classifier> Trainer<'_, M> {
             device: &self.device,
             seed: self.config.seed,
             step: self.progress.step,
+            classes: self.train.classes().len(),
         }
     }
 
     /// What the coming update is told.
-    fn next_step(&self, parameters: &Parameters) -> Result<NextStep, TrainError> {
+    fn next_step(&mut self, shell: &M, parameters: &Parameters) -> Result<NextStep, TrainError> {
         let index = self.progress.step;
-        let paths = parameters.0.iter();
-        let paths = paths.map(|one| (one.path.as_str(), one.shape.as_slice()));
-        let groups = self.config.groups.factors(&paths.collect::<Vec<_>>())?;
+        let of = |one: &Parameter| self.factors.get(&one.path).copied();
+        let mut groups = Vec::new();
+        if !self.factors.is_empty() {
+            groups = parameters.0.iter().map_while(of).collect();
+            if groups.len() < parameters.0.len() {
+                // A hook has put other parameters into the model.
+                self.factors = group_factors(&self.config.groups, shell)?;
+                let of = |one: &Parameter| self.factors.get(&one.path).copied();
+                groups = parameters
+                    .0
+                    .iter()
+                    .map(|one| of(one).unwrap_or_default())
+                    .collect();
+            }
+        }
         Ok(NextStep {
             index,
             lr: self.schedule.lr(index),
@@ -141,36 +209,43 @@ impl<M: Classifier> Trainer<'_, M> {
             device: &self.device,
             seed: self.config.seed,
             step: index,
+            classes: self.train.classes().len(),
         };
-        let mut model = Some(shell);
+        let failed = |reason: &str| UpdateError::Failed {
+            name: name.clone(),
+            reason: reason.into(),
+        };
+        let mut shell = Some(shell);
         let mut not_finite = None;
         let mut reevaluate = |point: &Parameters| -> Result<(f64, Gradients), UpdateError> {
-            let at = model.take().map(|shell| point.clone().put(shell));
-            let group = at.as_ref().and_then(|at| pass.run_all(at, again));
-            let (Some(at), Some(group)) = (at, group) else {
-                return Err(UpdateError::Failed {
-                    name: name.clone(),
-                    reason: "it evaluates the batch again without having declared that it does"
-                        .into(),
-                });
-            };
-            let mut loss = group.loss;
-            let norm = group.gradients.norm();
-            if !(loss.is_finite() && norm.is_finite()) {
-                not_finite = Some(non_finite::again(&at, &group.gradients, index, loss));
-                loss = f64::NAN;
+            if again.is_empty() {
+                return Err(failed(
+                    "it evaluates the batch again without having declared that it does: its `Update::reevaluates` must return true",
+                ));
             }
-            model = Some(Parameters::take(at).0);
-            Ok((loss, clip.apply(group.gradients, point, norm)))
+            let own = shell.take().ok_or_else(|| failed(BROKEN_OFF))?;
+            let at = point.clone().put(own);
+            let group = pass.run_all(&at, again);
+            let result = group.map(|group| {
+                let mut loss = group.loss;
+                let norm = group.gradients.norm();
+                if !(loss.is_finite() && norm.is_finite()) {
+                    not_finite = Some(non_finite::again(&at, &group.gradients, index, loss));
+                    loss = f64::NAN;
+                }
+                (loss, clip.apply(group.gradients, point, norm))
+            });
+            shell = Some(Parameters::take(at).0);
+            result.ok_or_else(|| failed(BROKEN_OFF))
         };
         let stepped = self
             .update
             .step(&next.step(), parameters, gradients, &mut reevaluate);
-        let restored = model.map(|shell| match buffers {
+        let shell = shell.ok_or_else(|| failed(BROKEN_OFF))?;
+        let shell = match buffers {
             Some(buffers) => buffers.restore(shell),
             None => shell,
-        });
-        let shell = restored.expect("it comes back from every evaluation");
+        };
         match (stepped, not_finite, before) {
             (Ok(parameters), ..) => {
                 let model = parameters.put(shell);
@@ -219,6 +294,19 @@ impl<M: Classifier> Trainer<'_, M> {
     }
 }
 
+/// What the groups change for each parameter of the model, trained or frozen; empty without groups.
+pub(super) fn group_factors<M: Module>(
+    groups: &Groups,
+    model: &M,
+) -> Result<BTreeMap<String, GroupFactors>, ConfigError> {
+    let parameters = Parameters::list_all(model);
+    let paths = parameters.iter();
+    let paths = paths.map(|(path, shape)| (path.as_str(), shape.as_slice()));
+    let factors = groups.factors(&paths.collect::<Vec<_>>())?;
+    let paths = parameters.iter().map(|(path, _)| path.clone());
+    Ok(paths.zip(factors).collect())
+}
+
 /// A [`Step`] with its groups.
 pub(super) struct NextStep {
     index: u64,
@@ -240,6 +328,9 @@ impl NextStep {
     }
 }
 
+/// Why an update fails whose batch was evaluated again but not to the end.
+const BROKEN_OFF: &str = "evaluating its batch again broke off";
+
 /// A part of an update's images, on the device.
 pub(super) struct MicroBatch {
     images: Tensor<4>,
@@ -255,6 +346,7 @@ struct Pass<'a> {
     device: &'a Device,
     seed: u64,
     step: u64,
+    classes: usize,
 }
 
 impl Pass<'_> {
@@ -277,8 +369,9 @@ impl Pass<'_> {
         }
     }
 
-    fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Group {
+    fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Result<Group, ConfigError> {
         let logits = self.logits(model, batch);
+        check_outputs(&logits, self.classes)?;
         let value = self.loss.loss(logits.clone(), &batch.targets);
         let (loss, gradients) = if value.weight == 0.0 {
             // Divided by no weight it would not be a number.
@@ -303,18 +396,18 @@ impl Pass<'_> {
             images: labels.len() as u64,
             seconds: 0.0,
         };
-        Group {
+        Ok(Group {
             gradients,
             loss,
             weight: value.weight,
             sums,
-        }
+        })
     }
 
     /// All micro-batches of the update, averaged as the first time; `None` without any.
     fn run_all<M: Classifier>(self, model: &M, batches: &[MicroBatch]) -> Option<Group> {
-        let groups = batches.iter().map(|batch| self.run(model, batch));
-        groups.fold(None, |all, next| Some(Group::join(all, next)))
+        let groups = batches.iter().map(|batch| self.run(model, batch).ok());
+        groups.fold(None, |all, next| Some(Group::join(all, next?)))
     }
 }
 

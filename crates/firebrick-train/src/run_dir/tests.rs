@@ -125,7 +125,7 @@ fn a_branch_cut_off_before_its_recipe_can_be_made_again() {
     let path = temp.path().join("run");
     drop(RunDir::create(&path).unwrap());
     fs::create_dir(path.join("checkpoints/step-000000007")).unwrap();
-    let error = RunDir::open(&path).unwrap_err().to_string();
+    let error = check_recipe(&path).unwrap_err().to_string();
     assert!(error.contains("repeat that command"), "{error}");
     let run = RunDir::create(&path).unwrap();
     assert_eq!(run.checkpoints(), [] as [PathBuf; 0]);

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
-use firebrick_train::{Checkpoint, Flow, Hook, Identity, Moment, RunDir, TrainConfig, TrainError};
+use firebrick_train::{
+    Checkpoint, Flow, Hook, HookContext, Identity, RunDir, TrainConfig, TrainError,
+};
 
 use crate::support::{Net, Run, bytes};
 
@@ -156,15 +158,20 @@ impl Hook<Net> for Watch<'_> {
         "watch"
     }
 
-    fn after_step(&mut self, _: &Net, moment: &Moment, _: f64) -> Result<Flow, TrainError> {
+    fn after_step(
+        &mut self,
+        _: &Net,
+        context: &mut HookContext<'_>,
+        _: f64,
+    ) -> Result<Flow, TrainError> {
         // The checkpoint of this step is still to come.
         let (step, _) = newest(self.dir, &Run::identity()).unwrap();
         assert_eq!(
             step,
-            moment.step - 1,
+            context.step - 1,
             "what was written last is still there"
         );
-        if self.stray && moment.step == 10 {
+        if self.stray && context.step == 10 {
             fs::create_dir(self.dir.path().join("checkpoints/step-999999999")).unwrap();
         }
         Ok(Flow::Continue)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use firebrick_core::data::{Batch, BatchSource, DataError};
 use firebrick_core::run::EpochRow;
-use firebrick_train::{Ended, Flow, Hook, Moment, RunDir, TrainConfig, TrainError};
+use firebrick_train::{Ended, Flow, Hook, HookContext, RunDir, TrainConfig, TrainError};
 
 use crate::support::{Net, Run, Source, bytes, epochs, newest};
 
@@ -22,15 +22,25 @@ impl Hook<Net> for Stopper {
         "stopper"
     }
 
-    fn after_step(&mut self, _: &Net, moment: &Moment, _: f64) -> Result<Flow, TrainError> {
-        Ok(if self.after_step == Some(moment.step) {
+    fn after_step(
+        &mut self,
+        _: &Net,
+        context: &mut HookContext<'_>,
+        _: f64,
+    ) -> Result<Flow, TrainError> {
+        Ok(if self.after_step == Some(context.step) {
             Flow::Stop
         } else {
             Flow::Continue
         })
     }
 
-    fn epoch_end(&mut self, _: &Net, _: &Moment, row: &EpochRow) -> Result<Flow, TrainError> {
+    fn epoch_end(
+        &mut self,
+        _: &Net,
+        _: &mut HookContext<'_>,
+        row: &EpochRow,
+    ) -> Result<Flow, TrainError> {
         Ok(if self.after_epoch == Some(row.epoch) {
             Flow::Stop
         } else {
@@ -162,7 +172,7 @@ impl Hook<Net> for Count {
     fn name(&self) -> &str {
         "count"
     }
-    fn after_step(&mut self, _: &Net, _: &Moment, _: f64) -> Result<Flow, TrainError> {
+    fn after_step(&mut self, _: &Net, _: &mut HookContext<'_>, _: f64) -> Result<Flow, TrainError> {
         self.0.set(self.0.get() + 1);
         Ok(Flow::Continue)
     }

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use firebrick_core::parameters::Parameters;
 use firebrick_core::run::{EpochRow, Scores};
-use firebrick_core::{Clipping, GroupRule, Groups};
+use firebrick_core::{Clipping, GroupRule, Groups, freeze};
 use firebrick_train::{
-    Ended, Flow, Hook, Moment, Monitor, OnNonFinite, RunDir, TrainConfig, TrainError,
+    Ended, Flow, Hook, HookContext, HookState, Monitor, OnNonFinite, RunDir, TrainConfig,
+    TrainError,
 };
 
 use crate::support::{Net, Run, Source, bytes, epochs, newest};
@@ -19,48 +20,82 @@ struct Diary {
     stop_after: Option<u64>,
 }
 
+impl Diary {
+    fn note(&self, line: String) {
+        self.seen.borrow_mut().push(line);
+    }
+}
+
 impl Hook<Net> for Diary {
     fn name(&self) -> &str {
         "diary"
     }
 
-    fn before_step(&mut self, model: Net, _moment: &Moment) -> Result<Net, TrainError> {
-        self.seen.borrow_mut().push("before".into());
+    fn begin(
+        &mut self,
+        model: Net,
+        context: &mut HookContext<'_>,
+        kept: Option<HookState>,
+    ) -> Result<Net, TrainError> {
+        assert!(kept.is_none());
+        let HookContext {
+            epochs, updates, ..
+        } = context;
+        self.note(format!("begin {epochs} epochs, {updates} updates"));
         Ok(model)
     }
 
-    fn after_step(&mut self, _model: &Net, moment: &Moment, loss: f64) -> Result<Flow, TrainError> {
+    fn before_step(
+        &mut self,
+        model: Net,
+        context: &mut HookContext<'_>,
+    ) -> Result<Net, TrainError> {
+        self.note(format!("before {}", context.step));
+        Ok(model)
+    }
+
+    fn after_step(
+        &mut self,
+        _model: &Net,
+        context: &mut HookContext<'_>,
+        loss: f64,
+    ) -> Result<Flow, TrainError> {
         assert!(loss.is_finite());
-        self.seen.borrow_mut().push(format!("step {}", moment.step));
+        self.note(format!("step {}", context.step));
         Ok(Flow::Continue)
     }
 
-    fn cycle_end(&mut self, _model: &Net, moment: &Moment) -> Result<Flow, TrainError> {
-        self.seen
-            .borrow_mut()
-            .push(format!("cycle {}", moment.step));
+    fn cycle_end(
+        &mut self,
+        _model: &Net,
+        context: &mut HookContext<'_>,
+    ) -> Result<Flow, TrainError> {
+        self.note(format!("cycle {}", context.step));
         Ok(Flow::Continue)
+    }
+
+    fn finish(&mut self, model: Net, _context: &mut HookContext<'_>) -> Result<Net, TrainError> {
+        self.note("finish".into());
+        Ok(model)
     }
 
     fn evaluation(
         &mut self,
         _model: &Net,
-        _moment: &Moment,
+        _context: &mut HookContext<'_>,
         scores: &Scores,
     ) -> Result<Flow, TrainError> {
-        self.seen
-            .borrow_mut()
-            .push(format!("evaluation of {}", scores.count));
+        self.note(format!("evaluation of {}", scores.count));
         Ok(Flow::Continue)
     }
 
     fn epoch_end(
         &mut self,
         _model: &Net,
-        _moment: &Moment,
+        _context: &mut HookContext<'_>,
         row: &EpochRow,
     ) -> Result<Flow, TrainError> {
-        self.seen.borrow_mut().push(format!("epoch {}", row.epoch));
+        self.note(format!("epoch {}", row.epoch));
         Ok(if self.stop_after == Some(row.epoch) {
             Flow::Stop
         } else {
@@ -71,30 +106,53 @@ impl Hook<Net> for Diary {
 
 #[test]
 fn hooks_see_everything_in_order() {
-    let diary = Diary::default();
-    let config = TrainConfig {
-        epochs: 1,
+    let config = |accumulate| TrainConfig {
+        epochs: 2,
+        accumulate,
         ..Run::new("flex").config
     };
-    Run {
-        config,
-        hooks: vec![Box::new(diary.clone())],
-        ..Run::new("flex")
+    // Five batches, one of which is not enough for an update of two: the last update of an epoch has one.
+    for (accumulate, updates) in [(1, 5), (2, 3)] {
+        let diary = Diary::default();
+        let run = Run {
+            config: config(accumulate),
+            hooks: vec![Box::new(diary.clone())],
+            ..Run::new("flex")
+        };
+        run.go().unwrap();
+        let all = 2 * updates;
+        let mut expected = vec![format!("begin 2 epochs, {all} updates")];
+        for step in 0..all {
+            expected.extend([format!("before {step}"), format!("step {}", step + 1)]);
+            if step + 1 == all {
+                expected.push(format!("cycle {all}"));
+            }
+            if (step + 1) % updates == 0 {
+                let epoch = format!("epoch {}", (step + 1) / updates);
+                expected.extend(["evaluation of 20".into(), epoch]);
+            }
+        }
+        expected.push("finish".into());
+        assert_eq!(*diary.seen.borrow(), expected);
     }
-    .go()
-    .unwrap();
+}
+
+#[test]
+fn hooks_are_called_once_for_an_update_also_where_its_batches_count_for_nothing() {
+    // The last batches of each epoch have no weight in the loss, so the update that they begin is made by
+    // the first of the next.
+    let diary = Diary::default();
+    let mut run = weighted(vec![3, 4], 1);
+    run.config.epochs = 2;
+    run.hooks = vec![Box::new(diary.clone())];
+    assert_eq!(run.go().unwrap().progress.step, 6);
     let seen = diary.seen.borrow();
-    // The last "before" finds the epoch at its end.
-    let steps = seen.iter().filter(|line| line.starts_with("step")).count();
-    assert_eq!(steps, 5);
-    assert_eq!(seen[..2], ["before", "step 1"]);
-    let tail: Vec<_> = seen
-        .iter()
-        .filter(|line| *line != "before")
-        .skip(4)
-        .cloned()
-        .collect();
-    assert_eq!(tail, ["step 5", "cycle 5", "evaluation of 20", "epoch 1"]);
+    for step in 0..6 {
+        let calls = seen
+            .iter()
+            .filter(|line| **line == format!("before {step}"));
+        assert_eq!(calls.count(), 1, "update {step}: {seen:?}");
+    }
 }
 
 #[test]
@@ -215,7 +273,7 @@ fn frozen(path: &str) -> Groups {
 }
 
 #[test]
-fn groups_leave_parameters_alone() {
+fn groups_freeze_parameters() {
     let groups = frozen("conv.*");
     let outcome = Run {
         config: TrainConfig {
@@ -227,13 +285,26 @@ fn groups_leave_parameters_alone() {
     .go()
     .unwrap();
     let device = firebrick_core::device("flex").unwrap().autodiff();
-    let (_, before) = Parameters::take(Net::new(&device));
-    let (_, after) = Parameters::take(outcome.model);
+    let before = Parameters::of(&Net::new(&device));
+    let after = Parameters::of(&outcome.model);
     for (a, b) in before.0.iter().zip(&after.0) {
         let same = a.value.to_data() == b.value.to_data();
         // A convolution's bias before batch norm has no gradient worth the name, but it is in the group.
         assert_eq!(same, a.path.starts_with("conv."), "{}", a.path);
     }
+    let groups = frozen("*");
+    let error = Run {
+        config: TrainConfig {
+            groups,
+            ..Run::new("flex").config
+        },
+        ..Run::new("flex")
+    };
+    let error = error.go().map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("every parameter of the model is frozen"),
+        "{error}"
+    );
     let groups = frozen("head.*");
     let error = Run {
         config: TrainConfig {
@@ -249,6 +320,32 @@ fn groups_leave_parameters_alone() {
         error.to_string().contains("`head.*` matches no parameter"),
         "{error}"
     );
+}
+
+#[test]
+fn a_frozen_group_has_no_gradient_that_could_count() {
+    let device = firebrick_core::device("flex").unwrap().autodiff();
+    let train = |groups: Groups, model: Net| {
+        let run = Run {
+            config: TrainConfig {
+                groups,
+                clipping: Clipping {
+                    norm: Some(0.05),
+                    ..Clipping::default()
+                },
+                ..Run::new("flex").config
+            },
+            optimizer: "sgd(lr=1.0, momentum=0.9, weight_decay=0.5)",
+            model: Some(model),
+            ..Run::new("flex")
+        };
+        bytes(&run.go().unwrap().model)
+    };
+    let model = || Net::new(&device);
+    let by_hand = freeze(model(), |path| path.starts_with("conv."));
+    let grouped = train(frozen("conv.*"), model());
+    assert_eq!(grouped, train(Groups::default(), by_hand));
+    assert_ne!(grouped, train(Groups::default(), model()));
 }
 
 #[test]

@@ -5,11 +5,14 @@
 
 mod checkpoints;
 mod ends;
+mod hooks;
 mod lone_image;
 mod looping;
 mod lost_best;
 mod lr_find;
 mod plateau;
+mod predictions;
+mod recount;
 mod reevaluation;
 mod resume;
 mod support;

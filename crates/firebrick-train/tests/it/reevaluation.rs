@@ -27,6 +27,8 @@ struct Recorder {
     ahead: Option<f64>,
     /// Evaluates the batch so often again, at the parameters plus this.
     again: Option<(usize, f64)>,
+    /// Does so without declaring it.
+    undeclared: bool,
     /// Whether running statistics are taken anew where a step ends.
     recounts: bool,
     given: Arc<Mutex<Vec<Given>>>,
@@ -57,7 +59,7 @@ impl Update for Recorder {
     }
 
     fn reevaluates(&self) -> bool {
-        self.again.is_some()
+        self.again.is_some() && !self.undeclared
     }
 
     fn recounts_statistics(&self) -> bool {
@@ -256,6 +258,23 @@ fn the_gradient_is_taken_where_the_update_says() {
     let (here, _) = train(&here, net(), config());
     let (plain, _) = train(&Recorder::default(), net(), config());
     assert!(here == plain, "the gradient's place left a trace");
+}
+
+#[test]
+fn evaluating_again_without_declaring_it_is_an_error_that_says_so() {
+    let run = Run {
+        config: config(),
+        update: Some(Box::new(Recorder {
+            again: Some((1, 0.0)),
+            undeclared: true,
+            ..Recorder::default()
+        })),
+        ..Run::new("flex")
+    };
+    let error = run.go().map(|_| ()).unwrap_err().to_string();
+    for needle in ["recorder", "without declaring it", "Update::reevaluates"] {
+        assert!(error.contains(needle), "{error}");
+    }
 }
 
 #[test]

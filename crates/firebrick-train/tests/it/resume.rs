@@ -2,9 +2,10 @@
 
 use firebrick_core::Clipping;
 use firebrick_core::random::StepScope;
+use firebrick_core::state_dict::StateDict;
 use firebrick_train::{Ended, RunDir, TrainConfig};
 
-use crate::support::{Run, alone, bytes, epochs, newest};
+use crate::support::{Net, Run, alone, bytes, epochs, newest};
 
 fn config(accumulate: u64) -> TrainConfig {
     TrainConfig {
@@ -182,32 +183,52 @@ fn another_seed_is_another_run() {
 fn a_run_moves_between_devices() {
     let temp = tempfile::tempdir().unwrap();
     let dir = RunDir::create(&temp.path().join("run")).unwrap();
-    let cut = TrainConfig {
-        max_updates: Some(7),
-        ..config(1)
+    let on = |device: &'static str| {
+        let autodiff = firebrick_core::device(device).unwrap().autodiff();
+        Run {
+            config: config(1),
+            optimizer: "sgd(lr=0.05, momentum=0.9)",
+            model: Some(Net::new(&autodiff).without_dropout()),
+            ..Run::new(device)
+        }
     };
-    Run {
-        config: cut,
+    let cut = Run {
         dir: Some(&dir),
-        ..Run::new("ndarray")
-    }
-    .go()
-    .unwrap();
-    let moved = Run {
-        config: config(1),
-        dir: Some(&dir),
-        resume: newest(&dir, "flex"),
-        ..Run::new("flex")
-    }
-    .go()
-    .unwrap();
-    let whole = Run {
-        config: config(1),
-        ..Run::new("flex")
-    }
-    .go()
-    .unwrap();
-    // burn's dropout draws differently on each device, so only the position is exact here.
+        ..on("ndarray")
+    };
+    let cut = cut.until(7).go().unwrap();
+    let resumed = |forgets: bool| {
+        let mut checkpoint = newest(&dir, "flex").unwrap();
+        if forgets {
+            checkpoint.optimizer.parameters.clear();
+        }
+        Run {
+            resume: Some(checkpoint),
+            ..on("flex")
+        }
+    };
+    // What arrives is what left, bit for bit.
+    let arrived = resumed(false).until(7).go().unwrap();
+    assert_eq!(bytes(&arrived.model), bytes(&cut.model));
+    let moved = resumed(false).go().unwrap();
+    let whole = on("flex").go().unwrap();
     assert_eq!(moved.progress.step, whole.progress.step);
+    let apart = |one: &Net, other: &Net| {
+        let (one, other) = (StateDict::of(one), StateDict::of(other));
+        let pairs = one.tensors.iter().flat_map(|(key, data)| {
+            let pairs = data.iter::<f32>().zip(other.tensors[key].iter::<f32>());
+            pairs.collect::<Vec<_>>()
+        });
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    let difference = apart(&moved.model, &whole.model);
+    assert!(difference < 1e-4, "{difference}");
+    for (moved, whole) in moved.progress.rows.iter().zip(&whole.progress.rows) {
+        let losses = (moved.train_loss, whole.train_loss);
+        assert!((losses.0 - losses.1).abs() < 1e-4, "{losses:?}");
+    }
     assert_eq!(moved.progress.rows.len(), 3);
+    // The momentum came along.
+    let difference = apart(&resumed(true).go().unwrap().model, &whole.model);
+    assert!(difference > 1e-2, "{difference}");
 }

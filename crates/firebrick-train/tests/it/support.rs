@@ -1,5 +1,7 @@
 //! A small network with everything that makes resuming hard, and batches for it.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,11 +17,13 @@ use firebrick_core::nn::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, GlobalAvgPool, Linear,
     LinearConfig,
 };
+use firebrick_core::parameters::Parameters;
 use firebrick_core::random::{layer_rng, rng};
 use firebrick_core::update::Update;
 use firebrick_optim::plan;
 use firebrick_train::{
-    Checkpoint, Hook, Identity, Outcome, Progress, RunDir, TrainConfig, TrainError, Training, fit,
+    Checkpoint, EvaluationModel, Flow, Hook, HookContext, HookState, Identity, Outcome, Progress,
+    RunDir, TrainConfig, TrainError, Training, fit, recount_statistics,
 };
 use rand::RngExt;
 
@@ -45,6 +49,12 @@ impl Net {
             fc: LinearConfig::new(4, CLASSES).init(device),
         };
         Init::PYTORCH.apply(net, 7)
+    }
+
+    /// Without burn's dropout, which draws differently on each device.
+    pub(crate) fn without_dropout(mut self) -> Self {
+        self.dropout.prob = 0.0;
+        self
     }
 
     /// With a convolution that is not trained.
@@ -286,4 +296,97 @@ pub(crate) fn bytes(net: &Net) -> Vec<u8> {
     firebrick_core::state_dict::StateDict::of(net)
         .to_safetensors()
         .unwrap()
+}
+
+/// The exponential moving average of the weights, evaluated in place of them.
+pub(crate) struct Average {
+    pub(crate) share: f64,
+    pub(crate) recount_batches: usize,
+    pub(crate) average: Parameters,
+    /// How often it was asked for the model to evaluate.
+    pub(crate) asked: Rc<Cell<u64>>,
+}
+
+impl Average {
+    pub(crate) fn new(recount_batches: usize) -> Self {
+        Self {
+            share: 0.2,
+            recount_batches,
+            average: Parameters::default(),
+            asked: Rc::default(),
+        }
+    }
+}
+
+impl Hook<Net> for Average {
+    fn name(&self) -> &str {
+        "average"
+    }
+
+    fn begin(
+        &mut self,
+        model: Net,
+        _: &mut HookContext<'_>,
+        kept: Option<HookState>,
+    ) -> Result<Net, TrainError> {
+        self.average = match kept {
+            Some(kept) => Parameters::from_data(kept.tensors, &model)?,
+            None => Parameters::of(&model),
+        };
+        Ok(model)
+    }
+
+    fn after_step(
+        &mut self,
+        model: &Net,
+        _: &mut HookContext<'_>,
+        _: f64,
+    ) -> Result<Flow, TrainError> {
+        let average = std::mem::take(&mut self.average);
+        self.average = average.moved_towards(&Parameters::of(model), self.share);
+        Ok(Flow::Continue)
+    }
+
+    fn evaluated(&mut self, model: &Net) -> Result<Option<EvaluationModel<Net>>, TrainError> {
+        self.asked.set(self.asked.get() + 1);
+        Ok(Some(EvaluationModel {
+            model: self.average.clone().load_into(model)?,
+            recount_batches: self.recount_batches,
+        }))
+    }
+
+    fn finish(&mut self, model: Net, context: &mut HookContext<'_>) -> Result<Net, TrainError> {
+        let model = self.average.clone().load_into(&model)?;
+        recount_statistics(&model, context.train_source(), None)
+    }
+
+    fn save(&self) -> Option<HookState> {
+        Some(HookState {
+            tensors: self.average.to_data(),
+            ..HookState::default()
+        })
+    }
+}
+
+/// Ends a run as a kill does, in place of noting the update: nothing more is written.
+pub(crate) struct Kill {
+    pub(crate) at: u64,
+}
+
+impl Hook<Net> for Kill {
+    fn name(&self) -> &str {
+        "kill"
+    }
+
+    fn after_step(
+        &mut self,
+        _: &Net,
+        context: &mut HookContext<'_>,
+        _: f64,
+    ) -> Result<Flow, TrainError> {
+        if context.step == self.at {
+            return Err(TrainError::hook("kill", "killed"));
+        }
+        Ok(Flow::Continue)
+    }
 }
