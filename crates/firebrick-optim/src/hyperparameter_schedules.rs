@@ -236,12 +236,12 @@ mod tests {
             (
                 Some("warmup(10, then=cosine)"),
                 None,
-                &["momentum_schedule", "names no value"],
+                &["momentum_schedule", "has no value to start from"],
             ),
             (
                 None,
                 Some("linear"),
-                &["weight_decay_schedule", "names no value"],
+                &["weight_decay_schedule", "has no value to start from"],
             ),
             (None, Some("constant(-1)"), &["lr = -1", "at least 0"]),
             (Some("cosin(0.9)"), None, &["unknown schedule `cosin`"]),

@@ -127,7 +127,7 @@ impl<R: Rule> PerTensor<R> {
         }
         let (rule, names) = (R::ABOUT.name, self.rule.state());
         let wanted_numbers = || names.numbers.iter().chain(&[STEP]);
-        let lacks = |what: &str| Err(format!("`{path}` lacks the {what} that {rule} keeps"));
+        let lacks = |what: &str| Err(format!("`{path}` has no {what}, which {rule} keeps"));
         let tensors = &state.tensors;
         if let Some(what) = names
             .tensors
@@ -151,7 +151,7 @@ impl<R: Rule> PerTensor<R> {
             .find(|what| !wanted_numbers().any(|wanted| wanted == what));
         if let Some(what) = surplus_tensor.or(surplus_number) {
             return Err(format!(
-                "`{path}` has {what}, which {rule} does not keep with these settings"
+                "`{path}` has {what}, which {rule} does not use with these settings"
             ));
         }
         if let Some((what, number)) = state.numbers.iter().find(|(_, n)| !n.is_finite()) {
@@ -248,7 +248,7 @@ impl<R: Rule> Update for PerTensor<R> {
         let parameters: Option<_> = put.collect();
         parameters
             .map(Parameters)
-            .ok_or_else(|| self.failed("it gave fewer values than it was handed".into()))
+            .ok_or_else(|| self.failed("it returned fewer parameters than it was given".into()))
     }
 
     fn gradient_point(&self, step: &Step<'_>, parameters: &Parameters) -> Option<Parameters> {

@@ -540,7 +540,7 @@ mod tests {
         let (update, error) = run(0.0, 3, 0.5).unwrap_err();
         assert_eq!(
             (update, error.to_string().as_str()),
-            (2, "the probe update failed: 1.5")
+            (2, "the optimizer probe failed: 1.5")
         );
         let surface = surface::build(&Spec::new("quadratic")).unwrap();
         let device = firebrick_core::device("flex").unwrap();

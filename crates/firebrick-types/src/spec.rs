@@ -385,7 +385,7 @@ mod tests {
         let mut texts = "a".to_string();
         (0..12).for_each(|_| texts = named(20).replace('1', &format!("{texts:?}")));
         let error = texts.parse::<Spec>().unwrap_err().to_string();
-        assert!(error.contains("nested more than 32 deep"), "{error}");
+        assert!(error.contains("nested more than 32 levels deep"), "{error}");
         for depth in [MAX_DEPTH + 2, 70, 9_000, 100_000] {
             for text in [
                 calls(depth),
@@ -395,7 +395,7 @@ mod tests {
                 "u([".to_string() + &"[".repeat(depth),
             ] {
                 let error = text.parse::<Spec>().unwrap_err().to_string();
-                assert!(error.contains("nested more than 32 deep"), "{error}");
+                assert!(error.contains("nested more than 32 levels deep"), "{error}");
                 assert!(error.len() < 400, "{error}");
                 assert!(text.parse::<Pipeline>().is_err());
             }

@@ -355,7 +355,7 @@ fn monitor_training(config: &mut TrainConfig) -> Option<String> {
     config.monitor = asked.without_validation();
     (asked != config.monitor).then(|| {
         format!(
-            "no images are kept for validation, so the best epoch is chosen by {} instead of {}",
+            "no images are held out for validation, so the best epoch is chosen by {} instead of {}",
             config.monitor.name(),
             asked.name()
         )

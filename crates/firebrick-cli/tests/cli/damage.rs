@@ -177,7 +177,7 @@ fn settings_that_make_another_run_are_named_and_others_may_be_edited() {
     // A run that was interrupted goes by its checkpoints.
     fs::remove_file(at.join("run/run.json")).unwrap();
     let ran = run(at, RESUME);
-    fails(&ran, 1, &["its newest checkpoint says"]);
+    fails(&ran, 1, &["but its newest checkpoint has"]);
     let edited = recipe.replace("workers = 2", "workers = 1") + "# a remark\n";
     assert_ne!(edited.len(), recipe.len());
     fs::write(&path, edited).unwrap();

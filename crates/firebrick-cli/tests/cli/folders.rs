@@ -192,7 +192,7 @@ fn a_tilde_is_home_wherever_a_place_is_named() {
     let work = at.join("home/work");
     classes(&at.join("home/photos"), &["cat", "dog"], 8);
     fs::write(
-        work.join("mine.toml"),
+        at.join("home/mine.toml"),
         "dataset = \"folder:~/photos\"\nmodel = \"lenet5\"\nimage_size = 28\nepochs = 1\nbatch_size = 8\n",
     )
     .unwrap();

@@ -59,12 +59,12 @@ fn deep_specs_are_refused_wherever_they_are_given() {
             arguments[0],
             &arguments[1][..10.min(arguments[1].len())]
         );
-        assert_refused(&ran, &["nested more than 32 deep"], &what);
+        assert_refused(&ran, &["nested more than 32 levels deep"], &what);
     }
     for key in ["optimizer", "augment", "model"] {
         fs::write(at.join("r.toml"), format!("{key} = \"{deep}\"")).unwrap();
         let ran = run(at, "train --recipe r.toml --out run");
-        assert_refused(&ran, &["r.toml", "nested more than 32 deep"], key);
+        assert_refused(&ran, &["r.toml", "nested more than 32 levels deep"], key);
     }
     // Deep, but allowed: as quick as a shallow one.
     let nested = "lookahead(base=".repeat(20) + "sgd" + &")".repeat(20);

@@ -130,7 +130,7 @@ fn wrong_schedules() {
         ),
         (
             "cosine --steps 10 --weight-decay-schedule cosine",
-            &["names no value"],
+            &["has no value to start from"],
         ),
     ] {
         let ran = run(temp.path(), &format!("schedule {arguments}"));
@@ -213,7 +213,7 @@ fn a_run_with_a_wrong_schedule_does_not_begin() {
         ),
         (
             "--momentum-schedule cosine",
-            "momentum_schedule: cosine names no value",
+            "momentum_schedule: cosine has no value to start from",
         ),
         (
             "--momentum-schedule constant(1)",

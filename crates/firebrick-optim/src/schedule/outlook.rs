@@ -60,7 +60,7 @@ impl Outlook {
             Some(steps) => self.at_least_one(unit, "steps", steps),
             None if self.rest() > 0 => Ok(self.rest()),
             None => {
-                let range = "at least 1 update, and the rest of the run comes to none";
+                let range = "at least 1 update, but no updates of the run are left for it";
                 Err(ConfigError::out_of_range(unit, "steps", 0, range))
             }
         }
@@ -88,7 +88,7 @@ impl Outlook {
         if updates > 0 {
             return Ok(updates);
         }
-        let range = format!("at least 1 update, and `{length}` comes to none");
+        let range = format!("at least 1 update, but `{length}` comes to 0 updates");
         Err(ConfigError::out_of_range(unit, field, 0, range))
     }
 
@@ -104,7 +104,7 @@ impl Outlook {
         if updates <= rest {
             return Ok(updates);
         }
-        let range = format!("at most {rest}, the updates that the run has for it");
+        let range = format!("at most {rest}, the number of updates that the run has left for it");
         Err(ConfigError::out_of_range(unit, field, written, range))
     }
 }
