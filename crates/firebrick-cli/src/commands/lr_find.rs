@@ -23,7 +23,8 @@ use crate::train_flags::TrainFlags;
 pub(crate) struct LrFind {
     #[command(flatten)]
     flags: TrainFlags,
-    /// Recipe to start from: a name (see `firebrick recipes`) or a file; flags override it
+    /// Recipe to start from: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags
+    /// override its settings; where the default is none, the value none switches one off
     #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<String>,
     /// Rate of the first update
@@ -75,17 +76,6 @@ fn rise(name: &str) -> Result<Rise, String> {
     }
 }
 
-/// Flags of this command that `train` does not have, or that a rate found takes the place of.
-const OWN: [&str; 7] = [
-    "--start-lr",
-    "--end-lr",
-    "--num-iter",
-    "--mode",
-    "--svg",
-    "--json",
-    "--lr",
-];
-
 impl LrFind {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let mut recipe = self
@@ -111,12 +101,24 @@ impl LrFind {
         if self.json {
             return output::json(&curve);
         }
-        say(&curve, sweep);
+        say(&curve, sweep, &self.train_command());
         Ok(())
+    }
+
+    /// The command to train with what was given here, without rates.
+    fn train_command(&self) -> String {
+        let mut words = vec![program(), "train".into()];
+        let recipe = self.recipe.iter();
+        words.extend(recipe.flat_map(|recipe| ["--recipe".into(), quoted(recipe)]));
+        for (flag, value) in self.flags.without("lr").words() {
+            let value = value.map(|value| quoted(&without_rate(&flag, value)));
+            words.extend([Some(flag), value].into_iter().flatten());
+        }
+        words.join(" ")
     }
 }
 
-fn say(curve: &LrCurve, sweep: Sweep) {
+fn say(curve: &LrCurve, sweep: Sweep, train: &str) {
     let last = curve.lr.last().copied().unwrap_or(sweep.start_lr);
     let end = match curve.stopped {
         Stopped::End => "the end of the sweep".to_string(),
@@ -146,34 +148,8 @@ fn say(curve: &LrCurve, sweep: Sweep) {
         output::say(&format!("{name:<14}{rate}"));
     }
     if let Some(lr) = found.best() {
-        output::say(&format!("next: {} --lr {lr:.2e}", train_command()));
+        output::say(&format!("next: {train} --lr {lr:.2e}"));
     }
-}
-
-/// The command to train with what was given here, without rates.
-fn train_command() -> String {
-    // Names of files need not be text.
-    let given = std::env::args_os().skip(1);
-    let mut given = given.map(|word| word.to_string_lossy().into_owned());
-    let mut words = vec![program(), "train".into()];
-    // Up to the name of this command.
-    given.by_ref().find(|word| word == "lr-find");
-    while let Some(word) = given.next() {
-        let (flag, value) = match word.split_once('=') {
-            Some((flag, value)) if flag.starts_with("--") => (flag.into(), Some(value.into())),
-            _ if word == "--json" => continue,
-            _ => (word, None),
-        };
-        let takes_value = flag.starts_with("--") && flag != "--no-decay-bias-norm";
-        let value = value.or_else(|| takes_value.then(|| given.next()).flatten());
-        if OWN.contains(&flag.as_str()) {
-            continue;
-        }
-        let value = value.map(|value| without_rate(&flag, value));
-        words.push(flag);
-        words.extend(value.map(|value| quoted(&value)));
-    }
-    words.join(" ")
 }
 
 fn without_rate(flag: &str, value: String) -> String {

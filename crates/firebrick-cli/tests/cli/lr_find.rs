@@ -169,7 +169,7 @@ fn groups_limits_and_optimizers_by_path_are_in_the_recipe_and_resume() {
     );
     for (group, needle) in [
         ("fc*:optimizer=adm", "`adam`"),
-        ("fc*:rate=1", "`rate=1` is neither"),
+        ("fc*:rate=1", "`rate=1` is not a setting"),
         ("fc*:optimizer=adam(beta1=2)", "beta1 = 2"),
     ] {
         let ran = run(temp.path(), &format!("train --epochs 1 --group {group}"));
