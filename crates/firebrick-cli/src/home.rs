@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use firebrick::core::Recipe;
+use firebrick::core::recipe::{Recipe, SETTINGS};
 
 use crate::failure::Failure;
 
@@ -31,12 +31,11 @@ pub(crate) fn in_arguments(
 
 /// The places that a recipe names.
 pub(crate) fn in_recipe(mut recipe: Recipe) -> Result<Recipe, Failure> {
-    recipe.dataset = in_text(&recipe.dataset)?;
-    for place in [&mut recipe.data_dir, &mut recipe.weights]
-        .into_iter()
-        .flatten()
-    {
-        *place = in_text(place)?;
+    for setting in SETTINGS.iter().filter(|row| row.about.place.is_some()) {
+        if let Some(place) = setting.value(&recipe).text() {
+            let read = setting.value_mut(&mut recipe).read(&in_text(&place)?);
+            read.map_err(|why| Failure::Usage(format!("{}: {why}", setting.key)))?;
+        }
     }
     Ok(recipe)
 }

@@ -49,6 +49,7 @@ use std::sync::{LazyLock, OnceLock};
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::Failure;
+use firebrick::core::number;
 pub use program::Program;
 
 /// Train, evaluate and use convolutional networks
@@ -321,25 +322,13 @@ mod tests {
             let arg = train.get_arguments().find(|arg| arg.get_id() == id);
             arg.unwrap().get_help().unwrap().to_string()
         };
-        let optimizers = firebrick::optim::optimizer::entries();
-        let optimizers: Vec<_> = optimizers.iter().map(|entry| entry.about.name).collect();
-        fn names<B>(entries: &'static [firebrick::core::registry::Entry<B>]) -> Vec<&'static str> {
-            entries.iter().map(|entry| entry.name).collect()
-        }
-        for (id, names) in [
-            ("optimizer", optimizers),
-            (
-                "schedule",
-                names(firebrick::optim::schedule::REGISTRY.entries),
-            ),
-            (
-                "augment",
-                names(firebrick::regularize::augment::REGISTRY.entries),
-            ),
-            ("loss", names(firebrick::core::loss::REGISTRY.entries)),
-            ("model", names(firebrick::zoo::REGISTRY.entries)),
-            ("dataset", names(firebrick::datasets::registry::list())),
-        ] {
+        for setting in firebrick::core::recipe::SETTINGS {
+            let Some(family) = setting.about.family else {
+                continue;
+            };
+            let id = setting.key;
+            let names = help::names(family);
+            assert!(!names.is_empty(), "{id}");
             let text = help(id);
             let listed: Vec<_> = text
                 .split(|c: char| !(c.is_alphanumeric() || c == '_'))

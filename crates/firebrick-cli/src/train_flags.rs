@@ -1,153 +1,99 @@
-//! The flags of `train`, and how they override the settings of a recipe.
+//! The flags of `train`, made from the table of settings, and how they override a recipe.
 
-use clap::{Args, ValueHint};
+use std::sync::LazyLock;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 use firebrick::core::ConfigError;
-use firebrick::core::data::Fit;
-use firebrick::core::spec::{Pipeline, Spec};
-use firebrick::core::{GroupRule, Recipe};
+use firebrick::core::recipe::{Recipe, SETTINGS, Setting};
+use firebrick::core::setting::{Flag, Form, Place, Scope};
+use firebrick::core::spec::Spec;
 use firebrick::optim::rates::{
     optimizer_has_rate, optimizer_without_rate, schedule_has_rate, schedule_without_rate,
 };
 
 use crate::help;
-use crate::number::{real, whole};
 
-/// Every setting of a recipe as a flag.
-#[derive(Args, Debug, Clone, Default)]
-#[command(next_help_heading = "Data and model")]
-pub(crate) struct TrainFlags {
-    #[arg(long, value_name = "NAME|folder:PATH", help = help::dataset())]
-    pub(crate) dataset: Option<String>,
-    /// Directory that holds the files of the data set
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) data_dir: Option<String>,
-    /// Share of the training images to hold out for validation, in [0, 1); 0 trains on all of them
-    #[arg(long, value_name = "SHARE", value_parser = real)]
-    valid_fraction: Option<f64>,
-    /// The former name of --valid-fraction, refused with the new name.
-    #[arg(long, hide = true, value_name = "NAME", value_parser = no_split)]
-    split: Option<String>,
-    /// Train on only N of the training images
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
-    limit_train: Option<usize>,
-    /// Resize images to N×N pixels
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
-    image_size: Option<usize>,
-    /// Read the images of a folder in greyscale (1) or colour (3)
-    #[arg(long, value_name = "1|3", value_parser = whole::<usize>)]
-    channels: Option<usize>,
-    /// How images are resized: crop (scale, then cut out the centre) or squash (change the aspect ratio)
-    #[arg(long, value_name = "HOW", value_parser = fit)]
-    fit: Option<Fit>,
-    /// How an epoch draws its images: shuffle, sequential, balanced (all classes equally often) or
-    /// 'weighted([1, 2, …])' with one weight for each class
-    #[arg(long, value_name = "SPEC")]
-    sampling: Option<Spec>,
-    /// What to do with an image that cannot be read: fail (stop) or skip (leave it out)
-    #[arg(long, value_name = "fail|skip")]
-    on_bad_image: Option<String>,
-    #[arg(long, value_name = "NAME", help = help::normalize())]
-    normalize: Option<String>,
-    #[arg(long, value_name = "SPEC", help = help::model())]
-    model: Option<Spec>,
-    /// Pretrained weights to start from: safetensors, or a file written by torch.save. If only the last
-    /// layer does not fit because the classes differ, that layer starts from random weights
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    weights: Option<String>,
+/// The settings that have a flag, each with the name of its flag.
+static FLAGS: LazyLock<Vec<(String, Flag, &'static Setting)>> = LazyLock::new(|| {
+    let rows = SETTINGS.iter();
+    rows.filter_map(|row| Some((row.flag()?, row.about.flag?, row)))
+        .collect()
+});
 
-    #[arg(long, value_name = "SPEC", help_heading = "Training", help = help::optimizer())]
-    optimizer: Option<Spec>,
-    #[arg(long, value_name = "SPEC", help_heading = "Training", help = help::schedule())]
-    schedule: Option<Spec>,
-    /// Schedule of the momentum (for Adam: of beta1), such as 'linear(from=0.5, to=0.99)'; replaces the
-    /// optimizer's fixed value
-    #[arg(long, value_name = "SPEC", help_heading = "Training")]
-    momentum_schedule: Option<Spec>,
-    /// Schedule of the weight decay, such as 'cosine(5e-4)'; replaces the optimizer's fixed value
-    #[arg(long, value_name = "SPEC", help_heading = "Training")]
-    weight_decay_schedule: Option<Spec>,
-    /// Learning rate; overrides the rates given in --optimizer, --schedule and the recipe
-    #[arg(
-        long,
-        value_name = "RATE",
-        help_heading = "Training",
-        allow_negative_numbers = true, value_parser = real)]
-    lr: Option<f64>,
-    #[arg(long, value_name = "SPEC", help_heading = "Training", help = help::augment())]
-    augment: Option<Pipeline>,
-    #[arg(long, value_name = "SPEC", help_heading = "Training", help = help::loss())]
-    loss: Option<Spec>,
-    /// Number of passes over the training images
-    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
-    epochs: Option<u64>,
-    /// Number of images in a batch
-    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<usize>)]
-    batch_size: Option<usize>,
-    /// Gradient accumulation: average the gradients of N batches for each update
-    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
-    accumulate: Option<u64>,
-    /// Gradient clipping by global norm: limit the norm of all gradients taken together
-    #[arg(long, value_name = "NORM", help_heading = "Training", value_parser = real)]
-    clip_norm: Option<f64>,
-    /// Gradient clipping by value: limit every entry to [-LIMIT, LIMIT]; applied before the other limits
-    #[arg(long, value_name = "LIMIT", help_heading = "Training", value_parser = real)]
-    clip_value: Option<f64>,
-    /// Gradient clipping by norm: limit the norm of each parameter's gradient
-    #[arg(long, value_name = "NORM", help_heading = "Training", value_parser = real)]
-    clip_tensor_norm: Option<f64>,
-    /// Adaptive gradient clipping (AGC): limit the gradient norm of each unit to this share of its weight
-    /// norm, such as 0.01
-    #[arg(long, value_name = "SHARE", help_heading = "Training", value_parser = real)]
-    clip_agc: Option<f64>,
-    /// Do not apply weight decay to biases and the parameters of normalization layers
-    #[arg(long, help_heading = "Training")]
-    no_decay_bias_norm: bool,
-    /// Layer-wise rate decay: multiply the rate by FACTOR for each layer below the output, such as 0.75
-    #[arg(long, value_name = "FACTOR", help_heading = "Training", value_parser = real)]
-    layer_decay: Option<f64>,
-    /// Settings for the parameters whose path matches (* stands for any text): factors of the rate and the
-    /// weight decay as in 'layer1.*:lr=0.1,weight_decay=0', 'conv1.*:frozen', or an optimizer as in
-    /// 'fc.*:optimizer=adamw(lr=1e-3)'; may be repeated
-    #[arg(long, value_name = "GROUP", help_heading = "Training", value_parser = group)]
-    group: Vec<GroupRule>,
-    /// What to do when a loss or gradient is NaN or infinite: stop, or leave out such updates with
-    /// 'skip(limit=10)'
-    #[arg(long, value_name = "SPEC", help_heading = "Training")]
-    on_non_finite: Option<Spec>,
-    /// Early stopping: stop after N epochs in which the --monitor metric has not improved
-    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
-    early_stop: Option<u64>,
-    #[arg(long, value_name = "METRIC", help_heading = "Training", help = help::monitor())]
-    monitor: Option<String>,
-    /// Stop after N updates
-    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
-    max_updates: Option<u64>,
-    /// Stop after SECONDS of training
-    #[arg(long, value_name = "SECONDS", help_heading = "Training", value_parser = real)]
-    max_seconds: Option<f64>,
-    /// Train on the same N batches all the time, to check that the model can learn at all
-    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<usize>)]
-    overfit_batches: Option<usize>,
-    /// Seed of all random numbers
-    #[arg(long, value_name = "N", help_heading = "Training", value_parser = whole::<u64>)]
-    seed: Option<u64>,
+/// The settings of a recipe that were given as flags, in the order given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TrainFlags(Vec<Given>);
 
-    /// Device to compute on; `firebrick devices` lists them
-    #[arg(
-        long,
-        value_name = "NAME",
-        help_heading = "Device, threads and checkpoints"
-    )]
-    pub(crate) device: Option<String>,
-    /// Number of threads that load images; it does not change the results
-    #[arg(long, value_name = "N", help_heading = "Device, threads and checkpoints", value_parser = whole::<usize>)]
-    workers: Option<usize>,
-    /// Also write a checkpoint every STEPS updates, in addition to those after each epoch
-    #[arg(long, value_name = "STEPS", help_heading = "Device, threads and checkpoints", value_parser = whole::<u64>)]
-    checkpoint_every: Option<u64>,
-    /// Number of best checkpoints to keep, in addition to the last two
-    #[arg(long, value_name = "K", help_heading = "Device, threads and checkpoints", value_parser = whole::<usize>)]
-    keep: Option<usize>,
+/// A flag and the text of its value.
+#[derive(Debug, Clone)]
+struct Given {
+    setting: &'static Setting,
+    text: String,
+}
+
+impl Args for TrainFlags {
+    fn augment_args(command: Command) -> Command {
+        let flags = FLAGS
+            .iter()
+            .map(|(name, flag, setting)| arg(name, *flag, setting));
+        // The former name of --valid-fraction, refused with the new name.
+        let split = Arg::new("split").long("split").hide(true);
+        command
+            .args(flags)
+            .arg(split.value_name("NAME").value_parser(no_split))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for TrainFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut given = Vec::new();
+        for (_, _, setting) in FLAGS.iter() {
+            let texts = matches.get_many::<String>(setting.key);
+            let places = matches.indices_of(setting.key);
+            let texts = texts.into_iter().flatten().cloned();
+            let of = |text| Given { setting, text };
+            given.extend(places.into_iter().flatten().zip(texts.map(of)));
+        }
+        given.sort_by_key(|(place, _)| *place);
+        Ok(Self(given.into_iter().map(|(_, given)| given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The flag of a setting.
+fn arg(name: &'static str, flag: Flag, setting: &'static Setting) -> Arg {
+    let check = move |text: &str| {
+        let mut recipe = Recipe::default();
+        let checked = setting.value_mut(&mut recipe).read(text);
+        checked.map(|()| text.to_string())
+    };
+    let arg = Arg::new(setting.key)
+        .long(name)
+        .value_name(flag.value)
+        .help(help::of(setting))
+        .help_heading(flag.heading.title())
+        .value_parser(check);
+    let arg = match setting.about.place {
+        Some(Place::Directory) => arg.value_hint(ValueHint::DirPath),
+        Some(Place::File) => arg.value_hint(ValueHint::FilePath),
+        Some(Place::Folder) | None => arg,
+    };
+    match setting.value(&Recipe::default()).form() {
+        Form::Value | Form::Optional => arg.action(ArgAction::Set),
+        Form::List => arg.action(ArgAction::Append),
+        Form::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+    }
 }
 
 fn no_split(_: &str) -> Result<String, String> {
@@ -156,186 +102,207 @@ fn no_split(_: &str) -> Result<String, String> {
         .into())
 }
 
-fn fit(text: &str) -> Result<Fit, String> {
-    match text {
-        "crop" => Ok(Fit::Crop),
-        "squash" => Ok(Fit::Squash),
-        other => Err(format!("`{other}` is neither crop nor squash")),
-    }
-}
-
-pub(crate) fn group(text: &str) -> Result<GroupRule, String> {
-    let (path, settings) = text
-        .split_once(':')
-        .ok_or("expected PATH:SETTINGS, such as 'layer1.*:lr=0.1,weight_decay=0'")?;
-    let mut rule = GroupRule::new(path);
-    for setting in settings_of(settings) {
-        let number = |text: &str| real(text).map_err(|why| format!("`{setting}`: {why}"));
-        match setting
-            .split_once('=')
-            .map(|(key, value)| (key.trim(), value))
-        {
-            Some(("lr", value)) => rule.lr = number(value)?,
-            Some(("weight_decay", value)) => rule.weight_decay = number(value)?,
-            Some(("optimizer", value)) => {
-                let spec: Result<Spec, ConfigError> = value.trim().parse();
-                rule.optimizer = Some(spec.map_err(|error| error.to_string())?);
-            }
-            None if setting.trim() == "frozen" => rule.lr = 0.0,
-            _ => {
-                return Err(format!(
-                    "`{setting}` is not a setting; use lr=…, weight_decay=…, optimizer=… or frozen"
-                ));
-            }
-        }
-    }
-    Ok(rule)
-}
-
-/// Splits at the commas outside parentheses and brackets.
-fn settings_of(text: &str) -> Vec<&str> {
-    let mut depth = 0;
-    text.split(|c| {
-        match c {
-            '(' | '[' => depth += 1,
-            ')' | ']' => depth -= 1,
-            _ => {}
-        }
-        c == ',' && depth == 0
-    })
-    .collect()
-}
-
-/// The first given flag of a list, by name.
-macro_rules! first_given {
-    ($flags:expr, $($name:ident),*) => {{
-        let mut first: Option<&'static str> = None;
-        $( if first.is_none() && $flags.$name.is_some() { first = Some(stringify!($name)); } )*
-        first
-    }};
-}
-
 impl TrainFlags {
-    /// A flag that would make a resumed run another run.
-    pub(crate) fn changes_the_run(&self) -> Option<&'static str> {
-        let group = (!self.group.is_empty()).then_some("group");
-        let no_decay = self.no_decay_bias_norm.then_some("no_decay_bias_norm");
-        self.changes_more_than_a_branch()
-            .or(first_given!(
-                self,
-                optimizer,
-                schedule,
-                momentum_schedule,
-                weight_decay_schedule,
-                lr,
-                augment,
-                loss,
-                epochs,
-                accumulate,
-                clip_norm,
-                clip_value,
-                clip_tensor_norm,
-                clip_agc,
-                layer_decay,
-                on_non_finite,
-                early_stop,
-                monitor
-            ))
-            .or(group)
-            .or(no_decay)
+    /// The value of the flag with this key, if it is given.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        let mut given = self.0.iter().rev();
+        let found = given.find(|given| given.setting.key == key)?;
+        Some(&found.text)
     }
 
-    /// A flag that even a branched run cannot change.
-    pub(crate) fn changes_more_than_a_branch(&self) -> Option<&'static str> {
-        first_given!(
-            self,
-            dataset,
-            valid_fraction,
-            split,
-            limit_train,
-            image_size,
-            channels,
-            fit,
-            sampling,
-            on_bad_image,
-            normalize,
-            model,
-            weights,
-            batch_size,
-            overfit_batches,
-            seed
-        )
+    /// The flags without one of them.
+    pub(crate) fn without(&self, key: &str) -> Self {
+        let others = self.0.iter().filter(|given| given.setting.key != key);
+        Self(others.cloned().collect())
+    }
+
+    /// The name of a flag whose setting has a scope that cannot be `changed`; first those that belong
+    /// to the run, then those that a branch could change.
+    pub(crate) fn first_not(&self, changed: impl Fn(Scope) -> bool) -> Option<String> {
+        let mut fixed = Scope::ALL.into_iter().filter(|scope| !changed(*scope));
+        fixed.find_map(|scope| {
+            let of = |given: &&Given| given.setting.about.scope == scope;
+            self.0.iter().find(of)?.setting.flag()
+        })
+    }
+
+    /// The flags as words of a command line, each with its value where that is a word of its own.
+    pub(crate) fn words(&self) -> Vec<(String, Option<String>)> {
+        let words = self.0.iter().filter_map(|Given { setting, text }| {
+            let name = format!("--{}", setting.flag()?);
+            let form = setting.value(&Recipe::default()).form();
+            Some(match (form, text.as_str()) {
+                (Form::Switch, "true") => (name, None),
+                (Form::Switch, _) => (format!("{name}={text}"), None),
+                _ => (name, Some(text.clone())),
+            })
+        });
+        words.collect()
     }
 
     /// Writes the flags over a recipe.
     pub(crate) fn apply(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
-        self.apply_rates(recipe)?;
-        macro_rules! set {
-            ($($name:ident),*) => { $( if let Some(value) = &self.$name { recipe.$name = value.clone(); } )* };
+        self.clear_rates(recipe)?;
+        for Given { setting, text } in &self.0 {
+            let read = setting.value_mut(recipe).read(text);
+            read.map_err(|why| ConfigError::Conflict(format!("{}: {why}", setting.key)))?;
         }
-        macro_rules! set_some {
-            ($($name:ident),*) => { $( if self.$name.is_some() { recipe.$name.clone_from(&self.$name); } )* };
-        }
-        set!(
-            dataset,
-            valid_fraction,
-            fit,
-            sampling,
-            on_bad_image,
-            normalize,
-            model,
-            augment,
-            loss,
-            epochs,
-            batch_size,
-            accumulate
-        );
-        set!(on_non_finite, monitor, seed, device, workers, keep);
-        set_some!(
-            momentum_schedule,
-            weight_decay_schedule,
-            data_dir,
-            limit_train,
-            image_size,
-            channels,
-            weights,
-            clip_norm,
-            clip_value,
-            clip_tensor_norm,
-            clip_agc,
-            layer_decay,
-            early_stop,
-            max_updates,
-            max_seconds
-        );
-        set_some!(overfit_batches, checkpoint_every);
-        recipe.no_decay_bias_norm |= self.no_decay_bias_norm;
-        recipe.groups.extend(self.group.iter().cloned());
         Ok(())
     }
 
-    /// A rate in a flag replaces those in the recipe, and --lr replaces all. If --schedule and --optimizer
-    /// give two different rates, planning the run reports the error.
-    fn apply_rates(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
-        let schedule_rate = self
-            .schedule
-            .as_ref()
-            .map_or(Ok(false), schedule_has_rate)?;
-        let optimizer_rate = self
-            .optimizer
-            .as_ref()
-            .map_or(Ok(false), optimizer_has_rate)?;
-        if self.lr.is_some() || schedule_rate || optimizer_rate {
+    /// Takes the rates from the recipe where a flag gives one, because a rate in a flag replaces those in
+    /// the recipe, and --lr replaces all. If --schedule and --optimizer give two different rates, planning
+    /// the run reports the error.
+    fn clear_rates(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
+        let has_rate = |key: &str, has: fn(&Spec) -> Result<bool, ConfigError>| {
+            let spec: Option<Spec> = self.get(key).map(str::parse).transpose()?;
+            spec.as_ref().map_or(Ok(false), has)
+        };
+        if has_rate("schedule", schedule_has_rate)?
+            || has_rate("optimizer", optimizer_has_rate)?
+            || self.get("lr").is_some()
+        {
             recipe.optimizer = optimizer_without_rate(&recipe.optimizer)?;
             recipe.schedule = schedule_without_rate(&recipe.schedule)?;
-            recipe.lr = self.lr;
-        }
-        if let Some(optimizer) = &self.optimizer {
-            recipe.optimizer = optimizer.clone();
-        }
-        if let Some(schedule) = &self.schedule {
-            recipe.schedule = schedule.clone();
+            recipe.lr = None;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(words: &str) -> Result<TrainFlags, String> {
+        let command = Command::new("train").args_override_self(true);
+        let words = ["train"].into_iter().chain(words.split_whitespace());
+        let matches = TrainFlags::augment_args(command).try_get_matches_from(words);
+        let matches = matches.map_err(|error| error.to_string())?;
+        TrainFlags::from_arg_matches(&matches).map_err(|error| error.to_string())
+    }
+
+    fn with(recipe: &Recipe, words: &str) -> Recipe {
+        let mut recipe = recipe.clone();
+        flags(words).unwrap().apply(&mut recipe).unwrap();
+        recipe
+    }
+
+    /// A recipe in which every optional setting with a flag, every list and every switch has a value.
+    fn full() -> Recipe {
+        let mut recipe = Recipe::default();
+        for (_, _, setting) in FLAGS.iter() {
+            if setting.value(&recipe).form() == Form::Value {
+                continue;
+            }
+            // Some value of each type.
+            let values = ["true", "fc*:lr=0.5", "3", "linear(from=0.5, to=0.99)"];
+            let mut read = values
+                .iter()
+                .map(|text| setting.value_mut(&mut recipe).read(text));
+            assert!(read.any(|read| read.is_ok()), "{}", setting.key);
+        }
+        recipe
+    }
+
+    #[test]
+    fn a_flag_switches_off_what_the_recipe_set() {
+        let full = full();
+        let mut off = 0;
+        for (name, _, setting) in FLAGS.iter() {
+            let mut expected = full.clone();
+            setting.copy(&Recipe::default(), &mut expected);
+            let words = match setting.value(&full).form() {
+                Form::Value => continue,
+                Form::Switch => format!("--{name}=false"),
+                Form::Optional | Form::List => format!("--{name} none"),
+            };
+            assert_ne!(full, expected, "{name} was not set");
+            let without = with(&full, &words);
+            assert_eq!(
+                setting.value(&without).text(),
+                setting.value(&expected).text()
+            );
+            // `--lr` also takes the rates out of optimizer and schedule, which have none here.
+            assert_eq!(without, expected, "{name}");
+            off += 1;
+        }
+        assert!(off > 18, "{off}");
+    }
+
+    #[test]
+    fn lists_grow_and_the_last_of_two_values_counts() {
+        let recipe = with(
+            &full(),
+            "--group none --group a:lr=2 --seed 3 --group b:frozen --seed 4",
+        );
+        let groups: Vec<_> = recipe.groups.iter().map(ToString::to_string).collect();
+        assert_eq!(groups, ["a:lr=2.0", "b:lr=0.0"]);
+        assert_eq!(recipe.seed, 4);
+        let more = with(&full(), "--group a:lr=2");
+        assert_eq!(
+            more.groups.len(),
+            2,
+            "flags add to the groups of the recipe"
+        );
+    }
+
+    #[test]
+    fn only_what_a_session_chooses_may_change_when_a_run_is_resumed() {
+        let refused = |name: &str, changed: fn(Scope) -> bool| {
+            let (_, _, setting) = FLAGS.iter().find(|(known, ..)| known == name).unwrap();
+            let value = setting.value(&Recipe::default()).text();
+            let value = value.unwrap_or_else(|| "none".into());
+            let given = flags(&format!("--{name}={value}")).unwrap();
+            let refused = given.first_not(changed);
+            assert!(refused.is_none() || refused.as_deref() == Some(name));
+            refused.is_some()
+        };
+        let session = "data-dir max-updates max-seconds device workers checkpoint-every keep";
+        let run = "dataset valid-fraction limit-train image-size channels fit sampling on-bad-image normalize \
+                   model weights batch-size overfit-batches seed";
+        let branch = "optimizer schedule momentum-schedule weight-decay-schedule lr augment loss epochs accumulate \
+                      clip-norm clip-value clip-tensor-norm clip-agc layer-decay on-non-finite early-stop monitor \
+                      group no-decay-bias-norm";
+        for (names, in_resume, in_branch) in [
+            (session, false, false),
+            (branch, true, false),
+            (run, true, true),
+        ] {
+            for name in names.split_whitespace() {
+                let found = [Scope::changes_in_a_resume, Scope::changes_in_a_branch];
+                let found = found.map(|changed| refused(name, changed));
+                assert_eq!(found, [in_resume, in_branch], "--{name}");
+            }
+        }
+        let both = flags("--lr 0.1 --seed 3").unwrap();
+        let first = both.first_not(Scope::changes_in_a_resume);
+        assert_eq!(first.as_deref(), Some("seed"), "what a branch cannot mend");
+    }
+
+    #[test]
+    fn help_shows_every_default() {
+        for (name, flag, setting) in FLAGS.iter() {
+            let help = help::of(setting);
+            let given = setting.value(&Recipe::default()).text();
+            let default = given.as_deref().unwrap_or("none");
+            assert!(
+                help.contains(&format!("[default: {default}")),
+                "{name}: {help}"
+            );
+            assert!(!flag.value.is_empty());
+        }
+    }
+
+    #[test]
+    fn flags_are_words_that_give_the_same_recipe() {
+        let line = "--seed 3 --no-decay-bias-norm --group fc*:lr=2 --clip-norm none --model lenet5";
+        let given = flags(line).unwrap();
+        let words = given.words().into_iter();
+        let words = words.flat_map(|(flag, value)| [Some(flag), value]);
+        let words: Vec<_> = words.flatten().collect();
+        assert_eq!(words.join(" "), line);
+        let switched = flags("--no-decay-bias-norm=false").unwrap().words();
+        assert_eq!(switched, [("--no-decay-bias-norm=false".into(), None)]);
     }
 }

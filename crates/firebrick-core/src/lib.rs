@@ -27,7 +27,7 @@ pub use clip::Clipping;
 pub use device::{DeviceError, DeviceInfo, computes_in_f64, device, devices, features};
 pub use firebrick_types::{
     ConfigError, GroupRule, Groups, Recipe, Schedule, checksum, confusion, contour, data, error,
-    groups, json_number, length, random, recipe, registry, run, schedule, spec,
+    groups, json_number, length, number, random, recipe, registry, run, schedule, setting, spec,
 };
 pub use freeze::{freeze, unfreeze};
 pub use independent_copy::independent_copy;

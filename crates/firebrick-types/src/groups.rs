@@ -1,9 +1,13 @@
 //! Learning rate, weight decay and optimizer by parameter path.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 use crate::error::{check_not_negative, nearest};
+use crate::number::real;
 use crate::spec::Spec;
 
 /// Multiplies the rates of every parameter whose path matches, and may give it another optimizer.
@@ -58,6 +62,67 @@ impl GroupRule {
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         matches(&self.path, path)
+    }
+}
+
+/// Reads `PATH:lr=…,weight_decay=…,optimizer=…` and `PATH:frozen`.
+impl FromStr for GroupRule {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let refused = |why: String| Err(ConfigError::Conflict(why));
+        let Some((path, parts)) = text.split_once(':') else {
+            return refused(
+                "expected PATH:SETTINGS, such as 'layer1.*:lr=0.1,weight_decay=0'".into(),
+            );
+        };
+        let mut rule = Self::new(path);
+        for part in parts_of(parts) {
+            let number = |text: &str| {
+                real(text).map_err(|why| ConfigError::Conflict(format!("`{part}`: {why}")))
+            };
+            let pair = part.split_once('=');
+            match pair.map(|(key, value)| (key.trim(), value)) {
+                Some(("lr", value)) => rule.lr = number(value)?,
+                Some(("weight_decay", value)) => rule.weight_decay = number(value)?,
+                Some(("optimizer", value)) => rule.optimizer = Some(value.trim().parse()?),
+                None if part.trim() == "frozen" => rule.lr = 0.0,
+                _ => {
+                    return refused(format!(
+                        "`{part}` is not a setting; use lr=…, weight_decay=…, optimizer=… or frozen"
+                    ));
+                }
+            }
+        }
+        Ok(rule)
+    }
+}
+
+/// Splits at the commas outside parentheses and brackets.
+fn parts_of(text: &str) -> Vec<&str> {
+    let mut depth = 0;
+    text.split(|c| {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .collect()
+}
+
+/// The text that reads back to the rule.
+impl fmt::Display for GroupRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:lr={:?}", self.path, self.lr)?;
+        if self.weight_decay != 1.0 {
+            write!(f, ",weight_decay={:?}", self.weight_decay)?;
+        }
+        match &self.optimizer {
+            Some(optimizer) => write!(f, ",optimizer={optimizer}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -12,11 +12,13 @@ pub mod error;
 pub mod groups;
 pub mod json_number;
 pub mod length;
+pub mod number;
 pub mod random;
 pub mod recipe;
 pub mod registry;
 pub mod run;
 pub mod schedule;
+pub mod setting;
 pub mod spec;
 
 pub use error::ConfigError;

@@ -1,167 +1,26 @@
 //! Recipes: all settings of a training run, as one TOML file.
 //!
-//! Every flag of `firebrick train` is a key of a recipe, with `_` for `-`. A run writes its recipe, with all
-//! defaults filled in, to its directory; that file repeats the run.
+//! Every flag of `firebrick train` is a key of a recipe, with `_` for `-`: both are rows of the table in
+//! `recipe/settings.rs`. A run writes its recipe, with all defaults filled in, to its directory; that file repeats
+//! the run.
+
+mod settings;
+
+pub use settings::{Recipe, SETTINGS, Setting};
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use crate::ConfigError;
 use crate::error::{brief, excerpt};
-use crate::groups::GroupRule;
-use crate::spec::{Pipeline, Spec, Value};
-use crate::{ConfigError, data::Fit};
+use crate::setting::{Form, Scope, Specs};
+use crate::spec::{Spec, Value};
 
 /// No recipe is nearly as large.
 const MAX_BYTES: u64 = 4 << 20;
-
-/// A training run on paper. See the fields for defaults; a recipe file states only what differs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Recipe {
-    /// Data set: a name with options, or `folder:PATH`.
-    pub dataset: String,
-    /// Where the files of the data set lie, if not in the usual place.
-    pub data_dir: Option<String>,
-    /// Share of the training images kept for validation, where the set has no split of its own.
-    pub valid_fraction: f64,
-    /// Train on this many images only.
-    pub limit_train: Option<usize>,
-    /// Side of the square that images of any size are fitted to; by default the model's own.
-    pub image_size: Option<usize>,
-    /// Colour channels that images of a folder are read with: 1 or 3.
-    pub channels: Option<usize>,
-    /// How images of another size are fitted: `crop` or `squash`.
-    pub fit: Fit,
-    /// Order of images in an epoch: `shuffle`, `sequential`, `balanced` or `weighted([…])`.
-    pub sampling: Spec,
-    /// What to do about an image that cannot be read: `fail` or `skip`.
-    pub on_bad_image: String,
-    /// `auto` (mean and deviation of the train split), a known name, or `mean=…; std=…`.
-    pub normalize: String,
-    /// The model.
-    pub model: Spec,
-    /// Weights to start from.
-    pub weights: Option<String>,
-    /// The optimizer.
-    pub optimizer: Spec,
-    /// The learning rate over the run.
-    pub schedule: Spec,
-    /// The momentum over the run, in place of the optimizer's own.
-    pub momentum_schedule: Option<Spec>,
-    /// The weight decay over the run, in place of the optimizer's own.
-    pub weight_decay_schedule: Option<Spec>,
-    /// The update at which the schedule begins: where a branched run left its parent.
-    pub schedule_start: u64,
-    /// The run and update this one branched from.
-    pub branched_from: Option<String>,
-    /// The program that the run needs because it registers a unit that the recipe names, such as an
-    /// optimizer of another crate; none where the `firebrick` command line is enough.
-    pub program: Option<String>,
-    /// The base learning rate; wins over the schedule's and the optimizer's.
-    pub lr: Option<f64>,
-    /// Random changes of training images, in order.
-    pub augment: Pipeline,
-    /// What is minimized.
-    pub loss: Spec,
-    /// Passes over the training images.
-    pub epochs: u64,
-    /// Images in a batch.
-    pub batch_size: usize,
-    /// Batches that are averaged into one update.
-    pub accumulate: u64,
-    /// Limit of the joint norm of all gradients, after the other limits.
-    pub clip_norm: Option<f64>,
-    /// Limit of every gradient entry, before the other limits.
-    pub clip_value: Option<f64>,
-    /// Limit of the norm of each gradient tensor, after `clip_value`.
-    pub clip_tensor_norm: Option<f64>,
-    /// Adaptive gradient clipping: limit of the norm of each unit's gradient as a share of its
-    /// weights' norm, such as 0.01; the head is left alone. After `clip_tensor_norm`.
-    pub clip_agc: Option<f64>,
-    /// `stop`, or `skip(limit)`: leave out updates whose loss or gradient is not finite.
-    pub on_non_finite: Spec,
-    /// Stop after this many epochs without improvement.
-    pub early_stop: Option<u64>,
-    /// The metric that says which epoch is best.
-    pub monitor: String,
-    /// Stop after this many updates.
-    pub max_updates: Option<u64>,
-    /// Stop after this many seconds of training.
-    pub max_seconds: Option<f64>,
-    /// Train on this many batches only, always the same.
-    pub overfit_batches: Option<usize>,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Device by name.
-    pub device: String,
-    /// Threads that read and prepare images.
-    pub workers: usize,
-    /// Updates between checkpoints, beside one after each epoch.
-    pub checkpoint_every: Option<u64>,
-    /// Best checkpoints to keep.
-    pub keep: usize,
-    /// No weight decay for biases and norm parameters: those of rank 1, and those named `bias`.
-    pub no_decay_bias_norm: bool,
-    /// Multiplies the rate by this, in (0, 1], for each layer between a parameter and the output; a
-    /// norm belongs to the layer before it. Multiplies with the rates of `groups`.
-    pub layer_decay: Option<f64>,
-    /// Rates and optimizers by parameter path: `path`, `lr` (a factor; 0 freezes), `weight_decay` (a
-    /// factor), `optimizer` (a spec, whose own `lr` is relative to the main one).
-    pub groups: Vec<GroupRule>,
-}
-
-impl Default for Recipe {
-    fn default() -> Self {
-        Self {
-            dataset: "glyphs".into(),
-            data_dir: None,
-            valid_fraction: 0.1,
-            limit_train: None,
-            image_size: None,
-            channels: None,
-            fit: Fit::Crop,
-            sampling: Spec::new("shuffle"),
-            on_bad_image: "fail".into(),
-            normalize: "auto".into(),
-            model: Spec::new("small_cnn"),
-            weights: None,
-            optimizer: Spec::new("adam"),
-            schedule: Spec::new("constant"),
-            momentum_schedule: None,
-            weight_decay_schedule: None,
-            schedule_start: 0,
-            branched_from: None,
-            program: None,
-            lr: None,
-            augment: Pipeline::default(),
-            loss: Spec::new("cross_entropy"),
-            epochs: 5,
-            batch_size: 64,
-            accumulate: 1,
-            clip_norm: None,
-            clip_value: None,
-            clip_tensor_norm: None,
-            clip_agc: None,
-            on_non_finite: Spec::new("stop"),
-            early_stop: None,
-            monitor: "valid_top1".into(),
-            max_updates: None,
-            max_seconds: None,
-            overfit_batches: None,
-            seed: 0,
-            device: "flex".into(),
-            workers: 2,
-            checkpoint_every: None,
-            keep: 1,
-            no_decay_bias_norm: false,
-            layer_decay: None,
-            groups: Vec::new(),
-        }
-    }
-}
 
 impl Recipe {
     /// Reads a recipe from TOML. `source` names it in messages.
@@ -169,17 +28,13 @@ impl Recipe {
     /// # Errors
     /// [`ConfigError`] naming the unknown key with the nearest one, or the value that does not fit.
     pub fn from_toml(text: &str, source: &str) -> Result<Self, ConfigError> {
-        let table: toml::Table = text
+        let mut table: toml::Table = text
             .parse()
             .map_err(|error: toml::de::Error| not_toml(&error, text, source))?;
-        let known = Self::keys();
-        if let Some(key) = table.keys().find(|key| !known.contains(key)) {
-            return Err(ConfigError::unknown_key(
-                source,
-                key,
-                known.iter().map(String::as_str).collect::<Vec<_>>(),
-            ));
+        if let Some(key) = table.keys().find(|key| Setting::find(key).is_none()) {
+            return Err(ConfigError::unknown_key(source, key, keys()));
         }
+        table.retain(|key, value| !(value.as_str() == Some("none") && is_optional(key)));
         for (key, value) in &table {
             let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
             if let Err(error) = Self::deserialize(alone) {
@@ -231,30 +86,31 @@ impl Recipe {
         })
     }
 
-    /// The recipe without what may differ between sessions of one run: where it runs, where its files
-    /// lie (their content has a fingerprint, and checkpoints hold all weights), how it is fed, when it
-    /// saves and when it is cut short.
+    /// The recipe without what may differ between sessions of one run, as the scopes in the table say: where
+    /// it runs, where its files lie (their content has a fingerprint, and checkpoints hold all weights), how
+    /// it is fed, when it saves and when it is cut short.
     #[must_use]
     pub fn identity(&self) -> Self {
-        let plain = Self::default();
-        let folder = self.dataset.trim().starts_with("folder:");
-        Self {
-            dataset: if folder {
-                "folder".into()
-            } else {
-                self.dataset.clone()
-            },
-            data_dir: None,
-            program: None,
-            weights: None,
-            device: plain.device,
-            workers: plain.workers,
-            checkpoint_every: None,
-            keep: plain.keep,
-            max_updates: None,
-            max_seconds: None,
-            ..self.clone()
+        let mut identity = self.without(|scope| !scope.in_identity());
+        if self.dataset.trim().starts_with("folder:") {
+            identity.dataset = "folder".into();
         }
+        identity
+    }
+
+    /// The recipe without the limits that ended a session early.
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        self.without(|scope| scope == Scope::Limit)
+    }
+
+    /// The recipe with the defaults of all settings in these scopes.
+    fn without(&self, scopes: impl Fn(Scope) -> bool) -> Self {
+        let (mut recipe, plain) = (self.clone(), Self::default());
+        for setting in SETTINGS.iter().filter(|row| scopes(row.about.scope)) {
+            setting.copy(&plain, &mut recipe);
+        }
+        recipe
     }
 
     /// Sets one value by its key: `batch_size`; `optimizer.momentum`, an argument of a spec by name;
@@ -267,14 +123,15 @@ impl Recipe {
     /// is left as it was.
     pub fn set(&mut self, key: &str, value: &Value) -> Result<(), ConfigError> {
         let Some((name, path)) = key.split_once('.') else {
-            let known = Self::keys();
-            if !known.iter().any(|known| known == key) {
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                return Err(ConfigError::unknown_key("recipe", key, known));
+            if Setting::find(key).is_none() {
+                return Err(ConfigError::unknown_key("recipe", key, keys()));
             }
             let mut table = toml::Table::try_from(&*self)
                 .map_err(|error| ConfigError::Conflict(format!("recipe: {error}")))?;
-            table.insert(key.into(), value.to_toml());
+            table.remove(key);
+            if !(is_optional(key) && *value == Value::Spec(Spec::new("none"))) {
+                table.insert(key.into(), value.to_toml());
+            }
             *self = Self::deserialize(table).map_err(|error| ConfigError::WrongType {
                 unit: "recipe".into(),
                 field: key.into(),
@@ -288,34 +145,31 @@ impl Recipe {
                 "`{key}` cannot be set: the recipe has no `{what}` with arguments"
             ))
         };
-        let (spec, path) = match name {
-            "optimizer" => (&mut self.optimizer, path),
-            "schedule" => (&mut self.schedule, path),
-            "model" => (&mut self.model, path),
-            "loss" => (&mut self.loss, path),
-            "sampling" => (&mut self.sampling, path),
-            "augment" => {
+        let setting = Setting::find(name).ok_or_else(|| absent(name))?;
+        let (spec, path) = match setting.value_mut(self).specs() {
+            Some(Specs::One(spec)) => (spec, path),
+            Some(Specs::Steps(steps)) => {
                 let (step, path) = path.split_once('.').ok_or_else(|| absent(key))?;
-                let found = self.augment.0.iter_mut().find(|spec| spec.name == step);
-                (
-                    found.ok_or_else(|| absent(&format!("augment.{step}")))?,
-                    path,
-                )
+                let found = steps.iter_mut().find(|spec| spec.name == step);
+                let missing = || absent(&format!("{name}.{step}"));
+                (found.ok_or_else(missing)?, path)
             }
-            other => return Err(absent(other)),
+            None => return Err(absent(name)),
         };
         set_inside(spec, path, value)
             .ok_or_else(|| absent(key.rsplit_once('.').map_or(key, |(outer, _)| outer)))
     }
+}
 
-    /// All keys, in order.
-    #[must_use]
-    pub fn keys() -> Vec<String> {
-        crate::spec::fields::<Self>()
-            .into_iter()
-            .map(|(key, _)| key)
-            .collect()
-    }
+/// All keys, in order.
+fn keys() -> impl Iterator<Item = &'static str> + Clone {
+    SETTINGS.iter().map(|setting| setting.key)
+}
+
+/// Whether `none` takes the value of this setting away.
+fn is_optional(key: &str) -> bool {
+    let setting = Setting::find(key);
+    setting.is_some_and(|setting| setting.value(&Recipe::default()).form() == Form::Optional)
 }
 
 /// What is wrong with a text that is not TOML, on one line.

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use firebrick_core::ConfigError;
 use firebrick_core::data::{Dataset, Preprocessing, SampleTransform};
-use firebrick_core::{ConfigError, Recipe};
+use firebrick_core::recipe::{Recipe, SETTINGS, Setting};
+use firebrick_core::setting::Place;
 use firebrick_datasets::folder::Changes;
 use firebrick_datasets::registry::folder_path;
 use firebrick_datasets::sampler::Sampling;
@@ -146,11 +148,17 @@ impl Prepared {
         {
             recipe.dataset = format!("folder:{}", absolute.display());
         }
-        for place in [&mut recipe.data_dir, &mut recipe.weights] {
-            if let Some(place) = place.as_mut().filter(|place| Path::new(place).exists())
-                && let Ok(absolute) = std::path::absolute(&*place)
+        let is_path =
+            |row: &&Setting| matches!(row.about.place, Some(Place::Directory | Place::File));
+        for setting in SETTINGS.iter().filter(is_path) {
+            let place = setting.value(recipe).text();
+            if let Some(place) = place.filter(|place| Path::new(place).exists())
+                && let Ok(absolute) = std::path::absolute(place)
             {
-                *place = absolute.display().to_string();
+                // A text takes every text.
+                let _ = setting
+                    .value_mut(recipe)
+                    .read(&absolute.display().to_string());
             }
         }
     }

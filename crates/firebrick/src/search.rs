@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use firebrick_core::registry::Entry;
+use firebrick_core::recipe::{Recipe, Setting};
+use firebrick_core::setting::{Family, Specs};
 use firebrick_core::spec::{Spec, Value};
-use firebrick_core::{Classifier, ConfigError, Recipe};
+use firebrick_core::{Classifier, ConfigError};
 use firebrick_optim::rates::{self, is_rate, optimizer_has_rate, schedule_has_rate};
 use firebrick_report::{Axis, Panel, Scale, Scatter, ScatterPoint, Unit};
 use firebrick_train::search::{
@@ -111,41 +112,6 @@ pub struct Round {
     pub space: String,
 }
 
-/// Settings that a search cannot vary, and why.
-const FIXED: [(&str, &str); 16] = [
-    ("epochs", "rounds set it"),
-    ("seed", "it would also change the validation images"),
-    (
-        "dataset",
-        "accuracies on different images cannot be compared",
-    ),
-    (
-        "data_dir",
-        "accuracies on different images cannot be compared",
-    ),
-    (
-        "valid_fraction",
-        "accuracies on different images cannot be compared",
-    ),
-    (
-        "on_bad_image",
-        "accuracies on different images cannot be compared",
-    ),
-    (
-        "monitor",
-        "accuracies of epochs chosen by different metrics cannot be compared",
-    ),
-    ("max_updates", "it cuts trials short"),
-    ("max_seconds", "it cuts trials short"),
-    ("overfit_batches", "it is for finding faults"),
-    ("device", "it sets where a model trains, not how well"),
-    ("workers", "it sets where a model trains, not how well"),
-    ("checkpoint_every", "it says when to save"),
-    ("keep", "it says what to save"),
-    ("schedule_start", "it is for branched runs only"),
-    ("branched_from", "it is for branched runs only"),
-];
-
 /// The recipe of a trial: the values of a point over those of a recipe. A rate in the point takes
 /// the place of those in the recipe.
 ///
@@ -166,7 +132,7 @@ pub fn at(recipe: &Recipe, point: &Point) -> Result<Recipe, ConfigError> {
     let mut values: Vec<&(String, Value)> = point.0.iter().collect();
     values.sort_by_key(|(key, _)| key.matches('.').count());
     for (key, value) in values {
-        if let Some((_, why)) = FIXED.iter().find(|(fixed, _)| fixed == key) {
+        if let Some(why) = Setting::find(key).and_then(|setting| setting.about.fixed) {
             let text = format!("search space: `{key}` cannot be searched: {why}");
             return Err(ConfigError::Conflict(text));
         }
@@ -178,43 +144,24 @@ pub fn at(recipe: &Recipe, point: &Point) -> Result<Recipe, ConfigError> {
 
 /// Turns positional arguments of the spec that `key` lies in into named ones.
 fn name_arguments(recipe: &mut Recipe, key: &str) -> Result<(), ConfigError> {
-    fn named<B>(entry: &Entry<B>) -> Vec<String> {
-        (entry.fields)().into_iter().map(|(name, _)| name).collect()
-    }
     let Some((name, path)) = key.split_once('.') else {
         return Ok(());
     };
-    let (spec, fields): (&mut Spec, Vec<String>) = match name {
-        "optimizer" => {
-            let fields = (firebrick_optim::optimizer::find(&recipe.optimizer)?.fields)();
-            let fields = fields.into_iter().map(|(name, _)| name).collect();
-            (&mut recipe.optimizer, fields)
-        }
-        "schedule" => {
-            let entry = firebrick_optim::schedule::REGISTRY.find(&recipe.schedule)?;
-            (&mut recipe.schedule, named(entry))
-        }
-        "model" => {
-            // What a model of one's own calls its arguments is not known here.
-            let Ok(entry) = firebrick_zoo::REGISTRY.find(&recipe.model) else {
-                return Ok(());
-            };
-            (&mut recipe.model, named(entry))
-        }
-        "loss" => {
-            let entry = firebrick_core::loss::REGISTRY.find(&recipe.loss)?;
-            (&mut recipe.loss, named(entry))
-        }
-        "augment" => {
-            let step = path.split('.').next().unwrap_or_default();
-            let Some(spec) = recipe.augment.0.iter_mut().find(|spec| spec.name == step) else {
-                return Ok(());
-            };
-            let entry = firebrick_regularize::augment::REGISTRY.find(spec)?;
-            (spec, named(entry))
-        }
-        _ => return Ok(()),
+    let Some(setting) = Setting::find(name) else {
+        return Ok(());
     };
+    let spec = match setting.value_mut(recipe).specs() {
+        Some(Specs::One(spec)) => Some(spec),
+        Some(Specs::Steps(steps)) => {
+            let step = path.split('.').next().unwrap_or_default();
+            steps.iter_mut().find(|spec| spec.name == step)
+        }
+        None => None,
+    };
+    let (Some(spec), Some(family)) = (spec, setting.about.family) else {
+        return Ok(());
+    };
+    let fields = arguments(family, spec)?;
     // Too many arguments are named when the unit is built.
     if spec.positional.len() <= fields.len() {
         let positional = std::mem::take(&mut spec.positional);
@@ -222,6 +169,23 @@ fn name_arguments(recipe: &mut Recipe, key: &str) -> Result<(), ConfigError> {
         spec.named = fields.into_iter().zip(positional).chain(given).collect();
     }
     Ok(())
+}
+
+/// The names of the arguments that the unit of a family takes, in order.
+fn arguments(family: Family, spec: &Spec) -> Result<Vec<String>, ConfigError> {
+    let fields = match family {
+        Family::Models => match firebrick_zoo::REGISTRY.find(spec) {
+            Ok(entry) => entry.fields,
+            // What a model of one's own calls its arguments is not known here.
+            Err(_) => return Ok(Vec::new()),
+        },
+        Family::Optimizers => firebrick_optim::optimizer::find(spec)?.fields,
+        Family::Schedules => firebrick_optim::schedule::REGISTRY.find(spec)?.fields,
+        Family::Augmentations => firebrick_regularize::augment::REGISTRY.find(spec)?.fields,
+        Family::Losses => firebrick_core::loss::REGISTRY.find(spec)?.fields,
+        Family::Datasets | Family::Normalizations | Family::Monitors => return Ok(Vec::new()),
+    };
+    Ok(fields().into_iter().map(|(name, _)| name).collect())
 }
 
 /// Runs a search to its end, or until it is interrupted; goes on with the one in its directory.

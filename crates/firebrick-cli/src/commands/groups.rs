@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::number::real;
 use crate::terminal;
-use crate::train_flags::group;
 
 /// What makes the parameters of a model differ.
 #[derive(Args, Debug, Clone, Default)]
@@ -19,8 +18,8 @@ pub(crate) struct GroupFlags {
     /// models list`
     #[arg(long, value_name = "SPEC")]
     pub(crate) model: Option<Spec>,
-    /// Settings for the parameters that a path matches, as for `train`; may be repeated
-    #[arg(long, value_name = "GROUP", value_parser = group, requires = "model")]
+    /// Factors and optimizer by parameter path, as for `train`; may be repeated
+    #[arg(long, value_name = "GROUP", requires = "model")]
     group: Vec<GroupRule>,
     /// Layer-wise rate decay: multiply the rate by FACTOR for each layer below the output
     #[arg(long, value_name = "FACTOR", requires = "model", value_parser = real)]
@@ -115,8 +114,10 @@ mod tests {
     fn every_parameter_is_there_with_its_factors() {
         let flags = GroupFlags {
             group: vec![
-                group("linear*:optimizer=adamw(lr=0.01, beta1=0.8),lr=0.5").unwrap(),
-                group("conv1*:frozen").unwrap(),
+                "linear*:optimizer=adamw(lr=0.01, beta1=0.8),lr=0.5"
+                    .parse()
+                    .unwrap(),
+                "conv1*:frozen".parse().unwrap(),
             ],
             layer_decay: Some(0.5),
             no_decay_bias_norm: true,
@@ -143,7 +144,7 @@ mod tests {
             .unwrap();
         assert_eq!((norm.lr_factor, norm.weight_decay_factor), (0.5, 0.0));
         assert!(row("linear.weight").shape == [64, 10]);
-        let error = group("fc:what=1").unwrap_err();
+        let error = "fc:what=1".parse::<GroupRule>().unwrap_err().to_string();
         assert!(error.contains("what=1"), "{error}");
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct LrFind {
     #[command(flatten)]
     flags: TrainFlags,
     /// Recipe to start from: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags
-    /// override its settings
-    #[arg(long, value_name = "NAME|FILE", help_heading = "Run")]
+    /// override its settings; where the default is none, the value none switches one off
+    #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<String>,
     /// Learning rate of the first update
     #[arg(
@@ -112,12 +112,24 @@ impl LrFind {
         if self.json {
             return terminal::json(&curve);
         }
-        say(&curve, sweep, &train_arguments(command, given));
+        say(&curve, sweep, &self.train_command());
         Ok(())
+    }
+
+    /// The command to train with what was given here, without rates.
+    fn train_command(&self) -> String {
+        let mut words = vec![program(), "train".into()];
+        let recipe = self.recipe.iter();
+        words.extend(recipe.flat_map(|recipe| ["--recipe".into(), quoted(recipe)]));
+        for (flag, value) in self.flags.without("lr").words() {
+            let value = value.map(|value| quoted(&without_rate(&flag, value)));
+            words.extend([Some(flag), value].into_iter().flatten());
+        }
+        words.join(" ")
     }
 }
 
-fn say(curve: &LrCurve, sweep: Sweep, train_arguments: &[String]) {
+fn say(curve: &LrCurve, sweep: Sweep, train: &str) {
     let last = curve.lr.last().copied().unwrap_or(sweep.start_lr);
     let end = match curve.stopped {
         Stopped::End => "the end of the test".to_string(),
@@ -147,47 +159,8 @@ fn say(curve: &LrCurve, sweep: Sweep, train_arguments: &[String]) {
         terminal::say(&format!("{name:<14}{rate}"));
     }
     if let Some(lr) = found.best() {
-        let words: String = train_arguments
-            .iter()
-            .fold(String::new(), |all, word| all + " " + word);
-        terminal::say(&format!("next: {} train{words} --lr {lr:.2e}", program()));
+        terminal::say(&format!("next: {train} --lr {lr:.2e}"));
     }
-}
-
-/// The arguments with which `train` trains what was swept here, as a shell reads them: what was given of
-/// those that both commands have, in order, without rates.
-fn train_arguments(command: &Command, given: &ArgMatches) -> Vec<String> {
-    let arguments = |name: &str| {
-        let command = command.find_subcommand(name).into_iter();
-        command.flat_map(Command::get_arguments)
-    };
-    let mut words: Vec<(usize, String)> = Vec::new();
-    for argument in arguments("train") {
-        let id = argument.get_id().as_str();
-        // The rate that was found takes the place of the one given, and how to print is not meant.
-        let shared =
-            !["lr", "json"].contains(&id) && arguments("lr-find").any(|own| own.get_id() == id);
-        let (Some(long), true) = (argument.get_long(), shared) else {
-            continue;
-        };
-        let flag = format!("--{long}");
-        if given.value_source(id) != Some(ValueSource::CommandLine) {
-            continue;
-        }
-        let places = given.indices_of(id).into_iter().flatten();
-        if !argument.get_action().takes_values() {
-            words.extend(places.take(1).map(|place| (place, flag.clone())));
-            continue;
-        }
-        // Names of files need not be text.
-        let values = given.get_raw(id).into_iter().flatten();
-        words.extend(values.zip(places).map(|(value, place)| {
-            let value = without_rate(&flag, value.to_string_lossy().into_owned());
-            (place, format!("{flag} {}", quoted(&value)))
-        }));
-    }
-    words.sort();
-    words.into_iter().map(|(_, word)| word).collect()
 }
 
 fn without_rate(flag: &str, value: String) -> String {

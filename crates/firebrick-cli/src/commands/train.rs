@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 use firebrick::core::Recipe;
 use firebrick::core::run::Scores;
+use firebrick::core::setting::Scope;
 use firebrick::datasets::registry::folder_path;
 use firebrick::training::Hook;
 use firebrick::zoo::Model;
@@ -34,13 +35,9 @@ pub(crate) struct Train {
     #[command(flatten)]
     flags: TrainFlags,
     /// Recipe to start from: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags
-    /// override its settings
-    #[arg(
-        long,
-        value_name = "NAME|FILE",
-        conflicts_with = "resume",
-        help_heading = "Run"
-    )]
+    /// override its settings; where the default is none, the value none switches one off, as in
+    /// --clip-norm none
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     recipe: Option<String>,
     /// Continue this run from its newest checkpoint. With --out, start a new run from that checkpoint
     /// instead, for instance with another --schedule. If the images have been moved, give their new
@@ -124,27 +121,21 @@ impl Train {
             return Ok((recipe, Start::Fresh, out));
         };
         firebrick::training::run_dir::check_recipe(parent)?;
-        // Limits cut a session short, not the run.
-        let mut recipe = Recipe {
-            max_updates: None,
-            max_seconds: None,
-            ..firebrick::run_recipe(parent)?
-        };
+        let mut recipe = firebrick::run_recipe(parent)?.without_limits();
         let branch = self.out.as_ref().filter(|out| *out != parent);
         // Data may move: their fingerprint says whether they are the same.
         let folder = |dataset: &str| folder_path(dataset).is_some();
-        let moved = self.flags.dataset.as_deref().is_some_and(folder) && folder(&recipe.dataset);
-        let mut other_flags = self.flags.clone();
-        if moved {
-            other_flags.dataset = None;
-        }
-        let changed = if branch.is_some() {
-            other_flags.changes_more_than_a_branch()
+        let moved = self.flags.get("dataset").is_some_and(folder) && folder(&recipe.dataset);
+        let others = if moved {
+            self.flags.without("dataset")
         } else {
-            other_flags.changes_the_run()
+            self.flags.clone()
         };
-        if let Some(flag) = changed {
-            let flag = flag.replace('_', "-");
+        let may_change = match branch {
+            Some(_) => Scope::changes_in_a_branch,
+            None => Scope::changes_in_a_resume,
+        };
+        if let Some(flag) = others.first_not(may_change) {
             let advice = if branch.is_some() {
                 "start a new run to change it"
             } else {

@@ -4,7 +4,10 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 
 /// Reads a whole number.
-pub(crate) fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+///
+/// # Errors
+/// What was expected, in words.
+pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|error: ParseIntError| {
         let expected = "expected a whole number, such as 8";
         match error.kind() {
@@ -21,7 +24,10 @@ pub(crate) fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, St
 }
 
 /// Reads a number. Whether it is in range, NaN included, is for the setting to say.
-pub(crate) fn real(text: &str) -> Result<f64, String> {
+///
+/// # Errors
+/// What was expected, in words.
+pub fn real(text: &str) -> Result<f64, String> {
     text.trim().parse().map_err(|_| {
         let expected = "expected a number, such as 0.1 or 1e-3";
         match text.trim().replace(',', ".").parse::<f64>() {

@@ -1,0 +1,284 @@
+//! The table of settings: one row each, which makes the field of [`Recipe`], its default, its flag, its
+//! help and its entry in `docs/settings.md`.
+//!
+//! A row is a comment, the key, the type, the default, and what [`setting`](crate::setting) says about it.
+//! The first paragraph of the comment is the help of the flag, the others are for the reference page.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Fit;
+use crate::groups::GroupRule;
+use crate::setting::Family::{
+    Augmentations, Datasets, Losses, Models, Monitors, Normalizations, Optimizers, Schedules,
+};
+use crate::setting::Heading::{Data, Session as Sessions, Training};
+use crate::setting::Place::{Directory, File, Folder};
+use crate::setting::Scope::{Branch, Limit, Run, Session, Start};
+use crate::setting::{About, SettingValue, flag, internal};
+use crate::spec::{Pipeline, Spec};
+
+/// A row of the table of settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The name in recipes, and of the field of [`Recipe`].
+    pub key: &'static str,
+    /// The comment of the row: paragraphs between empty lines.
+    doc: &'static str,
+    /// Flag, scope and what else there is to know.
+    pub about: About,
+    value: fn(&Recipe) -> &dyn SettingValue,
+    value_mut: fn(&mut Recipe) -> &mut dyn SettingValue,
+    copy: fn(&Recipe, &mut Recipe),
+}
+
+impl Setting {
+    /// The setting of this key.
+    #[must_use]
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The name of the flag without `--`; none where no flag sets it.
+    #[must_use]
+    pub fn flag(&self) -> Option<String> {
+        let name = self.about.flag?.name;
+        Some(name.map_or_else(|| self.key.replace('_', "-"), String::from))
+    }
+
+    /// What the setting is, for the help of its flag: without a full stop at the end.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let first = self.paragraphs().next().unwrap_or_default();
+        first.trim_end_matches('.').into()
+    }
+
+    /// What there is to know about the setting, one string for each paragraph.
+    pub fn paragraphs(&self) -> impl Iterator<Item = String> {
+        self.doc.split("\n\n").map(|paragraph| {
+            let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
+            lines.join(" ").trim().to_string()
+        })
+    }
+
+    /// The value in a recipe.
+    #[must_use]
+    pub fn value<'a>(&self, recipe: &'a Recipe) -> &'a dyn SettingValue {
+        (self.value)(recipe)
+    }
+
+    /// The value in a recipe, to change it.
+    pub fn value_mut<'a>(&self, recipe: &'a mut Recipe) -> &'a mut dyn SettingValue {
+        (self.value_mut)(recipe)
+    }
+
+    /// Gives the setting in `to` the value that it has in `from`.
+    pub fn copy(&self, from: &Recipe, to: &mut Recipe) {
+        (self.copy)(from, to);
+    }
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr, $about:expr;)+) => {
+        /// A training run on paper: a recipe file states only what differs from the defaults.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Recipe {
+            $($(#[doc = $doc])+ pub $key: $type,)+
+        }
+
+        impl Default for Recipe {
+            fn default() -> Self {
+                Self { $($key: $default,)+ }
+            }
+        }
+
+        /// Every setting, in the order of the fields of [`Recipe`].
+        pub static SETTINGS: &[Setting] = &[$(Setting {
+            key: stringify!($key),
+            doc: concat!($($doc, "\n",)+),
+            about: $about,
+            value: |recipe| &recipe.$key,
+            value_mut: |recipe| &mut recipe.$key,
+            copy: |from, to| to.$key.clone_from(&from.$key),
+        },)+];
+    };
+}
+
+/// Why a search cannot vary what is trained and judged on.
+const OTHER_IMAGES: &str = "accuracies on different images cannot be compared";
+/// Why a search cannot vary where a run trains.
+const PLACE: &str = "it sets where a model trains, not how well";
+/// Why a search cannot vary when a run ends.
+const CUT: &str = "it cuts trials short";
+/// Why a search cannot vary what branching off writes.
+const BRANCHED: &str = "it is for branched runs only";
+
+settings! {
+    /// Data set: folder:PATH for your own images, or a built-in one, with options as in
+    /// 'glyphs(train=2000)'.
+    dataset: String = "glyphs".into(),
+        flag(Data, "NAME|folder:PATH", Run).of(Datasets).at(Folder).fixed(OTHER_IMAGES);
+
+    /// Directory that holds the files of the data set.
+    data_dir: Option<String> = None,
+        flag(Data, "DIR", Session).at(Directory).unset("FIREBRICK_DATA, else the cache directory").fixed(OTHER_IMAGES);
+
+    /// Share of the training images to hold out for validation, in [0, 1); 0 trains on all of them.
+    ///
+    /// A data set with a validation split of its own keeps that one.
+    valid_fraction: f64 = 0.1, flag(Data, "SHARE", Run).fixed(OTHER_IMAGES);
+
+    /// Train on only N of the training images.
+    limit_train: Option<usize> = None, flag(Data, "N", Run).unset("all");
+
+    /// Resize images to N×N pixels.
+    image_size: Option<usize> = None, flag(Data, "N", Run).unset("that of the data set, else of the model");
+
+    /// Read the images of a folder in greyscale (1) or colour (3).
+    channels: Option<usize> = None, flag(Data, "1|3", Run).unset("that of the data set; 3 for a folder");
+
+    /// How images are resized: crop (scale, then cut out the centre) or squash (change the aspect ratio).
+    fit: Fit = Fit::Crop, flag(Data, "HOW", Run);
+
+    /// How an epoch draws its images: shuffle, sequential, balanced (all classes equally often) or
+    /// 'weighted([1, 2, …])' with one weight for each class.
+    sampling: Spec = Spec::new("shuffle"), flag(Data, "SPEC", Run);
+
+    /// What to do with an image that cannot be read: fail (stop) or skip (leave it out).
+    on_bad_image: String = "fail".into(), flag(Data, "fail|skip", Run).fixed(OTHER_IMAGES);
+
+    /// Normalization of the images: auto (by the mean and standard deviation of the training images), your
+    /// own values as in 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2', or known ones.
+    normalize: String = "auto".into(), flag(Data, "NAME", Run).of(Normalizations);
+
+    /// Model, with options as in 'resnet20(activation=silu)'.
+    model: Spec = Spec::new("small_cnn"), flag(Data, "SPEC", Run).of(Models);
+
+    /// Pretrained weights to start from: safetensors, or a file written by torch.save. If only the last
+    /// layer does not fit because the classes differ, that layer starts from random weights.
+    weights: Option<String> = None, flag(Data, "FILE", Start).at(File).unset("random weights");
+
+    /// Optimizer, with options as in 'sgd(lr=0.1, momentum=0.9)'.
+    optimizer: Spec = Spec::new("adam"), flag(Training, "SPEC", Branch).of(Optimizers);
+
+    /// Learning-rate schedule, such as 'warmup(1ep, then=cosine)'.
+    schedule: Spec = Spec::new("constant"), flag(Training, "SPEC", Branch).of(Schedules);
+
+    /// Schedule of the momentum (for Adam: of beta1), such as 'linear(from=0.5, to=0.99)'; replaces the
+    /// optimizer's fixed value.
+    momentum_schedule: Option<Spec> = None,
+        flag(Training, "SPEC", Branch).unset("the optimizer's own momentum");
+
+    /// Schedule of the weight decay, such as 'cosine(5e-4)'; replaces the optimizer's fixed value.
+    weight_decay_schedule: Option<Spec> = None,
+        flag(Training, "SPEC", Branch).unset("the optimizer's own weight decay");
+
+    /// The update at which the schedule begins: where a branched run left the run that it came from.
+    schedule_start: u64 = 0, internal(Branch).fixed(BRANCHED);
+
+    /// The run and the update that this run branched off from.
+    branched_from: Option<String> = None, internal(Branch).fixed(BRANCHED);
+
+    /// The program that the run needs because it registers a unit that the recipe names, such as an
+    /// optimizer of another crate; not given where the `firebrick` command line is enough.
+    program: Option<String> = None, internal(Session).fixed("it names the program that trains");
+
+    /// Learning rate; overrides the rates given in --optimizer, --schedule and the recipe.
+    lr: Option<f64> = None, flag(Training, "RATE", Branch).unset("that of the schedule or optimizer");
+
+    /// Random changes to the training images, applied one after another, such as 'pad_crop(4) | hflip'.
+    augment: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Augmentations);
+
+    /// Loss, with options as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'.
+    loss: Spec = Spec::new("cross_entropy"), flag(Training, "SPEC", Branch).of(Losses);
+
+    /// Number of passes over the training images.
+    epochs: u64 = 5, flag(Training, "N", Branch).fixed("rounds set it");
+
+    /// Number of images in a batch.
+    batch_size: usize = 64, flag(Training, "N", Run);
+
+    /// Gradient accumulation: average the gradients of N batches for each update.
+    accumulate: u64 = 1, flag(Training, "N", Branch);
+
+    /// Gradient clipping by global norm: limit the norm of all gradients taken together.
+    ///
+    /// It is applied after the other limits.
+    clip_norm: Option<f64> = None, flag(Training, "NORM", Branch);
+
+    /// Gradient clipping by value: limit every entry to [-LIMIT, LIMIT]; applied before the other limits.
+    clip_value: Option<f64> = None, flag(Training, "LIMIT", Branch);
+
+    /// Gradient clipping by norm: limit the norm of each parameter's gradient.
+    ///
+    /// It is applied after `clip_value`.
+    clip_tensor_norm: Option<f64> = None, flag(Training, "NORM", Branch);
+
+    /// Adaptive gradient clipping (AGC): limit the gradient norm of each unit to this share of its weight
+    /// norm, such as 0.01.
+    ///
+    /// It is applied after `clip_tensor_norm`, and not to the last layer.
+    clip_agc: Option<f64> = None, flag(Training, "SHARE", Branch);
+
+    /// What to do when a loss or gradient is NaN or infinite: stop, or leave out such updates with
+    /// 'skip(limit=10)'.
+    on_non_finite: Spec = Spec::new("stop"), flag(Training, "SPEC", Branch);
+
+    /// Early stopping: stop after N epochs in which the --monitor metric has not improved.
+    early_stop: Option<u64> = None, flag(Training, "N", Branch);
+
+    /// Metric that decides which epoch is the best one.
+    monitor: String = "valid_top1".into(),
+        flag(Training, "METRIC", Branch)
+            .of(Monitors)
+            .fixed("accuracies of epochs chosen by different metrics cannot be compared");
+
+    /// Stop after N updates.
+    max_updates: Option<u64> = None, flag(Training, "N", Limit).fixed(CUT);
+
+    /// Stop after SECONDS of training.
+    max_seconds: Option<f64> = None, flag(Training, "SECONDS", Limit).fixed(CUT);
+
+    /// Train on the same N batches all the time, to check that the model can learn at all.
+    overfit_batches: Option<usize> = None,
+        flag(Training, "N", Run).fixed("it is for finding faults");
+
+    /// Seed of all random numbers.
+    seed: u64 = 0, flag(Training, "N", Run).fixed("it would also change the validation images");
+
+    /// Device to compute on; `firebrick devices` lists them.
+    device: String = "flex".into(), flag(Sessions, "NAME", Session).fixed(PLACE);
+
+    /// Number of threads that load images; it does not change the results.
+    workers: usize = 2, flag(Sessions, "N", Session).fixed(PLACE);
+
+    /// Also write a checkpoint every STEPS updates, in addition to those after each epoch.
+    checkpoint_every: Option<u64> = None,
+        flag(Sessions, "STEPS", Session).fixed("it says when to save");
+
+    /// Number of best checkpoints to keep, in addition to the last two.
+    keep: usize = 1, flag(Sessions, "K", Session).fixed("it says what to save");
+
+    /// Do not apply weight decay to biases and the parameters of normalization layers.
+    ///
+    /// These are the parameters of rank 1, and those named `bias`.
+    no_decay_bias_norm: bool = false, flag(Training, "true|false", Branch);
+
+    /// Layer-wise rate decay: multiply the rate by FACTOR for each layer below the output, such as 0.75.
+    ///
+    /// FACTOR lies in (0, 1]. A normalization layer belongs to the layer before it. The result is multiplied
+    /// with the rates of `groups`.
+    layer_decay: Option<f64> = None, flag(Training, "FACTOR", Branch);
+
+    /// Settings for the parameters whose path matches (* stands for any text): factors of the rate and the
+    /// weight decay as in 'layer1.*:lr=0.1,weight_decay=0', 'conv1.*:frozen', or an optimizer as in
+    /// 'fc.*:optimizer=adamw(lr=1e-3)'; may be repeated.
+    ///
+    /// In a recipe, each is a table `[[groups]]` with the keys `path`, `lr` (a factor; 0 freezes),
+    /// `weight_decay` (a factor) and `optimizer` (a spec, whose own `lr` is relative to the main rate).
+    /// Flags add to the groups of the recipe.
+    groups: Vec<GroupRule> = Vec::new(), flag(Training, "GROUP", Branch).named("group").fixed("a range cannot name groups");
+}
+
+#[cfg(test)]
+mod tests;
