@@ -29,7 +29,6 @@ mod free_memory;
 mod guide;
 mod help;
 mod home;
-mod number;
 mod overview;
 mod program;
 mod progress;
