@@ -46,13 +46,12 @@ fn main() -> anyhow::Result<()> {
         batch_size: 16,
         ..Recipe::default()
     };
-    let temp = tempfile::tempdir()?;
-    let mut job = Job::new(recipe, temp.path().join("run"));
-    job.hooks.push(Box::new(UntilLoss {
+    let hook = UntilLoss {
         target: 1.0,
         smoothed: None,
-    }));
-    let report = firebrick::train(job)?;
-    println!("ended after {} updates: {}", report.steps, report.ended);
+    };
+    let outcome = Session::open(&recipe)?.with_hook(hook).train()?;
+    let ended = outcome.ended;
+    println!("{ended:?} after {} updates", outcome.progress.step);
     Ok(())
 }

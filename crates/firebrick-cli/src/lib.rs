@@ -45,7 +45,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::{LazyLock, OnceLock};
 
-use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::Failure;
 use firebrick::core::number;
@@ -169,9 +169,8 @@ where
     };
     shell::note_called(arguments.first());
     let matches = command().try_get_matches_from(arguments);
-    let read = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
-    let (cli, matches) = match read {
-        Ok(read) => read,
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
         Err(error) => {
             // Help and the version come this way too.
             let text = error.render().to_string();
@@ -194,7 +193,7 @@ where
         return terminal::failed(failure);
     }
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        work(cli.command, &matches).and_then(|()| terminal::delivered())
+        work(cli.command).and_then(|()| terminal::delivered())
     })) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => terminal::failed(failure),
@@ -216,13 +215,11 @@ fn negative_numbers(command: clap::Command) -> clap::Command {
     command.mut_subcommands(negative_numbers)
 }
 
-/// Does what the arguments `given` say, which `command` was read from.
-fn work(command: Command, given: &ArgMatches) -> Result<(), Failure> {
-    let own = given.subcommand().map_or(given, |(_, own)| own);
+fn work(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
-        Command::LrFind(lr_find) => lr_find.run(&self::command(), own),
+        Command::LrFind(lr_find) => lr_find.run(),
         Command::Search(search) => search.run(),
         Command::Predict(predict) => predict.run(),
         Command::Datasets(datasets) => datasets.run(),

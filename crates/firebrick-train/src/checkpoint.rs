@@ -170,7 +170,6 @@ impl Checkpoint {
         let mut files = SoundFiles::read(path, |_| true)?;
         let state: State = files.json("state.json")?;
         let (format, has_evaluated) = (files.format, files.has("evaluated.safetensors"));
-        let mut tensors = |name: &str| files.take_tensors(name);
         let mut optimizer = UpdateState {
             name: state.optimizer,
             parameters: BTreeMap::new(),
@@ -185,7 +184,7 @@ impl Checkpoint {
                 },
             );
         }
-        for (key, data) in tensors("optimizer.safetensors")?.tensors {
+        for (key, data) in files.take_tensors("optimizer.safetensors")?.tensors {
             let Some((path, name)) = key.rsplit_once('/') else {
                 return Err(bad(format!(
                     "optimizer.safetensors: `{key}` is not the path of a parameter"
@@ -212,9 +211,9 @@ impl Checkpoint {
         let mut checkpoint = Self {
             identity: state.identity,
             progress: state.progress,
-            model: tensors("model.safetensors")?,
+            model: files.take_tensors("model.safetensors")?,
             evaluated: has_evaluated
-                .then(|| tensors("evaluated.safetensors"))
+                .then(|| files.take_tensors("evaluated.safetensors"))
                 .transpose()?,
             optimizer,
             hooks,

@@ -267,12 +267,15 @@ mod tests {
         for (text, needle) in [
             (
                 format!("optimizer = \"{deep}\""),
-                "nested more than 32 deep",
+                "nested more than 32 levels deep",
             ),
-            (format!("augment = \"{deep}\""), "nested more than 32 deep"),
+            (
+                format!("augment = \"{deep}\""),
+                "nested more than 32 levels deep",
+            ),
             (
                 format!("[[groups]]\npath = \"*\"\noptimizer = \"{deep}\""),
-                "nested more than 32 deep",
+                "nested more than 32 levels deep",
             ),
             (format!("schedule = {}", "[".repeat(9_000)), "line 1"),
             (format!("epochs = 3\n{long} {long}"), "line 2"),

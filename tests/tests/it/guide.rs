@@ -114,8 +114,8 @@ fn examples_and_features_that_cargo_is_given_exist() {
     };
     let cli = manifest("firebrick-cli");
     let features = [
-        "full = [\"flex\", \"ndarray\", \"wgpu\"]",
-        "default = [\"flex\"]",
+        "full = [\"flex\", \"ndarray\", \"wgpu\", \"download\"]",
+        "default = [\"flex\", \"download\"]",
     ];
     for line in features {
         assert!(

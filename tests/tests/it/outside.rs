@@ -98,7 +98,7 @@ fn registered_it_has_name_validation_listing_race_and_training() {
     let elsewhere = firebrick::core::Recipe::from_toml(&elsewhere, "recipe.toml").unwrap();
     let job = firebrick::Job::new(elsewhere, temp.path().join("other"));
     let error = firebrick::train(job).err().unwrap().to_string();
-    let expected = "unknown optimizer `signum_of_others`: this run was made with the program sign-trainer, which defines it";
+    let expected = "unknown optimizer `signum_of_others`: this run was made with sign-trainer, which defines it";
     assert!(error.contains(expected), "{error}");
     assert!(!temp.path().join("other").exists());
 }

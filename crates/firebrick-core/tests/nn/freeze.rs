@@ -110,7 +110,7 @@ fn being_frozen_outlives_a_visit_to_evaluation_and_other_weights() {
     let expected = trains(&frozen);
     assert_eq!(trains(&frozen.valid().train()), expected);
     assert_eq!(trains(&firebrick_core::independent_copy(&frozen)), expected);
-    let loaded = weights.load_into(frozen).unwrap();
+    let loaded = weights.clone().load_into(frozen).unwrap();
     assert_eq!(trains(&loaded), expected);
     let averaged = Parameters::of(&loaded).load_into(&loaded).unwrap();
     assert_eq!(trains(&averaged), expected);

@@ -264,6 +264,6 @@ fn an_optimizer_that_gives_up_is_named() {
     };
     assert_eq!(
         error.to_string(),
-        "sgd on beale, update 3: the sgd update failed: no"
+        "sgd on beale, update 3: the optimizer sgd failed: no"
     );
 }

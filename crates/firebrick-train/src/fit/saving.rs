@@ -87,6 +87,7 @@ impl<M: Classifier> Trainer<'_, M> {
             .into_iter()
             .map(|(path, _)| path)
             .collect();
+        let here = evaluated.unwrap_or_else(|| model.clone());
         self.model = Some(model.load_into(fresh)?);
         progress.rows.iter().for_each(|row| self.show_schedule(row));
         self.progress = progress;
@@ -97,7 +98,7 @@ impl<M: Classifier> Trainer<'_, M> {
         let place = Place::from(&self.progress);
         let own = |run: &RunDir| run.checkpoint(place.step).exists();
         self.saved = self.run.is_some_and(own).then_some(place);
-        self.find_best(evaluated.unwrap_or(model));
+        self.find_best(here);
         Ok(())
     }
 

@@ -40,7 +40,7 @@ fn temporary() -> (tempfile::TempDir, RunDir) {
 
 fn scores(weights: &StateDict) -> Scores {
     let _turn = alone();
-    let net = weights.load_into(net()).unwrap();
+    let net = weights.clone().load_into(net()).unwrap();
     let loss = CrossEntropy::default();
     let evaluation = evaluate(&net, &mut Source::new(20, 8), &loss, &mut |_| {});
     evaluation.unwrap().scores
@@ -114,7 +114,7 @@ fn an_average_is_evaluated_and_saved_while_training_goes_on_as_without_it() {
         assert_eq!(last.model.to_safetensors().unwrap(), bytes(&plain.model));
 
         let evaluated = last.evaluated.clone().unwrap();
-        let averaged = Parameters::of(&evaluated.load_into(net()).unwrap()).to_data();
+        let averaged = Parameters::of(&evaluated.clone().load_into(net()).unwrap()).to_data();
         assert_eq!(averaged, last.hooks["average"].tensors);
         for (path, expected) in by_hand.0.borrow().iter() {
             for (found, expected) in averaged[path].iter::<f64>().zip(expected) {
@@ -130,7 +130,7 @@ fn an_average_is_evaluated_and_saved_while_training_goes_on_as_without_it() {
         if recount_batches == 0 {
             assert_eq!(statistics(&evaluated), statistics(&last.model));
         } else {
-            let net = evaluated.load_into(net()).unwrap();
+            let net = evaluated.clone().load_into(net()).unwrap();
             let recounted = recount_statistics(&net, &mut Source::new(40, 8), Some(3)).unwrap();
             assert_eq!(StateDict::of(&recounted), evaluated);
             assert_ne!(statistics(&evaluated), statistics(&last.model));
@@ -212,7 +212,7 @@ fn an_average_of_the_optimizer_is_evaluated_with_statistics_of_its_own() {
         let view = here.evaluated.unwrap();
         assert_eq!(row.valid, Some(scores(&view)));
         assert_ne!(row.valid, Some(scores(&here.model)));
-        let net = view.load_into(net()).unwrap();
+        let net = view.clone().load_into(net()).unwrap();
         let recounted = recount_statistics(&net, &mut Source::new(40, 8), None).unwrap();
         assert_eq!(StateDict::of(&recounted), view);
         assert_ne!(

@@ -140,7 +140,7 @@ fn weights_loaded_into_a_clone_leave_the_model_alone() {
     let before = StateDict::of(&net);
     let other = recount_statistics(&net, &mut Source::new(40, 8), None).unwrap();
     let weights = StateDict::of(&other);
-    let loaded = weights.load_into(net.clone()).unwrap();
+    let loaded = weights.clone().load_into(net.clone()).unwrap();
     assert_eq!(
         (StateDict::of(&loaded), StateDict::of(&net)),
         (weights, before.clone())
