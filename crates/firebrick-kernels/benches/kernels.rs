@@ -43,9 +43,7 @@ fn convolutions(criterion: &mut Criterion) {
         };
         let (x, weight) = (values(input.len()), values(conv.weight_len()));
         let mut group = criterion.benchmark_group(format!("conv 3×3 {c}→{c} @{side} b{n}"));
-        group.throughput(Throughput::Elements(
-            (2 * input.pixels() * c * c * 9) as u64,
-        ));
+        group.throughput(Throughput::Elements((2 * input.len() * c * 9) as u64));
         group.bench_function("forward", |bencher| {
             bencher.iter(|| conv2d::forward(&conv, black_box(&x), &weight, Epilogue::default()));
         });

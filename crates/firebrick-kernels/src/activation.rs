@@ -16,7 +16,7 @@
 use crate::elementwise::Flat;
 use crate::elementwise::flat::{Part, Source, Step, parts};
 use crate::exponential::{exp, exp_minus_one};
-use crate::simd::{Simd, dispatch};
+use crate::simd::{Simd, Vectors};
 use crate::threads::Shared;
 
 /// An activation function.
@@ -73,16 +73,14 @@ macro_rules! with_function {
 pub fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
     let mut out = Vec::with_capacity(x.len());
     let to = Shared::new(out.spare_capacity_mut());
-    let from = Source::new(x);
+    let (from, vectors) = (Source::new(x), Vectors::in_use());
     parts(x.len(), COST, |part| {
         // SAFETY: the parts are disjoint and lie in both.
         unsafe {
             let from = from.pointer().add(part.start);
             let to = to.pointer().cast::<f32>().add(part.start);
-            with_function!(activation, |function| dispatch(Flat(
-                Values { function, from, to },
-                part.len()
-            )));
+            with_function!(activation, |function| vectors
+                .dispatch(Flat(Values { function, from, to }, part.len())));
         }
     });
     // SAFETY: the parts cover all of it.
@@ -92,12 +90,12 @@ pub fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
 
 /// [`forward`] in place.
 pub fn forward_in_place(activation: Activation, x: &mut [f32]) {
-    let (len, to) = (x.len(), Shared::new(x));
+    let (len, to, vectors) = (x.len(), Shared::new(x), Vectors::in_use());
     parts(len, COST, |part| {
         // SAFETY: the parts are disjoint and lie in `x`, and an element is read before it is written.
         unsafe {
             let to = to.pointer().add(part.start);
-            with_function!(activation, |function| dispatch(Flat(
+            with_function!(activation, |function| vectors.dispatch(Flat(
                 Values {
                     function,
                     from: to,
@@ -113,19 +111,22 @@ pub fn forward_in_place(activation: Activation, x: &mut [f32]) {
 ///
 /// # Shapes
 /// Two of `[len]` to `[len]`.
+///
+/// # Panics
+/// When the slices differ in length.
 #[must_use]
 pub fn backward(activation: Activation, x: &[f32], dy: &[f32]) -> Vec<f32> {
     assert_eq!(x.len(), dy.len(), "activation: slices of the same length");
     let mut out = Vec::with_capacity(x.len());
     let to = Shared::new(out.spare_capacity_mut());
-    let (from, gradient) = (Source::new(x), Source::new(dy));
+    let (from, gradient, vectors) = (Source::new(x), Source::new(dy), Vectors::in_use());
     parts(x.len(), COST, |part| {
         // SAFETY: the parts are disjoint and lie in all three.
         unsafe {
             let x = from.pointer().add(part.start);
             let dy = gradient.pointer().add(part.start);
             let to = to.pointer().cast::<f32>().add(part.start);
-            with_function!(activation, |function| dispatch(Flat(
+            with_function!(activation, |function| vectors.dispatch(Flat(
                 Slopes {
                     function,
                     x,

@@ -10,7 +10,7 @@
 
 use crate::elementwise::flat::{First, PART, Part, Whole, parts_of};
 use crate::exponential::exp;
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
 
 /// The sum over rows of -Σ q · log softmax(logits), and its gradient with respect to the logits.
@@ -24,6 +24,9 @@ use crate::threads::Shared;
 ///
 /// # Shapes
 /// `logits` and `weights` `[rows, classes]`, to the sum and `[rows, classes]`.
+///
+/// # Panics
+/// When a slice does not have that shape.
 #[must_use]
 pub fn forward(logits: &[f32], weights: &[f32], classes: usize) -> (f64, Vec<f32>) {
     assert!(classes > 0, "cross entropy: at least one class");
@@ -33,7 +36,7 @@ pub fn forward(logits: &[f32], weights: &[f32], classes: usize) -> (f64, Vec<f32
         weights.len(),
         "cross entropy: a weight for each logit"
     );
-    let rows = logits.len() / classes;
+    let (rows, vectors) = (logits.len() / classes, Vectors::in_use());
     let mut losses = vec![0.0; rows];
     let mut gradient = Vec::with_capacity(logits.len());
     let to = Shared::new(gradient.spare_capacity_mut());
@@ -49,7 +52,7 @@ pub fn forward(logits: &[f32], weights: &[f32], classes: usize) -> (f64, Vec<f32
                 to_losses.part(rows.start, rows.len()),
             )
         };
-        dispatch(Rows {
+        vectors.dispatch(Rows {
             logits: &logits[range.clone()],
             weights: &weights[range],
             classes,

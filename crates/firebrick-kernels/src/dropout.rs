@@ -17,7 +17,7 @@
 
 use crate::elementwise::flat::{First, PART, Part, Whole, parts_of};
 use crate::elementwise::gated;
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
 
 /// Elements whose words are drawn together: 16 blocks of 4 words.
@@ -31,16 +31,20 @@ const GROUP: usize = 64;
 ///
 /// # Shapes
 /// `[len]` to `[len]` and `[len / 32]`, rounded up. `keep` in [0, 1].
+///
+/// # Panics
+/// When `keep` is not in [0, 1].
 #[must_use]
 pub fn apply(x: &[f32], keep: f64, key: u64, stream: u64) -> (Vec<f32>, Vec<u32>) {
     let mut out = Vec::with_capacity(x.len());
     let to = Shared::new(out.spare_capacity_mut());
-    let bits = draw(x.len(), keep, key, stream, |groups, bits| {
+    let vectors = Vectors::in_use();
+    let bits = draw(vectors, x.len(), keep, key, stream, |groups, bits| {
         let start = groups.start * GROUP;
         let end = x.len().min(groups.end * GROUP);
         // SAFETY: the groups of different calls are disjoint and lie in the result.
         let to = unsafe { to.pointer().cast::<f32>().add(start) };
-        dispatch(Scale {
+        vectors.dispatch(Scale {
             x: &x[start..end],
             bits,
             scale: scale(keep),
@@ -56,6 +60,9 @@ pub fn apply(x: &[f32], keep: f64, key: u64, stream: u64) -> (Vec<f32>, Vec<u32>
 ///
 /// # Shapes
 /// `[len]` and `[len / 32]`, rounded up, to `[len]`.
+///
+/// # Panics
+/// When there is not one bit for each element.
 #[must_use]
 pub fn grad(dy: &[f32], bits: &[u32], keep: f64) -> Vec<f32> {
     gated(dy, bits, Some(scale(keep)))
@@ -64,7 +71,7 @@ pub fn grad(dy: &[f32], bits: &[u32], keep: f64) -> Vec<f32> {
 /// The bits that [`apply`] gives for so many elements.
 #[must_use]
 pub fn bits(count: usize, keep: f64, key: u64, stream: u64) -> Vec<u32> {
-    draw(count, keep, key, stream, |_, _| ())
+    draw(Vectors::in_use(), count, keep, key, stream, |_, _| ())
 }
 
 /// What a kept element is multiplied with; nothing is kept for `keep = 0`.
@@ -74,6 +81,7 @@ fn scale(keep: f64) -> f32 {
 
 /// Draws the bits, and calls `then` with every run of groups and their bits, on several threads.
 fn draw(
+    vectors: Vectors,
     count: usize,
     keep: f64,
     key: u64,
@@ -95,7 +103,7 @@ fn draw(
         let bits = unsafe { shared.part(range.start, range.len()) };
         // Where it is 2³², all are dropped: the bits are zero.
         if let Ok(threshold) = u32::try_from(threshold) {
-            dispatch(Draw {
+            vectors.dispatch(Draw {
                 first: groups.start as u64,
                 threshold,
                 key,

@@ -8,7 +8,7 @@ pub(crate) mod flat;
 
 use std::ops::Range;
 
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
 use flat::{First, Part, Source, Step, Whole, parts, walk};
 
@@ -28,6 +28,9 @@ pub fn relu(x: &[f32]) -> (Vec<f32>, Vec<u32>) {
 ///
 /// # Shapes
 /// Two of `[len]` to `[len]` and `[len / 32]`, rounded up.
+///
+/// # Panics
+/// When the slices differ in length.
 #[must_use]
 pub fn add_relu(a: &[f32], b: &[f32]) -> (Vec<f32>, Vec<u32>) {
     assert_eq!(a.len(), b.len(), "add_relu: slices of the same length");
@@ -36,12 +39,12 @@ pub fn add_relu(a: &[f32], b: &[f32]) -> (Vec<f32>, Vec<u32>) {
 
 /// max(0, x) in place.
 pub fn relu_in_place(x: &mut [f32]) {
-    let (len, to) = (x.len(), Shared::new(x));
+    let (len, to, vectors) = (x.len(), Shared::new(x), Vectors::in_use());
     parts(len, 1, |part| {
         // SAFETY: the parts are disjoint and lie in `x`.
         unsafe {
             let to = to.pointer().add(part.start);
-            dispatch(Flat(Relu { to }, part.len()));
+            vectors.dispatch(Flat(Relu { to }, part.len()));
         }
     });
 }
@@ -50,25 +53,31 @@ pub fn relu_in_place(x: &mut [f32]) {
 ///
 /// # Shapes
 /// `[len]` and `[len / 32]`, rounded up, to `[len]`.
+///
+/// # Panics
+/// When there is not one bit for each element.
 #[must_use]
 pub fn relu_grad(dy: &[f32], bits: &[u32]) -> Vec<f32> {
     gated(dy, bits, None)
 }
 
 /// a + b.
+///
+/// # Panics
+/// When the slices differ in length.
 #[must_use]
 pub fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "add: slices of the same length");
     let mut out = Vec::with_capacity(a.len());
     let to = Shared::new(out.spare_capacity_mut());
-    let (from_a, from_b) = (Source::new(a), Source::new(b));
+    let (from_a, from_b, vectors) = (Source::new(a), Source::new(b), Vectors::in_use());
     parts(a.len(), 1, |part| {
         // SAFETY: the parts are disjoint and lie in all three.
         unsafe {
             let a = from_a.pointer().add(part.start);
             let b = from_b.pointer().add(part.start);
             let to = to.pointer().cast::<f32>().add(part.start);
-            dispatch(Flat(Add { a, b, to }, part.len()));
+            vectors.dispatch(Flat(Add { a, b, to }, part.len()));
         }
     });
     // SAFETY: the parts cover all of it.
@@ -77,16 +86,20 @@ pub fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
 }
 
 /// a += b.
+///
+/// # Panics
+/// When the slices differ in length.
 pub fn add_into(a: &mut [f32], b: &[f32]) {
     assert_eq!(a.len(), b.len(), "add_into: slices of the same length");
     let (len, to, from) = (a.len(), Shared::new(a), Source::new(b));
+    let vectors = Vectors::in_use();
     parts(len, 1, |part| {
         // SAFETY: the parts are disjoint and lie in both; `a` is borrowed mutably, so `b` is
         // elsewhere, and an element of `a` is read before it is written.
         unsafe {
             let to = to.pointer().add(part.start);
             let b = from.pointer().add(part.start);
-            dispatch(Flat(Add { a: to, b, to }, part.len()));
+            vectors.dispatch(Flat(Add { a: to, b, to }, part.len()));
         }
     });
 }
@@ -140,7 +153,7 @@ impl Step for Add {
 
 /// max(0, a + b?) and the bits.
 fn rectified(a: &[f32], b: Option<&[f32]>) -> (Vec<f32>, Vec<u32>) {
-    let words = a.len().div_ceil(WORD);
+    let (words, vectors) = (a.len().div_ceil(WORD), Vectors::in_use());
     let (mut out, mut bits) = (Vec::with_capacity(a.len()), Vec::with_capacity(words));
     let (to, to_bits) = (
         Shared::new(out.spare_capacity_mut()),
@@ -157,8 +170,8 @@ fn rectified(a: &[f32], b: Option<&[f32]>) -> (Vec<f32>, Vec<u32>) {
         };
         let part = &a[range.clone()];
         match b {
-            Some(b) => dispatch(Rectify::<true>(part, &b[range], to, bits)),
-            None => dispatch(Rectify::<false>(part, &[], to, bits)),
+            Some(b) => vectors.dispatch(Rectify::<true>(part, &b[range], to, bits)),
+            None => vectors.dispatch(Rectify::<false>(part, &[], to, bits)),
         }
     });
     // SAFETY: the parts cover all of both.
@@ -225,7 +238,8 @@ impl<const SUM: bool> Task for Rectify<'_, SUM> {
 /// `dy` where the bit is set; or with a scale dy · (scale or 0), which keeps NaN.
 pub(crate) fn gated(dy: &[f32], bits: &[u32], scale: Option<f32>) -> Vec<f32> {
     let words = dy.len().div_ceil(WORD);
-    assert_eq!(bits.len(), words, "one bit for each element");
+    assert_eq!(bits.len(), words, "words with a bit for each element");
+    let vectors = Vectors::in_use();
     let mut out = Vec::with_capacity(dy.len());
     let to = Shared::new(out.spare_capacity_mut());
     parts(words, WORD, |words| {
@@ -233,8 +247,8 @@ pub(crate) fn gated(dy: &[f32], bits: &[u32], scale: Option<f32>) -> Vec<f32> {
         // SAFETY: the parts are disjoint and lie in the result.
         let to = unsafe { to.pointer().cast::<f32>().add(range.start) };
         match scale {
-            Some(scale) => dispatch(Gate::<true>(&dy[range], &bits[words], scale, to)),
-            None => dispatch(Gate::<false>(&dy[range], &bits[words], 1.0, to)),
+            Some(scale) => vectors.dispatch(Gate::<true>(&dy[range], &bits[words], scale, to)),
+            None => vectors.dispatch(Gate::<false>(&dy[range], &bits[words], 1.0, to)),
         }
     });
     // SAFETY: the parts cover all of it.

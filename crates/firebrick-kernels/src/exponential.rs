@@ -76,7 +76,7 @@ pub(crate) unsafe fn exp_minus_one<S: Simd>(x: S::V) -> S::V {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Task, dispatch};
+    use crate::simd::{Task, Vectors};
 
     /// [`exp`] of every element, or [`exp_minus_one`].
     struct Exponentials<'a> {
@@ -107,7 +107,7 @@ mod tests {
 
     fn exponentials(minus_one: bool, from: &[f32]) -> Vec<f32> {
         let mut found = vec![9.0; from.len()];
-        dispatch(Exponentials {
+        Vectors::in_use().dispatch(Exponentials {
             minus_one,
             from,
             to: &mut found,

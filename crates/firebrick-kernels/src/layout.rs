@@ -5,22 +5,33 @@ use crate::output::written;
 use crate::threads::{Shared, for_each};
 
 /// `[n, c, h, w]` to `[n, h, w, c]`.
+///
+/// # Panics
+/// When `x` does not have that many elements.
 #[must_use]
 pub fn to_channels_last(x: &[f32], image: Image) -> Vec<f32> {
+    check(x, image);
     transposed(x, image.n, image.c, image.h * image.w)
 }
 
 /// `[n, h, w, c]` to `[n, c, h, w]`.
+///
+/// # Panics
+/// When `x` does not have that many elements.
 #[must_use]
 pub fn to_channels_first(x: &[f32], image: Image) -> Vec<f32> {
+    check(x, image);
     transposed(x, image.n, image.h * image.w, image.c)
+}
+
+fn check(x: &[f32], image: Image) {
+    assert_eq!(x.len(), image.len(), "layout: {image:?}");
 }
 
 /// `[n, rows, columns]` to `[n, columns, rows]`.
 fn transposed(x: &[f32], n: usize, rows: usize, columns: usize) -> Vec<f32> {
     /// Side of the squares that are transposed at a time: 16 lines of 64 bytes.
     const SIDE: usize = 16;
-    assert_eq!(x.len(), n * rows * columns);
     if rows == 1 || columns == 1 {
         return x.to_vec();
     }
@@ -28,7 +39,7 @@ fn transposed(x: &[f32], n: usize, rows: usize, columns: usize) -> Vec<f32> {
     // SAFETY: the bands cover the columns of every matrix.
     unsafe {
         written(x.len(), |to: *mut f32| {
-            let shared = Shared::new(std::slice::from_raw_parts_mut(to, x.len()));
+            let shared = Shared::at(to);
             let work = |index: usize| {
                 let (matrix, band) = (index / bands, index % bands);
                 let x = &x[matrix * rows * columns..(matrix + 1) * rows * columns];

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 
 /// Accumulators of one thread: enough to hide the latency of a multiply-add.
 const CHAINS: usize = 12;
@@ -11,7 +11,8 @@ const CHAINS: usize = 12;
 /// floating-point operations of all threads together.
 #[must_use = "the operations done"]
 pub fn fma(iterations: usize) -> f64 {
-    let of_each = rayon::broadcast(|_| dispatch(Fma { iterations }));
+    let vectors = Vectors::in_use();
+    let of_each = rayon::broadcast(|_| vectors.dispatch(Fma { iterations }));
     of_each.iter().sum()
 }
 
@@ -80,7 +81,8 @@ impl Triad {
         let parts = a
             .par_chunks_mut(part)
             .zip(b.par_chunks(part).zip(c.par_chunks(part)));
-        parts.for_each(|(a, (b, c))| dispatch(Part { a, b, c }));
+        let vectors = Vectors::in_use();
+        parts.for_each(|(a, (b, c))| vectors.dispatch(Part { a, b, c }));
         12.0 * count as f64
     }
 }

@@ -19,8 +19,12 @@ pub struct Subsample {
 
 impl Subsample {
     /// What becomes of images of this shape.
+    ///
+    /// # Panics
+    /// When the stride is 0.
     #[must_use]
     pub fn output(&self, input: Image) -> Image {
+        assert!(self.stride > 0, "subsample: a stride of 1 or more");
         Image {
             n: input.n,
             h: input.h.div_ceil(self.stride),

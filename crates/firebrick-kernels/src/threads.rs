@@ -107,6 +107,11 @@ impl<T> Shared<T> {
         Self(slice.as_mut_ptr())
     }
 
+    /// Memory that may not be written yet.
+    pub(crate) fn at(first: *mut T) -> Self {
+        Self(first)
+    }
+
     /// The first element. A method, so that closures capture all of `self`.
     pub(crate) fn pointer(self) -> *mut T {
         self.0

@@ -189,6 +189,22 @@ fn the_shapes_of_real_networks() {
     });
 }
 
+/// Rows of the output, and so blocks of the weight gradient, that see padding alone.
+#[test]
+fn more_padding_than_the_kernel_reaches() {
+    every_level(|_| {
+        for (channels, groups) in [([64, 16], 1), ([3, 16], 1), ([160, 16], 1), ([32, 32], 32)] {
+            let conv = Conv2d {
+                padding: [(9, 130), (2, 3)],
+                stride: [2, 1],
+                groups,
+                ..square(1, 5, channels, 3, 1)
+            };
+            Case::new(conv).check();
+        }
+    });
+}
+
 #[test]
 fn groups_and_depthwise() {
     every_level(|_| {

@@ -41,24 +41,17 @@ pub(super) fn plan(
     [outputs, inputs, rows, columns]: [usize; 4],
     options: &ConvOptions<2>,
 ) -> Option<Conv2d> {
-    let kernel = [rows, columns];
-    let padding = options.padding;
-    let fits = (0..2).all(|axis| {
-        let (before, after) = padding[axis];
-        let reach = options.dilation[axis] * (kernel[axis] - 1) + 1;
-        kernel[axis] > 0 && options.stride[axis] > 0 && [h, w][axis] + before + after >= reach
-    });
-    let groups = options.groups;
-    let channels = groups > 0 && inputs * groups == c && outputs.is_multiple_of(groups);
-    (fits && channels).then_some(Conv2d {
+    let conv = Conv2d {
         input: Image { n, h, w, c },
         output_channels: outputs,
-        kernel,
+        kernel: [rows, columns],
         stride: options.stride,
-        padding,
+        padding: options.padding,
         dilation: options.dilation,
-        groups,
-    })
+        groups: options.groups,
+    };
+    let fits = inputs.checked_mul(conv.groups) == Some(c) && conv.checked_output().is_ok();
+    fits.then_some(conv)
 }
 
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use super::batch_norm::fold;
 use super::conv2d::plan;
 use super::host::{Host, Images};
 use super::operation::{Operation, run_single};
-use super::{Level, level, take};
+use super::{level, take};
 
 /// Room in a layer for its folded and packed weights. A clone is empty.
 #[derive(Default)]
@@ -40,6 +40,13 @@ struct Entry {
     weights: Weights,
 }
 
+impl Entry {
+    /// Whether it was made from the same tensors and packed for the instruction set in use.
+    fn serves(&self, key: &Key) -> bool {
+        self.key == *key && self.weights.packed.level() == level()
+    }
+}
+
 /// A convolution's weights, batch norm's scale among them, and what is added to each channel.
 #[derive(Debug, Clone)]
 struct Weights {
@@ -53,7 +60,6 @@ struct Key {
     options: [[usize; 2]; 4],
     groups: usize,
     epsilon: u64,
-    level: Level,
 }
 
 /// Where a tensor lies.
@@ -118,7 +124,8 @@ impl ConvBn<'_> {
     fn weights(&self, conv: &Conv2d) -> Weights {
         let key = self.key();
         let mut room = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = room.as_ref().filter(|entry| entry.key == key) {
+        let kept = room.as_ref().filter(|entry| entry.serves(&key));
+        if let Some(entry) = kept {
             return entry.weights.clone();
         }
         let weights = self.fold(conv);
@@ -167,7 +174,6 @@ impl ConvBn<'_> {
             ],
             groups: self.options.groups,
             epsilon: self.epsilon.to_bits(),
-            level: level(),
         }
     }
 

@@ -1,11 +1,46 @@
 //! One pass for the two sums, one for the input's gradient.
 
 use super::lines::Lines;
-use super::{Gradients, Saved, scale_and_shift};
+use super::scale::scale_and_shift;
 use crate::elementwise::flat::{Part, Step, parts_of, soon, walk_lines};
 use crate::scratch;
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
+
+/// What the backward pass needs of the forward pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Saved<'a> {
+    /// Input, `[pixels, channels]`.
+    pub x: &'a [f32],
+    /// Scale of each channel.
+    pub gamma: &'a [f32],
+    /// Shift of each channel.
+    pub beta: &'a [f32],
+    /// [`Trained::mean`](super::Trained::mean).
+    pub mean: &'a [f32],
+    /// [`Trained::variance`](super::Trained::variance).
+    pub variance: &'a [f32],
+    /// What was added to the variance.
+    pub eps: f32,
+    /// [`Fused::relu`](super::Fused::relu).
+    pub relu: bool,
+    /// [`Trained::output`](super::Trained::output), exactly when there was a residual and a rectifier: its sign says where
+    /// the gradient passes. Without a residual the sign is computed again from `x`.
+    pub output: Option<&'a [f32]>,
+}
+
+/// Gradients of the loss.
+#[derive(Debug, Clone)]
+pub struct Gradients {
+    /// Of the input, `[pixels, channels]`.
+    pub x: Vec<f32>,
+    /// Of the scale.
+    pub gamma: Vec<f32>,
+    /// Of the shift.
+    pub beta: Vec<f32>,
+    /// Of the residual, where it was asked for and is not `dy` itself.
+    pub residual: Option<Vec<f32>>,
+}
 
 /// The gradient passes everywhere.
 const ALL: u8 = 0;
@@ -21,10 +56,13 @@ const OUTPUT: u8 = 2;
 ///
 /// # Shapes
 /// `dy` `[rows, channels]`, at least one row.
+///
+/// # Panics
+/// When a slice does not have that shape, or the output is missing.
 #[must_use]
 pub fn backward(saved: &Saved<'_>, dy: &[f32], residual: bool) -> Gradients {
     let channels = saved.gamma.len();
-    let lines = Lines::new(channels);
+    let lines = Lines::new(channels, Vectors::in_use());
     for (name, values) in [
         ("beta", saved.beta),
         ("mean", saved.mean),
@@ -156,7 +194,7 @@ impl<'a> Rows<'a> {
                 scratch::with(2 * lines.padded, |buffer| {
                     buffer.fill(0.0);
                     let (sum, product) = buffer.split_at_mut(lines.padded);
-                    dispatch(Sums::<GATE, WRITE> {
+                    lines.vectors.dispatch(Sums::<GATE, WRITE> {
                         rows: self.chunk(range.clone(), GATE),
                         dy: &dy[range],
                         sum: sum.as_mut_ptr(),
@@ -197,7 +235,7 @@ impl<'a> Rows<'a> {
             let range = part.start * channels..part.end * channels;
             // SAFETY: the chunks are disjoint and lie in the result.
             let to = unsafe { to.pointer().cast::<f32>().add(range.start) };
-            dispatch(InputGradient::<GATE> {
+            self.lines.vectors.dispatch(InputGradient::<GATE> {
                 rows: self.chunk(range.clone(), GATE),
                 dy: &dy[range],
                 slope,

@@ -1,11 +1,31 @@
 //! Statistics in one pass, and their application in another.
 
 use super::lines::Lines;
-use super::{Fused, Trained, scale_and_shift};
+use super::scale::scale_and_shift;
 use crate::elementwise::flat::{Part, Source, Step, parts_of, soon, walk_lines};
 use crate::scratch;
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
+
+/// What a forward pass in training gives.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The normalized images, `[pixels, channels]`.
+    pub output: Vec<f32>,
+    /// Mean of each channel.
+    pub mean: Vec<f32>,
+    /// Biased variance of each channel.
+    pub variance: Vec<f32>,
+}
+
+/// What happens to each element once it is normalized, in this order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fused<'a> {
+    /// Added, `[pixels, channels]`.
+    pub residual: Option<&'a [f32]>,
+    /// Whether what is below zero becomes zero.
+    pub relu: bool,
+}
 
 /// Normalizes with the statistics of these rows, and gives the statistics.
 ///
@@ -14,6 +34,9 @@ use crate::threads::Shared;
 ///
 /// # Shapes
 /// `x` and the residual `[rows, channels]`, at least one row; `gamma` and `beta` `[channels]`.
+///
+/// # Panics
+/// When a slice does not have that shape.
 #[must_use]
 pub fn forward_train(
     x: &[f32],
@@ -25,10 +48,12 @@ pub fn forward_train(
 ) -> Trained {
     assert_eq!(gamma.len(), channels, "batch norm: gamma for each channel");
     assert_eq!(beta.len(), channels, "batch norm: beta for each channel");
-    let (mean, variance) = statistics(x, channels);
+    let lines = Lines::new(channels, Vectors::in_use());
+    check(x, channels, fused);
+    let (mean, variance) = statistics(x, &lines);
     let (scale, shift) = scale_and_shift(gamma, beta, &mean, &variance, eps);
     Trained {
-        output: apply(x, &scale, &shift, fused),
+        output: applied(x, &scale, &shift, fused, &lines),
         mean,
         variance,
     }
@@ -38,15 +63,30 @@ pub fn forward_train(
 ///
 /// # Shapes
 /// `x` and the residual `[rows, channels]`; `scale` and `shift` `[channels]`.
+///
+/// # Panics
+/// When a slice does not have that shape.
 #[must_use]
 pub fn apply(x: &[f32], scale: &[f32], shift: &[f32], fused: Fused<'_>) -> Vec<f32> {
     let channels = scale.len();
     assert_eq!(shift.len(), channels, "batch norm: a shift for each scale");
-    let lines = Lines::new(channels);
+    let lines = Lines::new(channels, Vectors::in_use());
+    check(x, channels, fused);
+    applied(x, scale, shift, fused, &lines)
+}
+
+/// # Panics
+/// When the slices do not fit.
+fn check(x: &[f32], channels: usize, fused: Fused<'_>) {
     assert_eq!(x.len() % channels, 0, "batch norm: whole rows");
     if let Some(residual) = fused.residual {
         assert_eq!(residual.len(), x.len(), "batch norm: a residual like x");
     }
+}
+
+/// [`apply`] to slices that were checked.
+fn applied(x: &[f32], scale: &[f32], shift: &[f32], fused: Fused<'_>, lines: &Lines) -> Vec<f32> {
+    let channels = lines.channels;
     let (scale, shift) = (lines.expanded(scale), lines.expanded(shift));
     let mut out = Vec::with_capacity(x.len());
     let to = Shared::new(out.spare_capacity_mut());
@@ -63,10 +103,10 @@ pub fn apply(x: &[f32], scale: &[f32], shift: &[f32], fused: Fused<'_>) -> Vec<f
             to,
         };
         match (fused.residual.is_some(), fused.relu) {
-            (false, false) => dispatch(With::<false, false>(task)),
-            (false, true) => dispatch(With::<false, true>(task)),
-            (true, false) => dispatch(With::<true, false>(task)),
-            (true, true) => dispatch(With::<true, true>(task)),
+            (false, false) => lines.vectors.dispatch(With::<false, false>(task)),
+            (false, true) => lines.vectors.dispatch(With::<false, true>(task)),
+            (true, false) => lines.vectors.dispatch(With::<true, false>(task)),
+            (true, true) => lines.vectors.dispatch(With::<true, true>(task)),
         }
     });
     // SAFETY: the chunks cover all of it.
@@ -126,10 +166,9 @@ impl<const RESIDUAL: bool, const RELU: bool> Step for With<'_, RESIDUAL, RELU> {
 /// rows are part of the chunk, so its sum of squares around its own mean is no less than an eighth
 /// of its rows times (c - mean)², and q no more than nine times that sum: the difference that gives
 /// the variance loses about three bits of q, never more, whatever the data.
-fn statistics(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
-    let lines = Lines::new(channels);
+fn statistics(x: &[f32], lines: &Lines) -> (Vec<f32>, Vec<f32>) {
+    let channels = lines.channels;
     assert!(!x.is_empty(), "batch norm: at least one row");
-    assert_eq!(x.len() % channels, 0, "batch norm: whole rows");
     let rows = x.len() / channels;
     scratch::with(lines.chunks(rows) * 3 * channels, |chunks| {
         let shared = Shared::new(chunks);
@@ -139,9 +178,9 @@ fn statistics(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
                 let index = part.start / lines.rows;
                 shared.part(index * 3 * channels, 3 * channels)
             };
-            chunk_sums(&lines, &x[part.start * channels..part.end * channels], sums);
+            chunk_sums(lines, &x[part.start * channels..part.end * channels], sums);
         });
-        combine(&lines, rows, chunks)
+        combine(lines, rows, chunks)
     })
 }
 
@@ -154,7 +193,9 @@ fn chunk_sums(lines: &Lines, x: &[f32], sums: &mut [f32]) {
         let first = (x.len() / 8 / lines.line * lines.line).max(lines.line.min(x.len()));
         center.fill(0.0);
         sum.fill(0.0);
-        dispatch(Sums::<false>::new(lines, &x[..first], center, sum, squares));
+        lines
+            .vectors
+            .dispatch(Sums::<false>::new(lines, &x[..first], center, sum, squares));
         lines.fold(sum);
         let count = (first / channels) as f32;
         for (center, sum) in center.iter_mut().zip(&sum[..channels]) {
@@ -164,11 +205,13 @@ fn chunk_sums(lines: &Lines, x: &[f32], sums: &mut [f32]) {
         lines.expand(center);
         sum.fill(0.0);
         squares.fill(0.0);
-        dispatch(Sums::<true>::new(lines, x, center, sum, squares));
+        lines
+            .vectors
+            .dispatch(Sums::<true>::new(lines, x, center, sum, squares));
         lines.fold(sum);
         lines.fold(squares);
-        let lines = [center, sum, squares];
-        for (to, from) in sums.chunks_exact_mut(channels).zip(lines) {
+        let found = [center, sum, squares];
+        for (to, from) in sums.chunks_exact_mut(channels).zip(found) {
             to.copy_from_slice(&from[..channels]);
         }
     });

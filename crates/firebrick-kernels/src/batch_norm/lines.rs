@@ -4,7 +4,7 @@
 //! or a number of them that the vectors do not divide, values per channel are repeated to the
 //! length of a line and no lane is left empty.
 
-use crate::simd::lanes;
+use crate::simd::Vectors;
 
 /// Elements in a chunk, at least: those that are summed in f32.
 const CHUNK: usize = 1 << 15;
@@ -12,47 +12,33 @@ const CHUNK: usize = 1 << 15;
 /// Rows in a chunk, at least.
 const ROWS: usize = 64;
 
-/// No vector is longer.
-const MOST_LANES: usize = 16;
-
 /// A line with vectors of its own length for as many channels as this many elements hold.
 const LONGEST: usize = 1024;
 
-/// The cut for one number of channels and the instruction set in use.
+/// The cut for one number of channels and one instruction set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lines {
+    pub(super) vectors: Vectors,
     pub(super) channels: usize,
     /// Elements of a line: rows times channels.
     pub(super) line: usize,
-    /// Room for a line of whole vectors, whatever instruction set is in use by then.
+    /// Room for a line of whole vectors.
     pub(super) padded: usize,
     /// Rows of a chunk: a whole number of lines.
     pub(super) rows: usize,
 }
 
 impl Lines {
-    pub(super) fn new(channels: usize) -> Self {
-        Self::of(channels, lanes())
-    }
-
-    fn of(channels: usize, lanes: usize) -> Self {
+    pub(super) fn new(channels: usize, vectors: Vectors) -> Self {
         assert!(channels > 0, "batch norm: at least one channel");
-        // `lanes` is a power of two, so this is the least common multiple, and halving a line leads
-        // back to the channels.
-        let mut line = channels * (lanes >> channels.trailing_zeros().min(lanes.ilog2()));
-        if line > LONGEST {
-            line = channels;
-        }
-        // Enough vectors that a sum is stored long before it is loaded again.
-        while line < 16 * lanes {
-            line *= 2;
-        }
-        let lines = CHUNK.div_ceil(line).max(ROWS.div_ceil(line / channels));
+        let lanes = vectors.lanes();
+        let line = line_of(channels, lanes);
         Self {
+            vectors,
             channels,
             line,
-            padded: line.next_multiple_of(MOST_LANES),
-            rows: lines * (line / channels),
+            padded: line.next_multiple_of(lanes),
+            rows: rows_of(channels, line),
         }
     }
 
@@ -92,6 +78,27 @@ impl Lines {
     }
 }
 
+/// The elements of a line.
+fn line_of(channels: usize, lanes: usize) -> usize {
+    // `lanes` is a power of two, so this is the least common multiple, and halving a line leads
+    // back to the channels.
+    let mut line = channels * (lanes >> channels.trailing_zeros().min(lanes.ilog2()));
+    if line > LONGEST {
+        line = channels;
+    }
+    // Enough vectors that a sum is stored long before it is loaded again.
+    while line < 16 * lanes {
+        line *= 2;
+    }
+    line
+}
+
+/// The rows of a chunk.
+fn rows_of(channels: usize, line: usize) -> usize {
+    let lines = CHUNK.div_ceil(line).max(ROWS.div_ceil(line / channels));
+    lines * (line / channels)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,20 +106,21 @@ mod tests {
     #[test]
     fn a_line_is_a_power_of_two_of_rows() {
         for (channels, lanes) in (1..=2100).flat_map(|c| [4, 8, 16].map(|lanes| (c, lanes))) {
-            let lines = Lines::of(channels, lanes);
-            assert_eq!(lines.line % channels, 0);
-            assert!((lines.line / channels).is_power_of_two(), "{lines:?}");
-            assert_eq!(lines.rows * channels % lines.line, 0);
-            assert!(lines.rows >= ROWS && lines.rows * channels >= CHUNK);
-            assert!(lines.line.is_multiple_of(lanes) || channels > LONGEST / lanes);
-            assert!(lines.line >= 16 * lanes);
+            let line = line_of(channels, lanes);
+            let rows = rows_of(channels, line);
+            assert_eq!(line % channels, 0);
+            assert!((line / channels).is_power_of_two(), "{channels} {lanes}");
+            assert_eq!(rows * channels % line, 0);
+            assert!(rows >= ROWS && rows * channels >= CHUNK);
+            assert!(line.is_multiple_of(lanes) || channels > LONGEST / lanes);
+            assert!(line >= 16 * lanes);
         }
     }
 
     #[test]
     fn folding_sums_what_expanding_repeats() {
         for channels in [1, 3, 6, 10, 16, 33, 65, 512] {
-            let lines = Lines::new(channels);
+            let lines = Lines::new(channels, Vectors::in_use());
             let values: Vec<f32> = (0..channels).map(|value| value as f32).collect();
             let mut line = lines.expanded(&values);
             assert!((0..lines.line).all(|at| line[at] == (at % channels) as f32));

@@ -1,14 +1,15 @@
 //! Convolutions whose groups have one channel each: vectors of channels, tap by tap.
 
-use super::{Conv2d, Epilogue};
+use super::epilogue::Epilogue;
+use super::geometry::Conv2d;
 use crate::output::written;
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::{Shared, for_each};
 use crate::{Image, scratch};
 
 /// Lends `work` the weight as `[tap][channel]`.
 fn by_tap<R>(conv: &Conv2d, weight: &[f32], work: impl FnOnce(&[f32]) -> R) -> R {
-    assert_eq!(weight.len(), conv.weight_len(), "weight");
+    conv.check_weight(weight);
     let (area, channels) = (conv.taps(), conv.input.c);
     scratch::with(area * channels, |taps| {
         for (channel, kernel) in weight.chunks_exact(area).enumerate() {
@@ -85,30 +86,28 @@ fn runs(columns: impl Iterator<Item = Vec<(usize, usize)>>) -> Vec<Run> {
 
 type Line = fn(&Conv2d, usize, usize, usize) -> Vec<(usize, usize)>;
 
+/// For a geometry and slices that were checked.
 pub(super) fn forward(
+    vectors: Vectors,
     conv: &Conv2d,
     x: &[f32],
     weight: &[f32],
     epilogue: Epilogue<'_>,
 ) -> Vec<f32> {
-    let output = conv.output();
-    epilogue.check(output);
-    assert_eq!(x.len(), conv.input.len(), "input");
-    gather(conv, x, conv.input, output, weight, forward_line, epilogue)
+    let images = [conv.input, conv.output()];
+    gather(vectors, conv, (x, images), weight, forward_line, epilogue)
 }
 
-pub(super) fn input_grad(conv: &Conv2d, dy: &[f32], weight: &[f32]) -> Vec<f32> {
-    let output = conv.output();
-    assert_eq!(dy.len(), output.len(), "gradient of the output");
-    let none = Epilogue::default();
-    gather(conv, dy, output, conv.input, weight, input_grad_line, none)
+/// For a geometry and slices that were checked.
+pub(super) fn input_grad(vectors: Vectors, conv: &Conv2d, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+    let (images, none) = ([conv.output(), conv.input], Epilogue::default());
+    gather(vectors, conv, (dy, images), weight, input_grad_line, none)
 }
 
 fn gather(
+    vectors: Vectors,
     conv: &Conv2d,
-    source: &[f32],
-    from: Image,
-    to: Image,
+    (source, [from, to]): (&[f32], [Image; 2]),
     weight: &[f32],
     line: Line,
     epilogue: Epilogue<'_>,
@@ -119,10 +118,10 @@ fn gather(
         unsafe {
             written(to.len(), |result: *mut f32| {
                 let row_len = to.w * to.c;
-                let shared = Shared::new(std::slice::from_raw_parts_mut(result, to.len()));
+                let shared = Shared::at(result);
                 for_each(to.n * to.h, |row| {
                     let (image, y) = (row / to.h, row % to.h);
-                    dispatch(Row {
+                    vectors.dispatch(Row {
                         source: &source[image * from.h * from.w * from.c..],
                         width: from.w,
                         taps,
@@ -242,7 +241,8 @@ impl Row<'_> {
     }
 }
 
-pub(super) fn weight_grad(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
+/// For a geometry and slices that were checked.
+pub(super) fn weight_grad(vectors: Vectors, conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let output = conv.output();
     let (area, c, rows) = (conv.taps(), conv.input.c, output.n * output.h);
     let columns = runs((0..output.w).map(|column| forward_line(conv, 1, conv.input.w, column)));
@@ -253,7 +253,7 @@ pub(super) fn weight_grad(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
         for_each(chunks, |chunk| {
             // SAFETY: each chunk has its own part.
             let sums = unsafe { shared.part(chunk * area * c, area * c) };
-            dispatch(Products {
+            vectors.dispatch(Products {
                 conv,
                 x,
                 dy,

@@ -2,11 +2,24 @@
 
 use std::ops::Range;
 
-use crate::simd::Simd;
+use crate::simd::{Simd, Task, Vectors};
 
 /// Vectors of columns that a tile of one instruction set is wide at most.
 pub(super) const fn widest<S: Simd>() -> usize {
     if S::REGISTERS >= 32 { 4 } else { 2 }
+}
+
+/// [`widest`] of the instruction set of an operation.
+pub(super) fn widest_of(vectors: Vectors) -> usize {
+    struct Widest;
+    impl Task for Widest {
+        type Output = usize;
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) -> usize {
+            widest::<S>()
+        }
+    }
+    vectors.dispatch(Widest)
 }
 
 /// A run of the sum: `len` elements of each row from `offset` on, and of the slab from `slab` on.
@@ -166,6 +179,56 @@ pub(super) unsafe fn outer<S: Simd, const M: usize, const V: usize>(
                 }
                 a = a.wrapping_add(a_step);
                 b = b.wrapping_add(b_step);
+            }
+        }
+    }
+}
+
+/// Loads the first `there` elements of a row, zeros behind them.
+///
+/// # Safety
+/// They can be read, and the processor has `S`.
+#[inline(always)]
+pub(super) unsafe fn load_some<S: Simd, const V: usize>(
+    from: *const f32,
+    there: usize,
+    to: &mut [S::V; V],
+) {
+    // SAFETY: as of this function.
+    unsafe {
+        if there == V * S::LANES {
+            for v in 0..V {
+                to[v] = S::load(from.add(v * S::LANES));
+            }
+        } else {
+            for v in 0..V {
+                let count = there.saturating_sub(v * S::LANES).min(S::LANES);
+                to[v] = S::load_first(from.add(v * S::LANES), count);
+            }
+        }
+    }
+}
+
+/// Stores the first `there` elements of a row.
+///
+/// # Safety
+/// They can be written, and the processor has `S`.
+#[inline(always)]
+pub(super) unsafe fn store_some<S: Simd, const V: usize>(
+    to: *mut f32,
+    there: usize,
+    from: &[S::V; V],
+) {
+    // SAFETY: as of this function.
+    unsafe {
+        if there == V * S::LANES {
+            for v in 0..V {
+                S::store(to.add(v * S::LANES), from[v]);
+            }
+        } else {
+            for v in 0..V {
+                let count = there.saturating_sub(v * S::LANES).min(S::LANES);
+                S::store_first(to.add(v * S::LANES), from[v], count);
             }
         }
     }

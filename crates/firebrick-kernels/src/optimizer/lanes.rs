@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::{Formula, Real, Tensors};
+use super::formula::{Formula, Real, Tensors};
 use crate::simd::{Simd, Task};
 
 /// No vector is longer.

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Owners, Span, Window};
+use super::window::{Owners, Span, Window};
 use crate::Image;
 use crate::elementwise::flat::{First, Part, Whole, parts};
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
 
 /// The average of each window: over its pixels in the image and, with `count_include_pad`, over
@@ -13,6 +13,9 @@ use crate::threads::Shared;
 ///
 /// # Shapes
 /// `x` as `image`, to `window.output(image)`.
+///
+/// # Panics
+/// As [`Window::output`], and when `x` does not have that shape.
 #[must_use]
 pub fn avg(x: &[f32], image: Image, window: &Window, count_include_pad: bool) -> Vec<f32> {
     let out = window.output(image);
@@ -28,10 +31,11 @@ pub fn avg(x: &[f32], image: Image, window: &Window, count_include_pad: bool) ->
     let to = Shared::new(y.spare_capacity_mut());
     let line = out.w * out.c;
     let area = window.kernel[0].saturating_mul(window.kernel[1]);
+    let vectors = Vectors::in_use();
     parts(out.n * out.h, line * area.min(4), |part| {
         // SAFETY: the rows of different calls are disjoint and lie in the result.
         let to = unsafe { to.pointer().cast::<f32>().add(part.start * line) };
-        dispatch(Averages {
+        vectors.dispatch(Averages {
             x,
             image,
             rows: &rows,
@@ -131,6 +135,9 @@ impl Averages<'_> {
 ///
 /// # Shapes
 /// `dy` as `window.output(image)`, to `image`.
+///
+/// # Panics
+/// As [`Window::output`], and when `dy` does not have that shape.
 #[must_use]
 pub fn avg_grad(dy: &[f32], image: Image, window: &Window, count_include_pad: bool) -> Vec<f32> {
     let out = window.output(image);
@@ -145,11 +152,11 @@ pub fn avg_grad(dy: &[f32], image: Image, window: &Window, count_include_pad: bo
     });
     let mut dx = Vec::with_capacity(image.len());
     let to = Shared::new(dx.spare_capacity_mut());
-    let line = image.w * image.c;
+    let (line, vectors) = (image.w * image.c, Vectors::in_use());
     parts(image.n * image.h, line * 2, |part| {
         // SAFETY: the rows of different calls are disjoint and lie in the result.
         let to = unsafe { to.pointer().cast::<f32>().add(part.start * line) };
-        dispatch(Spread {
+        vectors.dispatch(Spread {
             dy,
             out,
             rows: &rows,
@@ -246,17 +253,21 @@ impl Spread<'_> {
 ///
 /// # Shapes
 /// `x` as `image`, to `[n, c]`.
+///
+/// # Panics
+/// When `x` does not have that shape.
 #[must_use]
 pub fn global_avg(x: &[f32], image: Image) -> Vec<f32> {
     assert_eq!(x.len(), image.len(), "pooling: x of {image:?}");
     let (c, size) = (image.c, image.h * image.w * image.c);
+    let vectors = Vectors::in_use();
     let mut y = Vec::with_capacity(image.n * c);
     let to = Shared::new(y.spare_capacity_mut());
     parts(image.n, size, |images| {
         for index in images {
             // SAFETY: every image has its own row of the result.
             let to = unsafe { to.pointer().cast::<f32>().add(index * c) };
-            dispatch(Mean(&x[index * size..(index + 1) * size], c, to));
+            vectors.dispatch(Mean(&x[index * size..(index + 1) * size], c, to));
         }
     });
     // SAFETY: the images cover all of it.
@@ -326,16 +337,19 @@ impl Mean<'_> {
 ///
 /// # Shapes
 /// `dy` `[n, c]`, to `image`.
+///
+/// # Panics
+/// When `dy` does not have that shape.
 #[must_use]
 pub fn global_avg_grad(dy: &[f32], image: Image) -> Vec<f32> {
-    let c = image.c;
+    let (c, len) = (image.c, image.len());
     assert_eq!(dy.len(), image.n * c, "pooling: dy of {} x {c}", image.n);
     let pixels = image.h * image.w;
     let mut row = vec![0.0; dy.len()];
     row.iter_mut()
         .zip(dy)
         .for_each(|(to, dy)| *to = dy / pixels as f32);
-    let mut dx = Vec::with_capacity(image.len());
+    let mut dx = Vec::with_capacity(len);
     let to = Shared::new(dx.spare_capacity_mut());
     parts(image.n, pixels * c, |images| {
         for index in images {
@@ -363,6 +377,6 @@ pub fn global_avg_grad(dy: &[f32], image: Image) -> Vec<f32> {
         }
     });
     // SAFETY: the images cover all of it.
-    unsafe { dx.set_len(image.len()) };
+    unsafe { dx.set_len(len) };
     dx
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Owners, Span, Window};
+use super::window::{Owners, Span, Window};
 use crate::Image;
 use crate::elementwise::flat::{First, Part, Whole, parts};
-use crate::simd::{Simd, Task, dispatch};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
 
 /// The maximum of each window, and its position: rows times the kernel's width plus columns.
@@ -13,6 +13,10 @@ use crate::threads::Shared;
 ///
 /// # Shapes
 /// `x` as `image`; both results as `window.output(image)`.
+///
+/// # Panics
+/// As [`Window::output`], and when `x` does not have that shape or the kernel has more than 65536
+/// elements.
 #[must_use]
 pub fn max(x: &[f32], image: Image, window: &Window) -> (Vec<f32>, Vec<u16>) {
     let len = window.output(image).len();
@@ -31,6 +35,9 @@ pub fn max(x: &[f32], image: Image, window: &Window) -> (Vec<f32>, Vec<u16>) {
 ///
 /// # Shapes
 /// `x` as `image`, to `window.output(image)`.
+///
+/// # Panics
+/// As [`Window::output`], and when `x` does not have that shape.
 #[must_use]
 pub fn max_infer(x: &[f32], image: Image, window: &Window) -> Vec<f32> {
     maxima::<false>(x, image, window, |_| std::ptr::null_mut())
@@ -50,12 +57,12 @@ fn maxima<const POSITIONS: bool>(
     let [rows, columns] = [0, 1].map(|axis| window.spans(image, axis));
     let mut y = Vec::with_capacity(out.len());
     let to = Shared::new(y.spare_capacity_mut());
-    let line = out.w * out.c;
+    let (line, vectors) = (out.w * out.c, Vectors::in_use());
     parts(out.n * out.h, line * area.min(4), |part| {
         let at = part.start * line;
         // SAFETY: the rows of different calls are disjoint and lie in the result.
         let to = unsafe { to.pointer().cast::<f32>().add(at) };
-        dispatch(Maxima::<POSITIONS> {
+        vectors.dispatch(Maxima::<POSITIONS> {
             x,
             image,
             width: window.kernel[1],
@@ -162,6 +169,9 @@ impl<const POSITIONS: bool> Maxima<'_, POSITIONS> {
 ///
 /// # Shapes
 /// `dy` and `positions` as `window.output(image)`, to `image`.
+///
+/// # Panics
+/// As [`Window::output`], and when a slice does not have that shape.
 #[must_use]
 pub fn max_grad(dy: &[f32], positions: &[u16], image: Image, window: &Window) -> Vec<f32> {
     let out = window.output(image);
@@ -170,11 +180,11 @@ pub fn max_grad(dy: &[f32], positions: &[u16], image: Image, window: &Window) ->
     let [rows, columns] = [0, 1].map(|axis| window.owners(image, axis));
     let mut dx = Vec::with_capacity(image.len());
     let to = Shared::new(dx.spare_capacity_mut());
-    let line = image.w * image.c;
+    let (line, vectors) = (image.w * image.c, Vectors::in_use());
     parts(image.n * image.h, line * 2, |part| {
         // SAFETY: the rows of different calls are disjoint and lie in the result.
         let to = unsafe { to.pointer().cast::<f32>().add(part.start * line) };
-        dispatch(Gather {
+        vectors.dispatch(Gather {
             dy,
             positions,
             out,

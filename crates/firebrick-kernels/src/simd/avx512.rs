@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Simd, Task};
+use super::vector::{Simd, Task};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512;

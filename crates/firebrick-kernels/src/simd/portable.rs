@@ -2,7 +2,7 @@
 //! tested against.
 #![allow(clippy::undocumented_unsafe_blocks)] // one contract for all: the one of `Simd`
 
-use super::Simd;
+use super::vector::Simd;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;

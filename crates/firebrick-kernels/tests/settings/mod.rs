@@ -10,6 +10,16 @@ static LEVEL: Mutex<()> = Mutex::new(());
 
 /// Runs `test` with every instruction set of this processor.
 pub(crate) fn every_level(mut test: impl FnMut(Level)) {
+    alone(|| {
+        for level in Level::available() {
+            assert!(simd::force(level));
+            test(level);
+        }
+    });
+}
+
+/// Runs `test` while no other one changes the instruction set, which is as before afterwards.
+pub(crate) fn alone(test: impl FnOnce()) {
     struct Restore(Level);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -18,10 +28,7 @@ pub(crate) fn every_level(mut test: impl FnMut(Level)) {
     }
     let _alone = LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
     let _restore = Restore(simd::level());
-    for level in Level::available() {
-        assert!(simd::force(level));
-        test(level);
-    }
+    test();
 }
 
 /// What `run` gives, which has to be the same bits for several numbers of threads.

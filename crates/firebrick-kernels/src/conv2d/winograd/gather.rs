@@ -2,12 +2,17 @@
 
 use std::ops::Range;
 
-use super::super::Conv2d;
-use super::super::gather::{Gather, Pixel, Tap, finish, store, widest_now};
-use super::super::packed::padded;
+use super::super::epilogue::finish;
+use super::super::gather::Gather;
+use super::super::geometry::Conv2d;
+use super::super::slabs::padded;
+use super::super::taps::Tap;
 use super::super::tile;
-use super::*;
-use crate::simd::{Task, dispatch, lanes};
+use super::transform::{
+    POINTS, REACH, SIDE, Window, both_ways, line_of_kernel, line_of_result, line_of_source,
+    load_square, pitch,
+};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::{Shared, for_each};
 use crate::{Image, scratch};
 
@@ -55,27 +60,33 @@ fn tiles(n: usize, [h, w]: [usize; 2], channels: [usize; 2]) -> usize {
 }
 
 /// Elements of the transformed weights.
-pub(in super::super) fn weights_len(columns: usize, sum: usize) -> usize {
-    POINTS * padded(columns) * sum
+pub(in super::super) fn weights_len(columns: usize, sum: usize, vectors: Vectors) -> usize {
+    POINTS * padded(columns, vectors) * sum
 }
 
-/// Transforms slabs as `packed` writes them, `[panel][tap][sum][lane]`, to
+/// Transforms slabs as `slabs` writes them, `[panel][tap][sum][lane]`, to
 /// `[panel][point][sum][lane]`.
 pub(in super::super) fn transform_weights(
     slabs: &[f32],
     columns: usize,
     sum: usize,
+    vectors: Vectors,
     out: &mut [f32],
 ) {
-    let widest = widest_now() * lanes();
-    let panels = padded(columns).div_ceil(widest);
+    let columns = padded(columns, vectors);
+    assert!(
+        slabs.len() == 9 * columns * sum && out.len() == POINTS * columns * sum,
+        "slabs of 3 x 3 weights, and room for them transformed"
+    );
+    let widest = tile::widest_of(vectors) * vectors.lanes();
+    let panels = columns.div_ceil(widest);
     let each = (2048 / widest).max(1);
     let pieces = sum.div_ceil(each);
     let shared = Shared::new(out);
     for_each(panels * pieces, |work| {
         let (panel, piece) = (work / pieces, work % pieces);
-        let width = widest.min(padded(columns) - panel * widest);
-        dispatch(Weights {
+        let width = widest.min(columns - panel * widest);
+        vectors.dispatch(Weights {
             slab: &slabs[panel * widest * sum * 9..][..width * sum * 9],
             // SAFETY: in range, and pieces write different sums of a panel.
             out: unsafe { shared.pointer().add(panel * widest * sum * POINTS) },
@@ -140,21 +151,20 @@ pub(in super::super) fn run(gather: &Gather<'_>, weights: &[f32]) {
     let tiles = gather.image.n * across * down;
     let each = (BLOCK / (12 * gather.image.c)).clamp(1, 4) * 12;
     let blocks = tiles.div_ceil(each);
-    let columns = gather.result_image.c;
-    let panels = columns.div_ceil(widest_now() * lanes());
+    let (columns, vectors) = (gather.result_image.c, gather.vectors);
+    let widest = tile::widest_of(vectors) * vectors.lanes();
+    let panels = columns.div_ceil(widest);
     let few = blocks < 4 * rayon::current_num_threads();
     let cuts = if few { panels } else { 1 };
     for_each(blocks * cuts, |work| {
         let (cut, block) = (work % cuts, work / cuts);
         let tiles = block * each..tiles.min((block + 1) * each);
-        let panel = columns
-            .min(widest_now() * lanes())
-            .next_multiple_of(lanes());
+        let panel = columns.min(widest).next_multiple_of(vectors.lanes());
         let sources = POINTS * pitch(tiles.len() * gather.image.c);
         let results = POINTS * pitch(tiles.len() * panel);
         scratch::with(sources + results, |space| {
             let (sources, results) = space.split_at_mut(sources);
-            dispatch(Block {
+            vectors.dispatch(Block {
                 gather,
                 weights,
                 tiles,
@@ -328,20 +338,17 @@ impl Block<'_> {
                         let line = line_of_result::<S>(half[y]);
                         for x in 0..SIDE {
                             if row + y < h && column + x < w {
-                                let pixel = Pixel {
-                                    source: 0,
-                                    result: ((image * h + row + y) * w + column + x) * c,
-                                };
+                                let pixel = ((image * h + row + y) * w + column + x) * c;
                                 let mut sums = [[line[x]]];
                                 finish::<S, 1, 1>(
                                     &gather.epilogue,
-                                    &[pixel],
+                                    |_| pixel,
                                     channel,
                                     there,
                                     &mut sums,
                                 );
-                                let to = gather.result.add(pixel.result + channel);
-                                store::<S, 1>(to, there, &sums[0]);
+                                let to = gather.result.add(pixel + channel);
+                                tile::store_some::<S, 1>(to, there, &sums[0]);
                             }
                         }
                     }

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use super::super::Conv2d;
-use super::super::gather::widest_now;
+use super::super::geometry::Conv2d;
 use super::super::tile::{self, Span};
-use super::*;
+use super::transform::{
+    POINTS, REACH, SIDE, Window, both_ways, line_of_gradient, line_of_source, line_of_weight,
+    load_square, pitch,
+};
 use crate::output::written;
-use crate::simd::{Task, dispatch, lanes};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::{Shared, for_each};
 use crate::{Image, scratch};
 
@@ -39,6 +41,7 @@ pub(in super::super) fn pays(conv: &Conv2d) -> bool {
 
 /// How the work is cut: input channels by panels of output channels by chunks of tiles.
 struct Plan<'a> {
+    vectors: Vectors,
     conv: &'a Conv2d,
     x: &'a [f32],
     dy: &'a [f32],
@@ -51,14 +54,16 @@ struct Plan<'a> {
     chunks: usize,
 }
 
-pub(in super::super) fn run(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    let output = conv.output();
+/// For a geometry and slices that were checked.
+pub(in super::super) fn run(vectors: Vectors, conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (output, lanes) = (conv.output(), vectors.lanes());
     let (across, down) = (output.w.div_ceil(SIDE), output.h.div_ceil(SIDE));
     let tiles = output.n * across * down;
-    let panel = (output.c.next_multiple_of(lanes())).min(widest_now() * lanes());
+    let panel = (output.c.next_multiple_of(lanes)).min(tile::widest_of(vectors) * lanes);
     let panels = output.c.div_ceil(panel);
     let units = conv.input.c.div_ceil(DEPTH) * panels;
     let plan = Plan {
+        vectors,
         conv,
         x,
         dy,
@@ -72,8 +77,7 @@ pub(in super::super) fn run(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let len = POINTS * DEPTH * panel;
     let chunk_tiles = |chunk: usize| tiles * chunk / plan.chunks..tiles * (chunk + 1) / plan.chunks;
     let fill = |grad: *mut f32| {
-        // SAFETY: room for the whole weight.
-        let grad = Shared::new(unsafe { std::slice::from_raw_parts_mut(grad, conv.weight_len()) });
+        let grad = Shared::at(grad);
         if plan.chunks == 1 {
             for_each(units, |unit| {
                 scratch::with(len, |sums| {
@@ -119,7 +123,7 @@ impl Plan<'_> {
     /// Writes the weights of a unit.
     fn collect(&self, unit: usize, sums: &[f32], grad: Shared<f32>) {
         let (first_input, depth, first_output) = self.place(unit);
-        dispatch(Collect {
+        self.vectors.dispatch(Collect {
             plan: self,
             sums,
             first_input,
@@ -140,7 +144,7 @@ impl Plan<'_> {
             );
             scratch::with(sources + gradients, |space| {
                 let (sources, gradients) = space.split_at_mut(sources);
-                dispatch(Block {
+                self.vectors.dispatch(Block {
                     plan: self,
                     tiles,
                     first_input,

@@ -1,0 +1,81 @@
+//! What follows a convolution in the same pass.
+
+use super::tile;
+use crate::Image;
+use crate::simd::Simd;
+
+/// What happens to each element of the result before it is stored, in this order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Epilogue<'a> {
+    /// Added, one for each output channel.
+    pub bias: Option<&'a [f32]>,
+    /// Added, of the shape of the result.
+    pub residual: Option<&'a [f32]>,
+    /// Whether negative values become 0.
+    pub relu: bool,
+}
+
+impl Epilogue<'_> {
+    /// # Panics
+    /// When bias or residual do not fit the output.
+    pub(super) fn check(&self, output: Image) {
+        if let Some(bias) = self.bias {
+            assert_eq!(
+                bias.len(),
+                output.c,
+                "convolution: one bias for each output channel"
+            );
+        }
+        if let Some(residual) = self.residual {
+            assert_eq!(
+                residual.len(),
+                output.len(),
+                "convolution: the residual must have the shape of the output"
+            );
+        }
+    }
+}
+
+/// Applies it to a tile of the result: `there` channels from `channel` on of `M` pixels, which begin at
+/// `pixel(0)`, … in the result.
+///
+/// # Safety
+/// Bias and residual have the channels and pixels named, and the processor has `S`.
+#[inline(always)]
+pub(super) unsafe fn finish<S: Simd, const M: usize, const V: usize>(
+    epilogue: &Epilogue<'_>,
+    pixel: impl Fn(usize) -> usize,
+    channel: usize,
+    there: usize,
+    sums: &mut [[S::V; V]; M],
+) {
+    // SAFETY: as of this function.
+    unsafe {
+        if let Some(bias) = epilogue.bias {
+            let mut terms = [S::splat(0.0); V];
+            tile::load_some::<S, V>(bias.as_ptr().add(channel), there, &mut terms);
+            for m in 0..M {
+                for v in 0..V {
+                    sums[m][v] = S::add(sums[m][v], terms[v]);
+                }
+            }
+        }
+        if let Some(residual) = epilogue.residual {
+            for m in 0..M {
+                let mut terms = [S::splat(0.0); V];
+                let from = residual.as_ptr().add(pixel(m) + channel);
+                tile::load_some::<S, V>(from, there, &mut terms);
+                for v in 0..V {
+                    sums[m][v] = S::add(sums[m][v], terms[v]);
+                }
+            }
+        }
+        if epilogue.relu {
+            for m in 0..M {
+                for v in 0..V {
+                    sums[m][v] = S::relu(sums[m][v]);
+                }
+            }
+        }
+    }
+}
