@@ -92,7 +92,8 @@ pub trait Update: Send {
     ) -> Result<Parameters, UpdateError>;
 
     /// The parameters to evaluate and save where they are not those being trained
-    /// (averaging rules); `None` where they are the same.
+    /// (averaging rules); `None` where they are the same. The loop takes batch norm's running statistics
+    /// anew at them.
     fn evaluation_view(&self, parameters: &Parameters) -> Option<Parameters> {
         let _ = parameters;
         None

@@ -21,7 +21,7 @@ use firebrick_core::random::StepScope;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::GroupFactors;
 use firebrick_core::update::Update;
-use firebrick_core::{Classifier, Schedule, freeze, independent_copy, probe};
+use firebrick_core::{Classifier, Schedule, independent_copy, probe};
 
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::config::{OnNonFinite, TrainConfig};
@@ -32,7 +32,7 @@ use crate::non_finite::{self, Buffers};
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
 use to_evaluate::ToEvaluate;
-use update::{Evaluated, group_factors};
+use update::{Evaluated, freeze_groups, group_factors};
 
 /// Everything that takes part in a training run.
 pub struct Training<'a, M> {
@@ -255,7 +255,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         let mut trainer = Self {
             config,
             factors: group_factors(&config.groups, &model)?,
-            model: Some(freeze(model, |path| config.groups.freezes(path))),
+            model: Some(freeze_groups(&config.groups, model)),
             update,
             schedule,
             loss,

@@ -84,7 +84,8 @@ fn train(spec: &Spec, way: &Way, optimizer: &str, seed: u64) -> ([StateDict; 2],
     };
     let model = firebrick::zoo::build(spec, &input, 1, &device).unwrap();
     let before = StateDict::of(&model);
-    let head = format!("{}.", model.head());
+    let architecture = firebrick::zoo::architecture(spec).unwrap();
+    let head = format!("{}.", architecture.head().unwrap());
     let rule = |path: &str, lr: f64| GroupRule {
         lr,
         ..GroupRule::new(path)

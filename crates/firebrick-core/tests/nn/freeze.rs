@@ -124,6 +124,10 @@ fn being_frozen_outlives_a_visit_to_evaluation_and_other_weights() {
         (mean - 7.0 / (1.0_f32 + 1e-5).sqrt()).abs() < 1e-5,
         "{mean}"
     );
+    // Nothing is kept for a backward pass.
+    let images = Tensor::<4>::ones([2, 1, 5, 5], &device);
+    let hidden = |net: &Net| net.bn.forward(net.conv.forward(images.clone()));
+    assert!(!hidden(&averaged).is_tracked() && hidden(&net()).is_tracked());
     let one = Tensor::<4>::ones([1, 2, 1, 1], &device);
     assert!(
         averaged

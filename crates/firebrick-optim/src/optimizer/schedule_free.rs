@@ -16,8 +16,8 @@
 //! `AdamWScheduleFree`, the forms that keep y and z and never x.
 //!
 //! The trained parameters are y, where gradients are taken; x is the average that is evaluated and
-//! saved ([`Rule::evaluation`]). Batch norm collects its statistics at y: with it, collect them
-//! anew at x before evaluating. The learning rate stays constant (`constant` is the schedule to use,
+//! saved ([`Rule::evaluation`]). Batch norm collects its statistics at y; the trainer collects them
+//! anew at x, from 50 batches, for each evaluation. The learning rate stays constant (`constant` is the schedule to use,
 //! and the warm-up is the rule's own); β ties x to y and z, so it does not follow a schedule of the
 //! momentum.
 //!

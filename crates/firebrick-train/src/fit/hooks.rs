@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use firebrick_core::{Classifier, freeze};
+use firebrick_core::Classifier;
 
+use super::update::freeze_groups;
 use super::{ToEvaluate, Trainer};
 use crate::error::TrainError;
 use crate::hook::{Flow, Hook, HookContext, HookState};
@@ -53,8 +54,7 @@ impl<M: Classifier> Trainer<'_, M> {
         let model = each.try_fold(model, |model, hook| call(&mut **hook, model, &mut context));
         let moved = context.moved;
         self.hooks = hooks;
-        let groups = &self.config.groups;
-        self.model = Some(freeze(model?, |path| groups.freezes(path)));
+        self.model = Some(freeze_groups(&self.config.groups, model?));
         self.find_place_again(moved);
         Ok(())
     }

@@ -10,7 +10,7 @@ use firebrick_core::nn::with_batch_norm_momentum;
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
-use firebrick_core::{Classifier, ConfigError, Groups};
+use firebrick_core::{Classifier, ConfigError, Groups, freeze};
 
 use super::Trainer;
 use crate::config::OnNonFinite;
@@ -292,6 +292,14 @@ impl<M: Classifier> Trainer<'_, M> {
             &serde_json::json!({ "step": step, "loss": loss.to_string() }),
         )
     }
+}
+
+/// The model with the parameters frozen whose groups have a rate of 0.
+pub(super) fn freeze_groups<M: Module>(groups: &Groups, model: M) -> M {
+    if groups.rules.iter().all(|rule| rule.lr != 0.0) {
+        return model;
+    }
+    freeze(model, |path| groups.freezes(path))
 }
 
 /// What the groups change for each parameter of the model, trained or frozen; empty without groups.

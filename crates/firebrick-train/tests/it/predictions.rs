@@ -7,7 +7,7 @@ use firebrick_core::data::{BatchSource, Targets};
 use firebrick_core::loss::CrossEntropy;
 use firebrick_train::{TrainConfig, Training, evaluate, fit, predict, score};
 
-use crate::support::{CLASSES, Net, Source};
+use crate::support::{CLASSES, Net, Source, alone};
 
 fn net() -> Net {
     Net::new(&firebrick_core::device("flex").unwrap().autodiff())
@@ -82,6 +82,7 @@ impl BatchSource for More {
 
 #[test]
 fn a_model_for_another_number_of_classes_is_refused() {
+    let _turn = alone();
     let more = |classes: usize| {
         let names = (0..classes).map(|class| class.to_string());
         More(Source::new(20, 8), names.collect())

@@ -11,7 +11,7 @@ use firebrick_core::nn::{BatchNorm, BatchNormConfig, GlobalAvgPool, Linear, Line
 use firebrick_core::state_dict::StateDict;
 use firebrick_train::recount_statistics;
 
-use crate::support::{CLASSES, Source};
+use crate::support::{CLASSES, Source, alone};
 
 /// Batch norm of the pixels, after dropout, and of the mean of the image.
 #[derive(Module, Debug)]
@@ -65,6 +65,7 @@ fn moments(source: &mut Source, batches: usize) -> (f64, f64) {
 
 #[test]
 fn they_are_the_exact_moments_of_the_data_without_dropout_and_the_model_stays_as_it_is() {
+    let _turn = alone();
     let net = Pixels::new();
     let before = StateDict::of(&net);
     // Batches of classes apart, so that their means differ, the last with a single image.
@@ -75,11 +76,11 @@ fn they_are_the_exact_moments_of_the_data_without_dropout_and_the_model_stays_as
         let (mean, variance) = moments(&mut source(), counted);
         let found = ["bn.running_mean", "bn.running_var"].map(|key| number(&recounted, key));
         assert!(
-            (found[0] - mean).abs() < 1e-6,
+            (found[0] - mean).abs() < 2e-6,
             "{batches:?}: {found:?} {mean}"
         );
         assert!(
-            (found[1] - variance).abs() < 1e-6,
+            (found[1] - variance).abs() < 2e-6,
             "{batches:?}: {found:?} {variance}"
         );
         // It trains as the model does.
@@ -136,6 +137,7 @@ fn a_model_in_evaluation_stays_there_and_a_frozen_layer_keeps_its_statistics() {
 
 #[test]
 fn weights_loaded_into_a_clone_leave_the_model_alone() {
+    let _turn = alone();
     let net = Pixels::new();
     let before = StateDict::of(&net);
     let other = recount_statistics(&net, &mut Source::new(40, 8), None).unwrap();
