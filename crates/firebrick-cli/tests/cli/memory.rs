@@ -79,7 +79,7 @@ fn the_weights_of_a_model_are_in_memory_once() {
     let (spec, classes) = ("resnet18", 15_000);
     let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
     let preprocessing = json!({
-        "channels": 3, "height": 64, "width": 64, "fit": "crop", "mean": [0.5; 3], "std": [0.5; 3],
+        "channels": 3, "height": 64, "width": 64, "fit": "crop", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
     });
     let metadata = BTreeMap::from([
         ("firebrick.model", spec.to_string()),
@@ -95,7 +95,7 @@ fn the_weights_of_a_model_are_in_memory_once() {
             "predict --model resnet18 --weights model.safetensors --normalize none --classes 15000 absent.png",
             1,
         ),
-        ("eval model.safetensors --dataset folder:photos", 1),
+        ("eval model.safetensors --dataset folder:photos", 2),
     ] {
         let (found, peak) = peak(at, command);
         assert_eq!(found, status, "{command}");
