@@ -1,12 +1,16 @@
 //! The command lines of the README, the guide and the help are ones that the parser accepts.
 
 use clap::FromArgMatches;
+use clap::error::ErrorKind;
 
 use crate::shell_blocks::{commands, pages, words};
 
 /// Reads a command line as the program would, without running it.
 pub(crate) fn parse(line: &str) -> Result<(), String> {
-    let matches = crate::command().try_get_matches_from(words(line));
+    let matches = match crate::command().try_get_matches_from(words(line)) {
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => return Ok(()),
+        matches => matches,
+    };
     let read = matches.and_then(|matches| crate::Cli::from_arg_matches(&matches));
     read.map(|_| ()).map_err(|error| error.to_string())
 }

@@ -77,6 +77,28 @@ fn transposed(data: &TensorData) -> TensorData {
     TensorData::new(swapped, [columns, rows])
 }
 
+/// Whether no parameter of the module has a value yet. Running statistics always have one.
+fn is_undrawn<M: Module>(module: &M) -> bool {
+    struct Drawn(Path, bool);
+    impl ModuleVisitor for Drawn {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.exit();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let statistic = self.0.key().contains("running_");
+            self.1 |= !statistic && param.is_initialized();
+        }
+    }
+    let mut drawn = Drawn(Path::default(), false);
+    module.visit(&mut drawn);
+    !drawn.1
+}
+
 fn pytorch_name(path: &Path) -> PytorchName {
     let key = path.key();
     let is_weight = key == "weight" || key.ends_with(".weight");
@@ -194,11 +216,16 @@ impl StateDict {
             read,
             failed: None,
         };
-        // Running statistics are written where they lie, and clones share them.
-        let copy = independent_copy(&module);
-        // So that nothing holds a tensor once another has taken its place.
-        drop(module);
-        let module = copy.map(&mut fill);
+        // Running statistics are written where they lie, and clones share them. A model that was never drawn
+        // has no clones, since cloning draws it, and a copy would do so too.
+        let module = if is_undrawn(&module) {
+            module
+        } else {
+            // Moved in, so that nothing holds a tensor once another has taken its place.
+            let shared = module;
+            independent_copy(&shared)
+        };
+        let module = module.map(&mut fill);
         fill.failed.map_or(Ok(module), Err)
     }
 

@@ -231,7 +231,7 @@ mod tests {
             (
                 Some("cosine"),
                 None,
-                &["momentum_schedule: cosine names no value"],
+                &["momentum_schedule: cosine has no value to start from"],
             ),
             (
                 Some("warmup(10, then=cosine)"),

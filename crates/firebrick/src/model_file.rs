@@ -398,7 +398,10 @@ mod tests {
             (with("firebrick.classes", "[]"), "classes = 0"),
             (with("firebrick.classes", "[\"one\"]"), "classes = 1"),
             (with("firebrick.classes", &"[".repeat(100_000)), "damaged"),
-            (with("firebrick.model", &deep), "nested more than 32 deep"),
+            (
+                with("firebrick.model", &deep),
+                "nested more than 32 levels deep",
+            ),
             (
                 with("firebrick.model", "small_cnn(width=99999999)"),
                 "width = 99999999",

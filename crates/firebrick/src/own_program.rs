@@ -13,7 +13,7 @@ pub(crate) fn needed(recipe: &Recipe, program: Option<String>) -> Option<String>
         .chain(groups)
         .any(|spec| optimizer::registered_in(spec).is_some());
     let own_model = firebrick_zoo::REGISTRY.find(&recipe.model).is_err();
-    (own_optimizer || own_model).then(|| program.unwrap_or_else(|| "another program".into()))
+    (own_optimizer || own_model).then(|| program.unwrap_or_else(|| "a program of its own".into()))
 }
 
 /// Adds to an error about an unknown optimizer or model which program has it, if the recipe says so.

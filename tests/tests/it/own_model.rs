@@ -134,7 +134,7 @@ fn it_trains_resumes_predicts_and_is_evaluated() {
         ..Job::new(rest, &cut)
     };
     let error = firebrick::train(zoo).unwrap_err().to_string();
-    let expected = "unknown model `wide`: this run was made with another program";
+    let expected = "unknown model `wide`: this run was made with a program of its own";
     assert!(error.contains(expected), "{error}");
 
     let device = device("flex").unwrap();

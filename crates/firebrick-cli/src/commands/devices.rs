@@ -85,7 +85,7 @@ mod tests {
     fn the_command_adds_what_is_missing() {
         let manifest = include_str!("../../Cargo.toml");
         let features = FULL.map(|name| format!("\"{name}\"")).join(", ");
-        assert!(manifest.contains(&format!("\nfull = [{features}]\n")));
+        assert!(manifest.contains(&format!("\nfull = [{features}, \"download\"]\n")));
         let install = "  cargo install --locked --path crates/firebrick-cli --features";
         let lines = how_to_build(&["ndarray", "wgpu", "cuda"]);
         assert!(
