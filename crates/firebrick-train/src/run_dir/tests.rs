@@ -11,7 +11,7 @@ fn a_run_directory_is_held_by_one() {
     let held = RunDir::create(&path).unwrap();
     drop(held);
     assert!(
-        RunDir::open(&path)
+        check_recipe(&path)
             .unwrap_err()
             .to_string()
             .contains("no recipe.toml")

@@ -272,7 +272,7 @@ fn evaluating_again_without_declaring_it_is_an_error_that_says_so() {
         ..Run::new("flex")
     };
     let error = run.go().map(|_| ()).unwrap_err().to_string();
-    for needle in ["recorder", "without declaring it", "Update::reevaluates"] {
+    for needle in ["recorder", "without having declared", "Update::reevaluates"] {
         assert!(error.contains(needle), "{error}");
     }
 }
