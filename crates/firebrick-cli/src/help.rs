@@ -5,16 +5,15 @@ use firebrick::regularize::augment;
 use firebrick::training::Monitor;
 use firebrick::{core::loss, datasets, zoo};
 
-fn names<B>(entries: &'static [firebrick::core::registry::Entry<B>]) -> String {
-    let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
-    names.join(", ")
+fn names<B: Copy>(registry: &firebrick::core::registry::Registry<B>) -> String {
+    registry.names().join(", ")
 }
 
 /// `--dataset` of `train`.
 pub(crate) fn dataset() -> String {
     format!(
         "Data set: {} (options as in 'glyphs(train=2000)'), or folder:PATH",
-        names(datasets::registry::list())
+        names(&datasets::registry::REGISTRY)
     )
 }
 
@@ -22,17 +21,15 @@ pub(crate) fn dataset() -> String {
 pub(crate) fn model() -> String {
     format!(
         "Model, with options as in 'resnet20(activation=silu)'; one of: {}",
-        names(zoo::REGISTRY.entries)
+        names(&zoo::REGISTRY)
     )
 }
 
 /// `--optimizer` of `train`.
 pub(crate) fn optimizer() -> String {
-    let entries = optimizer::entries();
-    let names: Vec<_> = entries.iter().map(|entry| entry.about.name).collect();
     format!(
         "Optimizer, with options as in 'sgd(lr=0.1, momentum=0.9)'; one of: {}. `firebrick optim describe NAME` explains it",
-        names.join(", ")
+        names(&optimizer::REGISTRY)
     )
 }
 
@@ -40,7 +37,7 @@ pub(crate) fn optimizer() -> String {
 pub(crate) fn schedule() -> String {
     format!(
         "Schedule of the learning rate, such as 'warmup(1ep, then=cosine)'; made of: {}. `firebrick schedule describe NAME` explains one",
-        names(schedule::REGISTRY.entries)
+        names(&schedule::REGISTRY)
     )
 }
 
@@ -48,7 +45,7 @@ pub(crate) fn schedule() -> String {
 pub(crate) fn augment() -> String {
     format!(
         "Random changes to the training images, such as 'pad_crop(4) | hflip'; made of: {}; or none",
-        names(augment::REGISTRY.entries)
+        names(&augment::REGISTRY)
     )
 }
 
@@ -56,7 +53,7 @@ pub(crate) fn augment() -> String {
 pub(crate) fn loss() -> String {
     format!(
         "Loss, with options as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'; one of: {}",
-        names(loss::REGISTRY.entries)
+        names(&loss::REGISTRY)
     )
 }
 

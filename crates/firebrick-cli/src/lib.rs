@@ -1,11 +1,14 @@
-//! The `firebrick` command line as a function, so that a program with optimizers of its own can be it.
+//! The `firebrick` command line as a function, so that a program with units of its own can be it.
 //!
 //! ```no_run
-//! # use firebrick::optim::optimizer::{self, sgd::Sgd as Mine};
+//! # use firebrick::optim::optimizer::sgd::Sgd as Mine;
 //! use std::process::ExitCode;
 //!
+//! use firebrick::core::registry::Entry;
+//! use firebrick::optim::optimizer;
+//!
 //! fn main() -> ExitCode {
-//!     if let Err(error) = optimizer::register(optimizer::Entry::of::<Mine>()) {
+//!     if let Err(error) = optimizer::REGISTRY.register(Entry::of::<Mine>()) {
 //!         eprintln!("error: {error}");
 //!         return ExitCode::FAILURE;
 //!     }
@@ -14,7 +17,8 @@
 //! ```
 //!
 //! The optimizer then has its name on this program's command line: `optim list`, `optim race`,
-//! `train --optimizer`. `examples/outside` is such a program. [`Program`] gives it a name of its own.
+//! `train --optimizer`; so do schedules, augmentations, models, losses and samplers. `examples/outside` is such
+//! a program. [`Program`] gives it a name of its own.
 
 mod class_scores;
 mod commands;
@@ -71,6 +75,7 @@ enum Command {
     Augment(commands::augment::Augment),
     #[command(alias = "losses")]
     Loss(commands::loss::Loss),
+    Sampling(commands::sampling::Sampling),
     Devices(commands::devices::Devices),
     Recipes(commands::recipes::Recipes),
     Report(commands::report::Report),
@@ -210,6 +215,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Schedule(schedule) => schedule.run(),
         Command::Augment(augment) => augment.run(),
         Command::Loss(loss) => loss.run(),
+        Command::Sampling(sampling) => sampling.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }
@@ -296,24 +302,14 @@ mod tests {
             let arg = train.get_arguments().find(|arg| arg.get_id() == id);
             arg.unwrap().get_help().unwrap().to_string()
         };
-        let optimizers = firebrick::optim::optimizer::entries();
-        let optimizers: Vec<_> = optimizers.iter().map(|entry| entry.about.name).collect();
-        fn names<B>(entries: &'static [firebrick::core::registry::Entry<B>]) -> Vec<&'static str> {
-            entries.iter().map(|entry| entry.name).collect()
-        }
+        use firebrick::optim::{optimizer, schedule};
         for (id, names) in [
-            ("optimizer", optimizers),
-            (
-                "schedule",
-                names(firebrick::optim::schedule::REGISTRY.entries),
-            ),
-            (
-                "augment",
-                names(firebrick::regularize::augment::REGISTRY.entries),
-            ),
-            ("loss", names(firebrick::core::loss::REGISTRY.entries)),
-            ("model", names(firebrick::zoo::REGISTRY.entries)),
-            ("dataset", names(firebrick::datasets::registry::list())),
+            ("optimizer", optimizer::REGISTRY.names()),
+            ("schedule", schedule::REGISTRY.names()),
+            ("augment", firebrick::regularize::augment::REGISTRY.names()),
+            ("loss", firebrick::core::loss::REGISTRY.names()),
+            ("model", firebrick::zoo::REGISTRY.names()),
+            ("dataset", firebrick::datasets::registry::REGISTRY.names()),
         ] {
             let text = help(id);
             let listed: Vec<_> = text
@@ -331,7 +327,7 @@ mod tests {
     #[test]
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
-            "optim", "schedule", "augment", "loss", "models", "datasets", "recipes",
+            "optim", "schedule", "augment", "loss", "sampling", "models", "datasets", "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

@@ -23,7 +23,9 @@ pub mod weights_file;
 pub use classifier::Classifier;
 pub use clip::Clipping;
 pub use device::{DeviceError, DeviceInfo, computes_in_f64, device, devices, features};
+#[cfg(feature = "testkit")]
+pub use firebrick_types::testkit;
 pub use firebrick_types::{
-    ConfigError, GroupRule, Groups, Recipe, Schedule, checksum, confusion, contour, data, error,
-    groups, json_number, length, random, recipe, registry, run, schedule, spec,
+    ConfigError, GroupRule, Groups, Recipe, Schedule, about, checksum, confusion, contour, data,
+    error, groups, json_number, length, random, recipe, registry, run, schedule, spec,
 };

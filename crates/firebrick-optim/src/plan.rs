@@ -376,18 +376,14 @@ pub fn optimizers() -> Vec<Listing> {
 /// left out depends on the plan.
 #[must_use]
 pub fn schedules() -> Vec<Listing> {
-    let signature = |name: &str, fields: Vec<(String, serde_json::Value)>| {
-        let shown = fields.into_iter().map(|(field, default)| match default {
-            serde_json::Value::Null => field,
-            default => format!("{field}={}", default.to_string().replace('"', "")),
+    let rows = schedule::REGISTRY
+        .entries()
+        .into_iter()
+        .map(|entry| Listing {
+            name: entry.about.name,
+            signature: entry.full_signature(),
+            summary: entry.about.summary,
         });
-        format!("{name}({})", shown.collect::<Vec<_>>().join(", "))
-    };
-    let rows = schedule::REGISTRY.entries.iter().map(|entry| Listing {
-        name: entry.name,
-        signature: signature(entry.name, (entry.fields)()),
-        summary: entry.summary,
-    });
     rows.collect()
 }
 

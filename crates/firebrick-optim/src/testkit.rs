@@ -273,7 +273,7 @@ struct Kit<'a> {
 
 impl Kit<'_> {
     fn build(&self) -> Box<dyn Update> {
-        match self.entry.build(self.spec) {
+        match self.entry.build.optimizer(self.spec) {
             Ok(optimizer) => optimizer.update,
             Err(error) => panic!("{}: {error}", self.spec),
         }
@@ -289,9 +289,8 @@ impl Kit<'_> {
     }
 
     fn canonical(&self) -> Spec {
-        self.entry
-            .build(self.spec)
-            .map_or_else(|_| self.spec.clone(), |built| built.spec)
+        let built = self.entry.build.optimizer(self.spec);
+        built.map_or_else(|_| self.spec.clone(), |built| built.spec)
     }
 
     /// From the start, down the coupled bowl, in f64 on flex.
@@ -306,7 +305,7 @@ impl Kit<'_> {
     fn canonical_specs_build_themselves_again(&self) {
         let canonical = self.canonical();
         let reread: Spec = canonical.to_string().parse().unwrap();
-        let again = self.entry.build(&reread).map(|built| built.spec);
+        let again = self.entry.build.optimizer(&reread).map(|built| built.spec);
         assert_eq!(again.as_ref(), Ok(&canonical), "{}", self.spec);
     }
 
@@ -519,7 +518,7 @@ impl Kit<'_> {
         for (path, shape) in SHAPES {
             let one = state.parameters.remove(path).unwrap_or_default();
             let kept: usize = one.tensors.values().map(|tensor| tensor.dims()[0]).sum();
-            let said = (self.entry.memory)(self.spec, shape).unwrap();
+            let said = (self.entry.build.memory)(self.spec, shape).unwrap();
             // A rule that searches may fill its history as it goes.
             let fits = kept == said || self.build().reevaluates() && 0 < kept && kept < said;
             assert!(

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use firebrick_core::error::check;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::init::Init;
 use firebrick_core::nn::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig, MaxPool2d,
@@ -14,7 +14,7 @@ use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::residual::conv3x3;
-use crate::{Architecture, Input, Model};
+use crate::{Architecture, Input, Model, ModelConfig};
 
 const NAME: &str = "small_cnn";
 
@@ -64,7 +64,7 @@ impl SmallCnnConfig {
         seed: u64,
         device: &Device,
     ) -> Result<SmallCnn, ConfigError> {
-        let init = Init::from_spec(&self.init, Init::PYTORCH)?;
+        let init = self.init()?;
         Ok(init.apply(self.undrawn(input, device)?, seed))
     }
 
@@ -87,6 +87,19 @@ impl SmallCnnConfig {
     }
 }
 
+impl ModelConfig for SmallCnnConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "6 convolutions with batch norm, a quick first try",
+        &[
+            Field::new("init", Range::Unit("init")),
+            Field::new("activation", Range::Unit("activation")),
+            Field::new("dropout", Range::Within(0.0, 1.0)),
+            Field::new("width", Range::Whole(1, 1024)),
+        ],
+    );
+}
+
 impl Architecture for SmallCnnConfig {
     fn spec(&self) -> Spec {
         Spec::canonical(NAME, self)
@@ -102,18 +115,18 @@ impl Architecture for SmallCnnConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Init::from_spec(&self.init, Init::PYTORCH)?;
+        Self::ABOUT.check(self)?;
+        self.init()?;
         Activation::from_spec(&self.activation)?;
-        check(NAME, "dropout", self.dropout, 0.0..=1.0)?;
-        check(NAME, "width", self.width, 1..=1024)
+        Ok(())
+    }
+
+    fn init(&self) -> Result<Init, ConfigError> {
+        Init::from_spec(&self.init, Init::PYTORCH)
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::SmallCnn)
-    }
-
-    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::SmallCnn)
+        Self::undrawn(self, input, device).map(|model| Model::new(model, "fc"))
     }
 }
 

@@ -1,26 +1,21 @@
-//! Runs that need another program than `firebrick`, because that program registers their optimizer.
+//! Runs that need another program than `firebrick`, because that program registers a unit that they use.
 
 use firebrick_core::{ConfigError, Recipe};
-use firebrick_optim::optimizer;
 
-/// Notes this program's name in a recipe that uses an optimizer which the library does not have.
+use crate::families::registered_in;
+
+/// Notes this program's name in a recipe that uses a unit which the library does not have.
 pub(crate) fn note(recipe: &mut Recipe, program: Option<String>) {
-    let groups = recipe
-        .groups
-        .iter()
-        .filter_map(|rule| rule.optimizer.as_ref());
-    let needed = std::iter::once(&recipe.optimizer)
-        .chain(groups)
-        .any(|spec| optimizer::registered_in(spec).is_some());
+    let needed = registered_in(recipe).is_some();
     recipe.program = needed.then(|| program.unwrap_or_else(|| "a program of its own".into()));
 }
 
-/// Adds to an error about an unknown optimizer which program registers it, if the recipe says so.
+/// Adds to an error about an unknown unit which program registers it, if the recipe says so.
 pub(crate) fn explain(error: ConfigError, recipe: &Recipe) -> ConfigError {
     match (&error, &recipe.program) {
-        (ConfigError::UnknownName { family, name, .. }, Some(program)) if family == "optimizer" => {
+        (ConfigError::UnknownName { family, name, .. }, Some(program)) => {
             ConfigError::Conflict(format!(
-                "unknown optimizer `{name}`: this run was made with {program}, which registers it; use that program"
+                "unknown {family} `{name}`: this run was made with {program}, which registers it; use that program"
             ))
         }
         _ => error,

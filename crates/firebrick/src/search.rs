@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use firebrick_core::registry::Entry;
+use firebrick_core::registry::Registry;
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::{ConfigError, Recipe};
 use firebrick_optim::rates::{
     optimizer_has_rate, optimizer_without_rate, schedule_has_rate, schedule_without_rate,
 };
 use firebrick_report::{Axis, Panel, Scale, Scatter, ScatterPoint, Unit};
-use firebrick_train::search::{Dimension, Planned, Point, Range, Record, Search, SearchDir, Trial};
+use firebrick_train::search::{
+    Dimension, Planned, Point, Record, Search, SearchDir, SearchRange, Trial,
+};
 use firebrick_train::{Clock, Hook, TrainError, search};
 use firebrick_zoo::Model;
 use serde::Serialize;
@@ -156,37 +158,37 @@ pub fn at(recipe: &Recipe, point: &Point) -> Result<Recipe, ConfigError> {
 
 /// Turns positional arguments of the spec that `key` lies in into named ones.
 fn name_arguments(recipe: &mut Recipe, key: &str) -> Result<(), ConfigError> {
-    fn named<B>(entry: &Entry<B>) -> Vec<String> {
-        (entry.fields)().into_iter().map(|(name, _)| name).collect()
+    fn named<B: Copy>(registry: &Registry<B>, spec: &Spec) -> Result<Vec<String>, ConfigError> {
+        let fields = (registry.find(spec)?.fields)();
+        Ok(fields.into_iter().map(|(name, _)| name).collect())
     }
     let Some((name, path)) = key.split_once('.') else {
         return Ok(());
     };
     let (spec, fields): (&mut Spec, Vec<String>) = match name {
         "optimizer" => {
-            let fields = (firebrick_optim::optimizer::find(&recipe.optimizer)?.fields)();
-            let fields = fields.into_iter().map(|(name, _)| name).collect();
+            let fields = named(&firebrick_optim::optimizer::REGISTRY, &recipe.optimizer)?;
             (&mut recipe.optimizer, fields)
         }
         "schedule" => {
-            let entry = firebrick_optim::schedule::REGISTRY.find(&recipe.schedule)?;
-            (&mut recipe.schedule, named(entry))
+            let fields = named(&firebrick_optim::schedule::REGISTRY, &recipe.schedule)?;
+            (&mut recipe.schedule, fields)
         }
         "model" => {
-            let entry = firebrick_zoo::REGISTRY.find(&recipe.model)?;
-            (&mut recipe.model, named(entry))
+            let fields = named(&firebrick_zoo::REGISTRY, &recipe.model)?;
+            (&mut recipe.model, fields)
         }
         "loss" => {
-            let entry = firebrick_core::loss::REGISTRY.find(&recipe.loss)?;
-            (&mut recipe.loss, named(entry))
+            let fields = named(&firebrick_core::loss::REGISTRY, &recipe.loss)?;
+            (&mut recipe.loss, fields)
         }
         "augment" => {
             let step = path.split('.').next().unwrap_or_default();
             let Some(spec) = recipe.augment.0.iter_mut().find(|spec| spec.name == step) else {
                 return Ok(());
             };
-            let entry = firebrick_regularize::augment::REGISTRY.find(spec)?;
-            (spec, named(entry))
+            let fields = named(&firebrick_regularize::augment::REGISTRY, spec)?;
+            (spec, fields)
         }
         _ => return Ok(()),
     };
@@ -364,7 +366,7 @@ impl SearchReport {
     pub fn picture(&self) -> Scatter {
         let panel = |Dimension { key, range }: &Dimension| {
             let place = |value: &Value| match (range, value) {
-                (Range::Choice(values), _) => values
+                (SearchRange::Choice(values), _) => values
                     .iter()
                     .position(|other| other == value)
                     .map(|at| at as f64),
@@ -384,14 +386,14 @@ impl SearchReport {
                 })
             };
             let (unit, scale) = match range {
-                Range::Log(..) => (Unit::Number, Scale::Log),
-                Range::Uniform(..) => (Unit::Number, Scale::Fit),
-                Range::Int(..) | Range::Choice(_) => (Unit::Whole, Scale::Fit),
+                SearchRange::Log(..) => (Unit::Number, Scale::Log),
+                SearchRange::Uniform(..) => (Unit::Number, Scale::Fit),
+                SearchRange::Int(..) | SearchRange::Choice(_) => (Unit::Whole, Scale::Fit),
             };
             Panel {
                 x: Axis::new(key, unit).scale(scale),
                 names: match range {
-                    Range::Choice(values) => values.iter().map(ToString::to_string).collect(),
+                    SearchRange::Choice(values) => values.iter().map(ToString::to_string).collect(),
                     _ => Vec::new(),
                 },
                 points: self.trials.iter().filter_map(point).collect(),

@@ -80,7 +80,7 @@ fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
 }
 
 pub(crate) fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
-    (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
+    firebrick_core::loss::build(&recipe.loss).map_err(|error| own_program::explain(error, recipe))
 }
 
 /// The optimizer, with those of its groups, and the schedules of a recipe for a run of this length.

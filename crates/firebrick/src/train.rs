@@ -97,7 +97,8 @@ pub(crate) fn run(job: Job<'_>, test: bool) -> Result<TrainReport, Error> {
     } = job;
     let notice = &mut *notice;
     let device = firebrick_core::device(&recipe.device)?.autodiff();
-    recipe.model = firebrick_zoo::canonical(&recipe.model)?;
+    recipe.model = firebrick_zoo::canonical(&recipe.model)
+        .map_err(|error| own_program::explain(error, &recipe))?;
     if let (Start::Fresh, Some(parent)) = (&start, &recipe.branched_from) {
         return Err(ConfigError::Conflict(format!(
             "this recipe belongs to a run that branched off {parent} and started from its checkpoint, so it cannot be trained from scratch: branch off again with --resume RUN --out DIR, or remove branched_from and schedule_start from the recipe"

@@ -1,4 +1,4 @@
-//! Tests across crates: the house itself, parity between devices, an optimizer from outside, real data and real weights.
+//! Tests across crates: the house itself, every unit of every family, parity between devices, units from outside, real data and real weights.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
@@ -8,3 +8,4 @@ mod house;
 mod outside;
 mod parity;
 mod real_data;
+mod units;

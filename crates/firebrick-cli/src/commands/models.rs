@@ -27,7 +27,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Print layers, shapes, parameters and multiply-adds
+    /// Print layers, shapes, parameters, multiply-adds, and the options with their ranges
     Describe {
         /// The model with options, such as 'resnet18(stem=cifar)'
         model: Spec,
@@ -37,7 +37,7 @@ enum Action {
         /// Classes; by default the model's own
         #[arg(long, value_name = "N", value_parser = whole::<usize>)]
         classes: Option<usize>,
-        /// Print one JSON document: {model, input, parameters, multiply_adds, layers}
+        /// Print one JSON document: {model, input, parameters, multiply_adds, layers, fields: [{name, default, range}]}
         #[arg(long)]
         json: bool,
     },
@@ -85,6 +85,7 @@ fn describe(
     let device = firebrick::core::device("flex")?;
     let model = zoo::build(spec, &input, 0, &device)?;
     let description = zoo::describe(&model, &input);
+    let fields = listing::fields(&zoo::REGISTRY.find(spec)?);
     if json {
         return output::json(&json!({
             "model": zoo::canonical(spec)?.to_string(),
@@ -92,6 +93,7 @@ fn describe(
             "parameters": description.parameters,
             "multiply_adds": description.multiply_adds,
             "layers": description.layers,
+            "fields": fields,
         }));
     }
     let mut rows = vec![
@@ -123,5 +125,6 @@ fn describe(
         grouped(description.parameters as u64),
         grouped(description.multiply_adds)
     ));
+    listing::options(&fields);
     Ok(())
 }

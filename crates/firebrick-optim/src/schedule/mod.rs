@@ -51,20 +51,19 @@ pub mod step;
 pub mod warmup;
 pub mod wsd;
 
+use firebrick_core::about::About;
 use firebrick_core::length::{Length, RunLength};
-use firebrick_core::registry::{Entry, Registry};
+use firebrick_core::registry::{BuildOf, Entry, Registry};
 use firebrick_core::spec::{Config, Spec};
 use firebrick_core::{ConfigError, Schedule};
 
-/// A schedule as plain data. A new schedule is one file with such a struct, and [`entry`] of it in
-/// [`REGISTRY`].
-pub trait Configure: Config {
-    /// The name in spec strings.
-    const NAME: &'static str;
-    /// One line on what it is.
-    const SUMMARY: &'static str;
+/// A schedule as plain data. A new schedule is one file with such a struct, and an entry of it in
+/// [`REGISTRY`]; a crate outside hands the entry to [`Registry::register`].
+pub trait ScheduleConfig: Config {
+    /// What the schedule says about itself.
+    const ABOUT: About;
 
-    /// The schedule, and this configuration with everything filled in.
+    /// The schedule, and this configuration with everything filled in. Every field is checked.
     ///
     /// # Errors
     /// [`ConfigError`] naming the field.
@@ -189,16 +188,18 @@ pub struct Planned {
 }
 
 impl Planned {
-    fn new<T: Configure>(schedule: impl Schedule + 'static, resolved: &T) -> Self {
+    /// A schedule and its configuration with everything filled in.
+    pub fn new<T: ScheduleConfig>(schedule: impl Schedule + 'static, resolved: &T) -> Self {
         Self {
             schedule: Box::new(schedule),
-            spec: Spec::canonical(T::NAME, resolved),
+            spec: Spec::canonical(T::ABOUT.name, resolved),
             lasts: None,
         }
     }
 
-    /// With a whole length.
-    fn lasting(self, updates: u64) -> Self {
+    /// With a whole length, in updates.
+    #[must_use]
+    pub fn lasting(self, updates: u64) -> Self {
         Self {
             lasts: Some(updates),
             ..self
@@ -206,15 +207,18 @@ impl Planned {
     }
 }
 
-/// Builds a schedule from its spec.
-pub type Build = fn(&Spec, &Outlook) -> Result<Planned, ConfigError>;
+/// How a schedule is built from its spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// Reads the spec, checks every field and fixes the lengths and the rate.
+    pub plan: fn(&Spec, &Outlook) -> Result<Planned, ConfigError>,
+}
 
-/// The entry of a schedule in the registry.
-#[must_use]
-pub const fn entry<C: Configure>() -> Entry<Build> {
-    Entry::new::<C>(C::NAME, C::SUMMARY, |spec, outlook| {
-        spec.resolve::<C>()?.plan(outlook)
-    })
+impl<C: ScheduleConfig> BuildOf<C> for Build {
+    const ABOUT: &'static About = &C::ABOUT;
+    const BUILD: Self = Self {
+        plan: |spec, outlook| C::ABOUT.resolve::<C>(spec)?.plan(outlook),
+    };
 }
 
 /// Builds the schedule that a spec names.
@@ -222,31 +226,31 @@ pub const fn entry<C: Configure>() -> Entry<Build> {
 /// # Errors
 /// [`ConfigError`] naming the schedule or the field.
 pub fn build(spec: &Spec, outlook: &Outlook) -> Result<Planned, ConfigError> {
-    (REGISTRY.find(spec)?.build)(spec, outlook)
+    (REGISTRY.find(spec)?.build.plan)(spec, outlook)
 }
 
 /// All schedules.
-pub const REGISTRY: Registry<Build> = Registry {
-    family: "schedule",
-    entries: &[
-        entry::<constant::ConstantConfig>(),
-        entry::<step::StepConfig>(),
-        entry::<multistep::MultistepConfig>(),
-        entry::<exponential::ExponentialConfig>(),
-        entry::<inverse_time::InverseTimeConfig>(),
-        entry::<polynomial::PolynomialConfig>(),
-        entry::<linear::LinearConfig>(),
-        entry::<cosine::CosineConfig>(),
-        entry::<cosine_restarts::CosineRestartsConfig>(),
-        entry::<cyclic::CyclicConfig>(),
-        entry::<one_cycle::OneCycleConfig>(),
-        entry::<snapshot_cosine::SnapshotCosineConfig>(),
-        entry::<noam::NoamConfig>(),
-        entry::<wsd::WsdConfig>(),
-        entry::<flat_cosine::FlatCosineConfig>(),
-        entry::<plateau::PlateauConfig>(),
-        entry::<warmup::WarmupConfig>(),
-        entry::<sequence::SequenceConfig>(),
-        entry::<batch_scaled::BatchScaledConfig>(),
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "schedule",
+    &[
+        Entry::of::<constant::ConstantConfig>(),
+        Entry::of::<step::StepConfig>(),
+        Entry::of::<multistep::MultistepConfig>(),
+        Entry::of::<exponential::ExponentialConfig>(),
+        Entry::of::<inverse_time::InverseTimeConfig>(),
+        Entry::of::<polynomial::PolynomialConfig>(),
+        Entry::of::<linear::LinearConfig>(),
+        Entry::of::<cosine::CosineConfig>(),
+        Entry::of::<cosine_restarts::CosineRestartsConfig>(),
+        Entry::of::<cyclic::CyclicConfig>(),
+        Entry::of::<one_cycle::OneCycleConfig>(),
+        Entry::of::<snapshot_cosine::SnapshotCosineConfig>(),
+        Entry::of::<noam::NoamConfig>(),
+        Entry::of::<wsd::WsdConfig>(),
+        Entry::of::<flat_cosine::FlatCosineConfig>(),
+        Entry::of::<plateau::PlateauConfig>(),
+        Entry::of::<warmup::WarmupConfig>(),
+        Entry::of::<sequence::SequenceConfig>(),
+        Entry::of::<batch_scaled::BatchScaledConfig>(),
     ],
-};
+);

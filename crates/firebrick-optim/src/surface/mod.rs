@@ -27,9 +27,10 @@ pub mod saddle;
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
-use firebrick_core::registry::{Entry, Registry};
-use firebrick_core::spec::Spec;
+use firebrick_core::registry::{BuildOf, Entry, Registry};
+use firebrick_core::spec::{Config, Spec};
 use serde::Serialize;
 
 /// A function of two variables.
@@ -71,46 +72,42 @@ impl Facts {
     }
 }
 
-/// Builds a surface from its spec.
-pub type Build = fn(&Spec) -> Result<Box<dyn Surface>, ConfigError>;
+/// A surface with its parameters as plain data. A new surface is one file with such a struct, and an entry of
+/// it in [`REGISTRY`]; a crate outside hands the entry to [`Registry::register`].
+pub trait SurfaceConfig: Config + Surface + 'static {
+    /// What the surface says about itself.
+    const ABOUT: About;
+}
+
+/// How a surface is built from its spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// Reads the spec and checks every field.
+    pub surface: fn(&Spec) -> Result<Box<dyn Surface>, ConfigError>,
+}
+
+impl<C: SurfaceConfig> BuildOf<C> for Build {
+    const ABOUT: &'static About = &C::ABOUT;
+    const BUILD: Self = Self {
+        surface: |spec| Ok(Box::new(C::ABOUT.resolve::<C>(spec)?)),
+    };
+}
 
 /// All surfaces.
-pub const REGISTRY: Registry<Build> = Registry {
-    family: "surface",
-    entries: &[
-        Entry::new::<quadratic::Quadratic>(
-            "quadratic",
-            "a bowl along the axes, steep in y",
-            |spec| Ok(Box::new(spec.resolve::<quadratic::Quadratic>()?.build()?)),
-        ),
-        Entry::new::<ravine::Ravine>("ravine", "a bowl across the axes, narrow", |spec| {
-            Ok(Box::new(spec.resolve::<ravine::Ravine>()?))
-        }),
-        Entry::new::<saddle::Saddle>("saddle", "down along y alone, without a bottom", |spec| {
-            Ok(Box::new(spec.resolve::<saddle::Saddle>()?))
-        }),
-        Entry::new::<beale::Beale>("beale", "a flat floor between steep corners", |spec| {
-            Ok(Box::new(spec.resolve::<beale::Beale>()?))
-        }),
-        Entry::new::<rosenbrock::Rosenbrock>("rosenbrock", "a bent, narrow valley", |spec| {
-            Ok(Box::new(spec.resolve::<rosenbrock::Rosenbrock>()?))
-        }),
-        Entry::new::<himmelblau::Himmelblau>("himmelblau", "four equal minima", |spec| {
-            Ok(Box::new(spec.resolve::<himmelblau::Himmelblau>()?))
-        }),
-        Entry::new::<rastrigin::Rastrigin>("rastrigin", "a bowl full of local minima", |spec| {
-            Ok(Box::new(spec.resolve::<rastrigin::Rastrigin>()?))
-        }),
-        Entry::new::<ackley::Ackley>("ackley", "a funnel in a rippled plain", |spec| {
-            Ok(Box::new(spec.resolve::<ackley::Ackley>()?))
-        }),
-        Entry::new::<long_valley::LongValley>(
-            "long_valley",
-            "steep walls and a floor that is flat far from the minimum",
-            |spec| Ok(Box::new(spec.resolve::<long_valley::LongValley>()?)),
-        ),
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "surface",
+    &[
+        Entry::of::<quadratic::Quadratic>(),
+        Entry::of::<ravine::Ravine>(),
+        Entry::of::<saddle::Saddle>(),
+        Entry::of::<beale::Beale>(),
+        Entry::of::<rosenbrock::Rosenbrock>(),
+        Entry::of::<himmelblau::Himmelblau>(),
+        Entry::of::<rastrigin::Rastrigin>(),
+        Entry::of::<ackley::Ackley>(),
+        Entry::of::<long_valley::LongValley>(),
     ],
-};
+);
 
 /// The surface of a spec.
 ///
@@ -123,5 +120,5 @@ pub const REGISTRY: Registry<Build> = Registry {
 /// # Errors
 /// [`ConfigError`] naming the surface, the field and the value.
 pub fn build(spec: &Spec) -> Result<Box<dyn Surface>, ConfigError> {
-    (REGISTRY.find(spec)?.build)(spec)
+    (REGISTRY.find(spec)?.build.surface)(spec)
 }

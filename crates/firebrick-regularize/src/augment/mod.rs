@@ -23,39 +23,53 @@ pub mod hflip;
 pub mod pad_crop;
 
 use firebrick_core::ConfigError;
+use firebrick_core::about::About;
 use firebrick_core::data::SampleTransform;
-use firebrick_core::registry::{Entry, Registry};
-use firebrick_core::spec::{Pipeline, Spec};
+use firebrick_core::registry::{BuildOf, Entry, Registry};
+use firebrick_core::spec::{Config, Pipeline, Spec};
 
-use hflip::HflipConfig;
-use pad_crop::PadCropConfig;
+/// An augmentation as plain data. A new one is one file with such a struct, and an entry of it in [`REGISTRY`]; a
+/// crate outside hands the entry to [`Registry::register`].
+pub trait Augmentation: Config + 'static {
+    /// What the augmentation says about itself.
+    const ABOUT: About;
 
-/// Builds a transform from its spec.
-pub type Build = fn(&Spec) -> Result<Box<dyn SampleTransform>, ConfigError>;
+    /// The transform, of fields that are in their ranges.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`] for fields that do not go together.
+    fn transform(&self) -> Result<Box<dyn SampleTransform>, ConfigError>;
+}
+
+/// How an augmentation is built from its spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// Reads the spec, checks every field and builds the transform.
+    pub transform: fn(&Spec) -> Result<Box<dyn SampleTransform>, ConfigError>,
+}
+
+impl<C: Augmentation> BuildOf<C> for Build {
+    const ABOUT: &'static About = &C::ABOUT;
+    const BUILD: Self = Self {
+        transform: |spec| C::ABOUT.resolve::<C>(spec)?.transform(),
+    };
+}
 
 /// All transforms of single images.
-pub const REGISTRY: Registry<Build> = Registry {
-    family: "augmentation",
-    entries: &[
-        Entry::new::<PadCropConfig>(
-            pad_crop::NAME,
-            "pads all sides, then cuts the original size at a random place",
-            |spec| Ok(Box::new(spec.resolve::<PadCropConfig>()?.build()?)),
-        ),
-        Entry::new::<HflipConfig>(
-            hflip::NAME,
-            "mirrors left and right with a probability",
-            |spec| Ok(Box::new(spec.resolve::<HflipConfig>()?.build()?)),
-        ),
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "augmentation",
+    &[
+        Entry::of::<pad_crop::PadCropConfig>(),
+        Entry::of::<hflip::HflipConfig>(),
     ],
-};
+);
 
 /// Builds the transforms of a pipeline, in order.
 ///
 /// # Errors
 /// [`ConfigError`] naming the first unit, key or value that cannot be used.
 pub fn build(pipeline: &Pipeline) -> Result<Vec<Box<dyn SampleTransform>>, ConfigError> {
-    let one = |spec| (REGISTRY.find(spec)?.build)(spec);
+    let one = |spec| (REGISTRY.find(spec)?.build.transform)(spec);
     pipeline.0.iter().map(one).collect()
 }
 
@@ -96,8 +110,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_transform_keeps_the_shape_and_repeats_its_draws(image in image(), seed in any::<u64>()) {
-            for entry in REGISTRY.entries {
-                let transform = (entry.build)(&Spec::new(entry.name)).unwrap();
+            for entry in REGISTRY.entries() {
+                let transform = (entry.build.transform)(&Spec::new(entry.about.name)).unwrap();
                 let apply = || transform.apply(image.clone(), &mut rng(seed, "augment", 0, 0));
                 let changed = apply();
                 prop_assert_eq!(
@@ -111,10 +125,12 @@ mod tests {
 
     #[test]
     fn the_canonical_pipeline_builds_itself_again() {
-        for entry in REGISTRY.entries {
-            let spec = (entry.build)(&Spec::new(entry.name)).unwrap().spec();
+        for entry in REGISTRY.entries() {
+            let spec = (entry.build.transform)(&Spec::new(entry.about.name))
+                .unwrap()
+                .spec();
             assert_eq!(spec.to_string(), entry.signature());
-            assert_eq!((entry.build)(&spec).unwrap().spec(), spec);
+            assert_eq!((entry.build.transform)(&spec).unwrap().spec(), spec);
         }
         assert!(build(&Pipeline::default()).unwrap().is_empty());
     }

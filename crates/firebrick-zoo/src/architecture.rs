@@ -1,0 +1,67 @@
+//! What a model's configuration does: it describes itself, and builds the model for an input.
+
+use burn::tensor::Device;
+use firebrick_core::ConfigError;
+use firebrick_core::about::About;
+use firebrick_core::init::Init;
+use firebrick_core::registry::BuildOf;
+use firebrick_core::spec::{Config, Spec};
+
+use crate::input::Input;
+use crate::model::Model;
+
+/// The configuration of a model whose type is not known before the spec is read.
+pub trait Architecture {
+    /// The spec that gives this configuration again, with every option spelled out.
+    fn spec(&self) -> Spec;
+
+    /// The input that the model was made for: that of its published weights.
+    fn native_input(&self) -> Input;
+
+    /// Checks the options without building anything.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the option.
+    fn check(&self) -> Result<(), ConfigError>;
+
+    /// How weights are drawn.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the option.
+    fn init(&self) -> Result<Init, ConfigError>;
+
+    /// The model before its weights are drawn or loaded: its keys and shapes, without their memory.
+    ///
+    /// # Errors
+    /// As [`Self::model`].
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError>;
+
+    /// Builds the model, its weights drawn on the host from `seed`: equal on every device.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the option, or the side of the input that is too small.
+    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        Ok(self.init()?.apply(self.undrawn(input, device)?, seed))
+    }
+}
+
+/// An [`Architecture`] as plain data, with a name of its own. A new model is one file with such a struct, and an
+/// entry of it in [`REGISTRY`](crate::REGISTRY); a crate outside hands the entry to its `register`.
+pub trait ModelConfig: Architecture + Config + 'static {
+    /// What the model says about itself.
+    const ABOUT: About;
+}
+
+/// How a model is built from its spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// Reads the spec and checks every field.
+    pub architecture: fn(&Spec) -> Result<Box<dyn Architecture>, ConfigError>,
+}
+
+impl<C: ModelConfig> BuildOf<C> for Build {
+    const ABOUT: &'static About = &C::ABOUT;
+    const BUILD: Self = Self {
+        architecture: |spec| Ok(Box::new(C::ABOUT.resolve::<C>(spec)?)),
+    };
+}
