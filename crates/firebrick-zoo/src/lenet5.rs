@@ -68,7 +68,7 @@ impl LeNet5Config {
     /// # Errors
     /// [`ConfigError`] naming the option, or the side that is below 12 pixels.
     pub fn build(&self, input: &Input, seed: u64, device: &Device) -> Result<LeNet5, ConfigError> {
-        let init = self.init()?;
+        let init = Init::from_spec(&self.init, Init::PYTORCH)?;
         Ok(init.apply(self.undrawn(input, device)?, seed))
     }
 
@@ -124,19 +124,23 @@ impl Architecture for LeNet5Config {
         }
     }
 
+    fn head(&self) -> Option<&'static str> {
+        Some("fc3")
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         Self::ABOUT.check(self)?;
-        self.init()?;
+        Init::from_spec(&self.init, Init::PYTORCH)?;
         Activation::from_spec(&self.activation)?;
         Ok(())
     }
 
-    fn init(&self) -> Result<Init, ConfigError> {
-        Init::from_spec(&self.init, Init::PYTORCH)
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+        Self::undrawn(self, input, device).map(Model::new)
     }
 
-    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(|model| Model::new(model, "fc3"))
+    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        self.build(input, seed, device).map(Model::new)
     }
 }
 

@@ -44,7 +44,7 @@ pub use input::{Input, MAX_CLASSES, MAX_SIDE};
 pub use lenet5::{LeNet5, LeNet5Config, Pool};
 pub use model::Model;
 pub use normalizations::{NORMALIZATIONS, Normalization};
-pub use registry::{REGISTRY, build, canonical, default_input, undrawn};
+pub use registry::{REGISTRY, architecture, build, canonical, default_input, undrawn};
 pub use resnet_cifar::{ResNetCifar, ResNetCifarBlock, ResNetCifarConfig, Shortcut};
 pub use resnet18::{ResNet18, ResNet18Block, ResNet18Config, Stem};
 pub use small_cnn::{SmallCnn, SmallCnnConfig, SmallCnnStage};

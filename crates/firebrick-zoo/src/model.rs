@@ -17,99 +17,73 @@ use erased::{Erased, Mapping, Visiting};
 /// A model that is picked by name at run time, of this crate or of another one. Parameter paths and weight
 /// files do not show the wrapping: they are those of the model inside.
 #[derive(Debug)]
-pub struct Model {
-    inside: Box<dyn Erased>,
-    head: &'static str,
-}
+pub struct Model(Box<dyn Erased>);
 
 impl Model {
-    /// A model, and the path of its last layer: see [`Self::head`]. Its parameters have at most 8 dimensions.
+    /// Wraps a model. Its parameters have at most 8 dimensions.
     #[must_use]
-    pub fn new<M: Classifier + ModuleDisplay + 'static>(model: M, head: &'static str) -> Self {
-        Self {
-            inside: Box::new(model),
-            head,
-        }
-    }
-
-    /// The path of the last layer, whose outputs are the classes, as in the keys of weight files: `fc`
-    /// for `fc.weight` and `fc.bias`. The rest does not depend on the number of classes.
-    #[must_use]
-    pub const fn head(&self) -> &'static str {
-        self.head
+    pub fn new<M: Classifier + ModuleDisplay + 'static>(model: M) -> Self {
+        Self(Box::new(model))
     }
 
     /// The model inside, if it is of this type.
     #[must_use]
     pub fn downcast_ref<M: 'static>(&self) -> Option<&M> {
-        let inside: &dyn Any = self.inside.as_any();
+        let inside: &dyn Any = self.0.as_any();
         inside.downcast_ref()
-    }
-
-    fn with(self, change: impl FnOnce(Box<dyn Erased>) -> Box<dyn Erased>) -> Self {
-        Self {
-            inside: change(self.inside),
-            head: self.head,
-        }
     }
 }
 
 impl Clone for Model {
     fn clone(&self) -> Self {
-        Self {
-            inside: self.inside.cloned(),
-            head: self.head,
-        }
+        Self(self.0.cloned())
     }
 }
 
 impl Classifier for Model {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.inside.forward(images)
+        self.0.forward(images)
     }
 }
 
 // Burn derives this for types that it knows when they are compiled; here it is handed on.
 impl Module for Model {
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
-        self.inside.collect_devices(devices)
+        self.0.collect_devices(devices)
     }
 
     fn fork(self, device: &Device) -> Self {
-        self.with(|inside| inside.fork(device))
+        Self(self.0.fork(device))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        self.with(|inside| inside.to_device(device))
+        Self(self.0.to_device(device))
     }
 
     fn train(self) -> Self {
-        self.with(|inside| inside.train())
+        Self(self.0.train())
     }
 
     fn valid(&self) -> Self {
-        Self {
-            inside: self.inside.valid(),
-            head: self.head,
-        }
+        Self(self.0.valid())
     }
 
     fn materialize(self) -> Self {
-        self.with(|inside| inside.materialize())
+        Self(self.0.materialize())
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.inside.visit(&mut Visiting(visitor));
+        self.0.visit(&mut Visiting(visitor));
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        self.with(|inside| inside.map(&mut Mapping(mapper)))
+        Self(self.0.map(&mut Mapping(mapper)))
     }
 }
 
 impl ModuleDisplayDefault for Model {
     fn content(&self, content: Content) -> Option<Content> {
-        self.inside.content(content)
+        self.0.content(content)
     }
 }
 

@@ -23,7 +23,11 @@ pub static REGISTRY: Registry<Build> = Registry::new(
     ],
 );
 
-fn architecture(spec: &Spec) -> Result<Box<dyn Architecture>, ConfigError> {
+/// The configuration of the model that a spec names, its fields in their ranges.
+///
+/// # Errors
+/// [`ConfigError`] naming the unknown model or option.
+pub fn architecture(spec: &Spec) -> Result<Box<dyn Architecture>, ConfigError> {
     (REGISTRY.find(spec)?.build.architecture)(spec)
 }
 

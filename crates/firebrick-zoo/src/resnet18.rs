@@ -74,7 +74,7 @@ impl ResNet18Config {
         seed: u64,
         device: &Device,
     ) -> Result<ResNet18, ConfigError> {
-        let init = self.init()?;
+        let init = Init::from_spec(&self.init, REFERENCE)?;
         Ok(init.apply(self.undrawn(input, device)?, seed))
     }
 
@@ -135,18 +135,22 @@ impl Architecture for ResNet18Config {
         }
     }
 
+    fn head(&self) -> Option<&'static str> {
+        Some("fc")
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
-        self.init()?;
+        Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
         Ok(())
     }
 
-    fn init(&self) -> Result<Init, ConfigError> {
-        Init::from_spec(&self.init, REFERENCE)
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+        Self::undrawn(self, input, device).map(Model::new)
     }
 
-    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(|model| Model::new(model, "fc"))
+    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        self.build(input, seed, device).map(Model::new)
     }
 }
 

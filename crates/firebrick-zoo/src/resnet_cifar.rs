@@ -118,7 +118,7 @@ impl ResNetCifarConfig {
         seed: u64,
         device: &Device,
     ) -> Result<ResNetCifar, ConfigError> {
-        let init = self.init()?;
+        let init = Init::from_spec(&self.init, REFERENCE)?;
         Ok(init.apply(self.undrawn(input, device)?, seed))
     }
 
@@ -167,6 +167,10 @@ impl Architecture for ResNetCifarConfig {
         }
     }
 
+    fn head(&self) -> Option<&'static str> {
+        Some("linear")
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if self.depth < 8 || self.depth % 6 != 2 {
             let range = "6n + 2 with n of at least 1, such as 20, 32, 44, 56 or 110";
@@ -174,17 +178,17 @@ impl Architecture for ResNetCifarConfig {
                 "resnet", "depth", self.depth, range,
             ));
         }
-        self.init()?;
+        Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
         Ok(())
     }
 
-    fn init(&self) -> Result<Init, ConfigError> {
-        Init::from_spec(&self.init, REFERENCE)
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+        Self::undrawn(self, input, device).map(Model::new)
     }
 
-    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(|model| Model::new(model, "linear"))
+    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        self.build(input, seed, device).map(Model::new)
     }
 }
 

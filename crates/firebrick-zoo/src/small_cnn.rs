@@ -64,7 +64,7 @@ impl SmallCnnConfig {
         seed: u64,
         device: &Device,
     ) -> Result<SmallCnn, ConfigError> {
-        let init = self.init()?;
+        let init = Init::from_spec(&self.init, Init::PYTORCH)?;
         Ok(init.apply(self.undrawn(input, device)?, seed))
     }
 
@@ -114,19 +114,23 @@ impl Architecture for SmallCnnConfig {
         }
     }
 
+    fn head(&self) -> Option<&'static str> {
+        Some("fc")
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         Self::ABOUT.check(self)?;
-        self.init()?;
+        Init::from_spec(&self.init, Init::PYTORCH)?;
         Activation::from_spec(&self.activation)?;
         Ok(())
     }
 
-    fn init(&self) -> Result<Init, ConfigError> {
-        Init::from_spec(&self.init, Init::PYTORCH)
+    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
+        Self::undrawn(self, input, device).map(Model::new)
     }
 
-    fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(|model| Model::new(model, "fc"))
+    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        self.build(input, seed, device).map(Model::new)
     }
 }
 

@@ -22,14 +22,19 @@ pub fn load(model: Model, path: &Path) -> Result<(Model, Vec<String>), WeightsEr
     WeightsFile::open(path)?.load_into(model, Head::Same)
 }
 
-/// Like [`load`], but for fine-tuning on other classes: where the last layer is missing from the file or
-/// has other shapes there, the model keeps its own as it was initialized, and a note says so.
+/// Like [`load`], but for fine-tuning on other classes, and for any model: where the layer `head` (see
+/// [`Architecture::head`](crate::Architecture::head)) is missing from the file or has other shapes there,
+/// the model keeps its own as it was initialized, and a note says so.
 ///
 /// # Errors
 /// [`WeightsError`], also when anything but the last layer does not fit.
-pub fn load_for_training(model: Model, path: &Path) -> Result<(Model, Vec<String>), WeightsError> {
-    let head = model.head();
-    WeightsFile::open(path)?.load_into(model, Head::MayDiffer(head))
+pub fn load_for_training<M: Module>(
+    model: M,
+    head: Option<&str>,
+    path: &Path,
+) -> Result<(M, Vec<String>), WeightsError> {
+    let head = head.map_or(Head::Same, Head::MayDiffer);
+    WeightsFile::open(path)?.load_into(model, head)
 }
 
 /// The number of trainable values, whether or not the model is set up for training now.

@@ -153,7 +153,8 @@ pub(crate) fn initial_model(
         return Ok(model);
     };
     model_file::verify(Path::new(path))?;
-    let (model, notes) = firebrick_zoo::load_for_training(model, Path::new(path))?;
+    let head = firebrick_zoo::architecture(&recipe.model)?.head();
+    let (model, notes) = firebrick_zoo::load_for_training(model, head, Path::new(path))?;
     notes
         .iter()
         .for_each(|note| notice(&format!("{path}: {note}")));

@@ -53,24 +53,28 @@ impl Architecture for PerceptronConfig {
         }
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
-        Self::ABOUT.check(self)?;
-        self.init().map(drop)
+    fn head(&self) -> Option<&'static str> {
+        Some("fc")
     }
 
-    fn init(&self) -> Result<Init, ConfigError> {
-        Init::from_spec(&self.init, Init::PYTORCH)
+    fn check(&self) -> Result<(), ConfigError> {
+        Self::ABOUT.check(self)?;
+        Init::from_spec(&self.init, Init::PYTORCH).map(drop)
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
         self.check()?;
         input.check(Self::ABOUT.name, 1)?;
         let pixels = input.channels * input.height * input.width;
-        let model = Perceptron {
+        Ok(Model::new(Perceptron {
             hidden: LinearConfig::new(pixels, self.hidden).init(device),
             fc: LinearConfig::new(self.hidden, input.classes).init(device),
-        };
-        Ok(Model::new(model, "fc"))
+        }))
+    }
+
+    fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        let init = Init::from_spec(&self.init, Init::PYTORCH)?;
+        Ok(init.apply(self.undrawn(input, device)?, seed))
     }
 }
 
