@@ -133,8 +133,8 @@ fn changed(before: &StateDict, after: &StateDict) -> BTreeMap<String, bool> {
 
 #[test]
 fn not_one_bit_of_a_frozen_parameter_or_statistic_moves() {
-    for entry in firebrick::zoo::REGISTRY.entries {
-        let spec = Spec::new(entry.name);
+    for entry in firebrick::zoo::REGISTRY.entries() {
+        let spec = Spec::new(entry.about.name);
         for (way, optimizer) in [
             (Way::Groups, "sgd(0.1, momentum=0.9, weight_decay=0.1)"),
             (Way::Hook, "adamw(0.01, weight_decay=0.1)"),
