@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firebrick_types::ConfigError;
+use firebrick_types::about::{About, Field, Range};
 use firebrick_types::data::Dataset;
 use firebrick_types::registry::{Entry, Registry};
 use firebrick_types::spec::Spec;
@@ -21,6 +22,7 @@ use crate::mnist::IdxSet;
 use crate::registry::DatasetError;
 
 /// What is known of a data set besides its name, its summary and its options.
+#[derive(Debug, Clone, Copy)]
 pub struct Card {
     /// Where it is described.
     pub homepage: &'static str,
@@ -69,13 +71,41 @@ struct Cifar100Config {
 const CIFAR_LICENCE: &str = "none stated; cite Krizhevsky, \"Learning Multiple Layers of Features \
                               from Tiny Images\", 2009";
 
+const MNIST: About = About::new("mnist", "handwritten digits, 28 × 28 grey", &[]);
+
+const FASHION_MNIST: About = About::new("fashion_mnist", "photos of clothes, 28 × 28 grey", &[]);
+
+const KMNIST: About = About::new("kmnist", "handwritten cursive Japanese, 28 × 28 grey", &[]);
+
+const EMNIST: About = About::new(
+    "emnist",
+    "handwritten letters and digits, 28 × 28 grey, six splits",
+    &[Field::new(
+        "split",
+        Range::Choice(&[
+            "balanced", "letters", "digits", "mnist", "byclass", "bymerge",
+        ]),
+    )],
+);
+
+const CIFAR10: About = About::new(
+    "cifar10",
+    "photos of ten kinds of objects, 32 × 32 RGB",
+    &[],
+);
+
+const CIFAR100: About = About::new(
+    "cifar100",
+    "photos of a hundred kinds of objects in twenty groups, 32 × 32 RGB",
+    &[Field::new("labels", Range::Choice(&["fine", "coarse"]))],
+);
+
 /// Every data set that has a name.
-pub static REGISTRY: Registry<Card> = Registry {
-    family: "data set",
-    entries: &[
+pub static REGISTRY: Registry<Card> = Registry::new(
+    "data set",
+    &[
         Entry::new::<GlyphsConfig>(
-            GlyphsConfig::NAME,
-            "computer-drawn digits and letters, 32 × 32, built in: nothing to download",
+            &GlyphsConfig::ABOUT,
             Card {
                 homepage: "drawn by this program",
                 licence: "that of this program: MIT or Apache-2.0",
@@ -90,8 +120,7 @@ pub static REGISTRY: Registry<Card> = Registry {
             },
         ),
         Entry::new::<NoOptions>(
-            "mnist",
-            "handwritten digits, 28 × 28 grey",
+            &MNIST,
             Card {
                 homepage: "http://yann.lecun.com/exdb/mnist/",
                 licence: "none stated by its makers; mirrors say CC BY-SA 3.0",
@@ -106,8 +135,7 @@ pub static REGISTRY: Registry<Card> = Registry {
             },
         ),
         Entry::new::<NoOptions>(
-            "fashion_mnist",
-            "photos of clothes, 28 × 28 grey",
+            &FASHION_MNIST,
             Card {
                 homepage: "https://github.com/zalandoresearch/fashion-mnist",
                 licence: "MIT",
@@ -122,8 +150,7 @@ pub static REGISTRY: Registry<Card> = Registry {
             },
         ),
         Entry::new::<NoOptions>(
-            "kmnist",
-            "handwritten cursive Japanese, 28 × 28 grey",
+            &KMNIST,
             Card {
                 homepage: "https://codh.rois.ac.jp/kmnist/",
                 licence: "CC BY-SA 4.0",
@@ -138,8 +165,7 @@ pub static REGISTRY: Registry<Card> = Registry {
             },
         ),
         Entry::new::<EmnistConfig>(
-            "emnist",
-            "handwritten letters and digits, 28 × 28 grey, six splits",
+            &EMNIST,
             Card {
                 homepage: "https://www.nist.gov/itl/products-and-services/emnist-dataset",
                 licence: "none stated; made by NIST and Western Sydney University",
@@ -154,8 +180,7 @@ pub static REGISTRY: Registry<Card> = Registry {
             },
         ),
         Entry::new::<NoOptions>(
-            "cifar10",
-            "photos of ten kinds of objects, 32 × 32 RGB",
+            &CIFAR10,
             Card {
                 homepage: "https://www.cs.toronto.edu/~kriz/cifar.html",
                 licence: CIFAR_LICENCE,
@@ -173,8 +198,7 @@ pub static REGISTRY: Registry<Card> = Registry {
             },
         ),
         Entry::new::<Cifar100Config>(
-            "cifar100",
-            "photos of a hundred kinds of objects in twenty groups, 32 × 32 RGB",
+            &CIFAR100,
             Card {
                 homepage: "https://www.cs.toronto.edu/~kriz/cifar.html",
                 licence: CIFAR_LICENCE,
@@ -193,7 +217,7 @@ pub static REGISTRY: Registry<Card> = Registry {
             },
         ),
     ],
-};
+);
 
 fn names(classes: &[&str]) -> Vec<String> {
     classes.iter().map(|name| (*name).to_string()).collect()
@@ -292,8 +316,8 @@ fn loaded(name: String, (train, test): (InMemory, InMemory)) -> Loaded {
 
 /// All known data sets.
 #[must_use]
-pub fn list() -> &'static [Entry<Card>] {
-    REGISTRY.entries
+pub fn list() -> Vec<Entry<Card>> {
+    REGISTRY.entries()
 }
 
 /// The data set that `name` means: its name in any usual spelling (`Fashion-MNIST`), or a whole
@@ -302,20 +326,21 @@ pub fn list() -> &'static [Entry<Card>] {
 /// # Errors
 /// [`ConfigError::UnknownName`] with the nearest name; [`ConfigError::Conflict`] for the path of a
 /// folder, which needs `folder:` before it.
-pub fn info(name: &str) -> Result<&'static Entry<Card>, ConfigError> {
+pub fn info(name: &str) -> Result<Entry<Card>, ConfigError> {
     let text = name.trim();
     let name = text.split('(').next().unwrap_or_default().trim();
     let plain = |name: &str| name.to_lowercase().replace(['-', '_', ' '], "");
-    let known = list().iter().find(|entry| plain(entry.name) == plain(name));
+    let mut all = list().into_iter();
+    let known = all.find(|entry| plain(entry.about.name) == plain(name));
     known.ok_or_else(|| {
         if is_path(text) {
             return ConfigError::Conflict(format!(
                 "unknown data set `{text}`; for the images of a folder write folder:{text}"
             ));
         }
-        let known: Vec<_> = list()
-            .iter()
-            .map(|entry| entry.name)
+        let known: Vec<_> = REGISTRY
+            .names()
+            .into_iter()
             .chain(["folder:PATH"])
             .collect();
         ConfigError::unknown_name(REGISTRY.family, name, known)
@@ -347,14 +372,14 @@ mod tests {
             assert!(
                 classes.len() >= 10 && card.train > card.test,
                 "{}",
-                entry.name
+                entry.about.name
             );
-            assert!(!entry.summary.is_empty() && !card.licence.is_empty());
+            assert!(!entry.about.summary.is_empty() && !card.licence.is_empty());
             assert_eq!(
                 card.files.is_empty(),
                 card.folders.is_empty(),
                 "{}",
-                entry.name
+                entry.about.name
             );
             for file in card.files {
                 assert!(file.url().starts_with("http") && file.base.ends_with('/'));
@@ -385,7 +410,7 @@ mod tests {
             ("emnist(split=letters)", "emnist"),
             ("glyphs", "glyphs"),
         ] {
-            assert_eq!(info(spelling).unwrap().name, name);
+            assert_eq!(info(spelling).unwrap().about.name, name);
         }
         let error = info("mnits").err().unwrap().to_string();
         assert!(

@@ -20,8 +20,8 @@ mod raster;
 mod strokes;
 
 use firebrick_types::ConfigError;
+use firebrick_types::about::{About, Field, Range};
 use firebrick_types::data::{DataError, Dataset, Image, Sample};
-use firebrick_types::error::check;
 use firebrick_types::random::rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -84,14 +84,25 @@ impl GlyphsConfig {
     /// The name in spec strings.
     pub const NAME: &str = "glyphs";
 
+    /// What the data set says about itself.
+    pub const ABOUT: About = About::new(
+        Self::NAME,
+        "computer-drawn digits and letters, 32 × 32, built in: nothing to download",
+        &[
+            Field::new("train", Range::Whole(1, 500_000)),
+            Field::new("test", Range::Whole(1, 500_000)),
+            Field::new("domain", Range::Choice(&["grey", "rgb"])),
+            Field::new("seed", Range::Count(0)),
+            Field::new("difficulty", Range::Within(0.0, 2.0)),
+        ],
+    );
+
     /// Draws the train and the test split.
     ///
     /// # Errors
     /// [`ConfigError::OutOfRange`].
     pub fn build(&self) -> Result<(Glyphs, Glyphs), ConfigError> {
-        check(Self::NAME, "train", self.train, 1..=500_000)?;
-        check(Self::NAME, "test", self.test, 1..=500_000)?;
-        check(Self::NAME, "difficulty", self.difficulty, 0.0..=2.0)?;
+        Self::ABOUT.check(self)?;
         let split = |name, len| Glyphs::draw(self, name, len);
         Ok((split("train", self.train), split("test", self.test)))
     }

@@ -51,7 +51,7 @@ impl Default for LoaderConfig {
     fn default() -> Self {
         Self {
             batch_size: 64,
-            sampling: Sampling::Shuffled,
+            sampling: Sampling::shuffle(),
             seed: 0,
             workers: 2,
             prefetch: 2,

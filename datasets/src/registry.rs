@@ -228,7 +228,7 @@ fn open_named(text: &str, options: &OpenOptions) -> Result<Splits, DatasetError>
     let entry = info(text)?;
     // The name may be spelt as the world spells it; the arguments follow our grammar.
     let arguments = text.find('(').map_or("", |at| &text[at..]);
-    let spec: Spec = format!("{}{arguments}", entry.name).parse()?;
+    let spec: Spec = format!("{}{arguments}", entry.about.name).parse()?;
     let directory = options
         .data_dir
         .as_ref()
@@ -244,7 +244,7 @@ fn open_named(text: &str, options: &OpenOptions) -> Result<Splits, DatasetError>
     let Some(loaded) = (entry.build.read)(&spec, &folders)? else {
         let files: Vec<_> = entry.build.files.iter().map(|file| file.name).collect();
         return Err(DatasetError::Missing {
-            name: entry.name.into(),
+            name: entry.about.name.into(),
             directory: directory.clone(),
             files: files.join(", "),
         });

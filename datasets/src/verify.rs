@@ -23,7 +23,10 @@ pub fn fetch(
 ) -> Result<PathBuf, DatasetError> {
     let entry = info(name)?;
     let Some(folder) = folders(&entry.build, data_dir).into_iter().next() else {
-        let problem = format!("`{}` is built in: there is nothing to download", entry.name);
+        let problem = format!(
+            "`{}` is built in: there is nothing to download",
+            entry.about.name
+        );
         return Err(DataError::Invalid(problem).into());
     };
     for file in entry.build.files {
@@ -155,7 +158,7 @@ pub fn verify(name: &str, data_dir: &Path) -> Result<Vec<FileCheck>, DatasetErro
     let missing = |check: &FileCheck| check.state == FileState::Missing;
     if !checks.is_empty()
         && checks.iter().all(missing)
-        && (entry.build.read)(&Spec::new(entry.name), &folders)?.is_some()
+        && (entry.build.read)(&Spec::new(entry.about.name), &folders)?.is_some()
     {
         let path = folders.into_iter().find(|folder| folder.is_dir());
         return Ok(vec![FileCheck {

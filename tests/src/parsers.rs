@@ -122,10 +122,7 @@ pub fn spec(data: &[u8]) {
         Request::new(spec.clone(), "constant".parse().expect("a spec"), run)
             .plan()
             .map(|_| ()),
-        loss::REGISTRY
-            .find(&spec)
-            .and_then(|entry| (entry.build)(&spec))
-            .map(|_| ()),
+        loss::build(&spec).map(|_| ()),
         zoo::canonical(&spec).map(|_| ()),
     ];
     for error in built.into_iter().filter_map(Result::err) {

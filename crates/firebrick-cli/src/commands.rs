@@ -17,6 +17,7 @@ pub(crate) mod predict;
 pub(crate) mod recipes;
 pub(crate) mod report;
 pub(crate) mod runs;
+pub(crate) mod sampling;
 pub(crate) mod schedule;
 pub(crate) mod search;
 pub(crate) mod train;

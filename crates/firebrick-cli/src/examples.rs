@@ -185,6 +185,12 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "loss describe",
         &[("", "firebrick loss describe cross_entropy")],
     ),
+    ("sampling", &[("", "firebrick sampling describe weighted")]),
+    ("sampling list", &[("", "firebrick sampling list")]),
+    (
+        "sampling describe",
+        &[("", "firebrick sampling describe weighted")],
+    ),
     ("devices", &[("", "firebrick devices")]),
     (
         "recipes",

@@ -5,7 +5,7 @@ use firebrick::core::setting::Family;
 use firebrick::optim::{optimizer, schedule};
 use firebrick::regularize::augment;
 use firebrick::training::Monitor;
-use firebrick::{core::loss, datasets, zoo};
+use firebrick::{core::loss, datasets, datasets::sampler, zoo};
 
 /// The help of the flag of a setting.
 pub(crate) fn of(setting: &Setting) -> String {
@@ -26,19 +26,14 @@ pub(crate) fn of(setting: &Setting) -> String {
 
 /// The names of a family's units.
 pub(crate) fn names(family: Family) -> Vec<&'static str> {
-    fn of<B>(entries: &'static [firebrick::core::registry::Entry<B>]) -> Vec<&'static str> {
-        entries.iter().map(|entry| entry.name).collect()
-    }
     match family {
-        Family::Datasets => of(datasets::registry::list()),
-        Family::Models => of(zoo::REGISTRY.entries),
-        Family::Optimizers => {
-            let entries = optimizer::entries();
-            entries.iter().map(|entry| entry.about.name).collect()
-        }
-        Family::Schedules => of(schedule::REGISTRY.entries),
-        Family::Augmentations => of(augment::REGISTRY.entries),
-        Family::Losses => of(loss::REGISTRY.entries),
+        Family::Datasets => datasets::registry::REGISTRY.names(),
+        Family::Models => zoo::REGISTRY.names(),
+        Family::Optimizers => optimizer::REGISTRY.names(),
+        Family::Schedules => schedule::REGISTRY.names(),
+        Family::Augmentations => augment::REGISTRY.names(),
+        Family::Losses => loss::REGISTRY.names(),
+        Family::Samplers => sampler::REGISTRY.names(),
         Family::Normalizations => zoo::NORMALIZATIONS.map(|(name, ..)| name).to_vec(),
         Family::Monitors => Monitor::ALL.map(|(name, _)| name).to_vec(),
     }

@@ -1,12 +1,15 @@
-//! The `firebrick` command line as a library: call [`main`] from a program that registers optimizers of
-//! its own, and the program has every command of `firebrick`.
+//! The `firebrick` command line as a library: call [`main`] from a program that registers units of its own, and
+//! the program has every command of `firebrick`.
 //!
 //! ```no_run
-//! # use firebrick::optim::optimizer::{self, sgd::Sgd as Mine};
+//! # use firebrick::optim::optimizer::sgd::Sgd as Mine;
 //! use std::process::ExitCode;
 //!
+//! use firebrick::core::registry::Entry;
+//! use firebrick::optim::optimizer;
+//!
 //! fn main() -> ExitCode {
-//!     if let Err(error) = optimizer::register(optimizer::Entry::of::<Mine>()) {
+//!     if let Err(error) = optimizer::REGISTRY.register(Entry::of::<Mine>()) {
 //!         eprintln!("error: {error}");
 //!         return ExitCode::FAILURE;
 //!     }
@@ -14,8 +17,9 @@
 //! }
 //! ```
 //!
-//! `optim list`, `optim race` and `train --optimizer` of that program then know the optimizer by its name.
-//! `examples/outside` is a complete program of this kind; [`Program`] gives it a name and version of its own.
+//! `optim list`, `optim race` and `train --optimizer` of that program then know the optimizer by its name. The same
+//! works for schedules, augmentations, models, losses and samplers. `examples/outside` is a complete program of
+//! this kind; [`Program`] gives it a name and version of its own.
 
 mod class_scores;
 mod columns;
@@ -78,6 +82,7 @@ enum Command {
     Augment(commands::augment::Augment),
     #[command(alias = "losses")]
     Loss(commands::loss::Loss),
+    Sampling(commands::sampling::Sampling),
     Devices(commands::devices::Devices),
     Recipes(commands::recipes::Recipes),
     Report(commands::report::Report),
@@ -232,6 +237,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Schedule(schedule) => schedule.run(),
         Command::Augment(augment) => augment.run(),
         Command::Loss(loss) => loss.run(),
+        Command::Sampling(sampling) => sampling.run(),
         Command::Completions(completions) => completions.run(&mut self::command()),
         Command::Man(man) => man.run(plain_command()),
     }
@@ -341,7 +347,7 @@ mod tests {
     #[test]
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
-            "optim", "schedule", "augment", "loss", "models", "datasets", "recipes",
+            "optim", "schedule", "augment", "loss", "sampling", "models", "datasets", "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

@@ -25,9 +25,12 @@ pub mod weights_file;
 pub use classifier::Classifier;
 pub use clip::Clipping;
 pub use device::{DeviceError, DeviceInfo, computes_in_f64, device, devices, features};
+#[cfg(feature = "testkit")]
+pub use firebrick_types::testkit;
 pub use firebrick_types::{
-    ConfigError, GroupRule, Groups, Recipe, Schedule, checksum, confusion, contour, data, error,
-    groups, json_number, length, number, random, recipe, registry, run, schedule, setting, spec,
+    ConfigError, GroupRule, Groups, Recipe, Schedule, about, checksum, confusion, contour, data,
+    error, groups, json_number, length, number, random, recipe, registry, run, schedule, setting,
+    spec,
 };
 pub use freeze::{freeze, unfreeze};
 pub use independent_copy::independent_copy;

@@ -14,7 +14,6 @@ pub mod grouped;
 mod hyperparameter_schedules;
 mod linear_algebra;
 mod linear_system;
-mod listing;
 pub mod optimizer;
 pub mod per_tensor;
 pub mod plan;
@@ -31,7 +30,6 @@ mod wrapper;
 
 pub use about::{About, Configure, Entry, Field, Optimize, Range};
 pub use grouped::grouped;
-pub use listing::{Listing, optimizers, schedules};
 pub use per_tensor::PerTensor;
 pub use plan::{Plan, Request, plan};
 pub use rule::{Formula, Moment, Number, Real, Rule, StateNames, Stepping, elementwise};

@@ -11,7 +11,7 @@
 
 mod space;
 
-pub use space::{Dimension, End, Point, Range, Space};
+pub use space::{Dimension, End, Point, SearchRange, Space};
 
 use std::cmp::Ordering;
 use std::fs::{self, File};
@@ -402,7 +402,7 @@ mod tests {
         let mut widest = f64::INFINITY;
         for round in 1..=3 {
             let space = search.space_of(round, &done);
-            let Range::Log(low, high) = space.0[0].range else {
+            let SearchRange::Log(low, high) = space.0[0].range else {
                 panic!("{space}")
             };
             let width = (high / low).ln();

@@ -1,9 +1,10 @@
 //! The types that all crates of Firebrick share and that need no tensors: errors, spec strings, lengths,
-//! registries, reproducible randomness, images and batches, schedules, recipes, parameter groups, and the
+//! descriptions and registries of units, reproducible randomness, images and batches, schedules, recipes, parameter groups, and the
 //! record of a run.
 //!
 //! Crates that need tensors as well depend on `firebrick-core`, which re-exports every module of this one.
 
+pub mod about;
 pub mod checksum;
 pub mod confusion;
 pub mod contour;
@@ -20,6 +21,8 @@ pub mod run;
 pub mod schedule;
 pub mod setting;
 pub mod spec;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use error::ConfigError;
 pub use groups::{GroupRule, Groups};

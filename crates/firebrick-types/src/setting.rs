@@ -9,7 +9,7 @@ pub use value::{Form, FromFlag, SettingValue, Specs};
 
 /// What a setting is and where it applies. A row of the table makes one with [`flag`] or [`internal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct About {
+pub struct SettingAbout {
     /// How the flag is written; none where no flag sets the setting.
     pub flag: Option<Flag>,
     /// What the setting belongs to.
@@ -121,6 +121,8 @@ pub enum Family {
     Augmentations,
     /// Losses.
     Losses,
+    /// Orders of the images of an epoch.
+    Samplers,
     /// Known statistics of images.
     Normalizations,
     /// Metrics that say which epoch is best.
@@ -138,6 +140,7 @@ impl Family {
             Self::Schedules => Some("schedule"),
             Self::Augmentations => Some("augment"),
             Self::Losses => Some("loss"),
+            Self::Samplers => Some("sampling"),
             Self::Normalizations | Self::Monitors => None,
         }
     }
@@ -156,8 +159,8 @@ pub enum Place {
 
 /// A setting that a flag sets: the section of the help, what stands for the value, and the scope.
 #[must_use]
-pub const fn flag(heading: Heading, value: &'static str, scope: Scope) -> About {
-    About {
+pub const fn flag(heading: Heading, value: &'static str, scope: Scope) -> SettingAbout {
+    SettingAbout {
         flag: Some(Flag {
             name: None,
             value,
@@ -169,8 +172,8 @@ pub const fn flag(heading: Heading, value: &'static str, scope: Scope) -> About 
 
 /// A setting that no flag sets.
 #[must_use]
-pub const fn internal(scope: Scope) -> About {
-    About {
+pub const fn internal(scope: Scope) -> SettingAbout {
+    SettingAbout {
         flag: None,
         scope,
         family: None,
@@ -180,7 +183,7 @@ pub const fn internal(scope: Scope) -> About {
     }
 }
 
-impl About {
+impl SettingAbout {
     /// Gives the flag a name that is not the key.
     #[must_use]
     pub const fn named(self, name: &'static str) -> Self {

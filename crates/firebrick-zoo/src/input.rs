@@ -26,7 +26,10 @@ pub struct Input {
 
 impl Input {
     /// Refuses what no model can use: sides below `least_side` pixels, and sizes that exceed any memory.
-    pub(crate) fn check(&self, model: &str, least_side: usize) -> Result<(), ConfigError> {
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`] naming the model, the size and the value.
+    pub fn check(&self, model: &str, least_side: usize) -> Result<(), ConfigError> {
         let most_channels =
             MAX_VALUES / self.height.clamp(1, MAX_SIDE) / self.width.clamp(1, MAX_SIDE);
         for (field, value, least, most) in [
@@ -62,8 +65,8 @@ mod tests {
             classes,
         };
         let huge = usize::MAX;
-        for entry in crate::REGISTRY.entries {
-            let spec = firebrick_core::spec::Spec::new(entry.name);
+        for entry in crate::REGISTRY.entries() {
+            let spec = firebrick_core::spec::Spec::new(entry.about.name);
             for (input, needle) in [
                 (sizes(3, 32, 32, huge), "classes = 18446744073709551615"),
                 (sizes(3, 32, 32, MAX_CLASSES + 1), "at most 1000000"),
@@ -84,8 +87,8 @@ mod tests {
     #[test]
     fn shapes_are_known_before_anything_is_drawn() {
         let device = firebrick_core::device("flex").unwrap();
-        for entry in crate::REGISTRY.entries {
-            let spec = firebrick_core::spec::Spec::new(entry.name);
+        for entry in crate::REGISTRY.entries() {
+            let spec = firebrick_core::spec::Spec::new(entry.about.name);
             let input = crate::default_input(&spec).unwrap();
             let undrawn = crate::undrawn(&spec, &input, &device).unwrap();
             let drawn = crate::build(&spec, &input, 0, &device).unwrap();

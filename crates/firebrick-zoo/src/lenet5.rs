@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use firebrick_core::error::check;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::init::Init;
 use firebrick_core::nn::{
     Activation, AvgPool2dConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, MaxPool2dConfig,
@@ -12,7 +12,7 @@ use firebrick_core::{Classifier, ConfigError};
 use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Input, Model};
+use crate::{Architecture, Input, Model, ModelConfig};
 
 const NAME: &str = "lenet5";
 
@@ -97,6 +97,19 @@ impl LeNet5Config {
     }
 }
 
+impl ModelConfig for LeNet5Config {
+    const ABOUT: About = About::new(
+        NAME,
+        "LeNet-5, 2 convolutions and 3 linear layers",
+        &[
+            Field::new("init", Range::Unit("init")),
+            Field::new("activation", Range::Unit("activation")),
+            Field::new("pool", Range::Choice(&["max", "average"])),
+            Field::new("dropout", Range::Within(0.0, 1.0)),
+        ],
+    );
+}
+
 impl Architecture for LeNet5Config {
     fn spec(&self) -> Spec {
         Spec::canonical(NAME, self)
@@ -116,17 +129,18 @@ impl Architecture for LeNet5Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        Self::ABOUT.check(self)?;
         Init::from_spec(&self.init, Init::PYTORCH)?;
         Activation::from_spec(&self.activation)?;
-        check(NAME, "dropout", self.dropout, 0.0..=1.0)
+        Ok(())
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::LeNet5)
+        Self::undrawn(self, input, device).map(Model::new)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::LeNet5)
+        self.build(input, seed, device).map(Model::new)
     }
 }
 

@@ -25,6 +25,7 @@
 //!
 //! and those with a place for it `dropout`, the probability of dropping a value before the last layer.
 
+mod architecture;
 mod describe;
 mod input;
 mod lenet5;
@@ -37,14 +38,13 @@ mod resnet_cifar;
 mod small_cnn;
 mod weights;
 
+pub use architecture::{Architecture, Build, ModelConfig};
 pub use describe::{Description, describe};
 pub use input::{Input, MAX_CLASSES, MAX_SIDE};
 pub use lenet5::{LeNet5, LeNet5Config, Pool};
 pub use model::Model;
 pub use normalizations::{NORMALIZATIONS, Normalization};
-pub use registry::{
-    Architecture, Build, REGISTRY, architecture, build, canonical, default_input, undrawn,
-};
+pub use registry::{REGISTRY, architecture, build, canonical, default_input, undrawn};
 pub use resnet_cifar::{ResNetCifar, ResNetCifarBlock, ResNetCifarConfig, Shortcut};
 pub use resnet18::{ResNet18, ResNet18Block, ResNet18Config, Stem};
 pub use small_cnn::{SmallCnn, SmallCnnConfig, SmallCnnStage};

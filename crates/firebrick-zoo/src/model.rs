@@ -1,69 +1,99 @@
-//! One type for all models of this crate.
+//! Any model as one type.
 
-use burn::module::Module;
-use burn::tensor::Tensor;
+mod erased;
+
+use std::any::Any;
+use std::fmt;
+
+use burn::module::{
+    Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
+    ModuleVisitor,
+};
+use burn::tensor::{Device, Tensor};
 use firebrick_core::Classifier;
 
-use crate::{LeNet5, ResNet18, ResNetCifar, SmallCnn};
+use erased::{Erased, Mapping, Visiting};
 
-/// A model that is picked by name at run time. Parameter paths and weight files do not show which
-/// variant it is: they are those of the model inside.
-// A program holds a handful of models, and burn has no module in a box.
-#[allow(clippy::large_enum_variant)]
-#[derive(Module, Debug)]
-pub enum Model {
-    /// `lenet5`.
-    LeNet5(LeNet5),
-    /// `small_cnn`.
-    SmallCnn(SmallCnn),
-    /// `resnet20` to `resnet110`.
-    ResNetCifar(ResNetCifar),
-    /// `resnet18`.
-    ResNet18(ResNet18),
+/// A model that is picked by name at run time, of this crate or of another one. Parameter paths and weight
+/// files do not show the wrapping: they are those of the model inside.
+#[derive(Debug)]
+pub struct Model(Box<dyn Erased>);
+
+impl Model {
+    /// Wraps a model. Its parameters have at most 8 dimensions.
+    #[must_use]
+    pub fn new<M: Classifier + ModuleDisplay + 'static>(model: M) -> Self {
+        Self(Box::new(model))
+    }
+
+    /// The model inside, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<M: 'static>(&self) -> Option<&M> {
+        let inside: &dyn Any = self.0.as_any();
+        inside.downcast_ref()
+    }
+}
+
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        Self(self.0.cloned())
+    }
 }
 
 impl Classifier for Model {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        match self {
-            Self::LeNet5(model) => model.forward(images),
-            Self::SmallCnn(model) => model.forward(images),
-            Self::ResNetCifar(model) => model.forward(images),
-            Self::ResNet18(model) => model.forward(images),
-        }
+        self.0.forward(images)
+    }
+}
+
+// Burn derives this for types that it knows when they are compiled; here it is handed on.
+impl Module for Model {
+    fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
+        self.0.collect_devices(devices)
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        Self(self.0.fork(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        Self(self.0.to_device(device))
+    }
+
+    fn train(self) -> Self {
+        Self(self.0.train())
+    }
+
+    fn valid(&self) -> Self {
+        Self(self.0.valid())
+    }
+
+    fn materialize(self) -> Self {
+        Self(self.0.materialize())
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.0.visit(&mut Visiting(visitor));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        Self(self.0.map(&mut Mapping(mapper)))
+    }
+}
+
+impl ModuleDisplayDefault for Model {
+    fn content(&self, content: Content) -> Option<Content> {
+        self.0.content(content)
+    }
+}
+
+impl ModuleDisplay for Model {}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.format(DisplaySettings::default()))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use firebrick_core::spec::Spec;
-    use firebrick_core::state_dict::StateDict;
-
-    use crate::{Input, REGISTRY, architecture, default_input, undrawn};
-
-    #[test]
-    fn the_head_is_what_depends_on_the_number_of_classes() {
-        let device = firebrick_core::device("flex").unwrap();
-        for entry in REGISTRY.entries {
-            let spec = Spec::new(entry.name);
-            let input = default_input(&spec).unwrap();
-            let model = |classes| undrawn(&spec, &Input { classes, ..input }, &device).unwrap();
-            let (few, many) = (model(10), model(11));
-            let head = architecture(&spec).unwrap().head().unwrap();
-            let head = format!("{head}.");
-            let others = StateDict::shapes(&many);
-            for (few, many) in StateDict::shapes(&few).iter().zip(&others) {
-                assert_eq!(few.0, many.0);
-                assert_eq!(
-                    few.1 != many.1,
-                    few.0.starts_with(&head),
-                    "{spec}: {}",
-                    few.0
-                );
-            }
-            assert!(
-                others.iter().any(|(key, _)| key.starts_with(&head)),
-                "{spec}"
-            );
-        }
-    }
-}
+mod tests;

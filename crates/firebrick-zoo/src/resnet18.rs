@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, GlobalAvgPool, Linear,
@@ -12,7 +13,7 @@ use firebrick_core::{Classifier, ConfigError};
 use serde::{Deserialize, Serialize};
 
 use crate::residual::{conv3x3, projection};
-use crate::{Architecture, Input, Model};
+use crate::{Architecture, Input, Model, ModelConfig};
 
 const NAME: &str = "resnet18";
 
@@ -104,6 +105,18 @@ impl ResNet18Config {
     }
 }
 
+impl ModelConfig for ResNet18Config {
+    const ABOUT: About = About::new(
+        NAME,
+        "ResNet-18 for photos; stem=cifar for 32×32 images",
+        &[
+            Field::new("init", Range::Unit("init")),
+            Field::new("activation", Range::Unit("activation")),
+            Field::new("stem", Range::Choice(&["imagenet", "cifar"])),
+        ],
+    );
+}
+
 impl Architecture for ResNet18Config {
     fn spec(&self) -> Spec {
         Spec::canonical(NAME, self)
@@ -133,11 +146,11 @@ impl Architecture for ResNet18Config {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::ResNet18)
+        Self::undrawn(self, input, device).map(Model::new)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::ResNet18)
+        self.build(input, seed, device).map(Model::new)
     }
 }
 

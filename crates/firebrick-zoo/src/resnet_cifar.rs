@@ -2,17 +2,19 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::kernels::subsample;
 use firebrick_core::nn::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig, conv_bn,
 };
+use firebrick_core::registry::Entry;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
 use serde::{Deserialize, Serialize};
 
 use crate::residual::{conv3x3, projection};
-use crate::{Architecture, Input, Model};
+use crate::{Architecture, Build, Input, Model};
 
 /// Configuration of [`ResNetCifar`].
 ///
@@ -33,6 +35,37 @@ pub struct ResNetCifarConfig {
     pub activation: Spec,
     /// What the shortcut does where the number of planes doubles.
     pub shortcut: Shortcut,
+}
+
+const FIELDS: &[Field] = &[
+    Field::new("init", Range::Unit("init")),
+    Field::new("activation", Range::Unit("activation")),
+    Field::new("shortcut", Range::Choice(&["a", "b"])),
+];
+
+/// The depths that have a name.
+pub(crate) const ABOUT: [About; 5] = [
+    About::new("resnet20", "ResNet-20 for 32×32 images", FIELDS),
+    About::new("resnet32", "ResNet-32 for 32×32 images", FIELDS),
+    About::new("resnet44", "ResNet-44 for 32×32 images", FIELDS),
+    About::new("resnet56", "ResNet-56 for 32×32 images", FIELDS),
+    About::new("resnet110", "ResNet-110 for 32×32 images", FIELDS),
+];
+
+/// The entry of a depth.
+pub(crate) const fn entry<const DEPTH: usize>(about: &'static About) -> Entry<Build> {
+    Entry::new::<ResNetCifarConfig>(
+        about,
+        Build {
+            architecture: |spec| {
+                let options = spec.resolve::<ResNetCifarConfig>()?;
+                Ok(Box::new(ResNetCifarConfig {
+                    depth: DEPTH,
+                    ..options
+                }))
+            },
+        },
+    )
 }
 
 /// What the shortcut does where the size halves and the number of planes doubles.
@@ -151,11 +184,11 @@ impl Architecture for ResNetCifarConfig {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::ResNetCifar)
+        Self::undrawn(self, input, device).map(Model::new)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::ResNetCifar)
+        self.build(input, seed, device).map(Model::new)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use firebrick_core::error::check;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::init::Init;
 use firebrick_core::nn::{
     Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig, MaxPool2d,
@@ -14,7 +14,7 @@ use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::residual::conv3x3;
-use crate::{Architecture, Input, Model};
+use crate::{Architecture, Input, Model, ModelConfig};
 
 const NAME: &str = "small_cnn";
 
@@ -87,6 +87,19 @@ impl SmallCnnConfig {
     }
 }
 
+impl ModelConfig for SmallCnnConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "6 convolutions with batch norm, a quick first try",
+        &[
+            Field::new("init", Range::Unit("init")),
+            Field::new("activation", Range::Unit("activation")),
+            Field::new("dropout", Range::Within(0.0, 1.0)),
+            Field::new("width", Range::Whole(1, 1024)),
+        ],
+    );
+}
+
 impl Architecture for SmallCnnConfig {
     fn spec(&self) -> Spec {
         Spec::canonical(NAME, self)
@@ -106,18 +119,18 @@ impl Architecture for SmallCnnConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        Self::ABOUT.check(self)?;
         Init::from_spec(&self.init, Init::PYTORCH)?;
         Activation::from_spec(&self.activation)?;
-        check(NAME, "dropout", self.dropout, 0.0..=1.0)?;
-        check(NAME, "width", self.width, 1..=1024)
+        Ok(())
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::SmallCnn)
+        Self::undrawn(self, input, device).map(Model::new)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::SmallCnn)
+        self.build(input, seed, device).map(Model::new)
     }
 }
 

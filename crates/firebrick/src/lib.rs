@@ -17,6 +17,7 @@
 
 mod error;
 pub mod eval;
+mod families;
 mod finish;
 mod first_batch;
 mod lone_image;
@@ -47,6 +48,7 @@ pub use firebrick_train as training;
 pub use firebrick_zoo as zoo;
 
 pub use error::Error;
+pub use families::{Units, families};
 pub use finish::{BestEpoch, TrainReport, TrainScores};
 pub use lr_find::lr_find;
 pub use model_file::{ModelInfo, TrainedModel};

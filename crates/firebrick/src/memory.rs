@@ -260,8 +260,8 @@ mod tests {
 
     #[test]
     fn every_model_can_be_estimated() {
-        for entry in firebrick_zoo::REGISTRY.entries {
-            let spec = firebrick_core::spec::Spec::new(entry.name);
+        for entry in firebrick_zoo::REGISTRY.entries() {
+            let spec = firebrick_core::spec::Spec::new(entry.about.name);
             let memory = needs(|recipe, input| {
                 recipe.model = spec.clone();
                 *input = firebrick_zoo::default_input(&spec).unwrap();

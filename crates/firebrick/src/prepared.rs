@@ -14,7 +14,7 @@ use firebrick_datasets::statistics::channel_statistics;
 use firebrick_datasets::{Loader, LoaderConfig, OnBadImage, OpenOptions, Splits};
 use firebrick_zoo::{Input, Normalization};
 
-use crate::Error;
+use crate::{Error, own_program};
 
 /// The file in a run directory with the SHA-256 of every image that the run was started with.
 pub const CHECKSUMS: &str = "data.sha256";
@@ -91,8 +91,9 @@ impl Prepared {
     }
 
     fn train_loader_with(&self, recipe: &Recipe, join_lone_image: bool) -> Result<Loader, Error> {
-        let sampling: Sampling = Sampling::try_from(recipe.sampling.clone())?;
-        let transforms = firebrick_regularize::augment::build(&recipe.augment)?;
+        let explain = |error| own_program::explain(error, recipe);
+        let sampling = Sampling::try_from(recipe.sampling.clone()).map_err(explain)?;
+        let transforms = firebrick_regularize::augment::build(&recipe.augment).map_err(explain)?;
         let config = LoaderConfig {
             overfit_batches: recipe.overfit_batches,
             join_lone_image,
@@ -187,7 +188,7 @@ pub(crate) fn evaluation_loader(
         dataset,
         preprocessing,
         Vec::new(),
-        config(recipe, Sampling::Sequential)?,
+        config(recipe, Sampling::sequential())?,
     )
 }
 

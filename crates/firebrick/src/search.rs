@@ -11,7 +11,7 @@ use firebrick_core::{Classifier, ConfigError};
 use firebrick_optim::rates::{self, is_rate, optimizer_has_rate, schedule_has_rate};
 use firebrick_report::{Axis, Panel, Scale, Scatter, ScatterPoint, Unit};
 use firebrick_train::search::{
-    Dimension, NextTrial, Point, Range, Record, Search, SearchDir, Trial,
+    Dimension, NextTrial, Point, Record, Search, SearchDir, SearchRange, Trial,
 };
 use firebrick_train::{Clock, Hook, TrainError, search};
 use firebrick_zoo::Model;
@@ -183,6 +183,7 @@ fn arguments(family: Family, spec: &Spec) -> Result<Vec<String>, ConfigError> {
         Family::Schedules => firebrick_optim::schedule::REGISTRY.find(spec)?.fields,
         Family::Augmentations => firebrick_regularize::augment::REGISTRY.find(spec)?.fields,
         Family::Losses => firebrick_core::loss::REGISTRY.find(spec)?.fields,
+        Family::Samplers => firebrick_datasets::sampler::REGISTRY.find(spec)?.fields,
         Family::Datasets | Family::Normalizations | Family::Monitors => return Ok(Vec::new()),
     };
     Ok(fields().into_iter().map(|(name, _)| name).collect())
@@ -353,7 +354,7 @@ impl SearchReport {
     pub fn picture(&self) -> Scatter {
         let panel = |Dimension { key, range }: &Dimension| {
             let place = |value: &Value| match (range, value) {
-                (Range::Choice(values), _) => values
+                (SearchRange::Choice(values), _) => values
                     .iter()
                     .position(|other| other == value)
                     .map(|at| at as f64),
@@ -373,14 +374,14 @@ impl SearchReport {
                 })
             };
             let (unit, scale) = match range {
-                Range::Log(..) => (Unit::Number, Scale::Log),
-                Range::Uniform(..) => (Unit::Number, Scale::Fit),
-                Range::Int(..) | Range::Choice(_) => (Unit::Whole, Scale::Fit),
+                SearchRange::Log(..) => (Unit::Number, Scale::Log),
+                SearchRange::Uniform(..) => (Unit::Number, Scale::Fit),
+                SearchRange::Int(..) | SearchRange::Choice(_) => (Unit::Whole, Scale::Fit),
             };
             Panel {
                 x: Axis::new(key, unit).scale(scale),
                 names: match range {
-                    Range::Choice(values) => values.iter().map(ToString::to_string).collect(),
+                    SearchRange::Choice(values) => values.iter().map(ToString::to_string).collect(),
                     _ => Vec::new(),
                 },
                 points: self.trials.iter().filter_map(point).collect(),

@@ -346,7 +346,7 @@ fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
 }
 
 fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
-    (firebrick_core::loss::REGISTRY.find(&recipe.loss)?.build)(&recipe.loss)
+    firebrick_core::loss::build(&recipe.loss).map_err(|error| own_program::explain(error, recipe))
 }
 
 /// Without validation images, epochs are compared by what there is: returns what to say about that.

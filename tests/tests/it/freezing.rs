@@ -133,8 +133,8 @@ fn changed(before: &StateDict, after: &StateDict) -> BTreeMap<String, bool> {
 
 #[test]
 fn not_one_bit_of_a_frozen_parameter_or_statistic_moves() {
-    for (at, entry) in firebrick::zoo::REGISTRY.entries.iter().enumerate() {
-        let spec = Spec::new(entry.name);
+    for (at, entry) in firebrick::zoo::REGISTRY.entries().into_iter().enumerate() {
+        let spec = Spec::new(entry.about.name);
         // Both ways are one function; the models take turns.
         let (way, optimizer) = if at.is_multiple_of(2) {
             (Way::Groups, "sgd(0.1, momentum=0.9, weight_decay=0.1)")

@@ -1,5 +1,5 @@
-//! Tests across crates: dependencies between crates, the guide, parity between devices, an optimizer and a model
-//! from outside, real data and real weights.
+//! Tests across crates: dependencies between crates, the guide, every unit of every family, parity between devices,
+//! units and a model from outside, real data and real weights.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
@@ -12,3 +12,4 @@ mod outside;
 mod own_model;
 mod parity;
 mod real_data;
+mod units;

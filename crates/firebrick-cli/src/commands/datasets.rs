@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 use firebrick::core::data::Dataset;
 use firebrick::datasets::OpenOptions;
 use firebrick::datasets::folder::{self, Changes};
-use firebrick::datasets::registry::{fetch, folder_path, info, list, verify};
+use firebrick::datasets::registry::{REGISTRY, fetch, folder_path, info, list, verify};
 use firebrick::{CHECKSUMS, DataOverview};
 use indicatif::ProgressBar;
-use serde_json::json;
 
+use super::listing;
 use crate::failure::Failure;
 use crate::figures::{counted, grouped};
 use crate::overview;
@@ -85,12 +85,11 @@ impl Datasets {
 
 fn list_all(json: bool) -> Result<(), Failure> {
     if json {
-        let rows: Vec<_> = list().iter().map(|entry| json!({ "name": entry.name, "signature": entry.signature(), "summary": entry.summary })).collect();
-        return terminal::json(&rows);
+        return listing::list(&REGISTRY, true);
     }
     let mut rows: Vec<_> = list()
         .iter()
-        .map(|entry| vec![entry.signature(), entry.summary.to_string()])
+        .map(|entry| vec![entry.signature(), entry.about.summary.to_string()])
         .collect();
     rows.push(vec![
         "folder:PATH".into(),
@@ -121,7 +120,7 @@ fn describe(name: &str) -> Result<(), Failure> {
         .collect::<Vec<_>>()
         .join(", ");
     let more = if classes.len() > 20 { ", …" } else { "" };
-    terminal::say(&format!("{}: {}", entry.signature(), entry.summary));
+    terminal::say(&format!("{}: {}", entry.signature(), entry.about.summary));
     terminal::say(&format!(
         "images: {} train, {} test, {}×{}×{}",
         grouped(card.train as u64),
@@ -141,6 +140,7 @@ fn describe(name: &str) -> Result<(), Failure> {
             file.sha256
         ));
     }
+    listing::options(&listing::fields(&entry));
     Ok(())
 }
 

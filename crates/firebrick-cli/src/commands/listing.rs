@@ -18,11 +18,11 @@ pub(crate) enum Listing {
         #[arg(long)]
         json: bool,
     },
-    /// Describe one: what it does, and its options with their defaults
+    /// Describe one: what it does, and its options with their defaults and ranges
     Describe {
         /// Name of the one to describe
         name: Spec,
-        /// Print one JSON document: {name, signature, summary, fields: [{name, default}]}
+        /// Print one JSON document: {name, signature, summary, source, fields: [{name, default, range}]}
         #[arg(long)]
         json: bool,
     },
@@ -30,7 +30,7 @@ pub(crate) enum Listing {
 
 impl Listing {
     /// Answers for the units of a registry.
-    pub(crate) fn of<B>(&self, registry: &Registry<B>) -> Result<(), Failure> {
+    pub(crate) fn of<B: Copy>(&self, registry: &Registry<B>) -> Result<(), Failure> {
         match self {
             Self::List { json } => list(registry, *json),
             Self::Describe { name, json } => describe(registry, name, *json),
@@ -38,23 +38,8 @@ impl Listing {
     }
 }
 
-/// `name(field=default, …)`, with the fields that have no default as well: what those are where they
-/// are left out depends on the run.
-fn signature<B>(entry: &Entry<B>) -> String {
-    let fields = (entry.fields)();
-    let shown = fields.iter().map(|(field, default)| match default {
-        Value::Null => field.clone(),
-        default => format!("{field}={}", text(default)),
-    });
-    let shown: Vec<_> = shown.collect();
-    if shown.is_empty() {
-        entry.name.into()
-    } else {
-        format!("{}({})", entry.name, shown.join(", "))
-    }
-}
-
-fn text(value: &Value) -> String {
+/// A value as a cell of a table shows it.
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => "–".into(),
         Value::String(text) => text.clone(),
@@ -62,61 +47,98 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// The fields of a unit: `[{name, default, range}]`.
+pub(crate) fn fields<B>(entry: &Entry<B>) -> Vec<Value> {
+    let fields = (entry.fields)().into_iter().map(|(name, default)| {
+        let range = entry
+            .about
+            .field(&name)
+            .map(|field| field.range.to_string());
+        json!({ "name": name, "default": default, "range": range })
+    });
+    fields.collect()
+}
+
+/// Prints a table of fields: the name under `title`, then these of its keys.
+pub(crate) fn field_table(title: &str, keys: &[&str], fields: &[Value]) {
+    let head = std::iter::once(title).chain(keys.iter().copied());
+    let mut rows = vec![head.map(String::from).collect::<Vec<_>>()];
+    rows.extend(fields.iter().map(|field| {
+        let keys = std::iter::once(&"name").chain(keys);
+        keys.map(|key| text(&field[*key])).collect()
+    }));
+    terminal::table(&rows);
+}
+
+/// [`field_table`] for options with defaults and ranges.
+pub(crate) fn options(fields: &[Value]) {
+    if fields.is_empty() {
+        terminal::say("no options");
+        return;
+    }
+    terminal::say("");
+    field_table("option", &["default", "range"], fields);
+    if fields.iter().any(|field| field["default"].is_null()) {
+        terminal::say("\n–: none, or a value that depends on the run");
+    }
+}
+
 /// Lists all units of a registry.
-pub(crate) fn list<B>(registry: &Registry<B>, json: bool) -> Result<(), Failure> {
-    let entries = registry.entries;
+pub(crate) fn list<B: Copy>(registry: &Registry<B>, json: bool) -> Result<(), Failure> {
+    let entries = registry.entries();
     if json {
         let rows = entries.iter().map(|entry| {
-            json!({ "name": entry.name, "signature": signature(entry), "summary": entry.summary })
+            json!({
+                "name": entry.about.name,
+                "signature": entry.full_signature(),
+                "summary": entry.about.summary,
+            })
         });
         return terminal::json(&rows.collect::<Vec<_>>());
     }
     let rows = entries
         .iter()
-        .map(|entry| vec![entry.name.into(), entry.summary.into()]);
+        .map(|entry| vec![entry.about.name.into(), entry.about.summary.into()]);
     terminal::table(&rows.collect::<Vec<_>>());
     terminal::say("\nOptions:");
-    let signatures = entries.iter().map(signature);
-    signatures.for_each(|signature| terminal::say(&format!("  {signature}")));
+    for entry in &entries {
+        terminal::say(&format!("  {}", entry.full_signature()));
+    }
     Ok(())
 }
 
 /// Describes one unit.
-pub(crate) fn describe<B>(registry: &Registry<B>, name: &Spec, json: bool) -> Result<(), Failure> {
+pub(crate) fn describe<B: Copy>(
+    registry: &Registry<B>,
+    name: &Spec,
+    json: bool,
+) -> Result<(), Failure> {
     let entry = registry.find(&Spec::new(&name.name))?;
+    let about = entry.about;
+    let fields = fields(&entry);
     // Options are no part of the question, but those that are not there are a mistake.
-    let fields = (entry.fields)();
+    let known: Vec<_> = about.fields.iter().map(|field| field.name).collect();
     if let Some((key, _)) = name
         .named
         .iter()
-        .find(|(key, _)| fields.iter().all(|(known, _)| known != key))
+        .find(|(key, _)| !known.contains(&key.as_str()))
     {
-        let known: Vec<_> = fields.iter().map(|(known, _)| known.as_str()).collect();
-        return Err(ConfigError::unknown_key(entry.name, key, known).into());
+        return Err(ConfigError::unknown_key(about.name, key, known).into());
     }
     if json {
-        let fields = fields.iter();
-        let fields = fields.map(|(name, default)| json!({ "name": name, "default": default }));
         return terminal::json(&json!({
-            "name": entry.name,
-            "signature": signature(entry),
-            "summary": entry.summary,
-            "fields": fields.collect::<Vec<_>>(),
+            "name": about.name,
+            "signature": entry.full_signature(),
+            "summary": about.summary,
+            "source": about.source,
+            "fields": fields,
         }));
     }
-    terminal::say(&format!("{}: {}", entry.name, entry.summary));
-    terminal::say(&format!("spec: {}", signature(entry)));
-    if fields.is_empty() {
-        terminal::say("no options");
-        return Ok(());
+    terminal::say(&format!("{}: {}", about.name, about.summary));
+    if !about.source.is_empty() {
+        terminal::say(&format!("source: {}", about.source));
     }
-    terminal::say("");
-    let mut rows = vec![vec!["option".to_string(), "default".into()]];
-    let row = |(name, default): &(String, Value)| vec![name.clone(), text(default)];
-    rows.extend(fields.iter().map(row));
-    terminal::table(&rows);
-    if fields.iter().any(|(_, default)| default.is_null()) {
-        terminal::say("\n–: off, or a value that depends on the run");
-    }
+    terminal::say(&format!("spec: {}", entry.full_signature()));
+    options(&fields);
     Ok(())
 }

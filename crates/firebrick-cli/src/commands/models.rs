@@ -28,7 +28,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Describe a model layer by layer: output shapes, parameters and multiply-adds
+    /// Describe a model layer by layer (output shapes, parameters, multiply-adds) and list its options
     Describe {
         /// The model, with options if you like, such as 'resnet18(stem=cifar)'
         model: Spec,
@@ -38,7 +38,7 @@ enum Action {
         /// Number of classes; by default the number the model was designed for
         #[arg(long, value_name = "N", value_parser = whole::<usize>)]
         classes: Option<usize>,
-        /// Print one JSON document: {model, input, parameters, multiply_adds, layers}
+        /// Print one JSON document: {model, input, parameters, multiply_adds, layers, fields: [{name, default, range}]}
         #[arg(long)]
         json: bool,
     },
@@ -86,6 +86,7 @@ fn describe(
     let device = firebrick::core::device("flex")?;
     let model = zoo::build(spec, &input, 0, &device)?;
     let description = zoo::describe(&model, &input);
+    let fields = listing::fields(&zoo::REGISTRY.find(spec)?);
     if json {
         return terminal::json(&json!({
             "model": zoo::canonical(spec)?.to_string(),
@@ -93,6 +94,7 @@ fn describe(
             "parameters": description.parameters,
             "multiply_adds": description.multiply_adds,
             "layers": description.layers,
+            "fields": fields,
         }));
     }
     let mut rows = vec![
@@ -124,5 +126,6 @@ fn describe(
         grouped(description.parameters as u64),
         grouped(description.multiply_adds)
     ));
+    listing::options(&fields);
     Ok(())
 }

@@ -11,6 +11,7 @@ use firebrick::report::{PATH_COLOURS, contour_gif, contour_svg};
 use serde_json::{Value, json};
 
 use super::groups::{self, GroupFlags};
+use super::listing::{self, text};
 use crate::failure::Failure;
 use crate::number::{real, whole};
 use crate::terminal;
@@ -98,8 +99,8 @@ fn point(text: &str) -> Result<[f64; 2], String> {
 /// The surfaces with formulas and minima, for the help.
 fn surfaces() -> String {
     let mut text = String::from("Surfaces:\n");
-    for entry in surface::REGISTRY.entries {
-        let Ok(surface) = (entry.build)(&Spec::new(entry.name)) else {
+    for name in surface::REGISTRY.names() {
+        let Ok(surface) = surface::build(&Spec::new(name)) else {
             continue;
         };
         let Facts {
@@ -115,7 +116,7 @@ fn surfaces() -> String {
         };
         text += &format!(
             "  {:<12} {formula}; {minima}, start {},{}\n",
-            entry.name, start[0], start[1]
+            name, start[0], start[1]
         );
     }
     text
@@ -140,20 +141,14 @@ const SHAPES: [&[usize]; 2] = [&[64, 64, 3, 3], &[64]];
 
 /// Everything the registry says of an optimizer, with the memory that a spec of it takes.
 fn sheet(entry: &Entry, spec: &Spec) -> Result<Value, Failure> {
-    let about = entry.about;
-    let canonical = optimizer::build_entry(*entry, spec)?.spec;
-    let fields = (entry.fields)().into_iter().map(|(name, default)| {
-        let field = about.fields.iter().find(|field| field.name == name);
-        json!({
-            "name": name,
-            "default": default,
-            "range": field.map(|field| field.range.to_string()),
-            "lecture": field.and_then(|field| field.lecture),
-        })
-    });
+    let (about, canonical) = (entry.about, optimizer::build_entry(*entry, spec)?.spec);
+    let mut fields = listing::fields(entry);
+    for (field, about) in fields.iter_mut().zip(about.fields) {
+        field["lecture"] = json!(about.lecture);
+    }
     let mut memory = Vec::new();
     for shape in SHAPES {
-        let elements = (entry.memory)(spec, shape)?;
+        let elements = (entry.build.memory)(spec, shape)?;
         let multiple = elements as f64 / shape.iter().product::<usize>() as f64;
         memory.push(json!({ "shape": shape, "elements": elements, "multiple": multiple }));
     }
@@ -165,7 +160,7 @@ fn sheet(entry: &Entry, spec: &Spec) -> Result<Value, Failure> {
         "cost": about.cost,
         "signature": entry.signature(),
         "spec": canonical.to_string(),
-        "fields": fields.collect::<Vec<_>>(),
+        "fields": fields,
         "memory": memory,
     }))
 }
@@ -174,14 +169,6 @@ fn sheet(entry: &Entry, spec: &Spec) -> Result<Value, Failure> {
 fn multiple(memory: &Value) -> String {
     let text = format!("{:.2}", memory["multiple"].as_f64().unwrap_or(f64::NAN));
     text.trim_end_matches('0').trim_end_matches('.').into()
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "–".into(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 fn list(json: bool) -> Result<(), Failure> {
@@ -240,16 +227,8 @@ fn describe(spec: &Spec, groups: &GroupFlags, json: bool) -> Result<(), Failure>
         multiple(&sheet["memory"][1]),
     ));
     terminal::say(&format!("spec: {}\n", text(&sheet["spec"])));
-    let head = ["hyper-parameter", "default", "lecture", "range"];
-    let mut rows = vec![head.map(String::from).to_vec()];
-    for field in sheet["fields"].as_array().into_iter().flatten() {
-        rows.push(
-            ["name", "default", "lecture", "range"]
-                .map(|key| text(&field[key]))
-                .to_vec(),
-        );
-    }
-    terminal::table(&rows);
+    let fields = sheet["fields"].as_array().map_or(&[][..], Vec::as_slice);
+    listing::field_table("hyper-parameter", &["default", "lecture", "range"], fields);
     if let Some(parameters) = parameters {
         terminal::say("");
         groups::say(&parameters);

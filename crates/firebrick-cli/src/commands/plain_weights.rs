@@ -89,7 +89,7 @@ fn classes(text: &str) -> Result<Classes, String> {
         return whole(text).map(Classes::Count);
     }
     let entry = info(text).map_err(|error| error.to_string())?;
-    Ok(Classes::Of(entry.name, (entry.build.classes)()))
+    Ok(Classes::Of(entry.about.name, (entry.build.classes)()))
 }
 
 /// The class names of a known data set, and what speaks for it.
@@ -115,8 +115,8 @@ impl PlainWeights {
             .to_lowercase();
         let words: Vec<&str> = stem.split(|c: char| !c.is_alphanumeric()).collect();
         let sets = list()
-            .iter()
-            .map(|entry| (entry.name, (entry.build.classes)()));
+            .into_iter()
+            .map(|entry| (entry.about.name, (entry.build.classes)()));
         let fitting = sets.filter(|(_, classes)| classes.len() == info.classes.len());
         let named = fitting.filter_map(|(set, classes)| {
             let why = if self.normalize.as_deref() == Some(set) {

@@ -14,6 +14,7 @@ fn every_family_lists_and_describes() {
         ("schedule", "cosine"),
         ("augment", "pad_crop"),
         ("loss", "cross_entropy"),
+        ("sampling", "balanced"),
         ("models", "lenet5"),
         ("datasets", "cifar10"),
         ("recipes", "mnist-lenet5"),
@@ -30,15 +31,26 @@ fn every_family_lists_and_describes() {
     }
     let json = run(at, "schedule describe cosine --json").json();
     let keys: Vec<_> = json.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["name", "signature", "summary", "fields"]);
+    assert_eq!(keys, ["name", "signature", "summary", "source", "fields"]);
     let fields = json["fields"].as_array().unwrap();
-    assert!(
-        fields
-            .iter()
-            .any(|field| field["name"] == "min_lr" && field["default"] == 0.0)
-    );
+    let range = |fields: &[serde_json::Value], name: &str| {
+        let field = fields.iter().find(|field| field["name"] == name);
+        field.unwrap()["range"].as_str().unwrap().to_string()
+    };
+    assert_eq!(range(fields, "min_lr"), "in [0, lr]");
     let text = run(at, "augment describe pad_crop").stdout;
-    assert!(text.contains("size") && text.contains("constant"), "{text}");
+    for needle in [
+        "a whole number in [0, 4096]",
+        "one of constant, reflect, edge",
+        "torchvision",
+    ] {
+        assert!(text.contains(needle), "{text}");
+    }
+    let model = run(at, "models describe small_cnn --json").json();
+    let fields = model["fields"].as_array().unwrap();
+    assert_eq!(range(fields, "width"), "a whole number in [1, 1024]");
+    let text = run(at, "datasets describe glyphs").stdout;
+    assert!(text.contains("in [0, 2]"), "{text}");
     let rows = run(at, "loss list --json").json();
     assert_eq!(rows[0]["name"], "cross_entropy");
     // The forms of before.

@@ -51,7 +51,7 @@ impl Configure for Centralize {
         source: "Yong et al. 2020, arXiv:2004.01461, equation 1",
         fields: &[
             Field::new("conv_only", Range::Flag),
-            Field::new("base", Range::Optimizer),
+            Field::new("base", Range::Unit("optimizer")),
         ],
         cost: "that of the inner optimizer, and two passes over the gradients",
     };

@@ -59,7 +59,7 @@ impl Configure for Lookahead {
         fields: &[
             Field::new("k", Range::Count(1)),
             Field::new("alpha", Range::Within(0.0, 1.0)),
-            Field::new("base", Range::Optimizer),
+            Field::new("base", Range::Unit("optimizer")),
         ],
         cost: "that of the inner optimizer, and one pass every k steps",
     };

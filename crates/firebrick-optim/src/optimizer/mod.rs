@@ -39,86 +39,73 @@ pub mod yogi;
 
 mod trust;
 
-use std::sync::{PoisonError, RwLock};
-
 use firebrick_core::ConfigError;
+use firebrick_core::registry::Registry;
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::update::Update;
 
-pub use crate::about::{Entry, Optimizer};
+pub use crate::about::{Build, Entry, Optimizer};
 use crate::about::{Optimize, Range};
 use crate::wrapper::Wrapping;
 
-/// Those of this crate.
-const BUILT_IN: &[Entry] = &[
-    Entry::of::<adabelief::AdaBelief>(),
-    Entry::of::<adadelta::Adadelta>(),
-    Entry::of::<adafactor::Adafactor>(),
-    Entry::of::<adagrad::Adagrad>(),
-    Entry::of::<adahessian::AdaHessian>(),
-    Entry::of::<adam::Adam>(),
-    Entry::of::<adamax::Adamax>(),
-    Entry::of::<adamw::AdamW>(),
-    Entry::of::<adan::Adan>(),
-    Entry::of::<adopt::Adopt>(),
-    Entry::of::<asgd::Asgd>(),
-    Entry::of::<centralize::Centralize>(),
-    Entry::of::<hessian_free::HessianFree>(),
-    Entry::of::<lamb::Lamb>(),
-    Entry::of::<lars::Lars>(),
-    Entry::of::<lbfgs::Lbfgs>(),
-    Entry::of::<lion::Lion>(),
-    Entry::of::<lookahead::Lookahead>(),
-    Entry::of::<madgrad::MadGrad>(),
-    Entry::of::<momentum::Momentum>(),
-    Entry::of::<muon::Muon>(),
-    Entry::of::<nadam::NAdam>(),
-    Entry::of::<nesterov::Nesterov>(),
-    Entry::of::<newton::Newton>(),
-    Entry::of::<novograd::NovoGrad>(),
-    Entry::of::<prodigy::Prodigy>(),
-    Entry::of::<qhm::Qhm>(),
-    Entry::of::<radam::RAdam>(),
-    Entry::of::<rmsprop::RmsProp>(),
-    Entry::of::<rmsprop_tf::RmsPropTf>(),
-    Entry::of::<rprop::Rprop>(),
-    Entry::of::<sam::Asam>(),
-    Entry::of::<sam::Sam>(),
-    Entry::of::<schedule_free::ScheduleFreeAdamW>(),
-    Entry::of::<schedule_free::ScheduleFreeSgd>(),
-    Entry::of::<sgd::Sgd>(),
-    Entry::of::<soap::Soap>(),
-    Entry::of::<yogi::Yogi>(),
-];
-
-/// Those of other crates.
-static REGISTERED: RwLock<Vec<Entry>> = RwLock::new(Vec::new());
+/// All optimizers.
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "optimizer",
+    &[
+        Entry::of::<adabelief::AdaBelief>(),
+        Entry::of::<adadelta::Adadelta>(),
+        Entry::of::<adafactor::Adafactor>(),
+        Entry::of::<adagrad::Adagrad>(),
+        Entry::of::<adahessian::AdaHessian>(),
+        Entry::of::<adam::Adam>(),
+        Entry::of::<adamax::Adamax>(),
+        Entry::of::<adamw::AdamW>(),
+        Entry::of::<adan::Adan>(),
+        Entry::of::<adopt::Adopt>(),
+        Entry::of::<asgd::Asgd>(),
+        Entry::of::<centralize::Centralize>(),
+        Entry::of::<hessian_free::HessianFree>(),
+        Entry::of::<lamb::Lamb>(),
+        Entry::of::<lars::Lars>(),
+        Entry::of::<lbfgs::Lbfgs>(),
+        Entry::of::<lion::Lion>(),
+        Entry::of::<lookahead::Lookahead>(),
+        Entry::of::<madgrad::MadGrad>(),
+        Entry::of::<momentum::Momentum>(),
+        Entry::of::<muon::Muon>(),
+        Entry::of::<nadam::NAdam>(),
+        Entry::of::<nesterov::Nesterov>(),
+        Entry::of::<newton::Newton>(),
+        Entry::of::<novograd::NovoGrad>(),
+        Entry::of::<prodigy::Prodigy>(),
+        Entry::of::<qhm::Qhm>(),
+        Entry::of::<radam::RAdam>(),
+        Entry::of::<rmsprop::RmsProp>(),
+        Entry::of::<rmsprop_tf::RmsPropTf>(),
+        Entry::of::<rprop::Rprop>(),
+        Entry::of::<sam::Asam>(),
+        Entry::of::<sam::Sam>(),
+        Entry::of::<schedule_free::ScheduleFreeAdamW>(),
+        Entry::of::<schedule_free::ScheduleFreeSgd>(),
+        Entry::of::<sgd::Sgd>(),
+        Entry::of::<soap::Soap>(),
+        Entry::of::<yogi::Yogi>(),
+    ],
+);
 
 /// All optimizers: this crate's, then those that were registered, in order.
 #[must_use]
 pub fn entries() -> Vec<Entry> {
-    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
-    BUILT_IN.iter().chain(&*registered).copied().collect()
+    REGISTRY.entries()
 }
 
 /// Makes an optimizer of another crate known by name: to spec strings, recipes, listings and the
 /// command line. To be called when a program starts.
 ///
 /// # Errors
-/// [`ConfigError::Conflict`] when the name or an alias is taken.
+/// As [`Registry::register`].
 pub fn register(entry: Entry) -> Result<(), ConfigError> {
-    let names = |entry: &Entry| [&[entry.about.name], entry.about.aliases].concat();
-    let taken = entries();
-    let mut taken = taken.iter().flat_map(names);
-    if let Some(name) = taken.find(|name| names(&entry).contains(name)) {
-        return Err(ConfigError::Conflict(format!(
-            "the optimizer `{}` cannot be registered: the name `{name}` is taken",
-            entry.about.name
-        )));
-    }
-    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
-    registered.push(entry);
-    Ok(())
+    REGISTRY.register(entry)
 }
 
 /// The optimizer that a spec names, by its name or an alias.
@@ -126,35 +113,7 @@ pub fn register(entry: Entry) -> Result<(), ConfigError> {
 /// # Errors
 /// [`ConfigError::UnknownName`] with the nearest name.
 pub fn find(spec: &Spec) -> Result<Entry, ConfigError> {
-    let entries = entries();
-    let found = entries.iter().find(|entry| is_named(entry, spec)).copied();
-    found.ok_or_else(|| {
-        let known: Vec<_> = entries.iter().map(|entry| entry.about.name).collect();
-        ConfigError::unknown_name("optimizer", &spec.name, known)
-    })
-}
-
-/// Whether a spec names this optimizer, by its name or an alias.
-fn is_named(entry: &Entry, spec: &Spec) -> bool {
-    let name = spec.name.as_str();
-    entry.about.name == name || entry.about.aliases.contains(&name)
-}
-
-/// The first optimizer of another crate that a spec names, for itself or as one that it wraps.
-#[must_use]
-pub fn registered_in(spec: &Spec) -> Option<&'static str> {
-    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
-    let own = registered.iter().find(|entry| is_named(entry, spec));
-    let own = own.map(|entry| entry.about.name);
-    drop(registered);
-    let named = spec.named.iter().map(|(_, value)| value);
-    let mut inside = spec.positional.iter().chain(named);
-    own.or_else(|| {
-        inside.find_map(|value| match value {
-            Value::Spec(inner) => registered_in(inner),
-            _ => None,
-        })
-    })
+    REGISTRY.find(spec)
 }
 
 /// The optimizer of a spec, and that spec's canonical form.
@@ -170,7 +129,7 @@ pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
 /// # Errors
 /// As [`build`].
 pub fn build_entry(entry: Entry, spec: &Spec) -> Result<Optimizer, ConfigError> {
-    let update = (entry.update)(spec)?;
+    let update = (entry.build.update)(spec)?;
     let spec = canonical(entry, spec)?;
     // Defaults that are filled in can nest one level deeper than what was given, and the canonical
     // form must parse again.
@@ -180,9 +139,11 @@ pub fn build_entry(entry: Entry, spec: &Spec) -> Result<Optimizer, ConfigError> 
 
 /// The canonical form of a spec that was built: every field by name, also in the optimizer that it wraps.
 fn canonical(entry: Entry, spec: &Spec) -> Result<Spec, ConfigError> {
-    let mut spec = (entry.canonical)(spec)?;
+    let mut spec = (entry.build.canonical)(spec)?;
     for field in entry.about.fields {
-        if let (Range::Optimizer, Some(Value::Spec(inside))) = (field.range, spec.get(field.name)) {
+        if let (Range::Unit("optimizer"), Some(Value::Spec(inside))) =
+            (field.range, spec.get(field.name))
+        {
             // Building it again here would double the work at every level.
             let inside = canonical(find(inside)?, inside)?;
             spec.set(field.name, inside.into());
@@ -196,14 +157,14 @@ fn canonical(entry: Entry, spec: &Spec) -> Result<Spec, ConfigError> {
 /// # Errors
 /// As [`build`].
 pub fn update(spec: &Spec) -> Result<Box<dyn Update>, ConfigError> {
-    (find(spec)?.update)(spec)
+    (find(spec)?.build.update)(spec)
 }
 
 /// Elements of state that the optimizer of a spec keeps for a parameter of this shape; 0 for a spec
 /// that cannot be built.
 #[must_use]
 pub fn memory(spec: &Spec, shape: &[usize]) -> usize {
-    let memory = find(spec).and_then(|entry| (entry.memory)(spec, shape));
+    let memory = find(spec).and_then(|entry| (entry.build.memory)(spec, shape));
     memory.unwrap_or(0)
 }
 

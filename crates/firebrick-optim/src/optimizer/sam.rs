@@ -60,7 +60,7 @@ impl Configure for Sam {
         source: "Foret et al. 2021, arXiv:2010.01412, algorithm 1",
         fields: &[
             Field::new("rho", Range::NotNegative),
-            Field::new("base", Range::Optimizer),
+            Field::new("base", Range::Unit("optimizer")),
         ],
         cost: "that of the inner optimizer, a second evaluation of the batch, two passes",
     };
@@ -108,7 +108,7 @@ impl Configure for Asam {
         fields: &[
             Field::new("rho", Range::NotNegative),
             Field::new("eta", Range::NotNegative),
-            Field::new("base", Range::Optimizer),
+            Field::new("base", Range::Unit("optimizer")),
         ],
         cost: "that of the inner optimizer, a second evaluation of the batch, three passes",
     };

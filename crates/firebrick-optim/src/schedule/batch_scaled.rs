@@ -13,13 +13,13 @@
 //! networks", 2014, section 5, which adaptive rules keep to (Malladi et al., 2022). Reference: timm's
 //! `--lr-base`, `--lr-base-size`, `--lr-base-scale`.
 
-use firebrick_core::error::check;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::schedule::Observation;
 use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "batch_scaled";
@@ -69,7 +69,7 @@ impl BatchScaledConfig {
 
     /// The schedule, and what is scaled with everything filled in.
     fn parts(&self, outlook: &Outlook) -> Result<(BatchScaled, BuiltSchedule), ConfigError> {
-        check(NAME, "base_batch", self.base_batch, 1..)?;
+        Self::ABOUT.check(self)?;
         let mut then = (outlook.build)(&self.then, outlook)?;
         let Some(batch) = outlook.batch.filter(|batch| *batch > 0) else {
             return Err(ConfigError::Conflict(format!(
@@ -86,10 +86,16 @@ impl BatchScaledConfig {
     }
 }
 
-impl Configure for BatchScaledConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str =
-        "another schedule, multiplied by batch / base_batch or its square root";
+impl ScheduleConfig for BatchScaledConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "another schedule, multiplied by batch / base_batch or its square root",
+        &[
+            Field::new("base_batch", Range::Count(1)),
+            Field::new("rule", Range::Choice(&["linear", "sqrt"])),
+            Field::new("then", Range::Unit("schedule")),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (scaled, then) = self.parts(outlook)?;

@@ -1,10 +1,11 @@
 //! `constant`: the same rate throughout.
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::check_not_negative;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "constant";
@@ -23,15 +24,19 @@ impl ConstantConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Constant, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
         Ok(Constant { lr })
     }
 }
 
-impl Configure for ConstantConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "one rate throughout";
+impl ScheduleConfig for ConstantConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "one rate throughout",
+        &[Field::new("lr", Range::NotNegative)],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

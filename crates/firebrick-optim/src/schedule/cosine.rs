@@ -11,12 +11,13 @@
 
 use std::f64::consts::PI;
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "cosine";
@@ -40,6 +41,7 @@ impl CosineConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Cosine, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
         check(NAME, "min_lr", self.min_lr, 0.0..=lr)?;
@@ -51,9 +53,16 @@ impl CosineConfig {
     }
 }
 
-impl Configure for CosineConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "cosine decay from lr down to min_lr";
+impl ScheduleConfig for CosineConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "cosine decay from lr down to min_lr",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("steps", Range::Length),
+            Field::new("min_lr", Range::UpTo("lr")),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

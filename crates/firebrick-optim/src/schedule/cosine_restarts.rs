@@ -15,12 +15,13 @@
 
 use std::f64::consts::PI;
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook, required};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig, required};
 
 /// The name in spec strings.
 pub const NAME: &str = "cosine_restarts";
@@ -62,18 +63,9 @@ impl CosineRestartsConfig {
     /// # Errors
     /// [`ConfigError`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<CosineRestarts, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
-        check(NAME, "mult", self.mult, 1..)?;
-        if !(self.decay > 0.0 && self.decay <= 1.0) {
-            return Err(ConfigError::out_of_range(
-                NAME,
-                "decay",
-                self.decay,
-                "in (0, 1]",
-            ));
-        }
-        check(NAME, "limit", self.limit.unwrap_or(1), 1..)?;
         check(NAME, "min_lr", self.min_lr, 0.0..=lr)?;
         let cycle = required(NAME, "cycle", self.cycle.as_ref(), "cycle=10ep, mult=2")?;
         Ok(CosineRestarts {
@@ -87,9 +79,19 @@ impl CosineRestartsConfig {
     }
 }
 
-impl Configure for CosineRestartsConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "cosine decay with warm restarts, in cycles that may grow (SGDR)";
+impl ScheduleConfig for CosineRestartsConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "cosine decay with warm restarts, in cycles that may grow (SGDR)",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("cycle", Range::Length),
+            Field::new("mult", Range::Count(1)),
+            Field::new("decay", Range::Factor),
+            Field::new("limit", Range::Count(1)),
+            Field::new("min_lr", Range::UpTo("lr")),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

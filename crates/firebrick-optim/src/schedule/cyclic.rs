@@ -16,12 +16,13 @@
 //! here is a quarter of `max_lr` where it is left out (section 3.3 of the paper); and in that `gamma`
 //! may not exceed 1.
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "cyclic";
@@ -86,12 +87,11 @@ impl CyclicConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Cyclic, ConfigError> {
+        Self::ABOUT.check(self)?;
         let max_lr = self.max_lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "max_lr", max_lr)?;
         let base_lr = self.base_lr.unwrap_or(max_lr / 4.0);
         check(NAME, "base_lr", base_lr, 0.0..=max_lr)?;
-        check(NAME, "gamma", self.gamma, 0.0..=1.0)?;
-        check(NAME, "max_momentum", self.max_momentum, 0.0..1.0)?;
         check(
             NAME,
             "base_momentum",
@@ -117,10 +117,25 @@ impl CyclicConfig {
     }
 }
 
-impl Configure for CyclicConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str =
-        "triangular cycles between base_lr and max_lr; momentum moves the other way";
+impl ScheduleConfig for CyclicConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "triangular cycles between base_lr and max_lr; momentum moves the other way",
+        &[
+            Field::new("base_lr", Range::UpTo("max_lr")),
+            Field::new("max_lr", Range::NotNegative),
+            Field::new("step_size_up", Range::Length),
+            Field::new("step_size_down", Range::Length),
+            Field::new(
+                "mode",
+                Range::Choice(&["triangular", "triangular2", "exp_range"]),
+            ),
+            Field::new("gamma", Range::Within(0.0, 1.0)),
+            Field::new("cycle_momentum", Range::Flag),
+            Field::new("base_momentum", Range::UpTo("max_momentum")),
+            Field::new("max_momentum", Range::Share),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -8,12 +8,13 @@
 //! and `staircase=true`, stepped at each epoch. `staircase` is that of TensorFlow's
 //! `ExponentialDecay`. Differs from PyTorch's in that `gamma` may not raise the rate.
 
-use firebrick_core::error::{check, check_not_negative};
+use firebrick_core::about::{About, Field, Range};
+use firebrick_core::error::check_not_negative;
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "exponential";
@@ -53,17 +54,12 @@ impl ExponentialConfig {
     /// [`ConfigError`] naming the field; [`ConfigError::Conflict`] unless one of `gamma` and `k` is
     /// given.
     pub fn build(&self, outlook: &Outlook) -> Result<Exponential, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
         let decay = match (self.gamma, self.k) {
-            (Some(gamma), None) => {
-                check(NAME, "gamma", gamma, 0.0..=1.0)?;
-                Decay::Gamma(gamma)
-            }
-            (None, Some(k)) => {
-                check_not_negative(NAME, "k", k)?;
-                Decay::K(k)
-            }
+            (Some(gamma), None) => Decay::Gamma(gamma),
+            (None, Some(k)) => Decay::K(k),
             (Some(gamma), Some(k)) => {
                 return Err(ConfigError::Conflict(format!(
                     "{NAME}: gamma = {gamma} and k = {k} are both given, but each determines the other, gamma = e^(-k); remove one of them"
@@ -83,9 +79,18 @@ impl ExponentialConfig {
     }
 }
 
-impl Configure for ExponentialConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "lr gamma^t, or lr e^(-k t)";
+impl ScheduleConfig for ExponentialConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "lr gamma^t, or lr e^(-k t)",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("gamma", Range::Within(0.0, 1.0)),
+            Field::new("k", Range::NotNegative),
+            Field::new("every", Range::Length),
+            Field::new("staircase", Range::Flag),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -12,12 +12,13 @@
 
 use std::f64::consts::PI;
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "flat_cosine";
@@ -53,9 +54,9 @@ impl FlatCosineConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<FlatCosine, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
-        check(NAME, "pct_start", self.pct_start, 0.0..1.0)?;
         check(NAME, "min_lr", self.min_lr, 0.0..=lr)?;
         Ok(FlatCosine {
             lr,
@@ -66,9 +67,17 @@ impl FlatCosineConfig {
     }
 }
 
-impl Configure for FlatCosineConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "a constant rate, then cosine decay";
+impl ScheduleConfig for FlatCosineConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "a constant rate, then cosine decay",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("pct_start", Range::Share),
+            Field::new("steps", Range::Length),
+            Field::new("min_lr", Range::UpTo("lr")),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

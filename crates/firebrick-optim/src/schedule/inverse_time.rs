@@ -8,13 +8,14 @@
 //! infinity and their squares do not. Reference: TensorFlow's `InverseTimeDecay` with `decay_rate` =
 //! `k` and `decay_steps` = `every`; PyTorch has none.
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::check_not_negative;
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
 use super::exponential::Time;
-use super::outlook::{BuiltSchedule, Configure, Outlook, required};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig, required};
 
 /// The name in spec strings.
 pub const NAME: &str = "inverse_time";
@@ -50,18 +51,26 @@ impl InverseTimeConfig {
     /// # Errors
     /// [`ConfigError`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<InverseTime, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
         let time = Time::new(NAME, self.every, self.staircase, outlook)?;
         let k = required(NAME, "k", self.k.as_ref(), "k=0.5, every=1ep")?;
-        check_not_negative(NAME, "k", k)?;
         Ok(InverseTime { lr, k, time })
     }
 }
 
-impl Configure for InverseTimeConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "lr / (1 + k t)";
+impl ScheduleConfig for InverseTimeConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "lr / (1 + k t)",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("k", Range::NotNegative),
+            Field::new("every", Range::Length),
+            Field::new("staircase", Range::Flag),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -9,12 +9,13 @@
 //! `LinearLR` in its closed form, with the rates themselves in place of factors of one; TensorFlow's
 //! `PolynomialDecay` with power 1. Differs from PyTorch's in `steps`, there 5, here the run.
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "linear";
@@ -42,6 +43,7 @@ impl LinearConfig {
     /// [`ConfigError::OutOfRange`] naming the field; [`ConfigError::Conflict`] for two names of one
     /// rate.
     pub fn build(&self, outlook: &Outlook) -> Result<Linear, ConfigError> {
+        Self::ABOUT.check(self)?;
         for (name, value, other, too) in [
             ("lr", self.lr, "from", self.from),
             ("min_lr", self.min_lr, "to", self.to),
@@ -56,10 +58,7 @@ impl LinearConfig {
         let from = self.from.or(self.lr).unwrap_or(outlook.lr);
         check_not_negative(NAME, name, from)?;
         let to = match (self.to, self.min_lr) {
-            (Some(to), _) => {
-                check_not_negative(NAME, "to", to)?;
-                to
-            }
+            (Some(to), _) => to,
             (None, min_lr) => {
                 let min_lr = min_lr.unwrap_or(0.0);
                 check(NAME, "min_lr", min_lr, 0.0..=from)?;
@@ -74,9 +73,18 @@ impl LinearConfig {
     }
 }
 
-impl Configure for LinearConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "a straight line from one rate to another";
+impl ScheduleConfig for LinearConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "a straight line from one rate to another",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("steps", Range::Length),
+            Field::new("min_lr", Range::UpTo("lr")),
+            Field::new("from", Range::NotNegative),
+            Field::new("to", Range::NotNegative),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

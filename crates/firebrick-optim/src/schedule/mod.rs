@@ -58,7 +58,7 @@ use firebrick_core::length::RunLength;
 use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::spec::Spec;
 
-pub use outlook::{Build, BuiltSchedule, Configure, Outlook};
+pub use outlook::{Build, BuiltSchedule, Outlook, ScheduleConfig};
 
 impl Outlook {
     /// A schedule over a whole run, of which the batch is not known; those inside it are found in
@@ -76,44 +76,36 @@ impl Outlook {
     }
 }
 
-/// The entry of a schedule in the registry.
-#[must_use]
-pub const fn entry<C: Configure>() -> Entry<Build> {
-    Entry::new::<C>(C::NAME, C::SUMMARY, |spec, outlook| {
-        spec.resolve::<C>()?.plan(outlook)
-    })
-}
-
 /// Builds the schedule that a spec names.
 ///
 /// # Errors
 /// [`ConfigError`] naming the schedule or the field.
 pub fn build(spec: &Spec, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
-    (REGISTRY.find(spec)?.build)(spec, outlook)
+    (REGISTRY.find(spec)?.build.plan)(spec, outlook)
 }
 
 /// All schedules.
-pub const REGISTRY: Registry<Build> = Registry {
-    family: "schedule",
-    entries: &[
-        entry::<constant::ConstantConfig>(),
-        entry::<step::StepConfig>(),
-        entry::<multistep::MultistepConfig>(),
-        entry::<exponential::ExponentialConfig>(),
-        entry::<inverse_time::InverseTimeConfig>(),
-        entry::<polynomial::PolynomialConfig>(),
-        entry::<linear::LinearConfig>(),
-        entry::<cosine::CosineConfig>(),
-        entry::<cosine_restarts::CosineRestartsConfig>(),
-        entry::<cyclic::CyclicConfig>(),
-        entry::<one_cycle::OneCycleConfig>(),
-        entry::<snapshot_cosine::SnapshotCosineConfig>(),
-        entry::<noam::NoamConfig>(),
-        entry::<wsd::WsdConfig>(),
-        entry::<flat_cosine::FlatCosineConfig>(),
-        entry::<plateau::PlateauConfig>(),
-        entry::<warmup::WarmupConfig>(),
-        entry::<sequence::SequenceConfig>(),
-        entry::<batch_scaled::BatchScaledConfig>(),
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "schedule",
+    &[
+        Entry::of::<constant::ConstantConfig>(),
+        Entry::of::<step::StepConfig>(),
+        Entry::of::<multistep::MultistepConfig>(),
+        Entry::of::<exponential::ExponentialConfig>(),
+        Entry::of::<inverse_time::InverseTimeConfig>(),
+        Entry::of::<polynomial::PolynomialConfig>(),
+        Entry::of::<linear::LinearConfig>(),
+        Entry::of::<cosine::CosineConfig>(),
+        Entry::of::<cosine_restarts::CosineRestartsConfig>(),
+        Entry::of::<cyclic::CyclicConfig>(),
+        Entry::of::<one_cycle::OneCycleConfig>(),
+        Entry::of::<snapshot_cosine::SnapshotCosineConfig>(),
+        Entry::of::<noam::NoamConfig>(),
+        Entry::of::<wsd::WsdConfig>(),
+        Entry::of::<flat_cosine::FlatCosineConfig>(),
+        Entry::of::<plateau::PlateauConfig>(),
+        Entry::of::<warmup::WarmupConfig>(),
+        Entry::of::<sequence::SequenceConfig>(),
+        Entry::of::<batch_scaled::BatchScaledConfig>(),
     ],
-};
+);

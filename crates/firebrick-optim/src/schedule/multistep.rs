@@ -9,12 +9,13 @@
 //! it in that milestones must rise, count updates unless they are written as `30ep` or `50%`, and in
 //! that `gamma` may not raise the rate.
 
-use firebrick_core::error::{check, check_not_negative};
+use firebrick_core::about::{About, Field, Range};
+use firebrick_core::error::check_not_negative;
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook, required};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig, required};
 
 /// The name in spec strings.
 pub const NAME: &str = "multistep";
@@ -47,9 +48,9 @@ impl MultistepConfig {
     /// # Errors
     /// [`ConfigError`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Multistep, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
-        check(NAME, "gamma", self.gamma, 0.0..=1.0)?;
         let such_as = "milestones=[50%, 75%]";
         let written = required(NAME, "milestones", self.milestones.as_ref(), such_as)?;
         Ok(Multistep {
@@ -87,9 +88,16 @@ pub(super) fn milestones(
     ))
 }
 
-impl Configure for MultistepConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "multiply by gamma at each of the milestones";
+impl ScheduleConfig for MultistepConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "multiply by gamma at each of the milestones",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("milestones", Range::Each(&Range::Length)),
+            Field::new("gamma", Range::Within(0.0, 1.0)),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

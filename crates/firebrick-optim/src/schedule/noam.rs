@@ -11,12 +11,13 @@
 //! Reference: that equation, as the `rate` of "The Annotated Transformer" has it with `factor` = `lr`
 //! (give `lr=1` for the paper's). PyTorch has none.
 
-use firebrick_core::error::{check, check_not_negative};
+use firebrick_core::about::{About, Field, Range};
+use firebrick_core::error::check_not_negative;
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "noam";
@@ -50,9 +51,9 @@ impl NoamConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Noam, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
-        check(NAME, "d_model", self.d_model.unwrap_or(1), 1..)?;
         let warmup = outlook.at_least_one(NAME, "warmup", self.warmup)?;
         let warmup = outlook.within_run(NAME, "warmup", &self.warmup.to_string(), warmup)?;
         let width = |d_model: u64| lr / (d_model as f64).sqrt() / (warmup as f64).sqrt();
@@ -64,9 +65,16 @@ impl NoamConfig {
     }
 }
 
-impl Configure for NoamConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "a rise, then 1 / sqrt(t)";
+impl ScheduleConfig for NoamConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "a rise, then 1 / sqrt(t)",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("warmup", Range::Length),
+            Field::new("d_model", Range::Count(1)),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

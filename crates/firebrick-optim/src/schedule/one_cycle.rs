@@ -21,12 +21,13 @@
 
 use std::f64::consts::PI;
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "one_cycle";
@@ -93,15 +94,13 @@ impl OneCycleConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<OneCycle, ConfigError> {
+        Self::ABOUT.check(self)?;
         let max_lr = self.max_lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "max_lr", max_lr)?;
         let last_start = if self.three_phase { 0.5 } else { 1.0 };
         check(NAME, "pct_start", self.pct_start, 0.0..=last_start)?;
-        check_at_least("div_factor", self.div_factor, 1.0)?;
         let least = 1.0 / self.div_factor;
         check_at_least("final_div_factor", self.final_div_factor, least)?;
-        check(NAME, "base_momentum", self.base_momentum, 0.0..1.0)?;
-        check(NAME, "max_momentum", self.max_momentum, 0.0..1.0)?;
         let steps = outlook.updates_within_run(NAME, self.steps)?;
         let knots = self.knots(max_lr, steps as f64);
         Ok(OneCycle {
@@ -131,10 +130,23 @@ impl OneCycleConfig {
     }
 }
 
-impl Configure for OneCycleConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str =
-        "the 1cycle policy: up to max_lr, then far down; momentum moves the other way";
+impl ScheduleConfig for OneCycleConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "the 1cycle policy: up to max_lr, then far down; momentum moves the other way",
+        &[
+            Field::new("max_lr", Range::NotNegative),
+            Field::new("steps", Range::Length),
+            Field::new("pct_start", Range::Within(0.0, 1.0)),
+            Field::new("div_factor", Range::AtLeast(1.0)),
+            Field::new("final_div_factor", Range::Positive),
+            Field::new("anneal", Range::Choice(&["cos", "linear"])),
+            Field::new("three_phase", Range::Flag),
+            Field::new("cycle_momentum", Range::Flag),
+            Field::new("base_momentum", Range::Share),
+            Field::new("max_momentum", Range::Share),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

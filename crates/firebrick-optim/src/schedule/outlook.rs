@@ -1,18 +1,18 @@
-//! What a schedule is fixed against, and what comes of it: [`Configure`], [`Outlook`], [`BuiltSchedule`].
+//! What a schedule is fixed against, and what comes of it: [`ScheduleConfig`], [`Outlook`], [`BuiltSchedule`].
 
+use firebrick_core::about::About;
 use firebrick_core::length::{Length, RunLength};
+use firebrick_core::registry::BuildOf;
 use firebrick_core::spec::{Config, Spec};
 use firebrick_core::{ConfigError, Schedule};
 
-/// A schedule as plain data. A new schedule is one file with such a struct, and [`entry`](super::entry) of it in
-/// [`REGISTRY`](super::REGISTRY).
-pub trait Configure: Config {
-    /// The name in spec strings.
-    const NAME: &'static str;
-    /// One line on what it is.
-    const SUMMARY: &'static str;
+/// A schedule as plain data. A new schedule is one file with such a struct, and an entry of it in
+/// [`REGISTRY`](super::REGISTRY); a crate outside hands the entry to its `register`.
+pub trait ScheduleConfig: Config {
+    /// What the schedule says about itself.
+    const ABOUT: About;
 
-    /// The schedule, and this configuration with everything filled in.
+    /// The schedule, and this configuration with everything filled in. Every field is checked.
     ///
     /// # Errors
     /// [`ConfigError`] naming the field.
@@ -33,7 +33,7 @@ pub struct Outlook {
     /// Images in one update, over all batches that are accumulated, where that is known.
     pub batch: Option<u64>,
     /// Builds the schedules inside another one, by their specs.
-    pub build: Build,
+    pub build: fn(&Spec, &Outlook) -> Result<BuiltSchedule, ConfigError>,
 }
 
 impl Outlook {
@@ -136,16 +136,18 @@ pub struct BuiltSchedule {
 }
 
 impl BuiltSchedule {
-    pub(super) fn new<T: Configure>(schedule: impl Schedule + 'static, resolved: &T) -> Self {
+    /// A schedule and its configuration with everything filled in.
+    pub fn new<T: ScheduleConfig>(schedule: impl Schedule + 'static, resolved: &T) -> Self {
         Self {
             schedule: Box::new(schedule),
-            spec: Spec::canonical(T::NAME, resolved),
+            spec: Spec::canonical(T::ABOUT.name, resolved),
             lasts: None,
         }
     }
 
-    /// With a whole length.
-    pub(super) fn lasting(self, updates: u64) -> Self {
+    /// With a whole length, in updates.
+    #[must_use]
+    pub fn lasting(self, updates: u64) -> Self {
         Self {
             lasts: Some(updates),
             ..self
@@ -153,5 +155,16 @@ impl BuiltSchedule {
     }
 }
 
-/// Builds a schedule from its spec.
-pub type Build = fn(&Spec, &Outlook) -> Result<BuiltSchedule, ConfigError>;
+/// How a schedule is built from its spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// Reads the spec, checks every field and fixes the lengths and the rate.
+    pub plan: fn(&Spec, &Outlook) -> Result<BuiltSchedule, ConfigError>,
+}
+
+impl<C: ScheduleConfig> BuildOf<C> for Build {
+    const ABOUT: &'static About = &C::ABOUT;
+    const BUILD: Self = Self {
+        plan: |spec, outlook| C::ABOUT.resolve::<C>(spec)?.plan(outlook),
+    };
+}

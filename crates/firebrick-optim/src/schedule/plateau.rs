@@ -16,12 +16,13 @@
 //! it, and a resumed run, which sees all epochs again, goes on exactly. A metric that is NaN does not
 //! improve.
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::schedule::Observation;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "plateau";
@@ -96,16 +97,14 @@ impl PlateauConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Plateau, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
-        check(NAME, "factor", self.factor, 0.0..1.0)?;
-        match self.threshold_mode {
+        if self.threshold_mode == ThresholdMode::Rel {
             // At 1 the first loss would have to be below nothing.
-            ThresholdMode::Rel => check(NAME, "threshold", self.threshold, 0.0..1.0)?,
-            ThresholdMode::Abs => check_not_negative(NAME, "threshold", self.threshold)?,
+            check(NAME, "threshold", self.threshold, 0.0..1.0)?;
         }
         check(NAME, "min_lr", self.min_lr, 0.0..=lr)?;
-        check_not_negative(NAME, "eps", self.eps)?;
         let config = Self {
             lr: Some(lr),
             ..self.clone()
@@ -133,9 +132,22 @@ impl PlateauConfig {
     }
 }
 
-impl Configure for PlateauConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "multiply by factor when the monitored metric stops improving";
+impl ScheduleConfig for PlateauConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "multiply by factor when the monitored metric stops improving",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("factor", Range::Share),
+            Field::new("patience", Range::Count(0)),
+            Field::new("threshold", Range::NotNegative),
+            Field::new("threshold_mode", Range::Choice(&["rel", "abs"])),
+            Field::new("cooldown", Range::Count(0)),
+            Field::new("min_lr", Range::UpTo("lr")),
+            Field::new("eps", Range::NotNegative),
+            Field::new("mode", Range::Choice(&["auto", "min", "max"])),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

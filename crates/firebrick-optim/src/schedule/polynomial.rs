@@ -9,12 +9,13 @@
 //! PyTorch's `PolynomialLR` in its closed form, which has no `min_lr`; with it, TensorFlow's
 //! `PolynomialDecay`. Differs from PyTorch's in `steps`, there 5, here the run.
 
-use firebrick_core::error::{check, check_not_negative, check_positive};
+use firebrick_core::about::{About, Field, Range};
+use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "polynomial";
@@ -50,9 +51,9 @@ impl PolynomialConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Polynomial, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
-        check_positive(NAME, "power", self.power)?;
         check(NAME, "min_lr", self.min_lr, 0.0..=lr)?;
         Ok(Polynomial {
             lr,
@@ -63,9 +64,17 @@ impl PolynomialConfig {
     }
 }
 
-impl Configure for PolynomialConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "polynomial decay from lr down to min_lr";
+impl ScheduleConfig for PolynomialConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "polynomial decay from lr down to min_lr",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("steps", Range::Length),
+            Field::new("power", Range::Positive),
+            Field::new("min_lr", Range::UpTo("lr")),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -10,6 +10,7 @@
 //! Reference: PyTorch's `SequentialLR`. Differs from it in that any schedule can take part, `plateau`
 //! too (it counts the epochs that end within its stretch), and in that schedules name their own rates.
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::length::Length;
 use firebrick_core::schedule::Observation;
 use firebrick_core::spec::Spec;
@@ -17,7 +18,7 @@ use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
 use super::multistep::milestones;
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "sequence";
@@ -45,6 +46,7 @@ impl SequenceConfig {
 
     /// The schedule; this configuration with everything filled in; the length of all.
     fn parts(&self, outlook: &Outlook) -> Result<(Sequence, Self, Option<u64>), ConfigError> {
+        Self::ABOUT.check(self)?;
         let count = self.schedules.len();
         if count == 0 {
             return Err(ConfigError::Conflict(format!(
@@ -102,9 +104,15 @@ impl SequenceConfig {
     }
 }
 
-impl Configure for SequenceConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "several schedules one after another";
+impl ScheduleConfig for SequenceConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "several schedules one after another",
+        &[
+            Field::new("schedules", Range::Each(&Range::Unit("schedule"))),
+            Field::new("milestones", Range::Each(&Range::Length)),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (sequence, resolved, lasts) = self.parts(outlook)?;

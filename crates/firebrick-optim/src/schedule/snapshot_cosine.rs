@@ -10,12 +10,13 @@
 
 use std::f64::consts::PI;
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "snapshot_cosine";
@@ -48,9 +49,9 @@ impl SnapshotCosineConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<SnapshotCosine, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
-        check(NAME, "cycles", self.cycles, 1..)?;
         let steps = outlook.updates(NAME, self.steps)?;
         check(NAME, "cycles", self.cycles, 1..=steps)?;
         Ok(SnapshotCosine {
@@ -61,9 +62,16 @@ impl SnapshotCosineConfig {
     }
 }
 
-impl Configure for SnapshotCosineConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "cosine cycles of equal length, for snapshot ensembles";
+impl ScheduleConfig for SnapshotCosineConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "cosine cycles of equal length, for snapshot ensembles",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("cycles", Range::Count(1)),
+            Field::new("steps", Range::Length),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

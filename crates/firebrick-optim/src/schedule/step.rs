@@ -9,12 +9,13 @@
 //! in that `step_size` counts updates unless it is written in epochs (`30ep`), and in that `gamma`
 //! may not raise the rate.
 
-use firebrick_core::error::{check, check_not_negative};
+use firebrick_core::about::{About, Field, Range};
+use firebrick_core::error::check_not_negative;
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook, required};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig, required};
 
 /// The name in spec strings.
 pub const NAME: &str = "step";
@@ -47,9 +48,9 @@ impl StepConfig {
     /// # Errors
     /// [`ConfigError`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Step, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
-        check(NAME, "gamma", self.gamma, 0.0..=1.0)?;
         let step_size = required(NAME, "step_size", self.step_size.as_ref(), "step_size=30ep")?;
         Ok(Step {
             lr,
@@ -59,9 +60,16 @@ impl StepConfig {
     }
 }
 
-impl Configure for StepConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "multiply by gamma every step_size";
+impl ScheduleConfig for StepConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "multiply by gamma every step_size",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("step_size", Range::Length),
+            Field::new("gamma", Range::Within(0.0, 1.0)),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

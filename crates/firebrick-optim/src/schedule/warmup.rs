@@ -10,14 +10,14 @@
 //! then], milestones=[steps])`. Differs from it in the default `start_factor` (PyTorch: 1/3), which
 //! is that of torchvision's training recipes.
 
-use firebrick_core::error::check;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::length::Length;
 use firebrick_core::schedule::Observation;
 use firebrick_core::spec::Spec;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "warmup";
@@ -56,7 +56,7 @@ impl WarmupConfig {
 
     /// The schedule; the spec of what follows with everything filled in; the length of both.
     fn parts(&self, outlook: &Outlook) -> Result<(Warmup, Spec, Option<u64>), ConfigError> {
-        check(NAME, "start_factor", self.start_factor, 0.0..=1.0)?;
+        Self::ABOUT.check(self)?;
         if self.then.name == NAME {
             return Err(ConfigError::Conflict(
                 "warmup: then = warmup(…) warms up twice; use one warmup with the sum of the lengths"
@@ -84,9 +84,16 @@ impl WarmupConfig {
     }
 }
 
-impl Configure for WarmupConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "linear warmup, then another schedule";
+impl ScheduleConfig for WarmupConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "linear warmup, then another schedule",
+        &[
+            Field::new("steps", Range::Length),
+            Field::new("start_factor", Range::Within(0.0, 1.0)),
+            Field::new("then", Range::Unit("schedule")),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let (warmup, then, lasts) = self.parts(outlook)?;

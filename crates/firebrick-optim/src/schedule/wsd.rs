@@ -17,12 +17,13 @@
 
 use std::f64::consts::PI;
 
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::{check, check_not_negative};
 use firebrick_core::length::Length;
 use firebrick_core::{ConfigError, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::outlook::{BuiltSchedule, Configure, Outlook};
+use super::outlook::{BuiltSchedule, Outlook, ScheduleConfig};
 
 /// The name in spec strings.
 pub const NAME: &str = "wsd";
@@ -78,6 +79,7 @@ impl WsdConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming the field.
     pub fn build(&self, outlook: &Outlook) -> Result<Wsd, ConfigError> {
+        Self::ABOUT.check(self)?;
         let lr = self.lr.unwrap_or(outlook.lr);
         check_not_negative(NAME, "lr", lr)?;
         check(NAME, "min_lr", self.min_lr, 0.0..=lr)?;
@@ -103,9 +105,19 @@ impl WsdConfig {
     }
 }
 
-impl Configure for WsdConfig {
-    const NAME: &'static str = NAME;
-    const SUMMARY: &'static str = "warmup, constant rate, decay (warmup-stable-decay)";
+impl ScheduleConfig for WsdConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "warmup, constant rate, decay (warmup-stable-decay)",
+        &[
+            Field::new("lr", Range::NotNegative),
+            Field::new("warmup", Range::Length),
+            Field::new("decay", Range::Length),
+            Field::new("steps", Range::Length),
+            Field::new("min_lr", Range::UpTo("lr")),
+            Field::new("anneal", Range::Choice(&["cos", "linear", "sqrt"])),
+        ],
+    );
 
     fn plan(&self, outlook: &Outlook) -> Result<BuiltSchedule, ConfigError> {
         let schedule = self.build(outlook)?;

@@ -8,15 +8,20 @@
 //! connectionist machine for genetic hillclimbing", 1987.
 
 use burn::tensor::Tensor;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Surface};
+use super::facts::{Facts, Surface, SurfaceConfig};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ackley {}
+
+impl SurfaceConfig for Ackley {
+    const ABOUT: About = About::new("ackley", "a funnel in a rippled plain", &[]);
+}
 
 impl Surface for Ackley {
     fn height(&self, x: Tensor<1>, y: Tensor<1>) -> Tensor<1> {

@@ -8,15 +8,20 @@
 //! function of more than one variable", 1958.
 
 use burn::tensor::Tensor;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Surface};
+use super::facts::{Facts, Surface, SurfaceConfig};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Beale {}
+
+impl SurfaceConfig for Beale {
+    const ABOUT: About = About::new("beale", "a flat floor between steep corners", &[]);
+}
 
 impl Surface for Beale {
     fn height(&self, x: Tensor<1>, y: Tensor<1>) -> Tensor<1> {

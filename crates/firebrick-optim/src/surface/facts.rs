@@ -1,7 +1,11 @@
-//! What a surface is: a height everywhere, and some facts.
+//! What a surface is: a height everywhere, some facts, and how it is described and built.
 
 use burn::tensor::Tensor;
+use firebrick_core::ConfigError;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
+use firebrick_core::registry::BuildOf;
+use firebrick_core::spec::{Config, Spec};
 use serde::Serialize;
 
 /// A function of two variables.
@@ -41,4 +45,25 @@ impl Facts {
         let distances = self.minima.iter().map(|at| (x - at[0]).hypot(y - at[1]));
         distances.reduce(f64::min)
     }
+}
+
+/// A surface with its parameters as plain data. A new surface is one file with such a struct, and an entry of
+/// it in [`REGISTRY`](super::REGISTRY); a crate outside hands the entry to its `register`.
+pub trait SurfaceConfig: Config + Surface + 'static {
+    /// What the surface says about itself.
+    const ABOUT: About;
+}
+
+/// How a surface is built from its spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// Reads the spec and checks every field.
+    pub surface: fn(&Spec) -> Result<Box<dyn Surface>, ConfigError>,
+}
+
+impl<C: SurfaceConfig> BuildOf<C> for Build {
+    const ABOUT: &'static About = &C::ABOUT;
+    const BUILD: Self = Self {
+        surface: |spec| Ok(Box::new(C::ABOUT.resolve::<C>(spec)?)),
+    };
 }

@@ -8,15 +8,24 @@
 //! divide by its size walk on, the others hardly move.
 
 use burn::tensor::Tensor;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Surface};
+use super::facts::{Facts, Surface, SurfaceConfig};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LongValley {}
+
+impl SurfaceConfig for LongValley {
+    const ABOUT: About = About::new(
+        "long_valley",
+        "steep walls and a floor that is flat far from the minimum",
+        &[],
+    );
+}
 
 impl Surface for LongValley {
     fn height(&self, x: Tensor<1>, y: Tensor<1>) -> Tensor<1> {

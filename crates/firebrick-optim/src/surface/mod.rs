@@ -31,50 +31,23 @@ use firebrick_core::ConfigError;
 use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::spec::Spec;
 
-pub use facts::{Facts, Surface};
-
-/// Builds a surface from its spec.
-pub type Build = fn(&Spec) -> Result<Box<dyn Surface>, ConfigError>;
+pub use facts::{Build, Facts, Surface, SurfaceConfig};
 
 /// All surfaces.
-pub const REGISTRY: Registry<Build> = Registry {
-    family: "surface",
-    entries: &[
-        Entry::new::<quadratic::Quadratic>(
-            "quadratic",
-            "a bowl along the axes, steeper in y",
-            |spec| Ok(Box::new(spec.resolve::<quadratic::Quadratic>()?.build()?)),
-        ),
-        Entry::new::<ravine::Ravine>("ravine", "a bowl across the axes, narrow", |spec| {
-            Ok(Box::new(spec.resolve::<ravine::Ravine>()?))
-        }),
-        Entry::new::<saddle::Saddle>(
-            "saddle",
-            "a saddle point: down along y, up along x, no minimum",
-            |spec| Ok(Box::new(spec.resolve::<saddle::Saddle>()?)),
-        ),
-        Entry::new::<beale::Beale>("beale", "a flat floor between steep corners", |spec| {
-            Ok(Box::new(spec.resolve::<beale::Beale>()?))
-        }),
-        Entry::new::<rosenbrock::Rosenbrock>("rosenbrock", "a bent, narrow valley", |spec| {
-            Ok(Box::new(spec.resolve::<rosenbrock::Rosenbrock>()?))
-        }),
-        Entry::new::<himmelblau::Himmelblau>("himmelblau", "four equal minima", |spec| {
-            Ok(Box::new(spec.resolve::<himmelblau::Himmelblau>()?))
-        }),
-        Entry::new::<rastrigin::Rastrigin>("rastrigin", "a bowl full of local minima", |spec| {
-            Ok(Box::new(spec.resolve::<rastrigin::Rastrigin>()?))
-        }),
-        Entry::new::<ackley::Ackley>("ackley", "a funnel in a rippled plain", |spec| {
-            Ok(Box::new(spec.resolve::<ackley::Ackley>()?))
-        }),
-        Entry::new::<long_valley::LongValley>(
-            "long_valley",
-            "steep walls and a floor that is flat far from the minimum",
-            |spec| Ok(Box::new(spec.resolve::<long_valley::LongValley>()?)),
-        ),
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "surface",
+    &[
+        Entry::of::<quadratic::Quadratic>(),
+        Entry::of::<ravine::Ravine>(),
+        Entry::of::<saddle::Saddle>(),
+        Entry::of::<beale::Beale>(),
+        Entry::of::<rosenbrock::Rosenbrock>(),
+        Entry::of::<himmelblau::Himmelblau>(),
+        Entry::of::<rastrigin::Rastrigin>(),
+        Entry::of::<ackley::Ackley>(),
+        Entry::of::<long_valley::LongValley>(),
     ],
-};
+);
 
 /// The surface of a spec.
 ///
@@ -87,5 +60,5 @@ pub const REGISTRY: Registry<Build> = Registry {
 /// # Errors
 /// [`ConfigError`] naming the surface, the field and the value.
 pub fn build(spec: &Spec) -> Result<Box<dyn Surface>, ConfigError> {
-    (REGISTRY.find(spec)?.build)(spec)
+    (REGISTRY.find(spec)?.build.surface)(spec)
 }

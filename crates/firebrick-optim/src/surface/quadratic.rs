@@ -9,11 +9,11 @@
 
 use burn::tensor::Tensor;
 use firebrick_core::ConfigError;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::contour::Window;
-use firebrick_core::error::check;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Surface};
+use super::facts::{Facts, Surface, SurfaceConfig};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,9 +35,17 @@ impl Quadratic {
     /// # Errors
     /// [`ConfigError::OutOfRange`] naming `condition`.
     pub fn build(self) -> Result<Self, ConfigError> {
-        check("quadratic", "condition", self.condition, 1.0..=1e9)?;
+        Self::ABOUT.check(&self)?;
         Ok(self)
     }
+}
+
+impl SurfaceConfig for Quadratic {
+    const ABOUT: About = About::new(
+        "quadratic",
+        "a bowl along the axes, steeper in y",
+        &[Field::new("condition", Range::Within(1.0, 1e9))],
+    );
 }
 
 impl Surface for Quadratic {

@@ -7,15 +7,20 @@
 //! Minimum 0 at (0, 0). Source: Rastrigin, "Systems of extremal control", 1974.
 
 use burn::tensor::Tensor;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Surface};
+use super::facts::{Facts, Surface, SurfaceConfig};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rastrigin {}
+
+impl SurfaceConfig for Rastrigin {
+    const ABOUT: About = About::new("rastrigin", "a bowl full of local minima", &[]);
+}
 
 impl Surface for Rastrigin {
     fn height(&self, x: Tensor<1>, y: Tensor<1>) -> Tensor<1> {

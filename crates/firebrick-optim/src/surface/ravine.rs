@@ -8,15 +8,20 @@
 //! coordinate does not straighten it, as it does `quadratic`.
 
 use burn::tensor::Tensor;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Surface};
+use super::facts::{Facts, Surface, SurfaceConfig};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ravine {}
+
+impl SurfaceConfig for Ravine {
+    const ABOUT: About = About::new("ravine", "a bowl across the axes, narrow", &[]);
+}
 
 impl Surface for Ravine {
     fn height(&self, x: Tensor<1>, y: Tensor<1>) -> Tensor<1> {

@@ -8,15 +8,20 @@
 //! value of a function", 1960.
 
 use burn::tensor::Tensor;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Surface};
+use super::facts::{Facts, Surface, SurfaceConfig};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rosenbrock {}
+
+impl SurfaceConfig for Rosenbrock {
+    const ABOUT: About = About::new("rosenbrock", "a bent, narrow valley", &[]);
+}
 
 impl Surface for Rosenbrock {
     fn height(&self, x: Tensor<1>, y: Tensor<1>) -> Tensor<1> {

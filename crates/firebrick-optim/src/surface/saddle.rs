@@ -8,15 +8,24 @@
 //! beside the line that leads into it.
 
 use burn::tensor::Tensor;
+use firebrick_core::about::About;
 use firebrick_core::contour::Window;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Surface};
+use super::facts::{Facts, Surface, SurfaceConfig};
 
 /// The surface; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Saddle {}
+
+impl SurfaceConfig for Saddle {
+    const ABOUT: About = About::new(
+        "saddle",
+        "a saddle point: down along y, up along x, no minimum",
+        &[],
+    );
+}
 
 impl Surface for Saddle {
     fn height(&self, x: Tensor<1>, y: Tensor<1>) -> Tensor<1> {

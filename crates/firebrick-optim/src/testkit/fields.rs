@@ -14,42 +14,9 @@ use crate::rates::rate_of;
 /// Every field of the struct is in [`About`](crate::About), and values outside its range are errors
 /// that name it.
 pub fn fields_out_of_range_are_named(entry: Entry) {
-    let (name, about) = (entry.about.name, entry.about);
-    let known: Vec<_> = about.fields.iter().map(|field| field.name).collect();
-    let fields: Vec<_> = (entry.fields)()
-        .into_iter()
-        .map(|(field, _)| field)
-        .collect();
-    assert_eq!(
-        known, fields,
-        "{name}: the fields of ABOUT and of the struct"
-    );
-    for field in about.fields {
-        let number = |value: f64| vec![Value::Number(value)];
-        let mut bad = match field.range {
-            Range::NotNegative => number(-0.001),
-            Range::Positive => vec![Value::Number(0.0), Value::Number(-1.0)],
-            Range::Share => vec![Value::Number(1.0), Value::Number(-0.001)],
-            Range::Within(low, high) => {
-                vec![Value::Number(low - 0.001), Value::Number(high + 0.001)]
-            }
-            Range::Between(low, high) => vec![Value::Number(low), Value::Number(high)],
-            Range::Count(least) => vec![Value::Integer(least as i64 - 1), Value::Number(1.5)],
-            Range::Finite => Vec::new(),
-            Range::Flag | Range::Optimizer => number(1.0),
-            Range::Choice(_) => vec!["nonsense".into()],
-        };
-        bad.extend([f64::NAN, f64::INFINITY].map(Value::Number));
-        for value in bad {
-            let spec = Spec::new(name).with(field.name, value);
-            let Err(error) = optimizer::build_entry(entry, &spec) else {
-                panic!("{spec} was taken");
-            };
-            let error = error.to_string();
-            let needle = format!("{name}: {}", field.name);
-            assert!(error.contains(&needle), "{spec}: {error}");
-        }
-    }
+    firebrick_core::testkit::fields_out_of_range_are_named(&entry, |spec| {
+        optimizer::build_entry(entry, spec).map(drop)
+    });
 }
 
 /// Every field changes where a descent goes: by itself, or together with another field that is not at
@@ -103,7 +70,7 @@ type Way = Option<Vec<u64>>;
 
 /// Walks down a bowl, then along given gradients, at rates that change; a step that fails ends a walk.
 fn walk(entry: Entry, spec: &Spec, lr: f64) -> Way {
-    let build = || (entry.update)(spec).ok();
+    let build = || (entry.build.update)(spec).ok();
     let start = || start(&flex(), DType::F64);
     let bowl = Descent::new(build()?, start(), coupled, 1.0);
     let along = Descent::along(build()?, start(), |step| gradient(step, 1.0));
@@ -128,6 +95,8 @@ fn others(range: Range, own: Option<&Value>) -> Vec<Value> {
     let numbers = |numbers: &[f64]| numbers.iter().copied().map(Value::Number).collect();
     let mut all: Vec<Value> = match range {
         Range::NotNegative => numbers(&[0.3, 0.0, 2.0]),
+        Range::UpTo(_) | Range::Factor => numbers(&[0.3, 0.1, 0.9]),
+        Range::AtLeast(least) => numbers(&[1.0, 0.1, 9.0].map(|more| least + more)),
         Range::Positive => numbers(&[0.3, 2.0, 1e-3, 100.0]),
         Range::Share => numbers(&[0.5, 0.0, 0.95]),
         Range::Between(low, high) | Range::Within(low, high) => {
@@ -135,7 +104,9 @@ fn others(range: Range, own: Option<&Value>) -> Vec<Value> {
             numbers(&[0.5, 0.05, 0.95].map(|share| low + share * width))
         }
         Range::Count(least) => [0, 1, 4, 50].map(|more| (least + more).into()).to_vec(),
-        Range::Finite => match own {
+        Range::Whole(low, high) => [low, low.midpoint(high), high].map(Value::from).to_vec(),
+        Range::Length => [1_u64, 7].map(Value::from).to_vec(),
+        Range::Finite | Range::Each(_) => match own {
             Some(Value::List(list)) => {
                 let near = |value: &Value| match value {
                     Value::Number(number) => Value::Number(number * 0.75),
@@ -147,7 +118,7 @@ fn others(range: Range, own: Option<&Value>) -> Vec<Value> {
         },
         Range::Flag => vec![true.into(), false.into()],
         Range::Choice(words) => words.iter().map(|word| (*word).into()).collect(),
-        Range::Optimizer => ["sgd", "adam"].map(|name| Spec::new(name).into()).to_vec(),
+        Range::Unit(_) => ["sgd", "adam"].map(|name| Spec::new(name).into()).to_vec(),
     };
     all.retain(|value| Some(value) != own);
     all

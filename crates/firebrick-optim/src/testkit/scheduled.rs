@@ -32,7 +32,7 @@ impl Kit<'_> {
                 self.spec
             );
             let same = with_value(self.entry, &own, kind, value);
-            if (self.entry.update)(&same).is_err() {
+            if (self.entry.build.update)(&same).is_err() {
                 continue;
             }
             let expected = self.scheduled(&same, kind, None);

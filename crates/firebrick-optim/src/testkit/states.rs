@@ -78,7 +78,7 @@ impl Kit<'_> {
         for (path, shape) in SHAPES {
             let one = state.parameters.remove(path).unwrap_or_default();
             let kept: usize = one.tensors.values().map(|tensor| tensor.dims()[0]).sum();
-            let said = (self.entry.memory)(self.spec, shape).unwrap();
+            let said = (self.entry.build.memory)(self.spec, shape).unwrap();
             // A rule that searches may fill its history as it goes.
             let fits = kept == said || self.build().reevaluates() && 0 < kept && kept < said;
             assert!(

@@ -55,15 +55,21 @@ fn every_optimizer_runs_on_every_surface() {
         .iter()
         .map(|entry| Spec::new(entry.about.name))
         .collect();
-    for entry in surface::REGISTRY.entries {
+    for entry in surface::REGISTRY.entries() {
         let race = run(&RaceConfig {
-            surface: Spec::new(entry.name),
+            surface: Spec::new(entry.about.name),
             steps: 5,
             optimizers: optimizers.clone(),
             ..RaceConfig::default()
         });
         for way in &race.trajectories {
-            assert_eq!(way.points.len(), 6, "{} on {}", way.optimizer, entry.name);
+            assert_eq!(
+                way.points.len(),
+                6,
+                "{} on {}",
+                way.optimizer,
+                entry.about.name
+            );
             let start = [way.points[0][0], way.points[0][1]];
             assert_eq!(start, race.start);
             assert!(way.last().iter().all(|number| number.is_finite()));
@@ -226,17 +232,23 @@ fn the_racers_of_the_lecture_take_rates_of_the_surface() {
     );
     assert_eq!(racers[0].to_string(), "sgd(lr=0.005)");
     // On every surface the last of them is lower in the end than at the start.
-    for entry in surface::REGISTRY.entries {
+    for entry in surface::REGISTRY.entries() {
         let race = run(&RaceConfig {
-            surface: Spec::new(entry.name),
+            surface: Spec::new(entry.about.name),
             optimizers: vec![
                 Spec::new("sgd").with(
                     "lr",
-                    surface::build(&Spec::new(entry.name)).unwrap().facts().lr,
+                    surface::build(&Spec::new(entry.about.name))
+                        .unwrap()
+                        .facts()
+                        .lr,
                 ),
                 Spec::new("adam").with(
                     "lr",
-                    surface::build(&Spec::new(entry.name)).unwrap().facts().pace,
+                    surface::build(&Spec::new(entry.about.name))
+                        .unwrap()
+                        .facts()
+                        .pace,
                 ),
             ],
             ..RaceConfig::default()
@@ -245,7 +257,7 @@ fn the_racers_of_the_lecture_take_rates_of_the_surface() {
             assert!(
                 way.diverged_at.is_none() && way.last()[2] < way.points[0][2],
                 "{}",
-                entry.name
+                entry.about.name
             );
         }
     }

@@ -11,11 +11,7 @@ use rand::RngExt;
 
 fn all() -> Vec<(&'static str, Box<dyn Surface>)> {
     let build = |name: &'static str| (name, build(&Spec::new(name)).unwrap());
-    REGISTRY
-        .entries
-        .iter()
-        .map(|entry| build(entry.name))
-        .collect()
+    REGISTRY.names().into_iter().map(build).collect()
 }
 
 fn flex() -> Device {

@@ -1,12 +1,14 @@
 //! `hflip`: flips the image left to right with a given probability; torchvision's `RandomHorizontalFlip`.
 
 use firebrick_core::ConfigError;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::data::{Image, SampleTransform};
-use firebrick_core::error::check;
 use firebrick_core::random::HostRng;
 use firebrick_core::spec::Spec;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+
+use super::augmentation::Augmentation;
 
 /// The name in spec strings.
 pub const NAME: &str = "hflip";
@@ -31,8 +33,21 @@ impl HflipConfig {
     /// # Errors
     /// [`ConfigError::OutOfRange`] when `prob` is not in [0, 1].
     pub fn build(&self) -> Result<Hflip, ConfigError> {
-        check(NAME, "prob", self.prob, 0.0..=1.0)?;
+        Self::ABOUT.check(self)?;
         Ok(Hflip(self.clone()))
+    }
+}
+
+impl Augmentation for HflipConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "flips the image left to right with a given probability",
+        &[Field::new("prob", Range::Within(0.0, 1.0))],
+    )
+    .source("torchvision's RandomHorizontalFlip");
+
+    fn transform(&self) -> Result<Box<dyn SampleTransform>, ConfigError> {
+        Ok(Box::new(self.build()?))
     }
 }
 

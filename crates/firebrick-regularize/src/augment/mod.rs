@@ -19,43 +19,32 @@
 //! # Ok::<(), firebrick_core::ConfigError>(())
 //! ```
 
+mod augmentation;
 pub mod hflip;
 pub mod pad_crop;
 
 use firebrick_core::ConfigError;
 use firebrick_core::data::SampleTransform;
 use firebrick_core::registry::{Entry, Registry};
-use firebrick_core::spec::{Pipeline, Spec};
+use firebrick_core::spec::Pipeline;
 
-use hflip::HflipConfig;
-use pad_crop::PadCropConfig;
-
-/// Builds a transform from its spec.
-pub type Build = fn(&Spec) -> Result<Box<dyn SampleTransform>, ConfigError>;
+pub use augmentation::{Augmentation, Build};
 
 /// All transforms of single images.
-pub const REGISTRY: Registry<Build> = Registry {
-    family: "augmentation",
-    entries: &[
-        Entry::new::<PadCropConfig>(
-            pad_crop::NAME,
-            "pads the image, then crops the original size at a random position",
-            |spec| Ok(Box::new(spec.resolve::<PadCropConfig>()?.build()?)),
-        ),
-        Entry::new::<HflipConfig>(
-            hflip::NAME,
-            "flips the image left to right with a given probability",
-            |spec| Ok(Box::new(spec.resolve::<HflipConfig>()?.build()?)),
-        ),
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "augmentation",
+    &[
+        Entry::of::<pad_crop::PadCropConfig>(),
+        Entry::of::<hflip::HflipConfig>(),
     ],
-};
+);
 
 /// Builds the transforms of a pipeline, in order.
 ///
 /// # Errors
 /// [`ConfigError`] naming the first unit, key or value that cannot be used.
 pub fn build(pipeline: &Pipeline) -> Result<Vec<Box<dyn SampleTransform>>, ConfigError> {
-    let one = |spec| (REGISTRY.find(spec)?.build)(spec);
+    let one = |spec| (REGISTRY.find(spec)?.build.transform)(spec);
     pipeline.0.iter().map(one).collect()
 }
 
@@ -74,6 +63,7 @@ pub fn spec(transforms: &[Box<dyn SampleTransform>]) -> Pipeline {
 mod tests {
     use firebrick_core::data::Image;
     use firebrick_core::random::rng;
+    use firebrick_core::spec::Spec;
     use proptest::prelude::*;
 
     use super::*;
@@ -96,8 +86,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_transform_keeps_the_shape_and_repeats_its_draws(image in image(), seed in any::<u64>()) {
-            for entry in REGISTRY.entries {
-                let transform = (entry.build)(&Spec::new(entry.name)).unwrap();
+            for entry in REGISTRY.entries() {
+                let transform = (entry.build.transform)(&Spec::new(entry.about.name)).unwrap();
                 let apply = || transform.apply(image.clone(), &mut rng(seed, "augment", 0, 0));
                 let changed = apply();
                 prop_assert_eq!(
@@ -111,10 +101,12 @@ mod tests {
 
     #[test]
     fn the_canonical_pipeline_builds_itself_again() {
-        for entry in REGISTRY.entries {
-            let spec = (entry.build)(&Spec::new(entry.name)).unwrap().spec();
+        for entry in REGISTRY.entries() {
+            let spec = (entry.build.transform)(&Spec::new(entry.about.name))
+                .unwrap()
+                .spec();
             assert_eq!(spec.to_string(), entry.signature());
-            assert_eq!((entry.build)(&spec).unwrap().spec(), spec);
+            assert_eq!((entry.build.transform)(&spec).unwrap().spec(), spec);
         }
         assert!(build(&Pipeline::default()).unwrap().is_empty());
     }

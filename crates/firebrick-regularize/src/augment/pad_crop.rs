@@ -5,12 +5,14 @@
 //! goes back and forth), and `fill` is a share of full intensity.
 
 use firebrick_core::ConfigError;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::data::{Image, SampleTransform};
-use firebrick_core::error::check;
 use firebrick_core::random::HostRng;
 use firebrick_core::spec::Spec;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+
+use super::augmentation::Augmentation;
 
 /// The name in spec strings.
 pub const NAME: &str = "pad_crop";
@@ -58,8 +60,7 @@ impl PadCropConfig {
     /// [`ConfigError::OutOfRange`] naming the field; [`ConfigError::Conflict`] for a `fill` that
     /// the mode does not use.
     pub fn build(&self) -> Result<PadCrop, ConfigError> {
-        check(NAME, "size", self.size, 0..=4096)?;
-        check(NAME, "fill", self.fill, 0.0..=1.0)?;
+        Self::ABOUT.check(self)?;
         if self.mode != PadMode::Constant && self.fill != 0.0 {
             return Err(ConfigError::Conflict(format!(
                 "pad_crop: fill = {} has an effect only with mode=constant; remove fill or mode",
@@ -67,6 +68,23 @@ impl PadCropConfig {
             )));
         }
         Ok(PadCrop(self.clone()))
+    }
+}
+
+impl Augmentation for PadCropConfig {
+    const ABOUT: About = About::new(
+        NAME,
+        "pads the image, then crops the original size at a random position",
+        &[
+            Field::new("size", Range::Whole(0, 4096)),
+            Field::new("mode", Range::Choice(&["constant", "reflect", "edge"])),
+            Field::new("fill", Range::Within(0.0, 1.0)),
+        ],
+    )
+    .source("torchvision's RandomCrop(size, padding)");
+
+    fn transform(&self) -> Result<Box<dyn SampleTransform>, ConfigError> {
+        Ok(Box::new(self.build()?))
     }
 }
 

@@ -19,12 +19,12 @@ pub struct Dimension {
     /// Its key in the recipe, as [`Recipe::set`](firebrick_core::Recipe::set) reads it.
     pub key: String,
     /// Where its values lie.
-    pub range: Range,
+    pub range: SearchRange,
 }
 
 /// Where the values of a hyper-parameter lie; both ends belong to it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Range {
+pub enum SearchRange {
     /// `log(low, high)`: even in the logarithm, for what counts by factors, such as rates; low > 0.
     Log(f64, f64),
     /// `uniform(low, high)`: even.
@@ -67,7 +67,7 @@ impl Space {
     }
 }
 
-impl Range {
+impl SearchRange {
     /// The value at a share of the way, `0 <= share < 1`.
     fn at(&self, share: f64) -> Value {
         match self {
@@ -233,7 +233,7 @@ impl FromStr for Space {
                 let twice = format!("search space: `{key}` is given twice");
                 return Err(ConfigError::Conflict(twice));
             }
-            let range = Range::read(key, range.trim().parse()?)?;
+            let range = SearchRange::read(key, range.trim().parse()?)?;
             let key = key.into();
             dimensions.push(Dimension { key, range });
         }
@@ -264,7 +264,7 @@ fn top_level(text: &str) -> Vec<(usize, String)> {
     parts
 }
 
-impl fmt::Display for Range {
+impl fmt::Display for SearchRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |values: &[Value]| {
             let texts: Vec<String> = values.iter().map(ToString::to_string).collect();

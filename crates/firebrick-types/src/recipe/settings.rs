@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::data::Fit;
 use crate::groups::GroupRule;
 use crate::setting::Family::{
-    Augmentations, Datasets, Losses, Models, Monitors, Normalizations, Optimizers, Schedules,
+    Augmentations, Datasets, Losses, Models, Monitors, Normalizations, Optimizers, Samplers,
+    Schedules,
 };
 use crate::setting::Heading::{Data, Session as Sessions, Training};
 use crate::setting::Place::{Directory, File, Folder};
 use crate::setting::Scope::{Branch, Limit, Run, Session, Start};
-use crate::setting::{About, SettingValue, flag, internal};
+use crate::setting::{SettingAbout, SettingValue, flag, internal};
 use crate::spec::{Pipeline, Spec};
 
 /// A row of the table of settings.
@@ -25,7 +26,7 @@ pub struct Setting {
     /// The comment of the row: paragraphs between empty lines.
     doc: &'static str,
     /// Flag, scope and what else there is to know.
-    pub about: About,
+    pub about: SettingAbout,
     value: fn(&Recipe) -> &dyn SettingValue,
     value_mut: fn(&mut Recipe) -> &mut dyn SettingValue,
     copy: fn(&Recipe, &mut Recipe),
@@ -140,9 +141,8 @@ settings! {
     /// How images are resized: crop (scale, then cut out the centre) or squash (change the aspect ratio).
     fit: Fit = Fit::Crop, flag(Data, "HOW", Run);
 
-    /// How an epoch draws its images: shuffle, sequential, balanced (all classes equally often) or
-    /// 'weighted([1, 2, …])' with one weight for each class.
-    sampling: Spec = Spec::new("shuffle"), flag(Data, "SPEC", Run);
+    /// How an epoch draws its images, with options as in 'weighted([1, 2, 0.5])', one weight for each class.
+    sampling: Spec = Spec::new("shuffle"), flag(Data, "SPEC", Run).of(Samplers);
 
     /// What to do with an image that cannot be read: fail (stop) or skip (leave it out).
     on_bad_image: String = "fail".into(), flag(Data, "fail|skip", Run).fixed(OTHER_IMAGES);

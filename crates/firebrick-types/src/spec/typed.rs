@@ -30,7 +30,8 @@ pub fn values<T: Config>(config: &T) -> Vec<(String, Value)> {
             .into_iter()
             .filter_map(|(name, value)| Some((name, Value::from_toml(value).ok()?)))
             .collect(),
-        Err(_) => Vec::new(),
+        // A whole number beyond the 63 bits of TOML.
+        Err(_) => Spec::canonical("", config).named,
     }
 }
 

@@ -111,9 +111,9 @@ fn keys_are_those_of_the_reference_implementations() {
 }
 
 #[test]
-fn enum_variants_are_not_in_paths() {
-    for entry in REGISTRY.entries {
-        let (model, _) = model(entry.name, 0);
+fn the_wrapping_is_not_in_paths() {
+    for entry in REGISTRY.entries() {
+        let (model, _) = model(entry.about.name, 0);
         let listed = Parameters::list(&model.train());
         assert!(!listed.is_empty());
         let plain = |path: &str| {
@@ -121,7 +121,7 @@ fn enum_variants_are_not_in_paths() {
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c))
         };
         for (path, _) in &listed {
-            assert!(plain(path), "{}: {path}", entry.name);
+            assert!(plain(path), "{}: {path}", entry.about.name);
         }
     }
 }
@@ -184,8 +184,8 @@ fn blocks_activate_after_the_sum() {
 
 #[test]
 fn models_read_other_sizes_channels_and_classes() {
-    for entry in REGISTRY.entries {
-        let spec = entry.name.parse().unwrap();
+    for entry in REGISTRY.entries() {
+        let spec = entry.about.name.parse().unwrap();
         let inputs = [
             (1, 28, 28, 10),
             (3, 32, 32, 100),
@@ -201,11 +201,16 @@ fn models_read_other_sizes_channels_and_classes() {
             };
             let model = build(&spec, &input, 0, &flex()).unwrap();
             let logits = model.forward(noise(2, &input, 1));
-            assert_eq!(logits.dims(), [2, classes], "{} {input:?}", entry.name);
+            assert_eq!(
+                logits.dims(),
+                [2, classes],
+                "{} {input:?}",
+                entry.about.name
+            );
             assert!(
                 values(&logits).iter().all(|v| v.is_finite()),
                 "{}",
-                entry.name
+                entry.about.name
             );
         }
     }
@@ -213,15 +218,15 @@ fn models_read_other_sizes_channels_and_classes() {
 
 #[test]
 fn the_least_size_works_and_one_less_is_an_error() {
-    for entry in REGISTRY.entries {
-        let spec = entry.name.parse().unwrap();
+    for entry in REGISTRY.entries() {
+        let spec = entry.about.name.parse().unwrap();
         let of = |side| Input {
             channels: 1,
             height: side,
             width: 40,
             classes: 2,
         };
-        let least = match entry.name {
+        let least = match entry.about.name {
             "lenet5" => 12,
             "small_cnn" => 4,
             _ => 1,
@@ -234,7 +239,7 @@ fn the_least_size_works_and_one_less_is_an_error() {
             .to_string();
         let expected = format!(
             "{}: input height = {} is out of range: it must be at least {least}",
-            entry.name,
+            entry.about.name,
             least - 1
         );
         assert_eq!(error, expected);

@@ -14,10 +14,10 @@ use super::{distance, flex, model, noise, values};
 
 #[test]
 fn the_canonical_spec_says_everything_and_builds_the_same() {
-    for entry in REGISTRY.entries {
-        let spec = Spec::new(entry.name);
+    for entry in REGISTRY.entries() {
+        let spec = Spec::new(entry.about.name);
         let full = canonical(&spec).unwrap();
-        assert_eq!(full.name, entry.name);
+        assert_eq!(full.name, entry.about.name);
         let keys: Vec<_> = full.named.iter().map(|(key, _)| key.clone()).collect();
         let fields: Vec<_> = (entry.fields)().into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, fields);
@@ -94,11 +94,11 @@ fn mistakes_are_named() {
             width: side,
             classes,
         };
-        for entry in REGISTRY.entries {
-            let error = build(&Spec::new(entry.name), &input, 0, &flex())
+        for entry in REGISTRY.entries() {
+            let error = build(&Spec::new(entry.about.name), &input, 0, &flex())
                 .unwrap_err()
                 .to_string();
-            assert!(error.contains(needle), "{}: {error}", entry.name);
+            assert!(error.contains(needle), "{}: {error}", entry.about.name);
         }
     }
     let odd = ResNetCifarConfig::new(21);

@@ -46,9 +46,9 @@ fn kaiming_keeps_the_scale_where_small_weights_lose_it() {
 
 #[test]
 fn every_model_starts_at_a_sane_scale() {
-    for entry in REGISTRY.entries {
-        for layer in fresh(entry.name) {
-            let name = format!("{} {}: {}", entry.name, layer.path, layer.std);
+    for entry in REGISTRY.entries() {
+        for layer in fresh(entry.about.name) {
+            let name = format!("{} {}: {}", entry.about.name, layer.path, layer.std);
             assert!(
                 (0.01..100.0).contains(&layer.std) && layer.mean.abs() < 10.0,
                 "{name}"

@@ -10,26 +10,31 @@ use super::{distance, model, noise, values};
 #[test]
 fn every_model_goes_through_a_file() {
     let dir = tempfile::tempdir().unwrap();
-    for entry in REGISTRY.entries {
-        let (saved, input) = model(entry.name, 1);
+    for entry in REGISTRY.entries() {
+        let (saved, input) = model(entry.about.name, 1);
         let bytes = StateDict::of(&saved).to_safetensors().unwrap();
-        let again = StateDict::of(&model(entry.name, 1).0)
+        let again = StateDict::of(&model(entry.about.name, 1).0)
             .to_safetensors()
             .unwrap();
         assert!(
             bytes == again,
             "{}: equal models give equal bytes",
-            entry.name
+            entry.about.name
         );
-        let path = dir.path().join(format!("{}.safetensors", entry.name));
+        let path = dir.path().join(format!("{}.safetensors", entry.about.name));
         std::fs::write(&path, &bytes).unwrap();
-        let (fresh, _) = model(entry.name, 2);
+        let (fresh, _) = model(entry.about.name, 2);
         let images = noise(1, &input, 3);
         let expected = values(&saved.forward(images.clone()));
         assert!(distance(&values(&fresh.forward(images.clone())), &expected) > 1e-3);
         let (loaded, notes) = load(fresh, &path).unwrap();
         assert!(notes.is_empty(), "{notes:?}");
-        assert_eq!(values(&loaded.forward(images)), expected, "{}", entry.name);
+        assert_eq!(
+            values(&loaded.forward(images)),
+            expected,
+            "{}",
+            entry.about.name
+        );
     }
 }
 

@@ -21,7 +21,7 @@ fn the_number_of_workers_changes_nothing() {
         all.extend(rest(&mut loader));
         all
     };
-    for sampling in [Sampling::Shuffled, Sampling::Balanced] {
+    for sampling in [Sampling::shuffle(), "balanced".parse().unwrap()] {
         let alone = epochs(0, 2, sampling.clone());
         assert_eq!(alone.len(), 30);
         assert_ne!(alone[0].images, alone[15].images, "the epochs differ");
@@ -150,7 +150,7 @@ fn a_lone_last_image_joins_the_batch_before_it() {
 #[test]
 fn balanced_epochs_show_both_classes_and_change_an_image_anew_each_time() {
     let config = LoaderConfig {
-        sampling: Sampling::Balanced,
+        sampling: "balanced".parse().unwrap(),
         batch_size: 50,
         ..LoaderConfig::default()
     };

@@ -10,7 +10,7 @@ fn bad_images_are_skipped_or_end_it() {
     };
     let config = |on_bad, workers| LoaderConfig {
         batch_size: 4,
-        sampling: Sampling::Sequential,
+        sampling: Sampling::sequential(),
         on_bad,
         workers,
         ..LoaderConfig::default()
@@ -75,7 +75,7 @@ fn bad_settings_are_refused_by_name() {
             refused(
                 raw(),
                 LoaderConfig {
-                    sampling: Sampling::Weighted(vec![1.0]),
+                    sampling: "weighted([1.0])".parse().unwrap(),
                     ..config()
                 },
             ),

@@ -50,7 +50,7 @@ fn a_panic_is_an_error_that_names_the_batch() {
         let (error, after) = within_a_minute(move || {
             let config = LoaderConfig {
                 batch_size: 5,
-                sampling: Sampling::Sequential,
+                sampling: Sampling::sequential(),
                 workers,
                 ..LoaderConfig::default()
             };
