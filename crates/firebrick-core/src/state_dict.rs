@@ -77,26 +77,18 @@ fn transposed(data: &TensorData) -> TensorData {
     TensorData::new(swapped, [columns, rows])
 }
 
-/// Whether no parameter of the module has a value yet. Running statistics always have one.
+/// Whether some parameter of the module has no value yet. Cloning a module draws all of them, so such a module
+/// has no clones.
 fn is_undrawn<M: Module>(module: &M) -> bool {
-    struct Drawn(Path, bool);
-    impl ModuleVisitor for Drawn {
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.0.enter(name, container);
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.0.exit();
-        }
-
+    struct Undrawn(bool);
+    impl ModuleVisitor for Undrawn {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let statistic = self.0.key().contains("running_");
-            self.1 |= !statistic && param.is_initialized();
+            self.0 |= !param.is_initialized();
         }
     }
-    let mut drawn = Drawn(Path::default(), false);
-    module.visit(&mut drawn);
-    !drawn.1
+    let mut undrawn = Undrawn(false);
+    module.visit(&mut undrawn);
+    undrawn.0
 }
 
 fn pytorch_name(path: &Path) -> PytorchName {
@@ -216,8 +208,8 @@ impl StateDict {
             read,
             failed: None,
         };
-        // Running statistics are written where they lie, and clones share them. A model that was never drawn
-        // has no clones, since cloning draws it, and a copy would do so too.
+        // Running statistics are written where they lie, and clones share them. A model that is not drawn has
+        // no clones, and a copy would draw it.
         let module = if is_undrawn(&module) {
             module
         } else {

@@ -111,7 +111,14 @@ fn listings() {
     let description = run(temp.path(), "models describe resnet20 --json").json();
     assert_eq!(
         keys(&description),
-        ["model", "input", "parameters", "multiply_adds", "layers"]
+        [
+            "model",
+            "input",
+            "parameters",
+            "multiply_adds",
+            "layers",
+            "fields"
+        ]
     );
     assert_eq!(description["parameters"], 269_722);
     let datasets = run(temp.path(), "datasets list --json").json();

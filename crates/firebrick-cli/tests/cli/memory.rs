@@ -135,6 +135,7 @@ fn the_number_of_images_hardly_matters() {
         (&*format!("{predict} few"), &*format!("{predict} some")),
     ] {
         let more = peak_of(at, many).saturating_sub(peak_of(at, few));
-        assert!(more < 10 << 20, "{many}: {more} bytes more than for 20");
+        // About 570 bytes for each file of a folder.
+        assert!(more < 14 << 20, "{many}: {more} bytes more than for 20");
     }
 }
