@@ -94,6 +94,9 @@ impl Steps {
         let mut child = Command::new(env!("CARGO"))
             .args(arguments)
             .env("CARGO_HOME", &self.cargo_home)
+            // Everything is compiled once: neither line tables nor what a second build could reuse.
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .env("CARGO_INCREMENTAL", "0")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()

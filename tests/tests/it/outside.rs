@@ -127,10 +127,15 @@ fn registered_they_have_names_validation_listing_race_and_training() {
     }
     // The model file is read back, and the run goes on from its checkpoint.
     assert_eq!(command("eval HERE/run"), status(0));
-    assert_eq!(
-        command("train --resume HERE/run --max-updates 2"),
-        status(0)
-    );
+    let rest = firebrick::core::Recipe {
+        max_updates: Some(2),
+        ..firebrick::run_recipe(&temp.path().join("run")).unwrap()
+    };
+    let job = firebrick::Job {
+        start: firebrick::Start::Resume,
+        ..firebrick::Job::new(rest, temp.path().join("run"))
+    };
+    assert_eq!(firebrick::train(job).unwrap().steps, 2);
 
     // A program that does not know it says whose it is.
     for (family, own) in [
@@ -141,7 +146,7 @@ fn registered_they_have_names_validation_listing_race_and_training() {
         let other = format!("{own}_of_others");
         let elsewhere = recipe
             .replace(own, &other)
-            .replace("another program", "sign-trainer");
+            .replace("a program of its own", "sign-trainer");
         let elsewhere = firebrick::core::Recipe::from_toml(&elsewhere, "recipe.toml").unwrap();
         let job = firebrick::Job::new(elsewhere, temp.path().join("other"));
         let error = firebrick::train(job).err().unwrap().to_string();

@@ -120,7 +120,7 @@ fn it_trains_resumes_predicts_and_is_evaluated() {
         max_updates: None,
         ..firebrick::run_recipe(&cut).unwrap()
     };
-    assert_eq!(rest.program.as_deref(), Some("another program"));
+    assert_eq!(rest.program.as_deref(), Some("a program of its own"));
     let resume = |recipe: Recipe| Job {
         start: Start::Resume,
         ..job(recipe, &cut)

@@ -296,7 +296,7 @@ fn mistakes_are_named() {
             "adam",
             "one_cycle(final_div_factor=0)",
             None,
-            ["final_div_factor = 0", "at least 0.04"],
+            ["final_div_factor = 0", "greater than 0"],
         ),
         (
             "adam",
