@@ -372,7 +372,7 @@ fn mistakes_are_named() {
             "adam",
             "snapshot_cosine(cycles=0)",
             None,
-            ["snapshot_cosine: cycles = 0", "[1"],
+            ["snapshot_cosine: cycles = 0", "at least 1"],
         ),
     ] {
         let error = make(optimizer, schedule, lr).err().unwrap().to_string();
