@@ -151,8 +151,8 @@ impl TrainFlags {
     }
 
     /// Takes the rates from the recipe where a flag gives one, because a rate in a flag replaces those in
-    /// the recipe, and --lr replaces all. If --schedule and --optimizer give two different rates, planning
-    /// the run reports the error.
+    /// the recipe, and --lr replaces all; `--lr none` leaves those of optimizer and schedule. If --schedule
+    /// and --optimizer give two different rates, planning the run reports the error.
     fn clear_rates(&self, recipe: &mut Recipe) -> Result<(), ConfigError> {
         let has_rate = |key: &str, has: fn(&Spec) -> Result<bool, ConfigError>| {
             let spec: Option<Spec> = self.get(key).map(str::parse).transpose()?;
@@ -160,7 +160,7 @@ impl TrainFlags {
         };
         if has_rate("schedule", schedule_has_rate)?
             || has_rate("optimizer", optimizer_has_rate)?
-            || self.get("lr").is_some()
+            || self.get("lr").is_some_and(|rate| rate.trim() != "none")
         {
             recipe.optimizer = optimizer_without_rate(&recipe.optimizer)?;
             recipe.schedule = schedule_without_rate(&recipe.schedule)?;
@@ -223,11 +223,18 @@ mod tests {
                 setting.value(&without).text(),
                 setting.value(&expected).text()
             );
-            // `--lr` also takes the rates out of optimizer and schedule, which have none here.
             assert_eq!(without, expected, "{name}");
             off += 1;
         }
         assert!(off > 18, "{off}");
+        let both = Recipe {
+            optimizer: "sgd(lr=0.1)".parse().unwrap(),
+            lr: Some(0.5),
+            ..Recipe::default()
+        };
+        let optimizer = |flags: &str| with(&both, flags).optimizer.to_string();
+        assert_eq!(optimizer("--lr none"), "sgd(lr=0.1)");
+        assert_eq!(optimizer("--lr 0.2"), "sgd");
     }
 
     #[test]
