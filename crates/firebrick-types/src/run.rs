@@ -234,7 +234,7 @@ impl RunRecord {
     }
 
     /// Notes something that this crate does not know of under a name of the caller's: plain data, in
-    /// which numbers that may be infinite or NaN are kept by [`json_number`](crate::json_number).
+    /// which numbers that may be infinite or NaN are kept by [`json_number`].
     ///
     /// ```
     /// use firebrick_types::run::RunRecord;

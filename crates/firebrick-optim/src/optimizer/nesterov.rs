@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `lookahead` takes the gradient where the velocity is about to lead; the loop evaluates the batch
-//! there (see [`Update::gradient_point`]), once for each step. `reformulated` keeps `φ = θ + momentum · v`
+//! there (see [`Update::gradient_point`](firebrick_core::update::Update::gradient_point)), once for each step. `reformulated` keeps `φ = θ + momentum · v`
 //! in place of `θ`, so that ordinary gradients do. From `v = 0`, its `φ` is the `p` of `lookahead`
 //! as long as the momentum is constant, whatever the learning rate; `φ` is also what is evaluated and
 //! saved.
