@@ -45,6 +45,12 @@ fn peak_of(directory: &Path, arguments: &str) -> u64 {
     peak
 }
 
+/// The peak of a command that ends so soon that one run may be over before its peak is seen.
+fn peak_of_short(directory: &Path, arguments: &str) -> u64 {
+    let peaks = (0..5).map(|_| peak_of(directory, arguments));
+    peaks.max().unwrap_or_default()
+}
+
 /// Writes weights of zeros for a model, and returns their bytes. The file takes no place on the disk.
 fn zeros(path: &Path, spec: &str, classes: usize, metadata: &BTreeMap<&str, String>) -> u64 {
     let spec: Spec = spec.parse().unwrap();
@@ -87,7 +93,7 @@ fn the_weights_of_a_model_are_in_memory_once() {
         ("firebrick.preprocessing", preprocessing.to_string()),
     ]);
     let bytes = zeros(&at.join("model.safetensors"), spec, classes, &metadata);
-    let (_, program) = peak(at, "--version");
+    let program = peak_of_short(at, "--version");
     // Each fails when it has the model, before a forward pass takes memory of its own.
     for (command, status) in [
         ("predict model.safetensors absent.png", 1),
@@ -134,8 +140,7 @@ fn the_number_of_images_hardly_matters() {
         ("datasets info folder:few", "datasets info folder:many"),
         (&*format!("{predict} few"), &*format!("{predict} some")),
     ] {
-        let more = peak_of(at, many).saturating_sub(peak_of(at, few));
-        // The 20 000 names take 3 MB; the allocator's arenas for threads vary by more than that.
-        assert!(more < 24 << 20, "{many}: {more} bytes more than for 20");
+        let more = peak_of(at, many).saturating_sub(peak_of_short(at, few));
+        assert!(more < 10 << 20, "{many}: {more} bytes more than for 20");
     }
 }
