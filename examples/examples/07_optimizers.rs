@@ -256,7 +256,8 @@ impl Task {
             name: self.name.clone(),
             runs: Vec::new(),
         };
-        let names: Vec<&str> = optimizer::entries()
+        let names: Vec<&str> = optimizer::REGISTRY
+            .entries()
             .iter()
             .map(|entry| entry.about.name)
             .collect();

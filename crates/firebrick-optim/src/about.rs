@@ -10,7 +10,7 @@ use firebrick_core::update::Update;
 ///
 /// A new optimizer is one file with such a struct that also is a [`Rule`](crate::Rule), or else
 /// implements [`Optimize`] itself, and [`Entry::of`] it in the registry, or handed to
-/// [`register`](crate::optimizer::register) by another crate.
+/// [`Registry::register`](firebrick_core::registry::Registry::register) by another crate.
 pub trait Configure: Config {
     /// Names, ranges, paper and cost.
     const ABOUT: About;

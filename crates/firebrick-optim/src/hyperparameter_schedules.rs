@@ -88,7 +88,7 @@ impl Scheduled {
 
     /// What to say where an optimizer has no such value, itself or in what it wraps.
     pub(crate) fn without_effect(self, optimizer: &Spec) -> Result<Option<String>, ConfigError> {
-        let moves = self.moves(optimizer::find(optimizer)?, optimizer)?;
+        let moves = self.moves(optimizer::REGISTRY.find(optimizer)?, optimizer)?;
         Ok((!moves).then(|| {
             format!(
                 "{} has no {} that a schedule could change: the {} has no effect",
@@ -107,7 +107,7 @@ fn has_field(entry: Entry, optimizer: &Spec, names: &[&str]) -> Result<bool, Con
     }
     let base = inner(&(entry.fields)(), optimizer, "base")?;
     base.map_or(Ok(false), |base| {
-        has_field(optimizer::find(&base)?, &base, names)
+        has_field(optimizer::REGISTRY.find(&base)?, &base, names)
     })
 }
 
@@ -282,7 +282,7 @@ mod tests {
     fn a_value_that_the_optimizer_does_not_have_is_noticed() {
         let has = |optimizer: &str, names: &[&str]| {
             let spec = optimizer.parse().unwrap();
-            has_field(optimizer::find(&spec).unwrap(), &spec, names).unwrap()
+            has_field(optimizer::REGISTRY.find(&spec).unwrap(), &spec, names).unwrap()
         };
         assert!(has("sgd", &["momentum", "beta1"]) && has("adam", &["momentum", "beta1"]));
         assert!(!has("sgd", &["beta1"]) && !has("adam", &["momentum"]));

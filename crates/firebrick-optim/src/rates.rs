@@ -40,7 +40,7 @@ pub(crate) fn schedule_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
 
 /// The rate that an optimizer is given, its own or that of the optimizer it wraps.
 pub(crate) fn optimizer_rate(spec: &Spec) -> Result<Option<Rate>, ConfigError> {
-    rate_of(optimizer::find(spec)?, spec)
+    rate_of(optimizer::REGISTRY.find(spec)?, spec)
 }
 
 /// [`optimizer_rate`] of an optimizer that need not be registered.
@@ -57,7 +57,7 @@ pub(crate) fn rate_of(entry: Entry, spec: &Spec) -> Result<Option<Rate>, ConfigE
 
 /// Gives an optimizer with named arguments, or the one it wraps, a rate.
 pub(crate) fn set_rate(spec: &mut Spec, lr: f64) -> Result<(), ConfigError> {
-    let fields = (optimizer::find(spec)?.fields)();
+    let fields = (optimizer::REGISTRY.find(spec)?.fields)();
     if fields.iter().any(|(field, _)| field == "lr") {
         spec.set("lr", lr.into());
     } else if let Some(mut base) = inner(&fields, spec, "base")? {
@@ -80,7 +80,7 @@ pub fn optimizer_has_rate(spec: &Spec) -> Result<bool, ConfigError> {
 /// # Errors
 /// [`ConfigError::UnknownName`] when there is no such optimizer.
 pub fn optimizer_without_rate(spec: &Spec) -> Result<Spec, ConfigError> {
-    let fields = (optimizer::find(spec)?.fields)();
+    let fields = (optimizer::REGISTRY.find(spec)?.fields)();
     let mut without = by_name(&fields, spec);
     without.named.retain(|(key, _)| key != "lr");
     if let Some(base) = inner(&fields, spec, "base")? {

@@ -179,7 +179,7 @@ fn arguments(family: Family, spec: &Spec) -> Result<Vec<String>, ConfigError> {
             // What a model of one's own calls its arguments is not known here.
             Err(_) => return Ok(Vec::new()),
         },
-        Family::Optimizers => firebrick_optim::optimizer::find(spec)?.fields,
+        Family::Optimizers => firebrick_optim::optimizer::REGISTRY.find(spec)?.fields,
         Family::Schedules => firebrick_optim::schedule::REGISTRY.find(spec)?.fields,
         Family::Augmentations => firebrick_regularize::augment::REGISTRY.find(spec)?.fields,
         Family::Losses => firebrick_core::loss::REGISTRY.find(spec)?.fields,

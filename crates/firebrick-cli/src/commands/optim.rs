@@ -172,7 +172,7 @@ fn multiple(memory: &Value) -> String {
 }
 
 fn list(json: bool) -> Result<(), Failure> {
-    let entries = optimizer::entries();
+    let entries = optimizer::REGISTRY.entries();
     let sheets: Result<Vec<_>, _> = entries
         .iter()
         .map(|entry| sheet(entry, &Spec::new(entry.about.name)))
@@ -203,7 +203,7 @@ fn list(json: bool) -> Result<(), Failure> {
 }
 
 fn describe(spec: &Spec, groups: &GroupFlags, json: bool) -> Result<(), Failure> {
-    let entry = optimizer::find(spec)?;
+    let entry = optimizer::REGISTRY.find(spec)?;
     let mut sheet = sheet(&entry, spec)?;
     let model = groups.model.as_ref();
     let parameters = model.map(|model| groups::table(model, spec, groups));

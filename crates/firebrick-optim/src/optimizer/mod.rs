@@ -93,35 +93,12 @@ pub static REGISTRY: Registry<Build> = Registry::new(
     ],
 );
 
-/// All optimizers: this crate's, then those that were registered, in order.
-#[must_use]
-pub fn entries() -> Vec<Entry> {
-    REGISTRY.entries()
-}
-
-/// Makes an optimizer of another crate known by name: to spec strings, recipes, listings and the
-/// command line. To be called when a program starts.
-///
-/// # Errors
-/// As [`Registry::register`].
-pub fn register(entry: Entry) -> Result<(), ConfigError> {
-    REGISTRY.register(entry)
-}
-
-/// The optimizer that a spec names, by its name or an alias.
-///
-/// # Errors
-/// [`ConfigError::UnknownName`] with the nearest name.
-pub fn find(spec: &Spec) -> Result<Entry, ConfigError> {
-    REGISTRY.find(spec)
-}
-
 /// The optimizer of a spec, and that spec's canonical form.
 ///
 /// # Errors
 /// [`ConfigError`] naming the optimizer, the field and the value.
 pub fn build(spec: &Spec) -> Result<Optimizer, ConfigError> {
-    build_entry(find(spec)?, spec)
+    build_entry(REGISTRY.find(spec)?, spec)
 }
 
 /// [`build`] of an optimizer that need not be registered, from a spec with its name.
@@ -145,7 +122,7 @@ fn canonical(entry: Entry, spec: &Spec) -> Result<Spec, ConfigError> {
             (field.range, spec.get(field.name))
         {
             // Building it again here would double the work at every level.
-            let inside = canonical(find(inside)?, inside)?;
+            let inside = canonical(REGISTRY.find(inside)?, inside)?;
             spec.set(field.name, inside.into());
         }
     }
@@ -157,14 +134,16 @@ fn canonical(entry: Entry, spec: &Spec) -> Result<Spec, ConfigError> {
 /// # Errors
 /// As [`build`].
 pub fn update(spec: &Spec) -> Result<Box<dyn Update>, ConfigError> {
-    (find(spec)?.build.update)(spec)
+    (REGISTRY.find(spec)?.build.update)(spec)
 }
 
 /// Elements of state that the optimizer of a spec keeps for a parameter of this shape; 0 for a spec
 /// that cannot be built.
 #[must_use]
 pub fn memory(spec: &Spec, shape: &[usize]) -> usize {
-    let memory = find(spec).and_then(|entry| (entry.build.memory)(spec, shape));
+    let memory = REGISTRY
+        .find(spec)
+        .and_then(|entry| (entry.build.memory)(spec, shape));
     memory.unwrap_or(0)
 }
 

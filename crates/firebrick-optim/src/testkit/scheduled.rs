@@ -82,7 +82,7 @@ fn with_value(entry: Entry, spec: &Spec, kind: Scheduled, value: f64) -> Spec {
         let of_kind = kind.names().iter().any(|name| field.name.ends_with(name));
         match spec.get(field.name) {
             Some(Value::Spec(base)) => {
-                if let Ok(entry) = optimizer::find(base) {
+                if let Ok(entry) = optimizer::REGISTRY.find(base) {
                     let base = with_value(entry, base, kind, value);
                     spec.set(field.name, base.into());
                 }

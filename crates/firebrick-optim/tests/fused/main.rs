@@ -25,7 +25,7 @@ const OPTIMIZERS: [&str; 8] = [
 
 /// Every optimizer that takes one gradient for a step, and the options above.
 fn optimizers() -> Vec<String> {
-    let entries = firebrick_optim::optimizer::entries();
+    let entries = firebrick_optim::optimizer::REGISTRY.entries();
     let names = entries.iter().map(|entry| entry.about.name.to_string());
     // Prodigy makes one step for all and refuses the groups below.
     let once = names.filter(|name| !build(name).reevaluates() && name != "prodigy");

@@ -51,7 +51,8 @@ fn points_are_those_of_the_rule_applied_by_hand() {
 
 #[test]
 fn every_optimizer_runs_on_every_surface() {
-    let optimizers: Vec<Spec> = optimizer::entries()
+    let optimizers: Vec<Spec> = optimizer::REGISTRY
+        .entries()
         .iter()
         .map(|entry| Spec::new(entry.about.name))
         .collect();
