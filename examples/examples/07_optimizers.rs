@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use firebrick::core::penalty::Penalties;
 use firebrick::optim::optimizer;
 use firebrick::prelude::*;
 use firebrick::report::{Axis, Chart, Scale, Series, Unit, charts_svg};
@@ -163,6 +164,7 @@ impl Task {
             &self.model()?,
             plan.update,
             &loss,
+            &Penalties::default(),
             &mut loader,
             &config,
             sweep,

@@ -12,6 +12,7 @@ pub(crate) mod lr_find;
 pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod optim;
+pub(crate) mod penalty;
 mod plain_weights;
 pub(crate) mod predict;
 pub(crate) mod recipes;

@@ -155,6 +155,7 @@ mod tests {
             lr: 0.05,
             train_loss: 1.25,
             train_top1: 0.5,
+            penalties: Vec::new(),
             valid: Some(Scores {
                 loss,
                 top1: 0.625,

@@ -179,6 +179,12 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "augment describe",
         &[("", "firebrick augment describe pad_crop")],
     ),
+    ("penalty", &[("", "firebrick penalty describe max_norm")]),
+    ("penalty list", &[("", "firebrick penalty list")]),
+    (
+        "penalty describe",
+        &[("", "firebrick penalty describe max_norm")],
+    ),
     ("loss", &[("", "firebrick loss describe cross_entropy")]),
     ("loss list", &[("", "firebrick loss list")]),
     (

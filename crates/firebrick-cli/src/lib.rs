@@ -18,7 +18,7 @@
 //! ```
 //!
 //! `optim list`, `optim race` and `train --optimizer` of that program then know the optimizer by its name. The same
-//! works for schedules, augmentations, models, losses and samplers. `examples/outside` is a complete program of
+//! works for schedules, augmentations, models, losses, penalties and samplers. `examples/outside` is a complete program of
 //! this kind; [`Program`] gives it a name and version of its own.
 
 mod class_scores;
@@ -80,6 +80,8 @@ enum Command {
     Schedule(commands::schedule::Schedule),
     #[command(alias = "augmentations")]
     Augment(commands::augment::Augment),
+    #[command(alias = "penalties")]
+    Penalty(commands::penalty::Penalty),
     #[command(alias = "losses")]
     Loss(commands::loss::Loss),
     Sampling(commands::sampling::Sampling),
@@ -237,6 +239,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Schedule(schedule) => schedule.run(),
         Command::Augment(augment) => augment.run(),
         Command::Loss(loss) => loss.run(),
+        Command::Penalty(penalty) => penalty.run(),
         Command::Sampling(sampling) => sampling.run(),
         Command::Completions(completions) => completions.run(&mut self::command()),
         Command::Man(man) => man.run(plain_command()),
@@ -347,7 +350,8 @@ mod tests {
     #[test]
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
-            "optim", "schedule", "augment", "loss", "sampling", "models", "datasets", "recipes",
+            "optim", "schedule", "augment", "loss", "penalty", "sampling", "models", "datasets",
+            "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

@@ -17,6 +17,7 @@ pub mod loss;
 pub mod machine;
 pub mod nn;
 pub mod parameters;
+pub mod penalty;
 pub mod probe;
 pub mod state_dict;
 pub mod update;

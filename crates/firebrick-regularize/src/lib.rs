@@ -5,5 +5,6 @@
 
 pub mod augment;
 pub mod dropout;
+pub mod penalty;
 
 pub use dropout::{Dropout, DropoutConfig};

@@ -158,6 +158,7 @@ mod tests {
                 lr: 0.1,
                 train_loss: 0.5,
                 train_top1: *top1,
+                penalties: Vec::new(),
                 valid: Some(Scores {
                     loss: *loss,
                     top1: *top1,

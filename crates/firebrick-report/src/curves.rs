@@ -293,6 +293,7 @@ mod tests {
                 lr: 0.1,
                 train_loss: 1.0,
                 train_top1: train_top1 + 0.01 * epoch as f64,
+                penalties: Vec::new(),
                 valid: Some(Scores {
                     loss: 1.0,
                     top1: 0.7,

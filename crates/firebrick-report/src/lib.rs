@@ -27,6 +27,7 @@ mod levels;
 mod mistakes;
 mod page;
 mod pairs;
+mod penalties;
 mod pixels;
 mod recipes;
 mod reliability;

@@ -4,7 +4,8 @@ use firebrick_types::run::RunRecord;
 
 use crate::text::escape;
 use crate::{
-    activations, advice, batch, compare, confusion, curves, mistakes, recipes, scores, svg,
+    activations, advice, batch, compare, confusion, curves, mistakes, penalties, recipes, scores,
+    svg,
 };
 
 const STYLE: &str = include_str!("page.css");
@@ -39,6 +40,7 @@ fn one(run: &RunRecord) -> String {
         + &scores::section(run)
         + &advice::section(run)
         + &curves::section(run)
+        + &penalties::section(run)
         + &confusion::section(run)
         + &mistakes::section(run)
         + &batch::section(run)

@@ -269,6 +269,7 @@ mod tests {
             lr: 0.1,
             train_loss: 1.0,
             train_top1: 0.5,
+            penalties: Vec::new(),
             valid: Some(valid),
             seconds: 1.0,
             images_per_second: 1.0,

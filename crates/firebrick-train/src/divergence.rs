@@ -247,6 +247,7 @@ mod tests {
             lr: 0.5,
             train_loss,
             train_top1: 0.1,
+            penalties: Vec::new(),
             valid: valid_loss.map(scores),
             seconds: 1.0,
             images_per_second: 1.0,

@@ -17,6 +17,8 @@ use firebrick_core::data::BatchSource;
 use firebrick_core::error::check;
 use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
+use firebrick_core::parameters::Parameters;
+use firebrick_core::penalty::Penalties;
 use firebrick_core::random::StepScope;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::GroupFactors;
@@ -44,6 +46,8 @@ pub struct Training<'a, M> {
     pub schedule: Box<dyn Schedule>,
     /// What is minimized.
     pub loss: &'a dyn Loss,
+    /// What is added to the loss, and what holds parameters in bounds.
+    pub penalties: &'a Penalties,
     /// Batches to train on.
     pub train: &'a mut dyn BatchSource,
     /// Batches to evaluate on after each epoch.
@@ -64,7 +68,7 @@ pub struct Training<'a, M> {
 }
 
 impl<'a, M> Training<'a, M> {
-    /// Without validation, hooks, a run directory or anything to resume from.
+    /// Without penalties, validation, hooks, a run directory or anything to resume from.
     pub fn new(
         model: M,
         update: Box<dyn Update>,
@@ -77,6 +81,7 @@ impl<'a, M> Training<'a, M> {
             update,
             schedule,
             loss,
+            penalties: &NO_PENALTIES,
             train,
             valid: None,
             hooks: Vec::new(),
@@ -88,6 +93,8 @@ impl<'a, M> Training<'a, M> {
         }
     }
 }
+
+static NO_PENALTIES: Penalties = Penalties(Vec::new());
 
 /// The part of a run's progress by which one checkpoint differs from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +206,7 @@ struct Trainer<'a, M> {
     update: Box<dyn Update>,
     schedule: Box<dyn Schedule>,
     loss: &'a dyn Loss,
+    penalties: &'a Penalties,
     train: &'a mut dyn BatchSource,
     valid: Option<&'a mut dyn BatchSource>,
     hooks: Vec<Box<dyn Hook<M> + 'a>>,
@@ -232,6 +240,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             update,
             schedule,
             loss,
+            penalties,
             train,
             valid,
             hooks,
@@ -252,6 +261,10 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             updates: config.epochs.saturating_mul(per_epoch),
             updates_per_epoch: per_epoch,
         };
+        let parameters = Parameters::list_all(&model);
+        let parameters = parameters.iter();
+        let parameters = parameters.map(|(path, shape)| (path.as_str(), shape.as_slice()));
+        penalties.check(&parameters.collect::<Vec<_>>())?;
         let mut trainer = Self {
             config,
             factors: group_factors(&config.groups, &model)?,
@@ -259,6 +272,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
             update,
             schedule,
             loss,
+            penalties,
             train,
             valid,
             hooks,
@@ -417,7 +431,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         };
         let loss = group.loss;
         let norm = group.gradients.norm();
-        let refused = if loss.is_finite() && norm.is_finite() {
+        let refused = if group.objective().is_finite() && norm.is_finite() {
             self.apply(group.gradients, norm, &again, &next)?
         } else {
             let step = self.progress.step;

@@ -14,6 +14,7 @@ use firebrick_core::data::BatchSource;
 use firebrick_core::error::{check, check_positive};
 use firebrick_core::loss::Loss;
 use firebrick_core::parameters::Parameters;
+use firebrick_core::penalty::Penalties;
 use firebrick_core::update::Update;
 use firebrick_core::{Classifier, ConfigError, Schedule, independent_copy};
 use serde::Serialize;
@@ -145,6 +146,7 @@ pub fn lr_find<M: Classifier>(
     model: &M,
     update: Box<dyn Update>,
     loss: &dyn Loss,
+    penalties: &Penalties,
     train: &mut dyn BatchSource,
     config: &TrainConfig,
     sweep: Sweep,
@@ -173,6 +175,7 @@ pub fn lr_find<M: Classifier>(
         loss,
         train,
     );
+    training.penalties = penalties;
     training.hooks.push(Box::new(watch));
     let Stepped { mut update, ended } = updates(training, &config)?;
     update.load_state(before, &paths, &device.inner())?;

@@ -44,11 +44,14 @@ pub struct Progress {
 }
 
 /// Sums over one epoch of training.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochSums {
-    /// Sum of weighted losses.
+    /// Sum of weighted losses, without penalties.
     #[serde(with = "json_number")]
     pub loss: f64,
+    /// Sum of each weighted penalty; empty without penalties.
+    #[serde(with = "json_number", default, skip_serializing_if = "Vec::is_empty")]
+    pub penalties: Vec<f64>,
     /// Sum of weights.
     #[serde(with = "json_number")]
     pub weight: f64,
@@ -86,6 +89,7 @@ impl EpochSums {
     /// Adds everything but the seconds, which the loop counts itself.
     pub fn add(&mut self, other: &Self) {
         self.loss += other.loss;
+        add_each(&mut self.penalties, &other.penalties);
         self.weight += other.weight;
         self.correct += other.correct;
         self.images += other.images;
@@ -95,6 +99,14 @@ impl EpochSums {
     #[must_use]
     pub fn top1(&self) -> f64 {
         self.correct as f64 / self.images.max(1) as f64
+    }
+}
+
+/// Adds number by number; what is not there yet counts as 0.
+pub(crate) fn add_each(to: &mut Vec<f64>, other: &[f64]) {
+    to.resize(to.len().max(other.len()), 0.0);
+    for (sum, value) in to.iter_mut().zip(other) {
+        *sum += value;
     }
 }
 

@@ -174,6 +174,8 @@ pub enum Range {
     Choice(&'static [&'static str]),
     /// A number of updates, or a length such as `10ep` or `75%`.
     Length,
+    /// The path of a parameter as in weights files, with `*` for any run of characters.
+    Path,
     /// A unit of this family, which is checked by itself.
     Unit(&'static str),
     /// A list, each entry of which is in this range.
@@ -249,6 +251,7 @@ impl fmt::Display for Range {
             Self::Flag => f.write_str("true or false"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Length => f.write_str("a number of updates, or a length such as 10ep or 75%"),
+            Self::Path => f.write_str("a parameter as in weights files; * stands for any text"),
             Self::Unit(family) => {
                 let article = if family.starts_with(['a', 'e', 'i', 'o', 'u']) {
                     "an"

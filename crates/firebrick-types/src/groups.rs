@@ -61,7 +61,7 @@ impl GroupRule {
     /// Whether the rule is for the parameter of this path.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        matches(&self.path, path)
+        path_matches(&self.path, path)
     }
 }
 
@@ -203,7 +203,9 @@ impl Groups {
         }
         let idle = |rule: &&GroupRule| !parameters.iter().any(|(path, _)| rule.matches(path));
         if let Some(rule) = self.rules.iter().find(idle) {
-            return Err(ConfigError::Conflict(matches_none(&rule.path, parameters)));
+            return Err(ConfigError::Conflict(matches_none(
+                "group", &rule.path, parameters,
+            )));
         }
         let layers = layers(parameters);
         let last = layers.iter().max().copied().unwrap_or(0);
@@ -228,9 +230,10 @@ impl Groups {
     }
 }
 
-/// The message for a pattern that is no parameter's, with what it may have meant.
-fn matches_none(pattern: &str, parameters: &[(&str, &[usize])]) -> String {
-    let begin = format!("group `{pattern}` matches no parameter");
+/// The message for a pattern that is no parameter's, with what it may have meant. `what` says whose pattern it is.
+#[must_use]
+pub fn matches_none(what: &str, pattern: &str, parameters: &[(&str, &[usize])]) -> String {
+    let begin = format!("{what} `{pattern}` matches no parameter");
     for (old, new) in [("gamma", "weight"), ("beta", "bias")] {
         // A vector called `weight` is a norm's.
         let vector =
@@ -277,7 +280,8 @@ pub fn layers(parameters: &[(&str, &[usize])]) -> Vec<usize> {
 }
 
 /// Whether `path` matches `pattern`, where `*` stands for any run of characters.
-fn matches(pattern: &str, path: &str) -> bool {
+#[must_use]
+pub fn path_matches(pattern: &str, path: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else {
         return pattern == path;
     };
@@ -286,7 +290,7 @@ fn matches(pattern: &str, path: &str) -> bool {
     };
     (0..=rest.len())
         .filter(|at| rest.is_char_boundary(*at))
-        .any(|at| matches(tail, &rest[at..]))
+        .any(|at| path_matches(tail, &rest[at..]))
 }
 
 #[cfg(test)]
@@ -305,7 +309,7 @@ mod tests {
             ("fc.weight", "fc.weight", true),
             ("fc", "fc.weight", false),
         ] {
-            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+            assert_eq!(path_matches(pattern, path), expected, "{pattern} {path}");
         }
     }
 

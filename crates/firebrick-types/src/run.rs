@@ -63,6 +63,10 @@ pub struct EpochRow {
     /// Training accuracy over the epoch, while the model changed.
     #[serde(with = "json_number")]
     pub train_top1: f64,
+    /// Mean over the epoch of each penalty of the recipe that is added to the loss, in order; 0 for the
+    /// others. The training loss is without them. Empty without penalties.
+    #[serde(with = "json_number", default, skip_serializing_if = "Vec::is_empty")]
+    pub penalties: Vec<f64>,
     /// Scores on the validation split, where there is one.
     pub valid: Option<Scores>,
     /// Seconds spent in training steps, loading included.

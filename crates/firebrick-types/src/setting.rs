@@ -121,6 +121,8 @@ pub enum Family {
     Augmentations,
     /// Losses.
     Losses,
+    /// Penalties and constraints.
+    Penalties,
     /// Orders of the images of an epoch.
     Samplers,
     /// Known statistics of images.
@@ -140,6 +142,7 @@ impl Family {
             Self::Schedules => Some("schedule"),
             Self::Augmentations => Some("augment"),
             Self::Losses => Some("loss"),
+            Self::Penalties => Some("penalty"),
             Self::Samplers => Some("sampling"),
             Self::Normalizations | Self::Monitors => None,
         }

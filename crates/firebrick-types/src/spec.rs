@@ -200,7 +200,9 @@ impl fmt::Display for Value {
             Self::Number(value) if value.is_nan() => f.write_str("nan"),
             Self::Number(value) => write!(f, "{value:?}"),
             Self::Bool(value) => write!(f, "{value}"),
-            Self::Text(value) if parse::is_length(value) => f.write_str(value),
+            Self::Text(value) if parse::is_length(value) || parse::is_path(value) => {
+                f.write_str(value)
+            }
             Self::Text(value) => write!(
                 f,
                 "\"{}\"",

@@ -68,7 +68,7 @@ fn outside(range: Range) -> Vec<Value> {
             Value::Number(1.5),
         ],
         Range::Finite => Vec::new(),
-        Range::Flag | Range::Unit(_) => numbers(&[1.0]),
+        Range::Flag | Range::Unit(_) | Range::Path => numbers(&[1.0]),
         Range::Choice(_) => vec!["nonsense".into()],
         Range::Length => vec![Value::Integer(-1), "soon".into()],
         Range::Each(range) => {

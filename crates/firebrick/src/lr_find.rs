@@ -31,7 +31,14 @@ pub fn lr_find<M: Classifier>(
     let (model, notes) = session.model()?;
     notes.iter().for_each(|note| notice(note));
     let (update, loss) = (session.plan.update, &*session.loss);
-    let (train, config) = (&mut session.train, &session.config);
-    let (curve, _) = firebrick_train::lr_find(&model, update, loss, train, config, sweep)?;
+    let (curve, _) = firebrick_train::lr_find(
+        &model,
+        update,
+        loss,
+        &session.penalties,
+        &mut session.train,
+        &session.config,
+        sweep,
+    )?;
     Ok(curve)
 }

@@ -8,6 +8,7 @@ use firebrick_core::data::{BatchSource, Dataset};
 use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::parameters::Parameters;
+use firebrick_core::penalty::Penalties;
 use firebrick_core::schedule::Delayed;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, Clipping, ConfigError, Groups, Recipe};
@@ -86,6 +87,8 @@ pub struct Session<'a, M = Model> {
     pub data: Prepared,
     /// What is minimized.
     pub loss: Box<dyn Loss>,
+    /// What is added to the loss, and what holds parameters in bounds.
+    pub penalties: Penalties,
     /// The settings of the training loop.
     pub config: TrainConfig,
     /// The optimizer, without state, and the schedules.
@@ -128,6 +131,7 @@ impl<'a, M: Classifier> Session<'a, M> {
         let mut config = train_config(&recipe)?;
         config.check()?;
         let loss = loss(&recipe)?;
+        let penalties = penalties(&recipe)?;
         let native = architecture.native_input();
         let data = match sources.data {
             Some(splits) => {
@@ -146,11 +150,13 @@ impl<'a, M: Classifier> Session<'a, M> {
         let plan = planned(&recipe, length)?;
         notes.extend(plan.notes.iter().cloned());
         resolve(&mut recipe, &plan, &*loss, &data);
+        recipe.penalize = penalties.spec();
         Ok(Self {
             recipe,
             device,
             data,
             loss,
+            penalties,
             config,
             plan,
             length,
@@ -178,6 +184,7 @@ impl<'a, M: Classifier> Session<'a, M> {
         let mut valid = self.valid_loader()?;
         let (update, schedule) = (self.plan.update, self.plan.schedule);
         let mut training = Training::new(model, update, schedule, &*self.loss, &mut self.train);
+        training.penalties = &self.penalties;
         training.valid = valid.as_mut().map(|valid| valid as &mut dyn BatchSource);
         training.hooks = self.hooks;
         Ok(fit(training, &self.config)?)
@@ -187,7 +194,7 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// from, if the recipe names one. Weights from a file may be for other classes.
     ///
     /// # Errors
-    /// [`Error`] naming the side of the input that is too small, the group that is for no parameter, or
+    /// [`Error`] naming the side of the input that is too small, the group or penalty that is for no parameter, or
     /// the weights that do not fit.
     pub fn model(&self) -> Result<(M, Vec<String>), Error> {
         let model = self.untrained_model()?;
@@ -204,12 +211,23 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// The model with its weights drawn from the recipe's seed.
     ///
     /// # Errors
-    /// [`Error`] naming the side of the input that is too small, or the group that is for no parameter.
+    /// [`Error`] naming the side of the input that is too small, or the group or penalty that is for no parameter.
     pub fn untrained_model(&self) -> Result<M, Error> {
         let (input, seed) = (self.data.input(), self.recipe.seed);
         let model = self.architecture.model(&input, seed, &self.device)?;
-        check_groups(&self.config.groups, &model)?;
+        self.check_paths(&model)?;
         Ok(model)
+    }
+
+    /// Whether every group and penalty is for some parameter of the model.
+    fn check_paths(&self, model: &M) -> Result<(), ConfigError> {
+        let parameters = Parameters::list(model);
+        let parameters = parameters
+            .iter()
+            .map(|(path, shape)| (path.as_str(), shape.as_slice()));
+        let parameters: Vec<_> = parameters.collect();
+        self.config.groups.factors(&parameters)?;
+        self.penalties.check(&parameters)
     }
 
     /// A loader of the validation images, every one once, unchanged, in order; none where there are none.
@@ -311,15 +329,6 @@ fn groups(recipe: &Recipe) -> Groups {
     }
 }
 
-/// Whether every group is for some parameter of the model.
-fn check_groups<M: Classifier>(groups: &Groups, model: &M) -> Result<(), ConfigError> {
-    let parameters = Parameters::list(model);
-    let parameters = parameters
-        .iter()
-        .map(|(path, shape)| (path.as_str(), shape.as_slice()));
-    groups.factors(&parameters.collect::<Vec<_>>()).map(drop)
-}
-
 /// `stop`, `skip` or `skip(limit)`.
 fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
     #[derive(Serialize, Deserialize)]
@@ -347,6 +356,11 @@ fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
 
 fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
     firebrick_core::loss::build(&recipe.loss).map_err(|error| own_program::explain(error, recipe))
+}
+
+fn penalties(recipe: &Recipe) -> Result<Penalties, ConfigError> {
+    let built = firebrick_regularize::penalty::build(&recipe.penalize);
+    built.map_err(|error| own_program::explain(error, recipe))
 }
 
 /// Without validation images, epochs are compared by what there is: returns what to say about that.

@@ -112,6 +112,7 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
         update: session.plan.update,
         schedule: session.plan.schedule,
         loss: &*session.loss,
+        penalties: &session.penalties,
         train: &mut session.train,
         valid: valid.as_mut().map(|valid| valid as &mut dyn BatchSource),
         hooks,

@@ -11,5 +11,6 @@ mod house;
 mod outside;
 mod own_model;
 mod parity;
+mod penalties;
 mod real_data;
 mod units;

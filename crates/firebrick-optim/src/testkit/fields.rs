@@ -117,6 +117,7 @@ fn others(range: Range, own: Option<&Value>) -> Vec<Value> {
             _ => numbers(&[0.3, -1.0, 2.0]),
         },
         Range::Flag => vec![true.into(), false.into()],
+        Range::Path => vec!["*weight".into()],
         Range::Choice(words) => words.iter().map(|word| (*word).into()).collect(),
         Range::Unit(_) => ["sgd", "adam"].map(|name| Spec::new(name).into()).to_vec(),
     };

@@ -82,6 +82,7 @@ pub(crate) fn run(name: &str, classes: usize, epochs: u64) -> RunRecord {
             lr: rate(0.001, epoch * per_epoch, epochs * per_epoch),
             train_loss: 0.008 + 0.32 * (1.0 - progress) + 0.002 * noise(epoch + 99),
             train_top1: (top + 0.006) * (0.90 + 0.10 * progress),
+            penalties: Vec::new(),
             valid: Some(scores(valid_top1.min(1.0), valid_loss, 5000)),
             seconds: 11.2 + 0.6 * noise(epoch + 3),
             images_per_second: 4910.0 + 190.0 * noise(epoch + 5),

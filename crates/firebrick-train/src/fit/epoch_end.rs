@@ -51,13 +51,14 @@ impl<M: Classifier> Trainer<'_, M> {
         let Some((valid, flow)) = self.validate()? else {
             return Ok(None);
         };
-        let sums = self.progress.sums;
+        let sums = &self.progress.sums;
         let row = EpochRow {
             epoch: self.progress.epoch + 1,
             step: self.progress.step,
             lr: self.schedule.lr(self.progress.step.saturating_sub(1)),
             train_loss: sums.loss / sums.weight,
             train_top1: sums.top1(),
+            penalties: sums.penalties.iter().map(|sum| sum / sums.weight).collect(),
             valid,
             seconds: sums.seconds,
             images_per_second: if sums.seconds > 0.0 {

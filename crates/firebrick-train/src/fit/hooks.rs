@@ -92,7 +92,7 @@ impl<M: Classifier> Trainer<'_, M> {
         let Progress {
             step,
             epoch,
-            sums,
+            ref sums,
             best,
             ..
         } = self.progress;

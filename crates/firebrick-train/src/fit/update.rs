@@ -8,6 +8,7 @@ use firebrick_core::data::{Batch, Targets};
 use firebrick_core::loss::Loss;
 use firebrick_core::nn::with_batch_norm_momentum;
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
+use firebrick_core::penalty::{Charged, Penalties};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
 use firebrick_core::{Classifier, ConfigError, Groups, freeze};
@@ -19,7 +20,7 @@ use crate::evaluate::{hard_labels, images_on};
 use crate::metrics::highest;
 use crate::non_finite::{self, Buffers};
 use crate::predict::check_outputs;
-use crate::progress::EpochSums;
+use crate::progress::{EpochSums, add_each};
 
 /// The next group of micro-batches, evaluated.
 pub(super) struct Evaluated {
@@ -73,6 +74,7 @@ impl<M: Classifier> Trainer<'_, M> {
         }
         let next = self.next_step(&shell, &parameters)?;
         let point = self.update.gradient_point(&next.step(), &parameters);
+        let charged = self.penalties.charge(point.as_ref().unwrap_or(&parameters));
         let evaluated = match point {
             Some(point) => {
                 let model = point.put(shell);
@@ -89,7 +91,11 @@ impl<M: Classifier> Trainer<'_, M> {
             }
         };
         let evaluated = evaluated?;
-        Ok(evaluated.map(|(group, again)| Evaluated { group, again, next }))
+        Ok(evaluated.map(|(group, again)| Evaluated {
+            group: group.with(charged),
+            again,
+            next,
+        }))
     }
 
     fn gradients_of(
@@ -152,6 +158,7 @@ impl<M: Classifier> Trainer<'_, M> {
     fn pass(&self) -> Pass<'_> {
         Pass {
             loss: self.loss,
+            penalties: self.penalties,
             device: &self.device,
             seed: self.config.seed,
             step: self.progress.step,
@@ -206,11 +213,15 @@ impl<M: Classifier> Trainer<'_, M> {
         let before = (skips && !again.is_empty()).then(|| parameters.clone());
         let pass = Pass {
             loss: self.loss,
+            penalties: self.penalties,
             device: &self.device,
             seed: self.config.seed,
             step: index,
             classes: self.train.classes().len(),
         };
+        let rates: Vec<f64> = (0..parameters.0.len())
+            .map(|at| next.lr * next.step().group(at).lr)
+            .collect();
         let failed = |reason: &str| UpdateError::Failed {
             name: name.clone(),
             reason: reason.into(),
@@ -227,7 +238,8 @@ impl<M: Classifier> Trainer<'_, M> {
             let at = point.clone().put(own);
             let group = pass.run_all(&at, again);
             let result = group.map(|group| {
-                let mut loss = group.loss;
+                let group = group.with(pass.penalties.charge(point));
+                let mut loss = group.objective();
                 let norm = group.gradients.norm();
                 if !(loss.is_finite() && norm.is_finite()) {
                     not_finite = Some(non_finite::again(&at, &group.gradients, index, loss));
@@ -248,6 +260,7 @@ impl<M: Classifier> Trainer<'_, M> {
         };
         match (stepped, not_finite, before) {
             (Ok(parameters), ..) => {
+                let parameters = pass.penalties.after_update(parameters, &rates);
                 let model = parameters.put(shell);
                 if self.update.recounts_statistics() {
                     pass.take_statistics(&model, again);
@@ -336,6 +349,22 @@ impl NextStep {
     }
 }
 
+fn number(value: Tensor<1>) -> f64 {
+    value.into_data().iter::<f64>().sum()
+}
+
+/// The values, 0 where there is none. They come from the device together.
+fn numbers(values: &[Option<Tensor<1>>]) -> Vec<f64> {
+    let there: Vec<Tensor<1>> = values.iter().flatten().cloned().collect();
+    if there.is_empty() {
+        return vec![0.0; values.len()];
+    }
+    let all = Tensor::cat(there, 0).into_data();
+    let mut all = all.iter::<f64>();
+    let of = |value: &Option<_>| value.as_ref().and_then(|_| all.next()).unwrap_or(0.0);
+    values.iter().map(of).collect()
+}
+
 /// Why an update fails whose batch was evaluated again but not to the end.
 const BROKEN_OFF: &str = "evaluating its batch again broke off";
 
@@ -351,6 +380,7 @@ pub(super) struct MicroBatch {
 #[derive(Clone, Copy)]
 struct Pass<'a> {
     loss: &'a dyn Loss,
+    penalties: &'a Penalties,
     device: &'a Device,
     seed: u64,
     step: u64,
@@ -381,14 +411,18 @@ impl Pass<'_> {
         let logits = self.logits(model, batch);
         check_outputs(&logits, self.classes)?;
         let value = self.loss.loss(logits.clone(), &batch.targets);
-        let (loss, gradients) = if value.weight == 0.0 {
+        let (loss, penalties, gradients) = if value.weight == 0.0 {
             // Divided by no weight it would not be a number.
-            (0.0, Gradients(Vec::new()))
+            (0.0, Vec::new(), Gradients(Vec::new()))
         } else {
             let loss = value.mean();
-            let mut gradients = loss.backward();
+            let penalties = self.penalties.charge_outputs(&logits);
+            let all = penalties.iter().flatten();
+            let mut gradients = all
+                .fold(loss.clone(), |sum, one| sum + one.clone())
+                .backward();
             let gradients = Gradients::take(model, &mut gradients);
-            (loss.into_data().iter::<f64>().sum(), gradients)
+            (number(loss), numbers(&penalties), gradients)
         };
         let labels = hard_labels(&batch.targets);
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
@@ -399,6 +433,7 @@ impl Pass<'_> {
             .count();
         let sums = EpochSums {
             loss: loss * value.weight,
+            penalties: penalties.iter().map(|one| one * value.weight).collect(),
             weight: value.weight,
             correct: correct as u64,
             images: labels.len() as u64,
@@ -407,6 +442,7 @@ impl Pass<'_> {
         Ok(Group {
             gradients,
             loss,
+            penalties,
             weight: value.weight,
             sums,
         })
@@ -421,8 +457,12 @@ impl Pass<'_> {
 
 /// Gradients and loss of one or more micro-batches, each a mean over their images.
 pub(super) struct Group {
+    /// Of the loss and the penalties.
     pub(super) gradients: Gradients,
+    /// Without penalties.
     pub(super) loss: f64,
+    /// The value of each penalty, 0 for a rule that adds nothing to the loss.
+    penalties: Vec<f64>,
     weight: f64,
     pub(super) sums: EpochSums,
 }
@@ -433,10 +473,28 @@ impl Group {
         self.weight == 0.0
     }
 
+    /// What is minimized: the loss and the penalties.
+    pub(super) fn objective(&self) -> f64 {
+        self.loss + self.penalties.iter().sum::<f64>()
+    }
+
+    /// With what the penalties of the parameters come to, where these micro-batches were evaluated.
+    fn with(mut self, charged: Option<Charged>) -> Self {
+        let Some(Charged { values, gradients }) = charged else {
+            return self;
+        };
+        let values = numbers(&values);
+        let sums: Vec<f64> = values.iter().map(|value| value * self.weight).collect();
+        add_each(&mut self.sums.penalties, &sums);
+        add_each(&mut self.penalties, &values);
+        self.gradients = self.gradients.add_scaled(gradients, 1.0);
+        self
+    }
+
     /// The mean over all, by weight.
     fn join(all: Option<Self>, next: Self) -> Self {
         let Some(all) = all else { return next };
-        let mut sums = all.sums;
+        let mut sums = all.sums.clone();
         sums.add(&next.sums);
         if next.is_weightless() {
             return Self { sums, ..all };
@@ -446,7 +504,9 @@ impl Group {
         }
         let weight = all.weight + next.weight;
         let (old, new) = (all.weight / weight, next.weight / weight);
+        let penalties = all.penalties.iter().zip(&next.penalties);
         Self {
+            penalties: penalties.map(|(a, b)| a * old + b * new).collect(),
             gradients: all.gradients.scale(old).add_scaled(next.gradients, new),
             loss: all.loss * old + next.loss * new,
             weight,

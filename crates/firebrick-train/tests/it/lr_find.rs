@@ -2,6 +2,7 @@
 
 use firebrick_core::Clipping;
 use firebrick_core::loss::CrossEntropy;
+use firebrick_core::penalty::Penalties;
 use firebrick_core::update::Update;
 use firebrick_train::lr_find::{LrCurve, Rise, Stopped, Sweep, lr_find};
 use firebrick_train::{TrainConfig, TrainError};
@@ -36,6 +37,7 @@ fn find(
         net,
         update,
         &CrossEntropy::default(),
+        &Penalties::default(),
         source,
         &config,
         sweep,

@@ -10,6 +10,7 @@ mod lone_image;
 mod looping;
 mod lost_best;
 mod lr_find;
+mod penalties;
 mod plateau;
 mod predictions;
 mod recount;

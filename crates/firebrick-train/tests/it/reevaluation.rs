@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use burn::tensor::Device;
 use firebrick_core::Clipping;
 use firebrick_core::parameters::{Gradients, Parameters};
+use firebrick_core::penalty::Penalties;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::{Reevaluate, Step, Update, UpdateError, UpdateState};
 use firebrick_train::{OnNonFinite, TrainConfig, TrainError};
@@ -13,28 +14,28 @@ use crate::support::{Net, Run, bytes};
 
 /// What an update was given at one step, as values.
 #[derive(Clone, Default)]
-struct Given {
+pub(crate) struct Given {
     parameters: Vec<Vec<f32>>,
-    gradients: Vec<Vec<f32>>,
-    again: Vec<Vec<f32>>,
-    loss: f64,
+    pub(crate) gradients: Vec<Vec<f32>>,
+    pub(crate) again: Vec<Vec<f32>>,
+    pub(crate) loss: f64,
 }
 
 /// Plain descent at the rate 0.1 that writes down what it is given.
 #[derive(Clone, Default)]
-struct Recorder {
+pub(crate) struct Recorder {
     /// Takes the gradient at the parameters plus this.
-    ahead: Option<f64>,
+    pub(crate) ahead: Option<f64>,
     /// Evaluates the batch so often again, at the parameters plus this.
-    again: Option<(usize, f64)>,
+    pub(crate) again: Option<(usize, f64)>,
     /// Does so without declaring it.
-    undeclared: bool,
+    pub(crate) undeclared: bool,
     /// Whether running statistics are taken anew where a step ends.
-    recounts: bool,
-    given: Arc<Mutex<Vec<Given>>>,
+    pub(crate) recounts: bool,
+    pub(crate) given: Arc<Mutex<Vec<Given>>>,
 }
 
-fn shifted(parameters: &Parameters, by: f64) -> Parameters {
+pub(crate) fn shifted(parameters: &Parameters, by: f64) -> Parameters {
     let mut parameters = parameters.clone();
     for parameter in &mut parameters.0 {
         parameter.value = parameter.value.clone() + by;
@@ -139,6 +140,16 @@ fn net() -> Net {
 
 /// The model after an epoch of three updates and what the update was given.
 fn train(update: &Recorder, model: Net, config: TrainConfig) -> (Vec<u8>, Vec<Given>) {
+    train_with(update, model, config, Penalties::default())
+}
+
+/// As [`train`], with penalties.
+pub(crate) fn train_with(
+    update: &Recorder,
+    model: Net,
+    config: TrainConfig,
+    penalties: Penalties,
+) -> (Vec<u8>, Vec<Given>) {
     let update = Recorder {
         given: Arc::default(),
         ..update.clone()
@@ -147,6 +158,7 @@ fn train(update: &Recorder, model: Net, config: TrainConfig) -> (Vec<u8>, Vec<Gi
         config,
         model: Some(model),
         update: Some(Box::new(update.clone())),
+        penalties,
         ..Run::new("flex")
     };
     let outcome = run.go().unwrap();

@@ -18,6 +18,7 @@ use firebrick_core::nn::{
     LinearConfig,
 };
 use firebrick_core::parameters::Parameters;
+use firebrick_core::penalty::Penalties;
 use firebrick_core::random::{layer_rng, rng};
 use firebrick_core::update::Update;
 use firebrick_optim::plan;
@@ -190,6 +191,7 @@ pub(crate) struct Run<'a> {
     /// Validation images; in place of the 20 of every other test.
     pub(crate) valid: Box<dyn BatchSource + 'a>,
     pub(crate) loss: CrossEntropy,
+    pub(crate) penalties: Penalties,
 }
 
 impl<'a> Run<'a> {
@@ -213,6 +215,7 @@ impl<'a> Run<'a> {
             notice: Box::new(|_| {}),
             valid: Box::new(Source::new(20, 8)),
             loss: CrossEntropy::default(),
+            penalties: Penalties::default(),
         }
     }
 
@@ -253,6 +256,7 @@ impl<'a> Run<'a> {
                 update: self.update.unwrap_or(plan.update),
                 schedule: plan.schedule,
                 loss: &self.loss,
+                penalties: &self.penalties,
                 train: &mut self.source,
                 valid: Some(&mut *self.valid),
                 hooks: self.hooks,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::data::Fit;
 use crate::groups::GroupRule;
 use crate::setting::Family::{
-    Augmentations, Datasets, Losses, Models, Monitors, Normalizations, Optimizers, Samplers,
-    Schedules,
+    Augmentations, Datasets, Losses, Models, Monitors, Normalizations, Optimizers, Penalties,
+    Samplers, Schedules,
 };
 use crate::setting::Heading::{Data, Session as Sessions, Training};
 use crate::setting::Place::{Directory, File, Folder};
@@ -191,6 +191,9 @@ settings! {
 
     /// Loss, with options as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'.
     loss: Spec = Spec::new("cross_entropy"), flag(Training, "SPEC", Branch).of(Losses);
+
+    /// Penalties added to the loss, and constraints on the weights, such as 'l1(1e-5, path=fc.*) | max_norm(3)'.
+    penalize: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Penalties);
 
     /// Number of passes over the training images.
     epochs: u64 = 5, flag(Training, "N", Branch).fixed("rounds set it");

@@ -45,6 +45,17 @@ pub(super) fn is_length(text: &str) -> bool {
         && Length::parse(text).is_ok()
 }
 
+/// Whether the text is printed without quotes because it reads back as a path of parameters, such as `fc.*`.
+pub(super) fn is_path(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '*'));
+    begins && text.contains(['.', '*']) && text.chars().all(in_path)
+}
+
+/// Whether a path of parameters can have this character.
+fn in_path(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '*')
+}
+
 struct Parser<'a> {
     text: &'a str,
     chars: Vec<char>,
@@ -186,7 +197,13 @@ impl<'a> Parser<'a> {
             Some('"') => self.string(),
             Some('[') => self.list(),
             Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | '.') => self.number(),
-            Some(c) if c.is_ascii_alphabetic() || c == '_' => {
+            Some(c) if c.is_ascii_alphabetic() || matches!(c, '_' | '*') => {
+                let start = self.at;
+                let text = self.take_while(in_path);
+                if is_path(&text) {
+                    return Ok(Value::Text(text));
+                }
+                self.at = start;
                 let spec = self.spec()?;
                 let bare = spec.positional.is_empty() && spec.named.is_empty();
                 Ok(match spec.name.as_str() {
