@@ -11,7 +11,9 @@ use firebrick_kernels::Image;
 use firebrick_kernels::conv2d::{self, Conv2d, Epilogue};
 
 use crate::case::{Convolution, Pass};
-use crate::{Opened, Who, network};
+use crate::network;
+use crate::opened::Opened;
+use crate::who::Who;
 
 pub(crate) fn open(who: Who, case: &Convolution) -> Result<Opened> {
     let opened = match (who, case.pass) {

@@ -4,7 +4,8 @@ use anyhow::Result;
 use firebrick::prelude::Classifier;
 
 use crate::case::Network;
-use crate::{Opened, network};
+use crate::network;
+use crate::opened::Opened;
 
 pub(crate) fn open(case: &Network) -> Result<Opened> {
     let device = firebrick::core::device("flex")?;

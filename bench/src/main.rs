@@ -10,49 +10,22 @@ mod infer;
 mod memory;
 mod network;
 mod norm;
+mod opened;
 mod optim;
 mod peak;
 mod step;
+mod who;
 
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use case::{Case, Command};
-
-/// Whose kernels a worker runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    /// Firebrick's.
-    Ours,
-    /// Those of burn-flex.
-    Flex,
-}
-
-/// A case that is ready to run.
-struct Opened {
-    /// One repetition.
-    step: Box<dyn FnMut() -> Result<()>>,
-    /// What the case says besides its time.
-    report: Map<String, Value>,
-}
-
-impl Opened {
-    fn new(step: impl FnMut() -> Result<()> + 'static) -> Self {
-        Self {
-            step: Box::new(step),
-            report: Map::new(),
-        }
-    }
-
-    fn report(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.report.insert(key.into(), value.into());
-        self
-    }
-}
+use opened::Opened;
+use who::Who;
 
 fn main() -> Result<()> {
     let who = match std::env::args().nth(1).as_deref() {

@@ -6,8 +6,8 @@ use burn::tensor::TensorData;
 use firebrick::core::state_dict::StateDict;
 use firebrick::prelude::{Device, Input, Model, Tensor};
 
-use crate::Who;
 use crate::case::Network;
+use crate::who::Who;
 
 /// The model, with the weights of the case's file, which is written where there is none.
 pub(crate) fn build(case: &Network, device: &Device) -> Result<Model> {

@@ -13,7 +13,9 @@ use firebrick_kernels::elementwise;
 use firebrick_kernels::pool::{self, Window};
 
 use crate::case::{Elementwise, Operation};
-use crate::{Opened, Who, network};
+use crate::network;
+use crate::opened::Opened;
+use crate::who::Who;
 
 const EPS: f32 = 1e-5;
 

@@ -6,7 +6,8 @@ use firebrick::core::parameters::{Gradients, Parameters};
 use firebrick::prelude::Input;
 
 use crate::case::{Optimizer, Update};
-use crate::{Opened, network, step};
+use crate::opened::Opened;
+use crate::{network, step};
 
 /// The limit of the norm: below the norm of the gradients, so that they are scaled.
 const LIMIT: f64 = 0.1;

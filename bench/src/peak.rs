@@ -2,8 +2,8 @@
 
 use firebrick_kernels::peak;
 
-use crate::Opened;
 use crate::case::{Loop, Peak};
+use crate::opened::Opened;
 
 /// Multiply-adds of each accumulator: about 5 ms.
 const ITERATIONS: usize = 1_000_000;

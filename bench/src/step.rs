@@ -6,7 +6,8 @@ use firebrick::core::update::{Step, Update, UpdateError};
 use firebrick::prelude::{Classifier, CrossEntropy, Loss, Targets};
 
 use crate::case::Network;
-use crate::{Opened, memory, network};
+use crate::opened::Opened;
+use crate::{memory, network};
 
 pub(crate) fn open(case: &Network) -> Result<Opened> {
     let device = firebrick::core::device("flex")?.autodiff();

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 pub use files::{RemoteFile, UnpackedFile};
 
 use crate::cifar::{Cifar, Labels};
+use crate::dataset_error::DatasetError;
 use crate::emnist::{EmnistConfig, EmnistSplit};
 use crate::glyphs::GlyphsConfig;
 use crate::in_memory::InMemory;
 use crate::mnist::IdxSet;
-use crate::registry::DatasetError;
 
 /// What is known of a data set besides its name, its summary and its options.
 #[derive(Debug, Clone, Copy)]

@@ -5,6 +5,7 @@
 
 mod guard;
 mod jpeg;
+mod limits;
 mod png;
 
 use std::borrow::Cow;
@@ -22,13 +23,9 @@ use image::{
 
 pub use guard::catches_panics;
 pub(crate) use guard::panic_message;
+pub use limits::{MAX_BYTES, MAX_SIDE};
 
 use crate::image_files;
-
-/// The longest side that is decoded, in pixels.
-pub const MAX_SIDE: u32 = 16_384;
-/// The most memory that the pixels of one file may take.
-pub const MAX_BYTES: u64 = 512 << 20;
 
 const FORMATS: [(ImageFormat, &str); 6] = [
     (ImageFormat::Jpeg, "JPEG"),

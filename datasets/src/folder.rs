@@ -16,7 +16,7 @@ use crate::decode;
 use crate::image_files::{EXTENSIONS, Found, Kind, LeftOut, entries};
 use crate::split_names::Split;
 use checksums::Sum;
-use layout::{Layout, counted, refuse_parts, subfolders};
+use layout::{Layout, counted, invalid, refuse_parts, subfolders};
 
 /// Labelled image files. Only their paths are in memory.
 #[derive(Debug, Clone)]
@@ -152,10 +152,6 @@ impl Folders {
         }
         text
     }
-}
-
-fn invalid(folder: &Path, problem: &str) -> DataError {
-    DataError::Invalid(format!("{}: {problem}", folder.display()))
 }
 
 impl FolderDataset {

@@ -14,6 +14,7 @@
 //! # Ok::<(), firebrick_types::ConfigError>(())
 //! ```
 
+mod domain;
 mod looks;
 mod pose;
 mod raster;
@@ -26,31 +27,10 @@ use firebrick_types::random::rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use domain::Domain;
 use looks::Looks;
 use pose::{Pose, SIZE};
 use strokes::CHARACTERS;
-
-/// What the images are drawn with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Domain {
-    /// One channel: light strokes on dark ground, one image in five the other way round.
-    #[default]
-    Grey,
-    /// Three channels: coloured strokes on coloured ground.
-    Rgb,
-}
-
-impl Domain {
-    /// 1 or 3.
-    #[must_use]
-    pub fn channels(self) -> usize {
-        match self {
-            Self::Grey => 1,
-            Self::Rgb => 3,
-        }
-    }
-}
 
 /// `glyphs(train=8000, test=2000, domain=grey, seed=0, difficulty=1)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 pub mod catalogue;
 pub mod cifar;
 pub mod class_names;
+mod dataset_error;
 pub mod decode;
 pub mod emnist;
 pub mod folder;
@@ -20,7 +21,8 @@ pub mod split_names;
 pub mod statistics;
 pub mod verify;
 
+pub use dataset_error::DatasetError;
 pub use in_memory::InMemory;
 pub use loader::{Loader, LoaderConfig};
-pub use registry::{DatasetError, OnBadImage, OpenOptions, Splits, open};
+pub use registry::{OnBadImage, OpenOptions, Splits, open};
 pub use split_names::Split;

@@ -12,6 +12,7 @@ use firebrick_types::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 pub use crate::catalogue::{Card, REGISTRY, RemoteFile, UnpackedFile, info, list};
+pub use crate::dataset_error::DatasetError;
 use crate::folder::{self, FolderDataset, Folders};
 use crate::split_names::Split;
 pub use crate::verify::{FileCheck, FileState, fetch, verify};
@@ -155,32 +156,6 @@ impl fmt::Debug for Splits {
             .field("test", &len(&self.test))
             .finish_non_exhaustive()
     }
-}
-
-/// Why a data set cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DatasetError {
-    /// An unknown name, option or value.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Files that cannot be read, or not be downloaded.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// A known set whose files are not there.
-    #[error(
-        "the files of `{name}` ({files}) are not in {}: get them with `firebrick datasets fetch \
-         {name}`, or name the directory that holds them with --data-dir DIR",
-        directory.display()
-    )]
-    Missing {
-        /// The data set.
-        name: String,
-        /// Where they were looked for.
-        directory: PathBuf,
-        /// The names of the files.
-        files: String,
-    },
 }
 
 /// Opens the data set that `spec` names: `glyphs`, `glyphs(train=6000, domain=rgb)`, `mnist`,

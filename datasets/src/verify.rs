@@ -7,7 +7,7 @@ use firebrick_types::data::DataError;
 use firebrick_types::spec::Spec;
 
 use crate::catalogue::{UnpackedFile, folders, info};
-use crate::registry::DatasetError;
+use crate::dataset_error::DatasetError;
 
 /// Downloads the files of a data set below `data_dir`, leaving those that are already right, and
 /// gives their folder. `progress` is called with the name of the file, the bytes done, and the

@@ -90,7 +90,7 @@ impl Task {
             num_iter: size(Sweep::default().num_iter, 30),
             ..Sweep::default()
         };
-        let curve = firebrick::lr_find(&self.recipe, Sources::default(), None, sweep, &mut |_| {})?;
+        let curve = firebrick::lr_find(&self.recipe, Sources::default(), sweep, &mut |_| {})?;
         let found = curve.suggestions;
         let mut losses = Vec::new();
         for power in 0..=size(DOUBLINGS, 1) {

@@ -160,7 +160,7 @@ impl Hall<'_> {
             self.versions.insert(contender.who.label().into(), ready);
             self.processes.insert(contender, process);
         }
-        let command = json!({ "do": "open", "case": contender.case(case) });
+        let command = json!({ "do": "open", "case": case.told_to(contender) });
         let report = self.ask(contender, &command)?;
         let Some(first) = report["warm_ms"].as_f64() else {
             return Ok(Err(reason(&report)));

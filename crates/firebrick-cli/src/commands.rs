@@ -25,9 +25,11 @@ pub(crate) mod train;
 
 use std::path::{Path, PathBuf};
 
+use firebrick::Sources;
 use firebrick::core::Recipe;
 
 use crate::failure::Failure;
+use crate::free_memory::free_memory;
 use crate::home;
 
 /// Turns the CPU kernels off, or on, as `FIREBRICK_KERNELS` says.
@@ -53,6 +55,14 @@ pub(crate) fn switch_kernels() -> Result<(), Failure> {
 /// The recipe with this name, or in this file.
 fn recipe(name: &str) -> Result<Recipe, Failure> {
     home::in_recipe(firebrick::recipe(name)?)
+}
+
+/// Where the data and the models of recipes come from, and how much memory there is for them.
+fn sources() -> Sources {
+    Sources {
+        free_memory: free_memory(),
+        ..Sources::in_cache(data_cache())
+    }
 }
 
 /// Where data sets lie when no flag says: `FIREBRICK_DATA`, else the user's cache directory.

@@ -7,9 +7,7 @@ use firebrick::core::ConfigError;
 use firebrick::core::recipe::{Recipe, SETTINGS, Setting};
 use firebrick::core::setting::{Flag, Form, Place, Scope};
 use firebrick::core::spec::Spec;
-use firebrick::optim::rates::{
-    optimizer_has_rate, optimizer_without_rate, schedule_has_rate, schedule_without_rate,
-};
+use firebrick::optim::rates::{self, optimizer_has_rate, schedule_has_rate};
 
 use crate::help;
 
@@ -162,9 +160,7 @@ impl TrainFlags {
             || has_rate("optimizer", optimizer_has_rate)?
             || self.get("lr").is_some_and(|rate| rate.trim() != "none")
         {
-            recipe.optimizer = optimizer_without_rate(&recipe.optimizer)?;
-            recipe.schedule = schedule_without_rate(&recipe.schedule)?;
-            recipe.lr = None;
+            rates::clear(recipe)?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ pub mod gradcheck;
 pub mod independent_copy;
 pub mod init;
 pub mod kernels;
+mod listed;
 pub mod loss;
 pub mod machine;
 pub mod nn;
@@ -21,6 +22,7 @@ pub mod penalty;
 pub mod probe;
 pub mod state_dict;
 pub mod update;
+mod weights_error;
 pub mod weights_file;
 
 pub use classifier::Classifier;

@@ -13,7 +13,7 @@ use firebrick_types::groups::module_of;
 
 use crate::independent_copy;
 use crate::kernels::step::{self, Formula, Real, Tensors};
-use crate::state_dict::WeightsError;
+use crate::weights_error::WeightsError;
 
 pub use gradients::Gradients;
 

@@ -5,15 +5,15 @@
 //! `[out, in]`). Everything else has the same name and layout.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{BoolStore, DType, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::independent_copy;
+use crate::listed::listed;
 use crate::parameters::Path;
-use crate::weights_file::listed;
+pub use crate::weights_error::WeightsError;
 
 /// Tensors by PyTorch key.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,31 +22,6 @@ pub struct StateDict {
     pub tensors: BTreeMap<String, TensorData>,
     /// Text that travels with them (safetensors metadata).
     pub metadata: BTreeMap<String, String>,
-}
-
-/// Why weights cannot be read or do not fit a model.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WeightsError {
-    /// The file system refused.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Not a weights file that can be read.
-    #[error("{}: not a readable weights file (safetensors, or what torch.save writes): {reason}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Keys or shapes that are not the model's.
-    #[error("the weights do not fit the model: {0}")]
-    Mismatch(String),
 }
 
 /// How a burn field appears in a PyTorch state dict.

@@ -4,6 +4,7 @@
 //! are compared with the model's before any value is read, and values are read one tensor at a time,
 //! so that a file cannot take more memory than the model it is for. Nothing in a file is ever executed.
 
+mod contents;
 mod element;
 mod fit;
 mod pickle;
@@ -23,14 +24,10 @@ use burn::module::Module;
 use burn::tensor::TensorData;
 
 use crate::error::visible;
-use crate::state_dict::{StateDict, WeightsError};
+use crate::state_dict::StateDict;
+use crate::weights_error::WeightsError;
+use contents::{Contents, Entry};
 use fit::Fit;
-pub(crate) use fit::listed;
-use storages::Storages;
-use view::View;
-
-/// Tensors of a file at most.
-const MAX_TENSORS: usize = 50_000;
 
 /// A file of weights whose values are not read yet.
 #[derive(Debug)]
@@ -38,36 +35,6 @@ pub struct WeightsFile {
     path: PathBuf,
     length: u64,
     contents: Contents,
-}
-
-/// What the formats have in common.
-#[derive(Debug)]
-struct Contents {
-    /// The tensors, in the order of the file.
-    entries: Vec<Entry>,
-    metadata: BTreeMap<String, String>,
-    storages: Storages,
-}
-
-impl Contents {
-    /// What a file of PyTorch has, which holds no text beside the weights.
-    fn of_pytorch(entries: Vec<Entry>, storages: Storages) -> Self {
-        Self {
-            entries,
-            metadata: BTreeMap::new(),
-            storages,
-        }
-    }
-}
-
-/// A tensor of a file.
-#[derive(Debug)]
-struct Entry {
-    /// The keys of all levels, joined by dots: `state_dict.conv1.weight`.
-    name: String,
-    /// How much of the name is that of the dictionary: the length of `state_dict`.
-    level: usize,
-    view: View,
 }
 
 /// Whether the last layer of a file must fit the model.

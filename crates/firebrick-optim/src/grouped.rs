@@ -227,14 +227,17 @@ impl Update for Grouped {
         gradients: Gradients,
         reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
+        let counted = gradients.check_count(parameters.0.len());
+        counted.map_err(|reason| UpdateError::Failed {
+            name: self.name.clone(),
+            reason,
+        })?;
         let routes = self.routes(&parameters);
         let reevaluates = self.reevaluates();
         // What another evaluation, or its failure, needs; sharing makes the steps copy.
         let before = reevaluates.then(|| (parameters.clone(), self.state()));
-        let (mut parameters, mut gradients): (Vec<_>, Vec<_>) = (
-            parameters.0.into_iter().map(Some).collect(),
-            gradients.0.into_iter().map(Some).collect(),
-        );
+        let mut parameters: Vec<_> = parameters.0.into_iter().map(Some).collect();
+        let Gradients(mut gradients) = gradients;
         for (index, member) in self.members.iter_mut().enumerate() {
             let places = places(&routes, index);
             if places.is_empty() {
@@ -243,9 +246,7 @@ impl Update for Grouped {
             let groups: Vec<_> = places.iter().map(|place| step.group(*place)).collect();
             let own = places.iter().filter_map(|place| parameters[*place].take());
             let own = Parameters(own.collect());
-            let taken = places
-                .iter()
-                .filter_map(|place| gradients.get_mut(*place)?.take());
+            let taken = places.iter().map(|place| gradients[*place].take());
             let own_gradients = Gradients(taken.collect());
             let mut again = |point: &Parameters| {
                 let Some((all, _)) = &before else {
@@ -392,6 +393,30 @@ mod tests {
         let has_buffer = |path: &str| !state.parameters[path].tensors.is_empty();
         assert_eq!(PATHS.map(has_buffer), [true, false, true]);
         assert_eq!(state.name, "grouped(sgd, a.*: sgd)");
+    }
+
+    #[test]
+    fn every_parameter_needs_its_gradient() {
+        for main in ["sgd(0.1)", "lbfgs"] {
+            for rules in [&[][..], &[("a.bias", "adam(0.1)")]] {
+                let mut update = build(main, 0.1, rules).unwrap();
+                let parameters = PATHS.map(|path| Parameter {
+                    path: path.into(),
+                    shape: vec![1],
+                    value: tensor(1.0),
+                });
+                let gradients = Gradients(vec![Some(tensor(1.0)); 2]);
+                let step = Step::new(0, 0.1);
+                let mut again = |_: &Parameters| panic!("it is evaluated again");
+                let stepped =
+                    update.step(&step, Parameters(parameters.into()), gradients, &mut again);
+                let error = stepped.unwrap_err().to_string();
+                assert!(
+                    error.contains("there are 3 parameters, but 2 gradients"),
+                    "{main}: {error}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -197,14 +197,9 @@ impl<R: Rule> Update for PerTensor<R> {
         gradients: Gradients,
         _reevaluate: &mut Reevaluate<'_>,
     ) -> Result<Parameters, UpdateError> {
+        let counted = gradients.check_count(parameters.0.len());
+        counted.map_err(|reason| self.failed(reason))?;
         let (Parameters(parameters), Gradients(gradients)) = (parameters, gradients);
-        if parameters.len() != gradients.len() {
-            return Err(self.failed(format!(
-                "there are {} parameters, but {} gradients",
-                parameters.len(),
-                gradients.len()
-            )));
-        }
         let mut moments = Vec::with_capacity(parameters.len());
         for (index, (parameter, gradient)) in parameters.iter().zip(&gradients).enumerate() {
             moments.push(self.moment(step, step.group(index), parameter, gradient.as_ref())?);

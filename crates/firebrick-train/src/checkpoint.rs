@@ -219,7 +219,13 @@ impl Checkpoint {
             hooks,
         };
         if format == 1 {
-            checkpoint.rename_norms().map_err(bad)?;
+            let Self {
+                optimizer,
+                identity,
+                model,
+                ..
+            } = &mut checkpoint;
+            format_1::rename_norms(optimizer, &identity.recipe, model).map_err(bad)?;
         }
         Ok(checkpoint)
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_core::Classifier;
 use firebrick_core::confusion::Confusion;
-use firebrick_core::data::{Batch, BatchSource, Targets};
+use firebrick_core::data::{BatchSource, Targets};
 use firebrick_core::loss::Loss;
 use firebrick_core::run::{ConfidenceBin, Scores};
 
@@ -26,14 +26,6 @@ pub struct Evaluation {
     pub calibration: Vec<ConfidenceBin>,
     /// The index of each image and whether it was classified right, in the order of evaluation.
     pub right: Vec<(usize, bool)>,
-}
-
-/// The batch's images on a device, `[N, C, H, W]`; targets and indices stay on the host.
-pub(crate) fn images_on(batch: &mut Batch, device: &Device) -> Tensor<4> {
-    Tensor::from_data(
-        TensorData::new(std::mem::take(&mut batch.images), batch.shape),
-        device,
-    )
 }
 
 /// The class of each image; of a soft target, the most probable one.

@@ -1,18 +1,19 @@
 //! The training loop.
 
+mod ended;
 mod epoch_end;
+mod groups;
 mod hooks;
 mod lone_image;
 mod saving;
 mod to_evaluate;
+mod trainer;
 mod update;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::tensor::Device;
 use firebrick_core::data::BatchSource;
 use firebrick_core::error::check;
 use firebrick_core::length::RunLength;
@@ -21,20 +22,21 @@ use firebrick_core::parameters::Parameters;
 use firebrick_core::penalty::Penalties;
 use firebrick_core::random::StepScope;
 use firebrick_core::state_dict::StateDict;
-use firebrick_core::update::GroupFactors;
 use firebrick_core::update::Update;
 use firebrick_core::{Classifier, Schedule, independent_copy, probe};
 
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::config::{OnNonFinite, TrainConfig};
 use crate::error::TrainError;
-use crate::evaluate::images_on;
 use crate::hook::{Flow, Hook, check_names};
+use crate::images_on::images_on;
 use crate::non_finite::{self, Buffers};
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
-use to_evaluate::ToEvaluate;
-use update::{Evaluated, freeze_groups, group_factors};
+pub use ended::Ended;
+use groups::{freeze_groups, group_factors};
+use trainer::Trainer;
+use update::Evaluated;
 
 /// Everything that takes part in a training run.
 pub struct Training<'a, M> {
@@ -95,43 +97,6 @@ impl<'a, M> Training<'a, M> {
 }
 
 static NO_PENALTIES: Penalties = Penalties(Vec::new());
-
-/// The part of a run's progress by which one checkpoint differs from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    step: u64,
-    epoch: u64,
-    batch: usize,
-    stopped: bool,
-}
-
-impl From<&Progress> for Place {
-    fn from(progress: &Progress) -> Self {
-        Self {
-            step: progress.step,
-            epoch: progress.epoch,
-            batch: progress.batch,
-            stopped: progress.stopped,
-        }
-    }
-}
-
-/// Why training ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// All epochs are done.
-    Finished,
-    /// The monitored metric stopped improving.
-    EarlyStop,
-    /// The limit of updates was reached.
-    UpdateLimit,
-    /// The limit of seconds was reached.
-    TimeLimit,
-    /// A hook asked for it.
-    Hook,
-    /// It was interrupted and can be resumed.
-    Interrupted,
-}
 
 /// What training leaves.
 pub struct Outcome<M> {
@@ -198,39 +163,6 @@ fn ready<'a, M: Classifier>(
         .check_classes(training.train.classes().len())?;
     check_names(training.hooks.iter().map(|hook| hook.name()))?;
     Trainer::new(training, config)
-}
-
-struct Trainer<'a, M> {
-    config: &'a TrainConfig,
-    model: Option<M>,
-    update: Box<dyn Update>,
-    schedule: Box<dyn Schedule>,
-    loss: &'a dyn Loss,
-    penalties: &'a Penalties,
-    train: &'a mut dyn BatchSource,
-    valid: Option<&'a mut dyn BatchSource>,
-    hooks: Vec<Box<dyn Hook<M> + 'a>>,
-    run: Option<&'a RunDir>,
-    identity: Identity,
-    interrupted: Arc<AtomicBool>,
-    notice: Box<dyn FnMut(&str) + 'a>,
-    device: Device,
-    length: RunLength,
-    progress: Progress,
-    /// Weights of the best epoch.
-    best: Option<StateDict>,
-    /// Where the run stood at its last checkpoint.
-    saved: Option<Place>,
-    /// Whether the model cannot train on a batch of one image, once that is known.
-    cannot_train_alone: Option<bool>,
-    /// Whether it was said that such a batch is left out.
-    told_of_lone_image: bool,
-    /// The model to evaluate, if it was built since the last update.
-    to_evaluate: Option<ToEvaluate<M>>,
-    /// The update for which hooks were called.
-    prepared: Option<u64>,
-    /// What the groups change for each parameter, by path; empty without groups.
-    factors: BTreeMap<String, GroupFactors>,
 }
 
 impl<'a, M: Classifier> Trainer<'a, M> {
@@ -490,23 +422,5 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         };
         self.progress.activations = seen;
         Ok(())
-    }
-
-    fn event(&self, event: &str, data: &serde_json::Value) -> Result<(), TrainError> {
-        self.run.map_or(Ok(()), |run| {
-            run.event(&serde_json::json!({ "event": event, "data": data }))
-        })
-    }
-
-    fn model(&self) -> &M {
-        self.model
-            .as_ref()
-            .expect("the model is out only while an update moves it")
-    }
-
-    fn take_model(&mut self) -> M {
-        self.model
-            .take()
-            .expect("the model is out only while an update moves it")
     }
 }

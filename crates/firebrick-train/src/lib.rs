@@ -13,6 +13,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fit;
 pub mod hook;
+mod images_on;
 pub mod lone_image;
 pub mod lr_find;
 pub mod metrics;

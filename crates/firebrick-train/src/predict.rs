@@ -5,7 +5,7 @@ use firebrick_core::data::{BatchSource, Targets};
 use firebrick_core::{Classifier, ConfigError};
 
 use crate::error::TrainError;
-use crate::evaluate::images_on;
+use crate::images_on::images_on;
 
 /// Logits for images, with what the images are, in the order in which the source has them.
 #[derive(Debug, Clone, PartialEq)]

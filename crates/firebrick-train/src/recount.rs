@@ -9,7 +9,7 @@ use firebrick_core::data::BatchSource;
 use firebrick_core::nn::with_pooled_batch_norm;
 
 use crate::error::TrainError;
-use crate::evaluate::images_on;
+use crate::images_on::images_on;
 use crate::lone_image::cannot_train_alone;
 
 /// A copy of the model whose batch norm statistics are those of the first `batches` batches of epoch 0 of

@@ -7,15 +7,13 @@ use firebrick_train::lr_find::{LrCurve, Sweep};
 use crate::{Error, Session, Sources};
 
 /// Runs the test with the model, data, optimizer and groups of a recipe; its schedule does not count.
-/// Where the free memory is known, in bytes, a recipe that cannot fit is refused. `notice` is told what a
-/// person should know about the weights. Nothing is written.
+/// `notice` is told what a person should know about the weights. Nothing is written.
 ///
 /// # Errors
 /// [`Error`] naming the setting or file.
 pub fn lr_find<M: Classifier>(
     recipe: &Recipe,
     sources: Sources<M>,
-    free_memory: Option<u64>,
     sweep: Sweep,
     notice: &mut dyn FnMut(&str),
 ) -> Result<LrCurve, Error> {
@@ -27,7 +25,6 @@ pub fn lr_find<M: Classifier>(
         ..recipe.clone()
     };
     let mut session = Session::open_with(&recipe, sources)?;
-    session.check_memory(free_memory)?;
     let (model, notes) = session.model()?;
     notes.iter().for_each(|note| notice(note));
     let (update, loss) = (session.plan.update, &*session.loss);

@@ -36,8 +36,6 @@ pub struct SearchJob<'a, M = Model> {
     pub search: Search,
     /// The directory of the search: `search.json`, `best.toml` and a run directory for each trial.
     pub out: PathBuf,
-    /// Bytes of memory that are free, where that is known: what cannot fit is refused.
-    pub free_memory: Option<u64>,
     /// Makes the hooks that run beside the loop of a trial.
     pub hooks: Box<MakeHooks<'a, M>>,
     /// Told of every trial that is done.
@@ -70,7 +68,6 @@ impl<M> SearchJob<'_, M> {
             sources,
             search,
             out: out.into(),
-            free_memory: None,
             hooks: Box::new(|_| Vec::new()),
             finished: Box::new(|_| {}),
             interrupted: Arc::default(),
@@ -205,7 +202,6 @@ pub fn search<M: Classifier>(job: SearchJob<'_, M>) -> Result<SearchReport, Erro
         sources,
         search,
         out,
-        free_memory,
         mut hooks,
         mut finished,
         interrupted,
@@ -213,7 +209,7 @@ pub fn search<M: Classifier>(job: SearchJob<'_, M>) -> Result<SearchReport, Erro
         clock,
     } = job;
     search.check()?;
-    check_corners(&recipe, &search, &sources, free_memory)?;
+    check_corners(&recipe, &search, &sources)?;
     let identity = recipe.identity().to_toml()?;
     let (dir, mut record) = SearchDir::open(&out, &search, &identity)?;
     for trial in &record.trials {
@@ -233,7 +229,6 @@ pub fn search<M: Classifier>(job: SearchJob<'_, M>) -> Result<SearchReport, Erro
         };
         let job = Job {
             start: if begun { Start::Resume } else { Start::Fresh },
-            free_memory,
             hooks: hooks(&planned),
             interrupted: interrupted.clone(),
             notice: Box::new(&mut *notice),
@@ -280,7 +275,6 @@ fn check_corners<M: Classifier>(
     recipe: &Recipe,
     search: &Search,
     sources: &Sources<M>,
-    free_memory: Option<u64>,
 ) -> Result<(), Error> {
     let corners: Vec<(&String, Vec<Value>)> = search
         .space
@@ -300,7 +294,6 @@ fn check_corners<M: Classifier>(
                 ..at(recipe, &Point(point))?
             };
             let session = Session::open_with(&recipe, sources.clone())?;
-            session.check_memory(free_memory)?;
             session.model()?;
             if session.data.splits.valid.is_none() {
                 let text = format!(

@@ -32,6 +32,9 @@ pub struct Sources<M = Model> {
     pub data: Option<Splits>,
     /// The models that the recipe can name.
     pub models: Models<M>,
+    /// Free memory in bytes, where that is known: on a device whose tensors lie there, a recipe that
+    /// cannot fit is refused before any model is built.
+    pub free_memory: Option<u64>,
 }
 
 impl Default for Sources {
@@ -59,6 +62,7 @@ impl<M> Sources<M> {
             cache: "data".into(),
             data: None,
             models,
+            free_memory: None,
         }
     }
 }
@@ -141,6 +145,7 @@ impl<'a, M: Classifier> Session<'a, M> {
             None => Prepared::of_data_set(&recipe, &sources.cache, &native)?,
         };
         loss.check_classes(data.splits.train.classes().len())?;
+        memory::check(&recipe, &*architecture, &data.input(), sources.free_memory)?;
         let (train, joined) = train_loader(&recipe, &data, &*architecture, &device)?;
         let mut notes: Vec<String> = joined.into_iter().collect();
         if data.splits.valid.is_none() {
@@ -266,15 +271,6 @@ impl<'a, M: Classifier> Session<'a, M> {
             data: self.data.fingerprint(),
             recipe: self.recipe.identity().to_toml()?,
         })
-    }
-
-    /// Refuses what does not fit into `free` bytes of memory, where that is known, on a device whose
-    /// tensors lie there.
-    ///
-    /// # Errors
-    /// [`ConfigError::Conflict`] with what is needed, what is free, and the way out.
-    pub fn check_memory(&self, free: Option<u64>) -> Result<(), ConfigError> {
-        memory::check(&self.recipe, &*self.architecture, &self.data.input(), free)
     }
 }
 
@@ -486,6 +482,19 @@ mod tests {
             let error = session.and_then(|session| session.model().map(drop));
             error.unwrap_err().to_string()
         };
+        let small = Sources {
+            free_memory: Some(1 << 10),
+            ..Sources::default()
+        };
+        // One image is left over, and whether batch norm can take it is asked of a model that is built.
+        let lone = Recipe {
+            model: Spec::new("small_cnn"),
+            batch_size: 4,
+            limit_train: Some(9),
+            ..recipe()
+        };
+        let error = Session::open_with(&lone, small).err().unwrap().to_string();
+        assert!(error.contains("the model alone does not fit"), "{error}");
         for (change, needle) in [
             (
                 (|recipe| recipe.device = "gpu".into()) as fn(&mut Recipe),

@@ -29,8 +29,6 @@ pub struct Job<'a, M = Model> {
     pub start: Start,
     /// The run directory. A new one is made when everything has been checked.
     pub out: RunPlace,
-    /// Free memory in bytes, where that is known: a job that cannot fit is refused.
-    pub free_memory: Option<u64>,
     /// What runs beside the loop.
     pub hooks: Vec<Box<dyn Hook<M> + 'a>>,
     /// Set this from outside to stop after the current step.
@@ -60,7 +58,6 @@ impl<M> Job<'_, M> {
             sources,
             start: Start::Fresh,
             out: RunPlace::At(out.into()),
-            free_memory: None,
             hooks: Vec::new(),
             interrupted: Arc::default(),
             program: None,
@@ -88,7 +85,6 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
     session.recipe.program = own_program::needed(&session.recipe, job.program);
     settle_splits(&mut session.data, test, notice)?;
     session.notes.iter().for_each(|note| notice(note));
-    session.check_memory(job.free_memory)?;
     let begun = job
         .start
         .begin(&session, parent, &job.out, job.clock, notice)?;

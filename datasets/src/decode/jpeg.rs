@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use super::{MAX_BYTES, MAX_SIDE};
+use super::limits::{MAX_BYTES, MAX_SIDE};
 
 const END: [u8; 2] = [0xff, 0xd9];
 /// A file that was cut off and filled up with zeros, as interrupted downloads are, has at least this

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use firebrick_types::data::DataError;
 
-use super::invalid;
 use crate::image_files::{Found, Kind, entries};
 use crate::split_names::{Split, is_unlabelled};
 
@@ -267,4 +266,9 @@ pub(super) fn refuse_parts(root: &Path, classes: &[String]) -> Result<(), DataEr
         }
         _ => Ok(()),
     }
+}
+
+/// What is wrong in a folder.
+pub(super) fn invalid(folder: &Path, problem: &str) -> DataError {
+    DataError::Invalid(format!("{}: {problem}", folder.display()))
 }

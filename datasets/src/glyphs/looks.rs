@@ -3,7 +3,7 @@
 use firebrick_types::random::HostRng;
 use rand::{Rng, RngExt};
 
-use super::Domain;
+use super::domain::Domain;
 use super::pose::{SIZE, sin_cos, within};
 use super::raster::{Coverage, centre, draw};
 

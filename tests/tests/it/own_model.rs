@@ -206,15 +206,9 @@ fn the_range_test_and_a_search_vary_it() {
         ..Sweep::default()
     };
     let sources = || Sources::of_models(models());
-    let curve = firebrick::lr_find(&recipe("wide"), sources(), None, sweep, &mut |_| {}).unwrap();
+    let curve = firebrick::lr_find(&recipe("wide"), sources(), sweep, &mut |_| {}).unwrap();
     assert_eq!(curve.loss.len(), 5);
-    let error = firebrick::lr_find(
-        &recipe("wide(width=99)"),
-        sources(),
-        None,
-        sweep,
-        &mut |_| {},
-    );
+    let error = firebrick::lr_find(&recipe("wide(width=99)"), sources(), sweep, &mut |_| {});
     assert!(error.unwrap_err().to_string().contains("width = 99"));
 
     let space = |text: &str| Search {

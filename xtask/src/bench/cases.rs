@@ -63,6 +63,16 @@ pub(super) struct Case {
     pub(super) contenders: Vec<Contender>,
 }
 
+impl Case {
+    /// What this contender is told to run.
+    pub(super) fn told_to(&self, contender: Contender) -> Value {
+        match contender.who.limit() {
+            Some(operation) => json!({ "suite": "peak", "operation": operation }),
+            None => self.told.clone(),
+        }
+    }
+}
+
 /// The cases of a suite; `folder` holds weights that go from one contender to the next.
 pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
     let of = |whos: &[Who]| -> Vec<Contender> {

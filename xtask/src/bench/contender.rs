@@ -7,8 +7,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::cases::Case;
-
 /// Who runs a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
@@ -42,7 +40,7 @@ impl Who {
     }
 
     /// The loop that a limit runs, as the worker knows it.
-    fn limit(self) -> Option<&'static str> {
+    pub(super) fn limit(self) -> Option<&'static str> {
         match self {
             Self::Fma => Some("fma"),
             Self::Triad => Some("triad"),
@@ -61,14 +59,6 @@ pub(super) struct Contender {
 impl Contender {
     pub(super) fn label(self) -> String {
         format!("{} ({} threads)", self.who.label(), self.threads)
-    }
-
-    /// What this contender is told to run.
-    pub(super) fn case(self, case: &Case) -> Value {
-        match self.who.limit() {
-            Some(operation) => json!({ "suite": "peak", "operation": operation }),
-            None => case.told.clone(),
-        }
     }
 }
 

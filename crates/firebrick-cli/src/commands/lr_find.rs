@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use firebrick::Sources;
 use firebrick::core::Recipe;
 use firebrick::core::spec::Spec;
 use firebrick::optim::rates::{optimizer_without_rate, schedule_without_rate};
@@ -11,7 +10,6 @@ use firebrick::report::{Axis, Chart, Mark, Scale, Series, Tone, Unit, curves_svg
 use firebrick::training::lr_find::{LrCurve, Rise, Stopped, Sweep};
 
 use crate::failure::Failure;
-use crate::free_memory::free_memory;
 use crate::number::{real, whole};
 use crate::shell::{program, quoted};
 use crate::terminal;
@@ -92,14 +90,7 @@ impl LrFind {
             num_iter: self.num_iter,
             rise: self.mode,
         };
-        let sources = Sources::in_cache(super::data_cache());
-        let curve = firebrick::lr_find(
-            &recipe,
-            sources,
-            free_memory(),
-            sweep,
-            &mut terminal::notice,
-        )?;
+        let curve = firebrick::lr_find(&recipe, super::sources(), sweep, &mut terminal::notice)?;
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
             let svg = curves_svg(&chart(&curve, title, self.mode));

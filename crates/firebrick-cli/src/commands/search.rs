@@ -10,12 +10,11 @@ use firebrick::report::scatter_svg;
 use firebrick::search::Hooks;
 use firebrick::training::run_dir::next_free;
 use firebrick::training::search::{NextTrial, Search as Paper, Space, Trial};
-use firebrick::{SearchJob, SearchReport, Sources};
+use firebrick::{SearchJob, SearchReport};
 
 use super::train::RUNS;
 use crate::failure::Failure;
 use crate::figures::percent;
-use crate::free_memory::free_memory;
 use crate::number::{real, whole};
 use crate::progress::{Header, Progress};
 use crate::run_name::run_name;
@@ -174,15 +173,13 @@ impl Search {
                 terminal::log(&format!("diverged: {diverged}"));
             }
         };
-        let sources = Sources::in_cache(super::data_cache());
         let report = firebrick::search::search(SearchJob {
-            free_memory: free_memory(),
             hooks: Box::new(hooks),
             finished: Box::new(finished),
             interrupted,
             notice: Box::new(terminal::notice),
             clock: Some(std::time::SystemTime::now),
-            ..SearchJob::from_sources(recipe, sources, paper, out)
+            ..SearchJob::from_sources(recipe, super::sources(), paper, out)
         })?;
         Ok(report)
     }

@@ -11,12 +11,11 @@ use firebrick::core::setting::Scope;
 use firebrick::datasets::registry::folder_path;
 use firebrick::training::Hook;
 use firebrick::zoo::Model;
-use firebrick::{Job, RunPlace, Sources, Start, TrainReport};
+use firebrick::{Job, RunPlace, Start, TrainReport};
 
 use crate::epoch_table::same_loss;
 use crate::failure::Failure;
 use crate::figures::{grouped, percent};
-use crate::free_memory::free_memory;
 use crate::overview;
 use crate::progress::{Header, Progress};
 use crate::run_name::run_name;
@@ -67,10 +66,9 @@ impl Train {
         let mut example = None;
         let report = firebrick::train(Job {
             recipe,
-            sources: Sources::in_cache(super::data_cache()),
+            sources: super::sources(),
             start,
             out,
-            free_memory: free_memory(),
             hooks: vec![progress],
             interrupted,
             overview: Box::new(|run| {

@@ -6,24 +6,14 @@
 
 mod composed;
 mod memory;
+mod tensors;
 
 use burn::tensor::Tensor;
 use firebrick_kernels::optimizer as kernel;
 pub use firebrick_kernels::optimizer::{Formula, Number, Real};
 
 use memory::Memory;
-
-/// Tensors of one length that go through a formula together, such as a parameter, its state and its
-/// gradient: one dtype, one device, no autodiff.
-#[derive(Debug, Clone)]
-pub struct Tensors<F, const WRITTEN: usize, const READ: usize> {
-    /// What happens to them.
-    pub formula: F,
-    /// Those that change.
-    pub written: [Tensor<1>; WRITTEN],
-    /// Those that are read.
-    pub read: [Tensor<1>; READ],
-}
+pub use tensors::Tensors;
 
 /// An entry on its way.
 enum Entry<F, const WRITTEN: usize, const READ: usize> {

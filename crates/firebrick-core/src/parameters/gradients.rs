@@ -29,6 +29,19 @@ impl Gradients {
         Self(take.1)
     }
 
+    /// Refuses gradients that are not one for each of so many parameters.
+    ///
+    /// # Errors
+    /// Both numbers.
+    pub fn check_count(&self, parameters: usize) -> Result<(), String> {
+        match self.0.len() {
+            count if count == parameters => Ok(()),
+            count => Err(format!(
+                "there are {parameters} parameters, but {count} gradients"
+            )),
+        }
+    }
+
     /// Adds `weight` times `other`, parameter by parameter.
     #[must_use]
     pub fn add_scaled(self, other: Self, weight: f64) -> Self {

@@ -6,7 +6,8 @@ mod tests;
 
 use std::collections::HashSet;
 
-use super::Entry;
+use super::contents::Entry;
+use crate::listed::listed;
 pub(super) use candidate::is_counter;
 use candidate::{Candidate, Names};
 
@@ -192,17 +193,4 @@ fn misfit(best: Option<&Candidate<'_>>, file: &[Entry], model: &[(String, Vec<us
         text = format!("{text}; the file also has {}", names(&mut others));
     }
     text
-}
-
-/// The first few of many, and how many more there are.
-pub(crate) fn listed(items: impl Iterator<Item = String>, shown: usize) -> String {
-    let mut items: Vec<String> = items.collect();
-    let more = items.len().saturating_sub(shown);
-    items.truncate(shown);
-    let tail = if more > 0 {
-        format!("; and {more} more")
-    } else {
-        String::new()
-    };
-    items.join("; ") + &tail
 }

@@ -7,11 +7,11 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
 
+use super::contents::{Contents, Entry, MAX_TENSORS};
 use super::element::ElementType;
 use super::pickle::{self, Ids, MAX_NAME, MAX_OPERATIONS, Node, Unpickled, Value, unpickle};
 use super::storages::{Place, Storages};
 use super::view::View;
-use super::{Contents, Entry, MAX_TENSORS};
 
 /// Entries of an archive at most: one for each storage, and few others.
 const MAX_ENTRIES: u64 = 2 * MAX_TENSORS as u64;

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
+use super::contents::{Contents, MAX_TENSORS};
 use super::element::{ElementType, element};
 use super::pickle::{Ids, MAX_RANK, Node, Unpickled, Value, length, unpickle};
 use super::pytorch::{byte_length, little_endian, tensors};
 use super::storages::{Place, Storages};
 use super::view::View;
-use super::{Contents, MAX_TENSORS};
 
 pub(super) fn open(file: File) -> Result<Contents, String> {
     let io = |error: std::io::Error| format!("its tar archive is damaged: {error}");

@@ -6,10 +6,10 @@ use std::io::Read;
 
 use safetensors::tensor::{Dtype, Metadata};
 
+use super::contents::{Contents, Entry, MAX_TENSORS};
 use super::element::{ElementType, element};
 use super::storages::{Place, Storages};
 use super::view::View;
-use super::{Contents, Entry, MAX_TENSORS};
 
 /// Bytes of the header at most; that of [`MAX_TENSORS`] tensors has fewer.
 const MAX_HEADER: u64 = 10 << 20;

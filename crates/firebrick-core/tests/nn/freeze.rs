@@ -8,7 +8,7 @@ use firebrick_core::parameters::Parameters;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::{freeze, unfreeze};
 
-use super::training;
+use crate::support::training;
 
 #[derive(Module, Debug)]
 struct Net {

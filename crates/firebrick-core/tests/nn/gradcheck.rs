@@ -9,7 +9,7 @@ use firebrick_core::nn::{
     Activation, AvgPool2dConfig, BatchNormConfig, Conv2dConfig, LinearConfig,
 };
 
-use super::{TOLERANCE, noise, scalar, training};
+use crate::support::{TOLERANCE, noise, scalar, training};
 
 #[test]
 fn a_wrong_gradient_is_found_and_named() {

@@ -4,7 +4,7 @@ use burn::tensor::{TensorData, Tolerance};
 use firebrick_core::state_dict::{StateDict, WeightsError};
 use firebrick_core::weights_file::WeightsFile;
 
-use super::{net, plain};
+use crate::support::{net, plain};
 
 #[test]
 fn keys_and_layouts_are_pytorchs() {

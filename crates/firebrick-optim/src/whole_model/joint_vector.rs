@@ -43,17 +43,9 @@ impl JointVector {
         parameters: &Parameters,
         gradients: &Gradients,
     ) -> Result<Self, UpdateError> {
+        let counted = gradients.check_count(parameters.0.len());
+        counted.map_err(|reason| failed(name, reason))?;
         let (Parameters(parameters), Gradients(gradients)) = (parameters, gradients);
-        if parameters.len() != gradients.len() {
-            return Err(failed(
-                name,
-                format!(
-                    "there are {} parameters, but {} gradients",
-                    parameters.len(),
-                    gradients.len()
-                ),
-            ));
-        }
         let mut seen = BTreeSet::new();
         if let Some(twice) = parameters.iter().find(|one| !seen.insert(&one.path)) {
             let path = &twice.path;

@@ -2,8 +2,8 @@
 //! `gamma` and `beta`; since format 2 they bear the names of weight files everywhere.
 
 use firebrick_core::Recipe;
-
-use super::Checkpoint;
+use firebrick_core::state_dict::StateDict;
+use firebrick_core::update::UpdateState;
 
 /// What the parameters of norm layers were called, and what they are called now.
 const FIELDS: [(&str, &str); 2] = [("gamma", "weight"), ("beta", "bias")];
@@ -11,50 +11,52 @@ const FIELDS: [(&str, &str); 2] = [("gamma", "weight"), ("beta", "bias")];
 /// The old path of a parameter and its new one.
 type Renamed = (String, String);
 
-impl Checkpoint {
-    /// Gives the optimizer's state the names of today.
-    ///
-    /// # Errors
-    /// What is wrong, if a group of the recipe applies to other parameters under the new names: the run
-    /// would continue as another one.
-    pub(super) fn rename_norms(&mut self) -> Result<(), String> {
-        let keys = self.model.tensors.keys();
-        let mut renamed: Vec<Renamed> = keys
-            .filter_map(|key| of_batch_norm(key))
-            .flatten()
-            .collect();
-        let state = std::mem::take(&mut self.optimizer.parameters);
-        for (path, state) in state {
-            let new = new_name(&path).filter(|new| {
-                let tensors = &self.model.tensors;
-                tensors.contains_key(new) && !tensors.contains_key(&path)
-            });
-            let path = match new {
-                Some(new) => {
-                    renamed.push((path, new.clone()));
-                    new
-                }
-                None => path,
-            };
-            self.optimizer.parameters.insert(path, state);
-        }
-        let Ok(recipe) = Recipe::from_toml(&self.identity.recipe, "its recipe") else {
-            // Whether the recipe is the run's is for the identity to say.
-            return Ok(());
-        };
-        for rule in &recipe.groups {
-            let otherwise = |(old, new): &&Renamed| rule.matches(old) != rule.matches(new);
-            if let Some((old, new)) = renamed.iter().find(otherwise) {
-                return Err(format!(
-                    "it was written by an earlier version, which called `{new}` `{old}`, so its group `{}` would \
-                     now apply to other parameters; begin a new run, from its weights if you like \
-                     (--weights RUN/model.safetensors)",
-                    rule.path
-                ));
+/// Gives the optimizer's state, in a checkpoint with this recipe and model, the names of today.
+///
+/// # Errors
+/// What is wrong, if a group of the recipe applies to other parameters under the new names: the run
+/// would continue as another one.
+pub(super) fn rename_norms(
+    optimizer: &mut UpdateState,
+    recipe: &str,
+    model: &StateDict,
+) -> Result<(), String> {
+    let keys = model.tensors.keys();
+    let mut renamed: Vec<Renamed> = keys
+        .filter_map(|key| of_batch_norm(key))
+        .flatten()
+        .collect();
+    let state = std::mem::take(&mut optimizer.parameters);
+    for (path, state) in state {
+        let new = new_name(&path).filter(|new| {
+            let tensors = &model.tensors;
+            tensors.contains_key(new) && !tensors.contains_key(&path)
+        });
+        let path = match new {
+            Some(new) => {
+                renamed.push((path, new.clone()));
+                new
             }
-        }
-        Ok(())
+            None => path,
+        };
+        optimizer.parameters.insert(path, state);
     }
+    let Ok(recipe) = Recipe::from_toml(recipe, "its recipe") else {
+        // Whether the recipe is the run's is for the identity to say.
+        return Ok(());
+    };
+    for rule in &recipe.groups {
+        let otherwise = |(old, new): &&Renamed| rule.matches(old) != rule.matches(new);
+        if let Some((old, new)) = renamed.iter().find(otherwise) {
+            return Err(format!(
+                "it was written by an earlier version, which called `{new}` `{old}`, so its group `{}` would \
+                 now apply to other parameters; begin a new run, from its weights if you like \
+                 (--weights RUN/model.safetensors)",
+                rule.path
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The parameters of the batch norm whose running mean has this key.
@@ -76,12 +78,11 @@ mod tests {
 
     use burn::tensor::TensorData;
     use firebrick_core::checksum;
-    use firebrick_core::state_dict::StateDict;
-    use firebrick_core::update::{ParameterState, UpdateState};
+    use firebrick_core::update::ParameterState;
 
     use super::*;
-    use crate::checkpoint::Identity;
     use crate::checkpoint::manifest::{FORMAT, Manifest};
+    use crate::checkpoint::{Checkpoint, Identity};
     use crate::progress::Progress;
 
     /// One of format 1 with a convolution, a batch norm and a layer norm.
@@ -130,10 +131,18 @@ mod tests {
         }
     }
 
+    fn rename(checkpoint: &mut Checkpoint) -> Result<(), String> {
+        rename_norms(
+            &mut checkpoint.optimizer,
+            &checkpoint.identity.recipe,
+            &checkpoint.model,
+        )
+    }
+
     #[test]
     fn the_state_of_norms_gets_the_names_of_the_file() {
         let mut checkpoint = old("");
-        checkpoint.rename_norms().unwrap();
+        rename(&mut checkpoint).unwrap();
         let state = |path: &str| checkpoint.optimizer.parameters[path].numbers["step"];
         assert_eq!(checkpoint.optimizer.parameters.len(), 5);
         assert_eq!((state("conv.weight"), state("block.bn.weight")), (0.0, 1.0));
@@ -173,11 +182,11 @@ mod tests {
     fn a_group_that_would_be_for_others_is_refused() {
         let group = |path: &str| format!("[[groups]]\npath = \"{path}\"\nlr = 0.5\n");
         for path in ["*.bias", "*.gamma", "norm.weight", "*weight"] {
-            let error = old(&group(path)).rename_norms().unwrap_err();
+            let error = rename(&mut old(&group(path))).unwrap_err();
             assert!(error.contains(&format!("group `{path}`")), "{error}");
         }
         for path in ["conv.*", "*bn*", "*"] {
-            old(&group(path)).rename_norms().unwrap();
+            rename(&mut old(&group(path))).unwrap();
         }
     }
 }

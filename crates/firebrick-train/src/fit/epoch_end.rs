@@ -2,9 +2,9 @@
 
 use firebrick_core::Classifier;
 use firebrick_core::run::{EpochRow, Scores};
-use firebrick_core::schedule::Observation;
 
-use super::{Ended, ToEvaluate, Trainer};
+use super::ended::Ended;
+use super::trainer::{ToEvaluate, Trainer};
 use crate::error::TrainError;
 use crate::evaluate::evaluate_unless;
 use crate::hook::Flow;
@@ -109,15 +109,5 @@ impl<M: Classifier> Trainer<'_, M> {
             run.metrics(&self.progress.rows)?;
         }
         Ok(flow)
-    }
-
-    /// Shows the schedule the monitored metric of an epoch.
-    pub(super) fn show_schedule(&mut self, row: &EpochRow) {
-        let monitor = self.config.monitor;
-        self.schedule.observe(Observation {
-            step: row.step,
-            value: monitor.value(row),
-            higher_is_better: monitor.higher_is_better(),
-        });
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use firebrick_core::Classifier;
 
-use super::update::freeze_groups;
-use super::{ToEvaluate, Trainer};
+use super::groups::freeze_groups;
+use super::trainer::{ToEvaluate, Trainer};
 use crate::error::TrainError;
 use crate::hook::{Flow, Hook, HookContext, HookState};
 use crate::progress::Progress;

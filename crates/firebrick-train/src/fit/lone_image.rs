@@ -3,7 +3,7 @@
 use firebrick_core::data::Batch;
 use firebrick_core::{Classifier, ConfigError};
 
-use super::Trainer;
+use super::trainer::Trainer;
 use crate::error::TrainError;
 use crate::lone_image::cannot_train_alone;
 

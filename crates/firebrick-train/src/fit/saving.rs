@@ -5,7 +5,7 @@ use firebrick_core::parameters::Parameters;
 use firebrick_core::run::EpochRow;
 use firebrick_core::state_dict::StateDict;
 
-use super::{Place, ToEvaluate, Trainer};
+use super::trainer::{Place, ToEvaluate, Trainer};
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
 use crate::progress::Best;

@@ -4,18 +4,10 @@ use firebrick_core::parameters::Parameters;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::{Classifier, independent_copy};
 
-use super::Trainer;
+use super::trainer::{ToEvaluate, Trainer};
 use crate::error::TrainError;
 use crate::hook::EvaluationModel;
 use crate::recount::recount_unless;
-
-/// The model to evaluate, built once for each evaluation.
-pub(super) enum ToEvaluate<M> {
-    /// The one being trained.
-    Trained,
-    /// Another one.
-    Other(M),
-}
 
 /// Training batches that renew the batch norm statistics of an optimizer's evaluation view, as the
 /// reference implementation of schedule-free optimizers advises.

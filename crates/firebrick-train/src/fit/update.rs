@@ -1,8 +1,5 @@
 //! One optimizer update: the gradients of a group of micro-batches, clipped and applied, or left out.
 
-use std::collections::BTreeMap;
-
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::data::{Batch, Targets};
 use firebrick_core::loss::Loss;
@@ -11,12 +8,14 @@ use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::penalty::{Charged, Penalties};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
-use firebrick_core::{Classifier, ConfigError, Groups, freeze};
+use firebrick_core::{Classifier, ConfigError};
 
-use super::Trainer;
+use super::groups::group_factors;
+use super::trainer::Trainer;
 use crate::config::OnNonFinite;
 use crate::error::TrainError;
-use crate::evaluate::{hard_labels, images_on};
+use crate::evaluate::hard_labels;
+use crate::images_on::images_on;
 use crate::metrics::highest;
 use crate::non_finite::{self, Buffers};
 use crate::predict::check_outputs;
@@ -305,27 +304,6 @@ impl<M: Classifier> Trainer<'_, M> {
             &serde_json::json!({ "step": step, "loss": loss.to_string() }),
         )
     }
-}
-
-/// The model with the parameters frozen whose groups have a rate of 0.
-pub(super) fn freeze_groups<M: Module>(groups: &Groups, model: M) -> M {
-    if groups.rules.iter().all(|rule| rule.lr != 0.0) {
-        return model;
-    }
-    freeze(model, |path| groups.freezes(path))
-}
-
-/// What the groups change for each parameter of the model, trained or frozen; empty without groups.
-pub(super) fn group_factors<M: Module>(
-    groups: &Groups,
-    model: &M,
-) -> Result<BTreeMap<String, GroupFactors>, ConfigError> {
-    let parameters = Parameters::list_all(model);
-    let paths = parameters.iter();
-    let paths = paths.map(|(path, shape)| (path.as_str(), shape.as_slice()));
-    let factors = groups.factors(&paths.collect::<Vec<_>>())?;
-    let paths = parameters.iter().map(|(path, _)| path.clone());
-    Ok(paths.zip(factors).collect())
 }
 
 /// A [`Step`] with its groups.

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod checkpoints;
+mod class_weights;
 mod ends;
+mod groups;
 mod hooks;
 mod lone_image;
 mod looping;
 mod lost_best;
 mod lr_find;
+mod non_finite;
 mod penalties;
 mod plateau;
 mod predictions;

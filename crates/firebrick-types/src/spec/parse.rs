@@ -1,16 +1,82 @@
 //! The grammar of spec strings.
 
-use super::{MAX_ARGUMENTS, MAX_DEPTH, MAX_LENGTH, Spec, Value, too_deep};
-use crate::{ConfigError, length::Length};
+use std::str::FromStr;
 
-pub(super) fn spec(text: &str) -> Result<Spec, ConfigError> {
+use super::tree::{Pipeline, Spec, Value, in_path, is_length, is_path};
+use crate::ConfigError;
+
+/// The most values that may lie inside each other: `a(b(c))` has two.
+pub const MAX_DEPTH: usize = 32;
+/// The most arguments with a name that one spec may have.
+pub const MAX_ARGUMENTS: usize = 64;
+/// The most characters of a spec or pipeline.
+pub const MAX_LENGTH: usize = 1 << 20;
+
+/// Why something nested deeper than [`MAX_DEPTH`] is refused.
+fn too_deep() -> String {
+    format!("it is nested more than {MAX_DEPTH} levels deep")
+}
+
+impl FromStr for Spec {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        spec(text)
+    }
+}
+
+impl FromStr for Pipeline {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        pipeline(text).map(Self)
+    }
+}
+
+impl Spec {
+    /// Refuses a spec that is nested deeper than [`MAX_DEPTH`], because its text would not be read
+    /// back. What is read from text is never deeper; what is put together may be.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`] naming the outermost unit.
+    pub fn check_depth(&self) -> Result<(), ConfigError> {
+        if self.depth() <= MAX_DEPTH {
+            return Ok(());
+        }
+        Err(ConfigError::Conflict(format!(
+            "{}: {}",
+            self.name,
+            too_deep()
+        )))
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        let named = self.named.iter().map(|(_, value)| value);
+        let values = self.positional.iter().chain(named);
+        values.map(Value::depth).max().unwrap_or(0)
+    }
+}
+
+impl Value {
+    /// Values inside each other, this one included.
+    fn depth(&self) -> usize {
+        1 + match self {
+            Self::List(values) => values.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Spec(spec) => spec.depth(),
+            Self::Text(text) => depth(text),
+            _ => 0,
+        }
+    }
+}
+
+fn spec(text: &str) -> Result<Spec, ConfigError> {
     let mut parser = Parser::new(text)?;
     let spec = parser.spec()?;
     parser.end()?;
     Ok(spec)
 }
 
-pub(super) fn pipeline(text: &str) -> Result<Vec<Spec>, ConfigError> {
+fn pipeline(text: &str) -> Result<Vec<Spec>, ConfigError> {
     if text.trim() == "none" || text.trim().is_empty() {
         return Ok(Vec::new());
     }
@@ -24,7 +90,7 @@ pub(super) fn pipeline(text: &str) -> Result<Vec<Spec>, ConfigError> {
 }
 
 /// Values inside each other in a text that may be a spec; 0 where it is none.
-pub(super) fn depth(text: &str) -> usize {
+fn depth(text: &str) -> usize {
     if !text.contains(['(', '[']) {
         return 0;
     }
@@ -36,24 +102,6 @@ pub(super) fn depth(text: &str) -> usize {
         Err(_) if parser.deep => MAX_DEPTH,
         Err(_) => 0,
     }
-}
-
-/// Whether the text is printed without quotes because it reads back as a length.
-pub(super) fn is_length(text: &str) -> bool {
-    let digits = text.strip_suffix("ep").or_else(|| text.strip_suffix('%'));
-    digits.is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit() || c == '.'))
-        && Length::parse(text).is_ok()
-}
-
-/// Whether the text is printed without quotes because it reads back as a path of parameters, such as `fc.*`.
-pub(super) fn is_path(text: &str) -> bool {
-    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '*'));
-    begins && text.contains(['.', '*']) && text.chars().all(in_path)
-}
-
-/// Whether a path of parameters can have this character.
-fn in_path(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '*')
 }
 
 struct Parser<'a> {

@@ -1,9 +1,9 @@
 //! Converts specs to configuration structs and back, through serde.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Spec, Value};
+use super::tree::{Pipeline, Spec, Value};
 use crate::ConfigError;
 use crate::error::excerpt;
 
@@ -159,7 +159,7 @@ impl Value {
     }
 }
 
-pub(super) fn spec_from_toml(value: toml::Value) -> Result<Spec, ConfigError> {
+fn spec_from_toml(value: toml::Value) -> Result<Spec, ConfigError> {
     match value {
         toml::Value::String(text) => text.parse(),
         toml::Value::Table(mut table) => {
@@ -187,10 +187,43 @@ pub(super) fn spec_from_toml(value: toml::Value) -> Result<Spec, ConfigError> {
     }
 }
 
+impl Serialize for Spec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Pipeline {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Reads a spec string, or a table with the key `name` and one key per argument.
+impl<'de> Deserialize<'de> for Spec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        spec_from_toml(toml::Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Reads a pipeline string, or an array of spec strings and tables.
+impl<'de> Deserialize<'de> for Pipeline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => text.parse().map_err(serde::de::Error::custom),
+            toml::Value::Array(specs) => {
+                let specs: Result<_, _> = specs.into_iter().map(spec_from_toml).collect();
+                specs.map(Self).map_err(serde::de::Error::custom)
+            }
+            other => spec_from_toml(other)
+                .map(|spec| Self(vec![spec]))
+                .map_err(serde::de::Error::custom),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
     use crate::length::Length;
 

@@ -3,8 +3,9 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use burn::tensor::Tensor;
+use firebrick_kernels::optimizer::{Formula, Real};
 
-use super::{Formula, Real, Tensors};
+use super::tensors::Tensors;
 
 /// The changed tensors.
 pub(super) fn apply<F, const WRITTEN: usize, const READ: usize>(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::weights_file::Entry;
+use crate::weights_file::contents::Entry;
 use crate::weights_file::element::ElementType;
 
 /// Levels that PyTorch's own wrappers of a module add: `DataParallel`, `torch.compile`, sharding and

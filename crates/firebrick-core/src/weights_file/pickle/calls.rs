@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::limits::{MAX_CLASS, MAX_RANK};
 use super::machine::Machine;
-use super::{Ids, MAX_CLASS, MAX_RANK, Node, Storage, Value, damaged, length};
-use crate::weights_file::MAX_TENSORS;
+use super::objects::{Ids, Node, Storage, Value, damaged, length};
+use crate::weights_file::contents::MAX_TENSORS;
 use crate::weights_file::element::{ElementType, element};
 use crate::weights_file::view::View;
 

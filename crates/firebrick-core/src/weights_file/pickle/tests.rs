@@ -1,8 +1,11 @@
 //! Pickles by hand: what PyTorch writes, and what it never would.
 
+use super::limits::MAX_CLASS;
 use super::*;
-use crate::weights_file::MAX_TENSORS;
+use crate::weights_file::contents::MAX_TENSORS;
+use crate::weights_file::element::ElementType;
 use crate::weights_file::pytorch::{little_endian, tensors};
+use crate::weights_file::view::View;
 
 fn read(pickle: &[u8]) -> Result<Unpickled, String> {
     let mut input = pickle;
