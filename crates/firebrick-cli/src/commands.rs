@@ -10,6 +10,7 @@ mod listing;
 pub(crate) mod loss;
 pub(crate) mod lr_find;
 pub(crate) mod man;
+pub(crate) mod mix;
 pub(crate) mod models;
 pub(crate) mod optim;
 pub(crate) mod penalty;
@@ -22,6 +23,7 @@ pub(crate) mod sampling;
 pub(crate) mod schedule;
 pub(crate) mod search;
 pub(crate) mod train;
+pub(crate) mod tta;
 
 use std::path::{Path, PathBuf};
 

@@ -179,6 +179,12 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "augment describe",
         &[("", "firebrick augment describe pad_crop")],
     ),
+    ("mix", &[("", "firebrick mix describe cutmix")]),
+    ("mix list", &[("", "firebrick mix list")]),
+    ("mix describe", &[("", "firebrick mix describe cutmix")]),
+    ("tta", &[("", "firebrick tta describe ten_crop")]),
+    ("tta list", &[("", "firebrick tta list")]),
+    ("tta describe", &[("", "firebrick tta describe ten_crop")]),
     ("penalty", &[("", "firebrick penalty describe max_norm")]),
     ("penalty list", &[("", "firebrick penalty list")]),
     (

@@ -3,7 +3,7 @@
 use firebrick::core::recipe::{Recipe, Setting};
 use firebrick::core::setting::Family;
 use firebrick::optim::{optimizer, schedule};
-use firebrick::regularize::{augment, penalty};
+use firebrick::regularize::{augment, mix, penalty};
 use firebrick::training::Monitor;
 use firebrick::{core::loss, datasets, datasets::sampler, zoo};
 
@@ -33,6 +33,7 @@ pub(crate) fn names(family: Family) -> Vec<&'static str> {
         Family::Schedules => schedule::REGISTRY.names(),
         Family::Augmentations => augment::REGISTRY.names(),
         Family::Losses => loss::REGISTRY.names(),
+        Family::Mixes => mix::REGISTRY.names(),
         Family::Penalties => penalty::REGISTRY.names(),
         Family::Samplers => sampler::REGISTRY.names(),
         Family::Normalizations => zoo::NORMALIZATIONS.map(|(name, ..)| name).to_vec(),

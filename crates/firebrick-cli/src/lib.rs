@@ -44,6 +44,7 @@ mod shell_blocks;
 mod signals;
 mod terminal;
 mod train_flags;
+mod tta_flags;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -80,6 +81,8 @@ enum Command {
     Schedule(commands::schedule::Schedule),
     #[command(alias = "augmentations")]
     Augment(commands::augment::Augment),
+    Mix(commands::mix::Mix),
+    Tta(commands::tta::Tta),
     #[command(alias = "penalties")]
     Penalty(commands::penalty::Penalty),
     #[command(alias = "losses")]
@@ -239,6 +242,8 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Schedule(schedule) => schedule.run(),
         Command::Augment(augment) => augment.run(),
         Command::Loss(loss) => loss.run(),
+        Command::Mix(mix) => mix.run(),
+        Command::Tta(tta) => tta.run(),
         Command::Penalty(penalty) => penalty.run(),
         Command::Sampling(sampling) => sampling.run(),
         Command::Completions(completions) => completions.run(&mut self::command()),
@@ -350,7 +355,7 @@ mod tests {
     #[test]
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
-            "optim", "schedule", "augment", "loss", "penalty", "sampling", "models", "datasets",
+            "optim", "schedule", "augment", "mix", "tta", "loss", "penalty", "sampling", "models", "datasets",
             "recipes",
         ] {
             let command = command();

@@ -264,7 +264,7 @@ mod tests {
         let session = "data-dir max-updates max-seconds device workers checkpoint-every keep";
         let run = "dataset valid-fraction limit-train image-size channels fit sampling on-bad-image normalize \
                    model weights batch-size overfit-batches seed";
-        let branch = "optimizer schedule momentum-schedule weight-decay-schedule lr augment loss penalize epochs accumulate \
+        let branch = "optimizer schedule momentum-schedule weight-decay-schedule lr augment mix loss penalize epochs accumulate \
                       clip-norm clip-value clip-tensor-norm clip-agc layer-decay on-non-finite early-stop monitor \
                       group no-decay-bias-norm";
         for (names, in_resume, in_branch) in [

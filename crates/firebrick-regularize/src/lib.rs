@@ -5,6 +5,8 @@
 
 pub mod augment;
 pub mod dropout;
+pub mod mix;
 pub mod penalty;
+pub mod views;
 
 pub use dropout::{Dropout, DropoutConfig};

@@ -10,7 +10,7 @@ use firebrick_core::loss::Loss;
 use firebrick_core::run::{ConfidenceBin, Scores};
 
 use crate::error::TrainError;
-use crate::metrics::{Scorer, WrongImage, highest};
+use crate::metrics::{Scorer, Target, WrongImage, highest};
 use crate::predict::{Predictions, predict_batches};
 
 /// What an evaluation found.
@@ -126,9 +126,9 @@ impl Scoring {
         self.weight += value.weight;
         let rows = predictions
             .rows()
-            .zip(hard_labels(&predictions.targets))
+            .zip(Target::each(&predictions.targets))
             .zip(&predictions.indices);
-        rows.for_each(|((row, truth), index)| self.scorer.add(row, truth, *index));
+        rows.for_each(|((row, target), index)| self.scorer.add_target(row, target, *index));
     }
 
     fn evaluation(self) -> Evaluation {

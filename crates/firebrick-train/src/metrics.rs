@@ -1,6 +1,7 @@
 //! Scores of a classifier, from logits on the host, in f64.
 
 use firebrick_core::confusion::Confusion;
+use firebrick_core::data::Targets;
 use firebrick_core::run::{ConfidenceBin, Scores};
 
 /// Bins of confidence in the expected calibration error.
@@ -12,8 +13,8 @@ const MISTAKES: usize = 24;
 #[derive(Debug, Clone)]
 pub struct Scorer {
     count: usize,
-    top1: usize,
-    top5: usize,
+    top1: f64,
+    top5: f64,
     nll: f64,
     brier: f64,
     bins: [Bin; BINS],
@@ -26,7 +27,7 @@ pub struct Scorer {
 struct Bin {
     count: usize,
     confidence: f64,
-    correct: usize,
+    correct: f64,
 }
 
 /// One image whose most probable class was wrong.
@@ -48,8 +49,8 @@ impl Scorer {
     pub fn new(classes: usize) -> Self {
         Self {
             count: 0,
-            top1: 0,
-            top5: 0,
+            top1: 0.0,
+            top5: 0.0,
             nll: 0.0,
             brier: 0.0,
             bins: [Bin::default(); BINS],
@@ -61,27 +62,42 @@ impl Scorer {
 
     /// Adds one image: its logits, its class, its index in the data set.
     pub fn add(&mut self, logits: &[f32], truth: usize, index: usize) {
+        self.add_target(logits, Target::Class(truth), index);
+    }
+
+    /// As [`Self::add`], for any target. A distribution counts as right by its share of the predicted class; in
+    /// the confusion matrix and among the mistakes, the image is of its most probable class.
+    pub fn add_target(&mut self, logits: &[f32], target: Target<'_>, index: usize) {
         let probabilities = softmax(logits);
         let ranked = ranked(logits);
-        let predicted = ranked[0];
+        let (truth, predicted) = (target.class(), ranked[0]);
         let correct = predicted == truth;
         self.count += 1;
-        self.top1 += usize::from(correct);
-        self.top5 += usize::from(ranked.iter().take(5).any(|class| *class == truth));
+        self.top1 += target.share(predicted);
+        self.top5 += ranked.iter().take(5).map(|class| target.share(*class)).sum::<f64>();
         self.confusion.add(truth, predicted);
         // log-softmax rather than the log of a probability that may have underflowed.
-        self.nll += log_sum_exp(logits) - f64::from(logits[truth]);
+        self.nll += match target {
+            Target::Class(truth) => log_sum_exp(logits) - f64::from(logits[truth]),
+            Target::Soft(shares) => {
+                let log_sum = log_sum_exp(logits);
+                let terms = shares.iter().zip(logits).filter(|(share, _)| **share != 0.0);
+                terms
+                    .map(|(share, logit)| f64::from(*share) * (log_sum - f64::from(*logit)))
+                    .sum()
+            }
+        };
         self.brier += probabilities
             .iter()
             .enumerate()
-            .map(|(class, p)| (p - f64::from(u8::from(class == truth))).powi(2))
+            .map(|(class, p)| (p - target.share(class)).powi(2))
             .sum::<f64>();
         // Bins are (k/15, (k+1)/15], as in Guo et al. 2017.
         let confidence = probabilities[predicted];
         let bin = &mut self.bins[((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
         bin.count += 1;
         bin.confidence += confidence;
-        bin.correct += usize::from(correct);
+        bin.correct += target.share(predicted);
         self.right.push((index, correct));
         if !correct {
             self.note_mistake(WrongImage {
@@ -124,11 +140,11 @@ impl Scorer {
     #[must_use]
     pub fn scores(&self, loss: f64) -> Scores {
         let count = self.count.max(1) as f64;
-        let gap = |bin: &Bin| (bin.correct as f64 - bin.confidence).abs();
+        let gap = |bin: &Bin| (bin.correct - bin.confidence).abs();
         Scores {
             loss,
-            top1: self.top1 as f64 / count,
-            top5: self.top5 as f64 / count,
+            top1: self.top1 / count,
+            top5: self.top5 / count,
             nll: self.nll / count,
             ece: self.bins.iter().map(gap).sum::<f64>() / count,
             brier: self.brier / count,
@@ -144,7 +160,7 @@ impl Scorer {
             ConfidenceBin {
                 count: bin.count,
                 confidence: bin.confidence / count,
-                accuracy: bin.correct as f64 / count,
+                accuracy: bin.correct / count,
             }
         };
         self.bins.iter().map(bin).collect()
@@ -173,6 +189,43 @@ impl Scorer {
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
+    }
+}
+
+/// What one image is to be classified as.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    /// A class.
+    Class(usize),
+    /// A distribution over the classes.
+    Soft(&'a [f32]),
+}
+
+impl Target<'_> {
+    /// The class; of a distribution, the most probable one.
+    #[must_use]
+    pub fn class(self) -> usize {
+        match self {
+            Self::Class(class) => class,
+            Self::Soft(shares) => highest(shares),
+        }
+    }
+
+    /// The share of a class.
+    #[must_use]
+    pub fn share(self, class: usize) -> f64 {
+        match self {
+            Self::Class(truth) => f64::from(u8::from(truth == class)),
+            Self::Soft(shares) => f64::from(shares[class]),
+        }
+    }
+
+    /// The target of each image in turn.
+    pub fn each(targets: &Targets) -> Box<dyn Iterator<Item = Target<'_>> + '_> {
+        match targets {
+            Targets::Classes(labels) => Box::new(labels.iter().map(|label| Target::Class(*label))),
+            Targets::Soft { values, classes } => Box::new(values.chunks(*classes).map(Target::Soft)),
+        }
     }
 }
 
@@ -328,5 +381,33 @@ mod tests {
         assert_eq!(scorer(&[(&[f32::NAN, 0.0], 0)]).scores(0.0).top1, 0.0);
         let worst = scorer(&[(&[1.0, 0.0], 1), (&[f32::NAN, 0.0], 0)]).mistakes();
         assert_eq!([worst[0].index, worst[1].index], [1, 0]);
+    }
+
+    #[test]
+    fn a_distribution_is_scored_by_its_shares() {
+        let logits = [2.0, 0.5, -1.0, 0.0, 0.1, 0.2, 0.3];
+        let mut shares = [0.0; 7];
+        (shares[1], shares[0], shares[2]) = (0.5, 0.3, 0.2);
+        let scored = |add: &dyn Fn(&mut Scorer)| {
+            let mut scorer = Scorer::new(logits.len());
+            add(&mut scorer);
+            scorer
+        };
+        let soft = scored(&|scorer| scorer.add_target(&logits, Target::Soft(&shares), 0));
+        let hard = |class| scored(&|scorer| scorer.add(&logits, class, 0)).scores(0.0);
+        let mean = |score: fn(Scores) -> f64| {
+            let parts = (0..3).map(|class| f64::from(shares[class]) * score(hard(class)));
+            parts.sum::<f64>()
+        };
+        let scores = soft.scores(0.0);
+        assert!((scores.nll - mean(|scores| scores.nll)).abs() < 1e-6);
+        // Class 0 is predicted and class 2 is the least of the seven.
+        assert!((scores.top1 - 0.3).abs() < 1e-6 && (scores.top5 - 0.8).abs() < 1e-6);
+        let squares = softmax(&logits).into_iter().zip(shares);
+        let brier: f64 = squares.map(|(p, t)| (p - f64::from(t)).powi(2)).sum();
+        assert!((scores.brier - brier).abs() < 1e-12);
+        // Elsewhere the image is one of its most probable class.
+        assert_eq!(soft.confusion().count(1, 0), 1);
+        assert_eq!(soft.mistakes()[0].truth, 1);
     }
 }

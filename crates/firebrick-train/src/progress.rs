@@ -55,8 +55,10 @@ pub struct EpochSums {
     /// Sum of weights.
     #[serde(with = "json_number")]
     pub weight: f64,
-    /// Images classified right.
-    pub correct: u64,
+    /// Images classified right. An image whose target is a distribution counts by the share of the class that
+    /// the model says.
+    #[serde(with = "json_number")]
+    pub correct: f64,
     /// Images seen.
     pub images: u64,
     /// Seconds.
@@ -98,7 +100,7 @@ impl EpochSums {
     /// Share of images classified right; 0 without images.
     #[must_use]
     pub fn top1(&self) -> f64 {
-        self.correct as f64 / self.images.max(1) as f64
+        self.correct / self.images.max(1) as f64
     }
 }
 

@@ -121,6 +121,8 @@ pub enum Family {
     Augmentations,
     /// Losses.
     Losses,
+    /// Ways to mix the images of a batch.
+    Mixes,
     /// Penalties and constraints.
     Penalties,
     /// Orders of the images of an epoch.
@@ -142,6 +144,7 @@ impl Family {
             Self::Schedules => Some("schedule"),
             Self::Augmentations => Some("augment"),
             Self::Losses => Some("loss"),
+            Self::Mixes => Some("mix"),
             Self::Penalties => Some("penalty"),
             Self::Samplers => Some("sampling"),
             Self::Normalizations | Self::Monitors => None,

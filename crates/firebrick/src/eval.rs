@@ -13,6 +13,7 @@ use firebrick_train::Evaluation;
 use firebrick_zoo::Model;
 
 use crate::prepared::{self, CHECKSUMS};
+use crate::tta::{TestTime, TtaEvaluation, evaluate_views};
 use crate::{Error, TrainedModel};
 
 /// What a model is scored on.
@@ -30,6 +31,8 @@ pub struct EvalJob<'a, M = Model> {
     pub numbered: bool,
     /// The run directory of the model, if it has one: it knows the images that it was started with.
     pub run: Option<PathBuf>,
+    /// Views of each image to average over, beside the plain scores.
+    pub tta: Option<TestTime>,
     /// Where data sets lie when the recipe does not say.
     pub cache: PathBuf,
 }
@@ -38,6 +41,8 @@ pub struct EvalJob<'a, M = Model> {
 pub struct Evaluated {
     /// Scores, confusion matrix and the worst mistakes; indices are those of the model's classes.
     pub evaluation: Evaluation,
+    /// Scores of the mean predictions over several views, if that was asked for.
+    pub tta: Option<TtaEvaluation>,
     /// The split that was taken.
     pub split: Split,
     /// Messages for the user: that another split was used, which images were left out.
@@ -59,22 +64,32 @@ pub fn evaluate<M: Classifier>(
     } = take(&job)?;
     let EvalJob {
         model,
-        recipe,
+        ref recipe,
         numbered,
         ..
     } = job;
     let (dataset, note) = matched(dataset, &model.info.classes, numbered)?;
     notes.extend(note);
     let total = dataset.len();
-    let mut loader = prepared::evaluation_loader(&recipe, &model.info.preprocessing, dataset)?;
-    let evaluation = firebrick_train::evaluate(
-        &model.network,
-        &mut loader,
-        &CrossEntropy::default(),
-        &mut |done| progress(done, total),
-    )?;
+    let preprocessing = &model.info.preprocessing;
+    let mut loader = prepared::evaluation_loader(recipe, preprocessing, dataset.clone())?;
+    let loss = CrossEntropy::default();
+    let (evaluation, tta) = match &job.tta {
+        None => {
+            let mut told = |done| progress(done, total);
+            let evaluated = firebrick_train::evaluate(&model.network, &mut loader, &loss, &mut told)?;
+            (evaluated, None)
+        }
+        Some(tta) => {
+            let plain = firebrick_train::predict(&model.network, &mut loader)?;
+            let evaluated = firebrick_train::score(&plain, &loss, &model.device);
+            let views = evaluate_views(model, recipe, &dataset, &plain, tta, progress)?;
+            (evaluated, Some(views))
+        }
+    };
     Ok(Evaluated {
         evaluation,
+        tta,
         split,
         notes,
     })

@@ -5,7 +5,7 @@ use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::{Recipe, loss};
 use firebrick_datasets::sampler;
 use firebrick_optim::{optimizer, schedule, surface};
-use firebrick_regularize::{augment, penalty};
+use firebrick_regularize::{augment, mix, penalty, views};
 
 /// All units of one family, without the way to build them.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub fn families() -> Vec<Units> {
         Units::of(&schedule::REGISTRY),
         Units::of(&augment::REGISTRY),
         Units::of(&loss::REGISTRY),
+        Units::of(&mix::REGISTRY),
+        Units::of(&views::REGISTRY),
         Units::of(&penalty::REGISTRY),
         Units::of(&sampler::REGISTRY),
         Units::of(&firebrick_datasets::registry::REGISTRY),
@@ -69,6 +71,10 @@ pub(crate) fn registered_in(recipe: &Recipe) -> Option<&'static str> {
             steps.find_map(|spec| augment::REGISTRY.registered_in(spec))
         })
         .or_else(|| loss::REGISTRY.registered_in(&recipe.loss))
+        .or_else(|| {
+            let mut steps = recipe.mix.0.iter();
+            steps.find_map(|spec| mix::REGISTRY.registered_in(spec))
+        })
         .or_else(|| {
             let mut rules = recipe.penalize.0.iter();
             rules.find_map(|spec| penalty::REGISTRY.registered_in(spec))

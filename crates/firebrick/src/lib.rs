@@ -37,6 +37,7 @@ pub mod search;
 mod session;
 mod start;
 mod train;
+pub mod tta;
 mod warnings;
 
 pub use firebrick_core as core;

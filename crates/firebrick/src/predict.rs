@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, TensorData};
-use firebrick_core::Classifier;
 use firebrick_core::data::{DataError, Image};
+use firebrick_core::image::fit;
+use firebrick_core::{Classifier, ConfigError};
 use firebrick_datasets::decode;
 use firebrick_datasets::image_files::{Listed, list};
 use firebrick_train::metrics::{ranked, softmax};
 use serde::Serialize;
 
+use crate::tta::TestTime;
 use crate::{ModelInfo, TrainedModel};
 
 /// What a model says of one image.
@@ -49,10 +51,11 @@ const VALUES: usize = 1 << 26;
 
 /// Runs a model over image files of any size, a batch at a time: memory does not grow with
 /// their number. `each` gets the prediction or the error of every file, in order; an error among the files
-/// comes out in its place.
+/// comes out in its place. With `tta`, the prediction is the mean over the views of an image.
 pub fn predict<M: Classifier>(
     model: &TrainedModel<M>,
     files: Vec<Result<PathBuf, DataError>>,
+    tta: Option<&TestTime>,
     top: usize,
     logits: bool,
     each: &mut dyn FnMut(Result<Prediction, DataError>),
@@ -62,21 +65,34 @@ pub fn predict<M: Classifier>(
     let values = (image.channels * image.height * image.width).max(1);
     let batch = (VALUES / values).clamp(1, BATCH);
     let mut files = files.into_iter();
+    let mut first = 0;
     loop {
         let chunk: Vec<_> = files.by_ref().take(batch).collect();
         if chunk.is_empty() {
             return;
         }
+        let size = chunk.len();
         let images: Vec<Result<(PathBuf, Image), DataError>> = chunk
             .into_iter()
             .map(|path| {
                 let path = path?;
-                let image = read(&path, info)?;
+                let image = decode::read(&path, info.preprocessing.channels)?;
                 Ok((path, image))
             })
             .collect();
-        let good: Vec<&Image> = images.iter().flatten().map(|(_, image)| image).collect();
-        let mut rows = forward(model, &good).into_iter();
+        let good: Vec<(usize, &Image)> = (first..)
+            .zip(&images)
+            .filter_map(|(index, image)| Some((index, &image.as_ref().ok()?.1)))
+            .collect();
+        first += size;
+        let rows = match scores(model, &good, tta) {
+            Ok(rows) => rows,
+            Err(error) => {
+                each(Err(DataError::Invalid(error.to_string())));
+                return;
+            }
+        };
+        let mut rows = rows.into_iter();
         for image in images {
             each(image.and_then(|(path, _)| {
                 let row = rows.next().ok_or_else(|| {
@@ -88,12 +104,33 @@ pub fn predict<M: Classifier>(
     }
 }
 
-fn read(path: &Path, info: &ModelInfo) -> Result<Image, DataError> {
-    let image = decode::read(path, info.preprocessing.channels)?;
-    Ok(decode::fit(image, &info.preprocessing))
+/// The scores of decoded images, each with its index.
+fn scores<M: Classifier>(
+    model: &TrainedModel<M>,
+    images: &[(usize, &Image)],
+    tta: Option<&TestTime>,
+) -> Result<Vec<Vec<f32>>, ConfigError> {
+    let preprocessing = &model.info.preprocessing;
+    let fitted = images.iter().map(|(_, image)| fit((*image).clone(), preprocessing));
+    let mut rows = forward(model, &fitted.collect::<Vec<_>>());
+    let Some(tta) = tta else { return Ok(rows) };
+    let chosen: Vec<usize> = (0..rows.len()).filter(|at| tta.is_for(&rows[*at])).collect();
+    let mut views = vec![Vec::new(); chosen.len()];
+    for number in 0..tta.views.count() {
+        let seen = chosen.iter().map(|at| {
+            let (index, image) = images[*at];
+            tta.views.view(number, image.clone(), preprocessing, index)
+        });
+        let seen = forward(model, &seen.collect::<Result<Vec<_>, _>>()?);
+        views.iter_mut().zip(seen).for_each(|(all, row)| all.push(row));
+    }
+    for (at, views) in chosen.into_iter().zip(views) {
+        rows[at] = tta.mean(views.iter().map(Vec::as_slice));
+    }
+    Ok(rows)
 }
 
-fn forward<M: Classifier>(model: &TrainedModel<M>, images: &[&Image]) -> Vec<Vec<f32>> {
+fn forward<M: Classifier>(model: &TrainedModel<M>, images: &[Image]) -> Vec<Vec<f32>> {
     if images.is_empty() {
         return Vec::new();
     }

@@ -180,6 +180,7 @@ fn arguments(family: Family, spec: &Spec) -> Result<Vec<String>, ConfigError> {
         Family::Schedules => firebrick_optim::schedule::REGISTRY.find(spec)?.fields,
         Family::Augmentations => firebrick_regularize::augment::REGISTRY.find(spec)?.fields,
         Family::Losses => firebrick_core::loss::REGISTRY.find(spec)?.fields,
+        Family::Mixes => firebrick_regularize::mix::REGISTRY.find(spec)?.fields,
         Family::Penalties => firebrick_regularize::penalty::REGISTRY.find(spec)?.fields,
         Family::Samplers => firebrick_datasets::sampler::REGISTRY.find(spec)?.fields,
         Family::Datasets | Family::Normalizations | Family::Monitors => return Ok(Vec::new()),

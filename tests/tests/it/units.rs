@@ -10,7 +10,7 @@ use firebrick::datasets::sampler::Sampling;
 use firebrick::datasets::{OpenOptions, open};
 use firebrick::optim::schedule::{self, Outlook};
 use firebrick::optim::{optimizer, surface};
-use firebrick::regularize::{augment, penalty};
+use firebrick::regularize::{augment, mix, penalty, views};
 use firebrick::{families, zoo};
 
 /// Builds the unit of a family in the way that recipes and the command line do.
@@ -24,6 +24,8 @@ fn build(family: &str, spec: &Spec) -> Result<(), ConfigError> {
         }
         "augmentation" => augment::build(&spec.to_string().parse()?).map(drop),
         "loss" => loss::build(spec).map(drop),
+        "mix" => mix::build(&spec.to_string().parse()?).map(drop),
+        "test-time view" => views::build(spec).map(drop),
         "penalty" => penalty::build(&spec.to_string().parse()?).map(drop),
         "sampling" => Sampling::try_from(spec.clone()).map(drop),
         "data set" => match open(&spec.to_string(), &OpenOptions::default()) {
@@ -99,6 +101,7 @@ fn page() -> String {
         let title = match family.name {
             "loss" => "losses".into(),
             "penalty" => "penalties".into(),
+            "mix" => "mixing".into(),
             "sampling" => "sampling".into(),
             name => format!("{name}s"),
         };

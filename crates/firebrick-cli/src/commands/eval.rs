@@ -9,6 +9,7 @@ use firebrick::core::spec::Spec;
 use firebrick::datasets::Split;
 use firebrick::datasets::registry::folder_path;
 use firebrick::eval::{EvalJob, Evaluated, evaluate};
+use firebrick::tta::TtaEvaluation;
 use serde_json::json;
 
 use super::plain_weights::{PlainWeights, trained_model};
@@ -19,6 +20,7 @@ use crate::figures::percent;
 use crate::number::whole;
 use crate::progress;
 use crate::terminal;
+use crate::tta_flags::TtaFlags;
 
 /// Evaluate a trained model: accuracy, loss, calibration, scores by class, confusion matrix
 #[derive(Args)]
@@ -47,13 +49,32 @@ pub(crate) struct Eval {
     /// What to do with an image that cannot be read: fail or skip
     #[arg(long, value_name = "fail|skip")]
     on_bad_image: Option<String>,
+    #[command(flatten)]
+    tta: TtaFlags,
     /// Print one JSON document: {split, loss, top1, top5, nll, ece, brier, count, seconds, per_class,
-    /// confusion}
+    /// confusion}; with --tta also {tta: {top1, top5, nll, ece, brier, views, images, seconds}}
     #[arg(long)]
     json: bool,
     /// Do not print progress
     #[arg(long)]
     quiet: bool,
+}
+
+/// The scores over several views, what they gain and what they cost.
+fn tta_line(tta: &TtaEvaluation, plain: f64, seconds: f64) -> String {
+    let scores = tta.evaluation.scores;
+    let points = 100.0 * (scores.top1 - plain);
+    format!(
+        "with {} views of {} images: top-1 {} ({points:+.2} points), nll {:.4}, ece {:.4}, brier {:.4}, {:.1} s more ({:.1} times the time)",
+        tta.views,
+        tta.images,
+        percent(scores.top1),
+        scores.nll,
+        scores.ece,
+        scores.brier,
+        tta.seconds,
+        1.0 + tta.seconds / seconds.max(1e-9),
+    )
 }
 
 impl Eval {
@@ -71,10 +92,12 @@ impl Eval {
             split: self.split,
             numbered: self.run.is_none(),
             run: self.run_dir(),
+            tta: self.tta.views()?,
             cache: super::data_cache(),
         };
         let Evaluated {
             evaluation,
+            tta,
             split,
             notes,
         } = evaluate(job, &mut progress::images(self.quiet || self.json))?;
@@ -82,13 +105,21 @@ impl Eval {
         let seconds = clock.elapsed().as_secs_f64();
         let scores = evaluation.scores;
         if self.json {
-            return terminal::json(&json!({
+            let mut document = json!({
                 "split": split,
                 "loss": scores.loss, "top1": scores.top1, "top5": scores.top5, "nll": scores.nll, "ece": scores.ece, "brier": scores.brier,
                 "count": scores.count, "seconds": seconds,
                 "per_class": class_scores::per_class_json(classes, &evaluation.confusion),
                 "confusion": class_scores::confusion_json(classes, &evaluation.confusion),
-            }));
+            });
+            if let Some(tta) = tta {
+                let scores = tta.evaluation.scores;
+                document["tta"] = json!({
+                    "top1": scores.top1, "top5": scores.top5, "nll": scores.nll, "ece": scores.ece, "brier": scores.brier,
+                    "views": tta.views, "images": tta.images, "seconds": tta.seconds,
+                });
+            }
+            return terminal::json(&document);
         }
         let wrong = scores.count - (scores.top1 * scores.count as f64).round() as usize;
         let top5 = if classes.len() > TOP5_TELLS_NOTHING {
@@ -108,6 +139,9 @@ impl Eval {
             "nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s",
             scores.nll, scores.ece, scores.brier
         ));
+        if let Some(tta) = &tta {
+            terminal::say(&tta_line(tta, scores.top1, seconds - tta.seconds));
+        }
         class_scores::lines(classes, &evaluation.confusion)
             .iter()
             .for_each(|line| terminal::say(line));

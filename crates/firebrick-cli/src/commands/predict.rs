@@ -12,6 +12,7 @@ use super::plain_weights::{PlainWeights, trained_model};
 use crate::failure::Failure;
 use crate::number::whole;
 use crate::terminal;
+use crate::tta_flags::TtaFlags;
 
 /// Predict the classes of images
 #[derive(Args)]
@@ -31,6 +32,8 @@ pub(crate) struct Predict {
     /// What to do with an image that cannot be read: fail or skip
     #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = ["fail", "skip"])]
     on_bad_image: String,
+    #[command(flatten)]
+    tta: TtaFlags,
     /// Print one JSON document: an array of {path, top: [{class, index, probability}]}
     #[arg(long)]
     json: bool,
@@ -58,6 +61,7 @@ impl Predict {
         predict(
             &model,
             files,
+            self.tta.views()?.as_ref(),
             self.top,
             self.logits,
             &mut |result| match result {

@@ -14,9 +14,8 @@ use super::groups::group_factors;
 use super::trainer::Trainer;
 use crate::config::OnNonFinite;
 use crate::error::TrainError;
-use crate::evaluate::hard_labels;
 use crate::images_on::images_on;
-use crate::metrics::highest;
+use crate::metrics::{Target, highest};
 use crate::non_finite::{self, Buffers};
 use crate::predict::check_outputs;
 use crate::progress::{EpochSums, add_each};
@@ -402,19 +401,16 @@ impl Pass<'_> {
             let gradients = Gradients::take(model, &mut gradients);
             (number(loss), numbers(&penalties), gradients)
         };
-        let labels = hard_labels(&batch.targets);
+        let [images, classes] = logits.dims();
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let rows = logits.chunks(logits.len() / labels.len());
-        let correct = rows
-            .zip(&labels)
-            .filter(|(row, label)| highest(row) == **label)
-            .count();
+        let rows = logits.chunks(classes).zip(Target::each(&batch.targets));
+        let correct = rows.map(|(row, target)| target.share(highest(row))).sum();
         let sums = EpochSums {
             loss: loss * value.weight,
             penalties: penalties.iter().map(|one| one * value.weight).collect(),
             weight: value.weight,
-            correct: correct as u64,
-            images: labels.len() as u64,
+            correct,
+            images: images as u64,
             seconds: 0.0,
         };
         Ok(Group {

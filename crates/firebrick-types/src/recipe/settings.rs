@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::Fit;
 use crate::groups::GroupRule;
 use crate::setting::Family::{
-    Augmentations, Datasets, Losses, Models, Monitors, Normalizations, Optimizers, Penalties,
+    Augmentations, Datasets, Losses, Mixes, Models, Monitors, Normalizations, Optimizers, Penalties,
     Samplers, Schedules,
 };
 use crate::setting::Heading::{Data, Session as Sessions, Training};
@@ -188,6 +188,10 @@ settings! {
 
     /// Random changes to the training images, applied one after another, such as 'pad_crop(4) | hflip'.
     augment: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Augmentations);
+
+    /// Mixing of the images of a batch with soft targets, such as 'mixup(0.2)' or
+    /// 'switch(mixup(0.2), cutmix, until=0.8)', which leaves the last fifth of the epochs without.
+    mix: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Mixes);
 
     /// Loss, with options as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'.
     loss: Spec = Spec::new("cross_entropy"), flag(Training, "SPEC", Branch).of(Losses);

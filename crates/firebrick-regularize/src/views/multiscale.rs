@@ -1,0 +1,72 @@
+//! `multiscale`: the centre of the image at several scales.
+
+use firebrick_core::ConfigError;
+use firebrick_core::about::{About, Field, Range};
+use firebrick_core::data::Preprocessing;
+use firebrick_core::image::{Image, fit};
+use firebrick_core::spec::Spec;
+use serde::{Deserialize, Serialize};
+
+use super::definition::{Views, ViewsConfig};
+
+/// The centre at each scale; 1 is the image as it is evaluated, 1.25 shows the middle 80 % of its shorter side.
+/// The model's size stays the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Multiscale {
+    /// The scales, each in [1, 4].
+    pub scales: Vec<f64>,
+}
+
+impl Default for Multiscale {
+    fn default() -> Self {
+        Self {
+            scales: vec![1.0, 1.125, 1.25],
+        }
+    }
+}
+
+impl ViewsConfig for Multiscale {
+    const ABOUT: About = About::new(
+        "multiscale",
+        "averages over the centre of the image at several scales",
+        &[Field::new("scales", Range::Each(&Range::Within(1.0, 4.0)))],
+    )
+    .source("Simonyan and Zisserman 2015, section 3.2, at a fixed input size");
+
+    fn views(&self) -> Result<Box<dyn Views>, ConfigError> {
+        if self.scales.is_empty() {
+            return Err(ConfigError::out_of_range(
+                "multiscale",
+                "scales",
+                "[]",
+                "a list of at least one scale",
+            ));
+        }
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Views for Multiscale {
+    fn count(&self) -> usize {
+        self.scales.len()
+    }
+
+    fn view(
+        &self,
+        number: usize,
+        image: Image,
+        preprocessing: &Preprocessing,
+        _index: usize,
+    ) -> Result<Image, ConfigError> {
+        let preprocessing = Preprocessing {
+            crop: preprocessing.crop / self.scales[number],
+            ..preprocessing.clone()
+        };
+        Ok(fit(image, &preprocessing))
+    }
+
+    fn spec(&self) -> Spec {
+        Spec::canonical(Self::ABOUT.name, self)
+    }
+}
