@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use firebrick_types::ConfigError;
+use firebrick_types::image::Size;
 use firebrick_types::data::{DataError, Dataset, Sample};
 
 /// A data set with the classes of a model.
@@ -167,6 +168,10 @@ impl Dataset for Relabelled {
 
     fn describe(&self, index: usize) -> String {
         self.dataset.describe(index)
+    }
+
+    fn image_size(&self) -> Option<Size> {
+        self.dataset.image_size()
     }
 
     fn fingerprint(&self) -> String {

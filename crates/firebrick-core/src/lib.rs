@@ -29,7 +29,7 @@ pub use device::{DeviceError, DeviceInfo, computes_in_f64, device, devices, feat
 pub use firebrick_types::testkit;
 pub use firebrick_types::{
     ConfigError, GroupRule, Groups, Recipe, Schedule, about, checksum, confusion, contour, data,
-    error, groups, json_number, length, number, random, recipe, registry, run, schedule, setting,
+    error, groups, image, json_number, length, number, random, recipe, registry, run, schedule, setting,
     spec,
 };
 pub use freeze::{freeze, unfreeze};
