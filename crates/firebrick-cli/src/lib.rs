@@ -355,8 +355,8 @@ mod tests {
     #[test]
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
-            "optim", "schedule", "augment", "mix", "tta", "loss", "penalty", "sampling", "models", "datasets",
-            "recipes",
+            "optim", "schedule", "augment", "mix", "tta", "loss", "penalty", "sampling", "models",
+            "datasets", "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

@@ -5,17 +5,20 @@
 //! |---|---|
 //! | [`no_better_than_guessing`] | the training loss of the last epoch is not finite; or its NLL on validation is that of guessing evenly or worse, and training accuracy at most 5 points above guessing |
 //! | [`still_improving`] | the best epoch is the last of four or more, and validation accuracy rose in the last quarter by more than chance explains |
-//! | [`gap`] | training accuracy in the last epoch lies above validation by more than 5 points, chance allowed for |
+//! | [`gap`] | accuracy on training images lies above validation by more than 5 points, chance allowed for |
+//! | [`underfits`] | accuracy on training images is below 90 % and not above validation by more than chance explains |
 //! | [`nothing_gained`] | at least five epochs and a third of the run came after the best one, and the validation loss ended 10 % above its lowest |
 
 use firebrick_types::run::{EpochRow, RunRecord};
 
 use crate::interval::independent;
-use crate::scores::right_answers;
+use crate::scores::{right_answers, valid};
 use crate::text::{escape, number, percent, plural};
 
 /// A gap between training and validation accuracy up to this is nothing to worry about.
 const GAP: f64 = 0.05;
+/// A model with this accuracy on its training images has learned them.
+const LEARNED: f64 = 0.9;
 /// Fewer epochs show no trend.
 const TREND: usize = 4;
 /// Epochs after the best one that a person may wait for another.
@@ -29,6 +32,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
         no_better_than_guessing,
         still_improving,
         gap,
+        underfits,
         nothing_gained,
     ];
     let warnings = run
@@ -101,20 +105,47 @@ fn still_improving(run: &RunRecord) -> Option<String> {
     })
 }
 
-fn gap(run: &RunRecord) -> Option<String> {
+/// Accuracy on training images, with what it was measured on, and on validation: of the saved model where it was scored on a
+/// sample of the training images, else of the last epoch, while the model changed.
+fn train_and_valid(run: &RunRecord) -> Option<([f64; 2], [f64; 2])> {
+    if let Some(sample) = &run.train_sample {
+        return Some((right_answers(sample)?, right_answers(valid(run)?)?));
+    }
     let last = run.epochs.last()?;
-    let valid = last.valid.as_ref()?;
     let images = run.data.train as f64;
     if run.data.train == 0 || !(0.0..=1.0).contains(&last.train_top1) {
         return None;
     }
     let train = [(last.train_top1 * images).round(), images];
-    (independent(train, right_answers(valid)?).low > GAP).then(|| {
+    Some((train, right_answers(last.valid.as_ref()?)?))
+}
+
+fn gap(run: &RunRecord) -> Option<String> {
+    let (train, valid) = train_and_valid(run)?;
+    let [train_top1, valid_top1] = [train, valid].map(|[right, images]| right / images);
+    (independent(train, valid).low > GAP).then(|| {
         format!(
-            "Training accuracy ({}) is well above validation accuracy ({}): the model overfits. \
-             More images, augmentation or weight decay usually narrow the gap.",
-            percent(last.train_top1),
-            percent(valid.top1)
+            "Accuracy on training images ({}) is {} points above validation accuracy ({}): the model overfits. More images, \
+             augmentation (`--augment`, `--mix`), weight decay or dropout usually narrow the gap.",
+            percent(train_top1),
+            number(100.0 * (train_top1 - valid_top1)),
+            percent(valid_top1)
+        )
+    })
+}
+
+fn underfits(run: &RunRecord) -> Option<String> {
+    run.train_sample.as_ref()?;
+    let (train, valid) = train_and_valid(run)?;
+    let [train_top1, valid_top1] = [train, valid].map(|[right, images]| right / images);
+    // What is no better than guessing has another trouble.
+    let learns = train_top1 > 1.0 / run.classes.len() as f64 + GAP;
+    (learns && train_top1 < LEARNED && independent(train, valid).low <= 0.0).then(|| {
+        format!(
+            "Accuracy on training images ({}) is not above validation accuracy ({}): the model underfits. A larger model, more \
+             epochs, another learning rate or less regularization help; more regularization does not.",
+            percent(train_top1),
+            percent(valid_top1)
         )
     })
 }
@@ -274,6 +305,36 @@ mod tests {
         unknown.epochs[0].train_top1 = 1.0;
         unknown.data.train = 0;
         assert_eq!(gap(&unknown), None);
+    }
+
+    #[test]
+    fn a_sample_of_training_images_takes_the_place_of_what_was_counted_while_the_model_changed() {
+        let sampled = |train: f64, valid: f64| {
+            let mut run = run(&[(valid, 0.3)]);
+            // Augmented and with dropout, the training images look hard.
+            run.epochs[0].train_top1 = 0.6;
+            run.train_sample = run.epochs[0].valid.map(|scores| Scores {
+                top1: train,
+                ..scores
+            });
+            run
+        };
+        let text = gap(&sampled(0.99, 0.85)).unwrap();
+        assert!(text.contains("99.00 %") && text.contains("14.0"), "{text}");
+        assert_eq!(gap(&sampled(0.90, 0.88)), None);
+        assert!(
+            underfits(&sampled(0.70, 0.70))
+                .unwrap()
+                .contains("underfits")
+        );
+        assert_eq!(
+            underfits(&sampled(0.76, 0.70)),
+            None,
+            "above by more than chance"
+        );
+        assert_eq!(underfits(&sampled(0.95, 0.95)), None, "it has learned them");
+        assert_eq!(underfits(&sampled(0.52, 0.52)), None, "it guesses");
+        assert_eq!(underfits(&run(&[(0.7, 0.5)])), None, "without a sample");
     }
 
     #[test]

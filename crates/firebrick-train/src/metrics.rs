@@ -74,14 +74,21 @@ impl Scorer {
         let correct = predicted == truth;
         self.count += 1;
         self.top1 += target.share(predicted);
-        self.top5 += ranked.iter().take(5).map(|class| target.share(*class)).sum::<f64>();
+        self.top5 += ranked
+            .iter()
+            .take(5)
+            .map(|class| target.share(*class))
+            .sum::<f64>();
         self.confusion.add(truth, predicted);
         // log-softmax rather than the log of a probability that may have underflowed.
         self.nll += match target {
             Target::Class(truth) => log_sum_exp(logits) - f64::from(logits[truth]),
             Target::Soft(shares) => {
                 let log_sum = log_sum_exp(logits);
-                let terms = shares.iter().zip(logits).filter(|(share, _)| **share != 0.0);
+                let terms = shares
+                    .iter()
+                    .zip(logits)
+                    .filter(|(share, _)| **share != 0.0);
                 terms
                     .map(|(share, logit)| f64::from(*share) * (log_sum - f64::from(*logit)))
                     .sum()
@@ -224,7 +231,9 @@ impl Target<'_> {
     pub fn each(targets: &Targets) -> Box<dyn Iterator<Item = Target<'_>> + '_> {
         match targets {
             Targets::Classes(labels) => Box::new(labels.iter().map(|label| Target::Class(*label))),
-            Targets::Soft { values, classes } => Box::new(values.chunks(*classes).map(Target::Soft)),
+            Targets::Soft { values, classes } => {
+                Box::new(values.chunks(*classes).map(Target::Soft))
+            }
         }
     }
 }

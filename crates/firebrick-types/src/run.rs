@@ -147,6 +147,10 @@ pub struct RunRecord {
     /// The monitored metric, such as `valid_top1`.
     #[serde(default)]
     pub monitor: String,
+    /// Scores of the saved model on a fixed sample of the training images, as they are: without augmentation and
+    /// dropout, so that they compare with those on validation.
+    #[serde(default)]
+    pub train_sample: Option<Scores>,
     /// Scores on the test split.
     #[serde(default)]
     pub test: Option<Scores>,

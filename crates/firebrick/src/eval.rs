@@ -64,26 +64,28 @@ pub fn evaluate<M: Classifier>(
     } = take(&job)?;
     let EvalJob {
         model,
-        ref recipe,
+        recipe,
         numbered,
+        tta,
         ..
     } = job;
     let (dataset, note) = matched(dataset, &model.info.classes, numbered)?;
     notes.extend(note);
     let total = dataset.len();
     let preprocessing = &model.info.preprocessing;
-    let mut loader = prepared::evaluation_loader(recipe, preprocessing, dataset.clone())?;
+    let mut loader = prepared::evaluation_loader(&recipe, preprocessing, dataset.clone())?;
     let loss = CrossEntropy::default();
-    let (evaluation, tta) = match &job.tta {
+    let (evaluation, tta) = match &tta {
         None => {
             let mut told = |done| progress(done, total);
-            let evaluated = firebrick_train::evaluate(&model.network, &mut loader, &loss, &mut told)?;
+            let evaluated =
+                firebrick_train::evaluate(&model.network, &mut loader, &loss, &mut told)?;
             (evaluated, None)
         }
         Some(tta) => {
             let plain = firebrick_train::predict(&model.network, &mut loader)?;
             let evaluated = firebrick_train::score(&plain, &loss, &model.device);
-            let views = evaluate_views(model, recipe, &dataset, &plain, tta, progress)?;
+            let views = evaluate_views(model, &recipe, &dataset, &plain, tta, progress)?;
             (evaluated, Some(views))
         }
     };

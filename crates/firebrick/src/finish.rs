@@ -1,6 +1,7 @@
 //! What happens after the training loop: the model file, the evaluation on the test split, the report.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
@@ -13,6 +14,8 @@ use firebrick_core::run::{
     Answers, ConfidenceBin, EpochRow, Mistake, RunData, RunRecord, Scores, Setting,
 };
 use firebrick_core::{Classifier, ConfigError, Recipe, machine};
+use firebrick_datasets::Loader;
+use firebrick_datasets::split::Subset;
 use firebrick_train::{Ended, Evaluation, Monitor, Outcome, RunDir, evaluate_unless};
 use firebrick_zoo::Architecture;
 use serde::Serialize;
@@ -43,6 +46,8 @@ pub struct TrainReport {
     pub images_per_second: f64,
     /// Loss and accuracy over the last epoch, while the model changed.
     pub train: Option<TrainScores>,
+    /// Scores of the saved model on a fixed sample of the training images, without augmentation and dropout.
+    pub train_sample: Option<Scores>,
     /// Scores of the best epoch on the validation split.
     pub valid: Option<Scores>,
     /// Scores of the saved model on the test split, evaluated once.
@@ -115,6 +120,7 @@ impl<M: Classifier> Finish<'_, M> {
             preprocessing: self.prepared.preprocessing.clone(),
         };
         let mut test = None;
+        let mut train_sample = None;
         let mut pictured = None;
         let mut files = BTreeMap::new();
         if ended != Ended::Interrupted {
@@ -137,6 +143,11 @@ impl<M: Classifier> Finish<'_, M> {
                     // Training is over: a resume has only this to do.
                     None => ended = Ended::Interrupted,
                 }
+            }
+            if ended != Ended::Interrupted {
+                let mut loader = self.train_sample()?;
+                let sample = evaluate_unless(self.interrupted, &model, &mut loader, self.loss)?;
+                train_sample = sample.map(|evaluation| evaluation.scores);
             }
         }
         let best_row = progress.best.and_then(|best| {
@@ -168,6 +179,7 @@ impl<M: Classifier> Finish<'_, M> {
                 loss: row.train_loss,
                 top1: row.train_top1,
             }),
+            train_sample,
             valid: best_row.and_then(|row: &EpochRow| row.valid),
             test,
             best: progress.best.map(|best| BestEpoch {
@@ -214,6 +226,7 @@ impl<M: Classifier> Finish<'_, M> {
             steps: progress.curve.points,
             best: progress.best.map(|best| (best.epoch, best.value)),
             monitor: self.monitor.name().into(),
+            train_sample,
             test,
             confusion,
             mistakes,
@@ -240,6 +253,19 @@ impl<M: Classifier> Finish<'_, M> {
             &serde_json::json!({ "event": "end", "ended": report.ended, "step": report.steps }),
         )?;
         Ok(report)
+    }
+
+    /// As many training images as there are for validation, at least a thousand where there are so many, spread evenly over
+    /// the split, as they are.
+    fn train_sample(&self) -> Result<Loader, Error> {
+        let splits = &self.prepared.splits;
+        let all = splits.train.len();
+        let count = splits.valid.as_ref().map_or(0, |valid| valid.len());
+        let count = count.max(1000).min(all);
+        let spread = (0..count).map(|at| at * all / count);
+        let sample = Subset::new(splits.train.clone(), spread.collect())?;
+        self.prepared
+            .evaluation_loader(self.recipe, Arc::new(sample))
     }
 
     fn setting(&self, device: &Device) -> Setting {

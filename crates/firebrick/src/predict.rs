@@ -111,10 +111,14 @@ fn scores<M: Classifier>(
     tta: Option<&TestTime>,
 ) -> Result<Vec<Vec<f32>>, ConfigError> {
     let preprocessing = &model.info.preprocessing;
-    let fitted = images.iter().map(|(_, image)| fit((*image).clone(), preprocessing));
+    let fitted = images
+        .iter()
+        .map(|(_, image)| fit((*image).clone(), preprocessing));
     let mut rows = forward(model, &fitted.collect::<Vec<_>>());
     let Some(tta) = tta else { return Ok(rows) };
-    let chosen: Vec<usize> = (0..rows.len()).filter(|at| tta.is_for(&rows[*at])).collect();
+    let chosen: Vec<usize> = (0..rows.len())
+        .filter(|at| tta.is_for(&rows[*at]))
+        .collect();
     let mut views = vec![Vec::new(); chosen.len()];
     for number in 0..tta.views.count() {
         let seen = chosen.iter().map(|at| {
@@ -122,7 +126,10 @@ fn scores<M: Classifier>(
             tta.views.view(number, image.clone(), preprocessing, index)
         });
         let seen = forward(model, &seen.collect::<Result<Vec<_>, _>>()?);
-        views.iter_mut().zip(seen).for_each(|(all, row)| all.push(row));
+        views
+            .iter_mut()
+            .zip(seen)
+            .for_each(|(all, row)| all.push(row));
     }
     for (at, views) in chosen.into_iter().zip(views) {
         rows[at] = tta.mean(views.iter().map(Vec::as_slice));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firebrick_core::ConfigError;
-use firebrick_core::data::{Dataset, Preprocessing, SampleTransform};
+use firebrick_core::data::{BatchTransform, Dataset, Preprocessing, SampleTransform};
 use firebrick_core::recipe::{Recipe, SETTINGS, Setting};
 use firebrick_core::setting::Place;
 use firebrick_datasets::folder::Changes;
@@ -12,6 +12,7 @@ use firebrick_datasets::registry::folder_path;
 use firebrick_datasets::sampler::Sampling;
 use firebrick_datasets::statistics::channel_statistics;
 use firebrick_datasets::{Loader, LoaderConfig, OnBadImage, OpenOptions, Splits};
+use firebrick_regularize::views::View;
 use firebrick_zoo::{Input, Normalization};
 
 use crate::{Error, own_program};
@@ -93,7 +94,11 @@ impl Prepared {
     fn train_loader_with(&self, recipe: &Recipe, join_lone_image: bool) -> Result<Loader, Error> {
         let explain = |error| own_program::explain(error, recipe);
         let sampling = Sampling::try_from(recipe.sampling.clone()).map_err(explain)?;
-        let transforms = firebrick_regularize::augment::build(&recipe.augment).map_err(explain)?;
+        let chain = firebrick_regularize::augment::build(&recipe.augment).map_err(explain)?;
+        let transform: Option<Arc<dyn SampleTransform>> = match chain.is_empty() {
+            true => None,
+            false => Some(Arc::new(chain)),
+        };
         let config = LoaderConfig {
             overfit_batches: recipe.overfit_batches,
             join_lone_image,
@@ -102,7 +107,8 @@ impl Prepared {
         loader(
             self.splits.train.clone(),
             &self.preprocessing,
-            transforms,
+            transform,
+            firebrick_regularize::mix::build(&recipe.mix).map_err(explain)?,
             config,
         )
     }
@@ -187,6 +193,23 @@ pub(crate) fn evaluation_loader(
     loader(
         dataset,
         preprocessing,
+        None,
+        Vec::new(),
+        config(recipe, Sampling::sequential())?,
+    )
+}
+
+/// One view of every image of `dataset`, in order.
+pub(crate) fn view_loader(
+    recipe: &Recipe,
+    preprocessing: &Preprocessing,
+    dataset: Arc<dyn Dataset>,
+    view: View,
+) -> Result<Loader, Error> {
+    loader(
+        dataset,
+        preprocessing,
+        Some(Arc::new(view)),
         Vec::new(),
         config(recipe, Sampling::sequential())?,
     )
@@ -198,6 +221,7 @@ fn config(recipe: &Recipe, sampling: Sampling) -> Result<LoaderConfig, ConfigErr
         sampling,
         seed: recipe.seed,
         workers: recipe.workers,
+        epochs: Some(recipe.epochs),
         on_bad: on_bad_image(&recipe.on_bad_image)?,
         ..LoaderConfig::default()
     })
@@ -206,14 +230,15 @@ fn config(recipe: &Recipe, sampling: Sampling) -> Result<LoaderConfig, ConfigErr
 fn loader(
     dataset: Arc<dyn Dataset>,
     preprocessing: &Preprocessing,
-    transforms: Vec<Box<dyn SampleTransform>>,
+    transform: Option<Arc<dyn SampleTransform>>,
+    batch_transforms: Vec<Box<dyn BatchTransform>>,
     config: LoaderConfig,
 ) -> Result<Loader, Error> {
     Ok(Loader::new(
         dataset,
         preprocessing.clone(),
-        Arc::new(transforms),
-        Vec::new(),
+        transform,
+        batch_transforms,
         config,
     )?)
 }
@@ -245,13 +270,12 @@ fn preprocessing(
     firebrick_core::error::check("recipe", "image_size", height, 1..=4096)?;
     let channels = splits.channels;
     let mut preprocessing = Preprocessing {
-        channels,
-        height,
-        width,
         fit: recipe.fit,
-        mean: vec![0.0; channels],
-        std: vec![1.0; channels],
+        crop: recipe.crop_pct,
+        filter: recipe.interpolation,
+        ..Preprocessing::unnormalized(channels, height, width)
     };
+    preprocessing.check_crop("recipe", "crop_pct")?;
     let normalization = if recipe.normalize == "auto" {
         let statistics = channel_statistics(&*splits.train, &preprocessing, on_bad)?;
         Normalization {

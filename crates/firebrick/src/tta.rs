@@ -74,9 +74,9 @@ impl TestTime {
     /// Whether an image with these logits is looked at again.
     #[must_use]
     pub fn is_for(&self, logits: &[f32]) -> bool {
+        // What is not a number is passed over here, so it is not confident.
         let highest = softmax(logits).into_iter().fold(0.0, f64::max);
-        // What is not a number is not confident.
-        self.below.is_none_or(|below| !(highest >= below))
+        self.below.is_none_or(|below| highest < below)
     }
 
     /// One prediction from those of all views, as logits: of a mean of probabilities, their logarithms.
@@ -90,7 +90,9 @@ impl TestTime {
                 Average::Logits => logits.iter().map(|logit| f64::from(*logit)).collect(),
             };
             sum.resize(values.len(), 0.0);
-            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            sum.iter_mut()
+                .zip(values)
+                .for_each(|(sum, value)| *sum += value);
             count += 1.0;
         }
         let mean = sum.into_iter().map(|sum| sum / count);
@@ -157,7 +159,9 @@ pub fn evaluate_views<M: Classifier>(
         }
         let classes = all.classes;
         for (at, place) in chosen.iter().enumerate() {
-            let rows = views.iter().map(|view| &view.logits[at * classes..][..classes]);
+            let rows = views
+                .iter()
+                .map(|view| &view.logits[at * classes..][..classes]);
             all.logits[place * classes..][..classes].copy_from_slice(&tta.mean(rows));
         }
     }

@@ -143,6 +143,7 @@ fn it_trains_resumes_predicts_and_is_evaluated() {
     let trained = TrainedModel::read_with(&whole, &models(), &device).unwrap();
     assert_eq!(trained.network.head.weight.dims(), [12, 27]);
     let evaluated = EvalJob {
+        tta: None,
         model: &trained,
         recipe: recipe("wide(12)"),
         held_out: false,
@@ -158,7 +159,7 @@ fn it_trains_resumes_predicts_and_is_evaluated() {
     let mut said = Vec::new();
     let mut each = |prediction: Result<_, _>| said.push(prediction.unwrap());
     let files = vec![Ok(picture)];
-    predict(&trained, files, 2, false, &mut each);
+    predict(&trained, files, None, 2, false, &mut each);
     assert_eq!((said.len(), said[0].top.len()), (1, 2));
 }
 

@@ -178,6 +178,18 @@ fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
             best.epoch, best.metric, best.value
         ));
     }
+    if let Some(train) = &report.train_sample {
+        let gap = report.valid.map(|valid| {
+            let points = 100.0 * (train.top1 - valid.top1);
+            format!(", {points:+.2} points from validation")
+        });
+        terminal::say(&format!(
+            "training, {} images as they are: top-1 {}{}",
+            train.count,
+            percent(train.top1),
+            gap.unwrap_or_default()
+        ));
+    }
     scores("validation", &report.valid);
     scores("test", &report.test);
     terminal::say(&format!(

@@ -27,4 +27,5 @@ mod shell_blocks;
 mod shells;
 mod support;
 mod terminal;
+mod tta;
 mod verbs;

@@ -59,7 +59,9 @@ mod tests {
             (0.5, |x| 2.0 / std::f64::consts::PI * x.sqrt().asin()),
             (1.0, |x| x),
             (2.0, |x| x * x * (3.0 - 2.0 * x)),
-            (4.0, |x| x.powi(4) * (35.0 - 84.0 * x + 70.0 * x * x - 20.0 * x.powi(3))),
+            (4.0, |x| {
+                x.powi(4) * (35.0 - 84.0 * x + 70.0 * x * x - 20.0 * x.powi(3))
+            }),
         ];
         for (alpha, distribution) in cases {
             let count = 4000;
@@ -69,7 +71,9 @@ mod tests {
             let below = |at: usize| at as f64 / f64::from(count);
             let apart = draws.iter().enumerate().map(|(at, draw)| {
                 let expected = distribution(*draw);
-                (expected - below(at)).abs().max((below(at + 1) - expected).abs())
+                (expected - below(at))
+                    .abs()
+                    .max((below(at + 1) - expected).abs())
             });
             // Kolmogorov–Smirnov at a level of 0.001: 1.95 / √n.
             let most = apart.fold(0.0, f64::max);

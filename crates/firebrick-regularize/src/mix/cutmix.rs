@@ -155,9 +155,21 @@ mod tests {
     #[test]
     fn the_extremes_are_nothing_and_the_whole_image() {
         let middle = [2, 2];
-        let none = apply(batch(2, [4, 4]), &CutmixParams { lambda: 1.0, middle });
+        let none = apply(
+            batch(2, [4, 4]),
+            &CutmixParams {
+                lambda: 1.0,
+                middle,
+            },
+        );
         assert_eq!(none.images, batch(2, [4, 4]).images);
-        let all = apply(batch(2, [4, 4]), &CutmixParams { lambda: 0.0, middle });
+        let all = apply(
+            batch(2, [4, 4]),
+            &CutmixParams {
+                lambda: 0.0,
+                middle,
+            },
+        );
         let swapped = batch(2, [4, 4]).images;
         assert_eq!(all.images, [&swapped[16..], &swapped[..16]].concat());
     }
@@ -167,6 +179,6 @@ mod tests {
         let mut rng = rng(42, "mix", 1, 2);
         let drawn = Cutmix::default().sample([32, 48], &mut rng).unwrap();
         let shown = ((drawn.lambda * 1e6).round(), drawn.middle);
-        assert_eq!(shown, (0.0, [0, 0]));
+        assert_eq!(shown, (103_354.0, [28, 42]));
     }
 }

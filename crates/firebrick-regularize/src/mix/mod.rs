@@ -73,7 +73,8 @@ mod tests {
 
     /// Images of one channel, each value of which is the number of the image plus its place over 100.
     pub(super) fn batch(images: usize, [height, width]: [usize; 2]) -> Batch {
-        let place = |at: usize| (at / (height * width)) as f32 + (at % (height * width)) as f32 / 100.0;
+        let place =
+            |at: usize| (at / (height * width)) as f32 + (at % (height * width)) as f32 / 100.0;
         Batch {
             images: (0..images * height * width).map(place).collect(),
             shape: [images, 1, height, width],
@@ -101,7 +102,11 @@ mod tests {
 
     #[test]
     fn one_image_and_a_switched_off_unit_change_nothing() {
-        for text in ["mixup(0.4, until=0.5)", "cutmix(until=0.5)", "switch(mixup, cutmix, until=0.5)"] {
+        for text in [
+            "mixup(0.4, until=0.5)",
+            "cutmix(until=0.5)",
+            "switch(mixup, cutmix, until=0.5)",
+        ] {
             let mix = one(&text.parse().unwrap()).unwrap();
             for seed in 0..20 {
                 let mut rng = rng(seed, "mix", 0, 0);
@@ -111,7 +116,8 @@ mod tests {
                 assert_eq!(late, batch(4, [4, 4]), "{text}");
             }
             let mut draws = (0..20).map(|seed| rng(seed, "mix", 0, 0));
-            let mixed = |mut rng| mix.apply(batch(4, [4, 4]), &moment(0.4), &mut rng) != batch(4, [4, 4]);
+            let mixed =
+                |mut rng| mix.apply(batch(4, [4, 4]), &moment(0.4), &mut rng) != batch(4, [4, 4]);
             assert!(draws.any(|rng| mixed(rng)), "{text}");
         }
     }

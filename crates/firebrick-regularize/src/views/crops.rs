@@ -9,7 +9,7 @@ use firebrick_core::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Views, ViewsConfig};
-use crate::augment::hflip::mirrored;
+use crate::augment::hflip::flipped;
 
 /// The crops in torchvision's order: top left, top right, bottom left, bottom right, centre.
 const PLACES: [[f64; 2]; 5] = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.5, 0.5]];
@@ -112,7 +112,7 @@ impl Views for TenCrop {
         Ok(if number < PLACES.len() {
             view
         } else {
-            mirrored(view)
+            flipped(view)
         })
     }
 
@@ -133,10 +133,16 @@ mod tests {
         let starts = [(0, 0), (2, 0), (0, 6), (2, 6), (1, 3)];
         let five = FiveCrop::default();
         for (number, (left, top)) in starts.into_iter().enumerate() {
-            let view = five.view(number, whole.clone(), &preprocessing(14), 0).unwrap();
+            let view = five
+                .view(number, whole.clone(), &preprocessing(14), 0)
+                .unwrap();
             let first = whole.pixels[top * 16 + left];
             let last = whole.pixels[(top + 13) * 16 + left + 13];
-            assert_eq!((view.pixels[0], view.pixels[195]), (first, last), "{number}");
+            assert_eq!(
+                (view.pixels[0], view.pixels[195]),
+                (first, last),
+                "{number}"
+            );
             let mirror = TenCrop::default().view(number + 5, whole.clone(), &preprocessing(14), 0);
             assert_eq!(mirror.unwrap().pixels[13], first, "{number}");
         }

@@ -8,7 +8,7 @@ use firebrick_core::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Views, ViewsConfig};
-use crate::augment::hflip::mirrored;
+use crate::augment::hflip::flipped;
 
 /// The image as it is evaluated, and mirrored left to right.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -16,11 +16,7 @@ use crate::augment::hflip::mirrored;
 pub struct Flip {}
 
 impl ViewsConfig for Flip {
-    const ABOUT: About = About::new(
-        "flip",
-        "averages over the image and its mirror image",
-        &[],
-    );
+    const ABOUT: About = About::new("flip", "averages over the image and its mirror image", &[]);
 
     fn views(&self) -> Result<Box<dyn Views>, ConfigError> {
         Ok(Box::new(self.clone()))
@@ -40,7 +36,7 @@ impl Views for Flip {
         _index: usize,
     ) -> Result<Image, ConfigError> {
         let image = fit(image, preprocessing);
-        Ok(if number == 0 { image } else { mirrored(image) })
+        Ok(if number == 0 { image } else { flipped(image) })
     }
 
     fn spec(&self) -> Spec {
@@ -55,7 +51,11 @@ mod tests {
 
     #[test]
     fn the_second_view_is_the_mirror_image_of_the_first() {
-        let view = |number| Flip {}.view(number, image(20, 30), &preprocessing(16), 0).unwrap();
+        let view = |number| {
+            Flip {}
+                .view(number, image(20, 30), &preprocessing(16), 0)
+                .unwrap()
+        };
         let (plain, flipped) = (view(0), view(1));
         assert_eq!(plain, fit(image(20, 30), &preprocessing(16)));
         for (row, mirror) in plain.pixels.chunks(16).zip(flipped.pixels.chunks(16)) {

@@ -90,9 +90,21 @@ mod tests {
             assert!(views.count() > 1);
             for (width, height) in [(40, 30), (9, 50), (16, 16), (1, 1), (1, 20)] {
                 for number in 0..views.count() {
-                    let view = || views.view(number, image(width, height), &preprocessing(16), 7).unwrap();
+                    let view = || {
+                        views
+                            .view(number, image(width, height), &preprocessing(16), 7)
+                            .unwrap()
+                    };
                     let found = view();
-                    assert_eq!(found.size(), Size { width: 16, height: 16 }, "{}", entry.about.name);
+                    assert_eq!(
+                        found.size(),
+                        Size {
+                            width: 16,
+                            height: 16
+                        },
+                        "{}",
+                        entry.about.name
+                    );
                     assert_eq!(found, view());
                 }
             }

@@ -87,7 +87,9 @@ impl Views for Draws {
         } else {
             fit(image, preprocessing)
         };
-        let view = self.chain.transform(image, &subject, &mut subject.rng(), None)?;
+        let view = self
+            .chain
+            .transform(image, &subject, &mut subject.rng(), None)?;
         Ok(if view.size() == target {
             view
         } else {
