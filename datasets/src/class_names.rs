@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use firebrick_types::ConfigError;
-use firebrick_types::image::Size;
 use firebrick_types::data::{DataError, Dataset, Sample};
+use firebrick_types::image::Size;
 
 /// A data set with the classes of a model.
 struct Relabelled {

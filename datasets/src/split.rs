@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use firebrick_types::ConfigError;
 use firebrick_types::data::{DataError, Dataset, Sample};
 use firebrick_types::error::check;
+use firebrick_types::image::Size;
 use firebrick_types::random::{HostRng, rng};
 use rand::seq::SliceRandom;
-use firebrick_types::image::Size;
 use sha2::{Digest, Sha256};
 
 /// Some images of another data set, by index.

@@ -1,6 +1,8 @@
 //! 8-bit images: their size and channels, resizing, and how they are fitted to what a model reads.
 
 mod fit;
+#[cfg(test)]
+mod golden;
 mod resize;
 
 use ::image::{DynamicImage, GrayImage, RgbImage};
@@ -154,7 +156,9 @@ impl TryFrom<Image> for DynamicImage {
 
     fn try_from(image: Image) -> Result<Self, ConfigError> {
         let (size, channels) = (image.size(), image.channels);
-        let sides = u32::try_from(size.width).ok().zip(u32::try_from(size.height).ok());
+        let sides = u32::try_from(size.width)
+            .ok()
+            .zip(u32::try_from(size.height).ok());
         let buffer = sides.and_then(|(width, height)| match channels {
             1 => GrayImage::from_raw(width, height, image.pixels).map(Self::ImageLuma8),
             3 => RgbImage::from_raw(width, height, image.pixels).map(Self::ImageRgb8),
@@ -205,7 +209,10 @@ mod tests {
             channels: 1,
             pixels: (1..=9).collect(),
         };
-        assert_eq!(image.clone().crop(1, 1, Size::new(2, 2)).pixels, [5, 6, 8, 9]);
+        assert_eq!(
+            image.clone().crop(1, 1, Size::new(2, 2)).pixels,
+            [5, 6, 8, 9]
+        );
         assert_eq!(image.clone().crop(0, 2, Size::new(3, 1)).pixels, [7, 8, 9]);
         assert_eq!(image.clone().crop(0, 0, Size::new(3, 3)), image);
         let colour = Image {
@@ -227,6 +234,9 @@ mod tests {
         };
         let grey = colour.with_channels(1);
         assert_eq!(grey.pixels, [76, 150, 29, 18]);
-        assert_eq!(grey.with_channels(3).pixels[..6], [76, 76, 76, 150, 150, 150]);
+        assert_eq!(
+            grey.with_channels(3).pixels[..6],
+            [76, 76, 76, 150, 150, 150]
+        );
     }
 }

@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 pub struct Negative {}
 
 impl Augmentation for Negative {
-    const ABOUT: About = About::new("negative", "light becomes dark with a given probability", &[]);
+    const ABOUT: About = About::new(
+        "negative",
+        "light becomes dark with a given probability",
+        &[],
+    );
     /// Half of the images.
     const PROB: f64 = 0.5;
     /// Nothing is drawn besides the chance.

@@ -72,7 +72,9 @@ impl<'a> Frame<'a> {
         let image = std::mem::replace(&mut self.image, Image::black(0, 0, 1));
         let interpolations = steps.iter().filter(|step| !step.warp.is_exact()).count();
         self.image = if interpolations <= 1 {
-            steps.into_iter().fold(image, |image, step| (step.apply)(image))
+            steps
+                .into_iter()
+                .fold(image, |image, step| (step.apply)(image))
         } else {
             let warps = steps.into_iter().map(|step| step.warp);
             match warps.reduce(Warp::then) {

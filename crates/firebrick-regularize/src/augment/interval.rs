@@ -55,6 +55,12 @@ impl Interval {
         self.ends(|x| [(1.0 - x).max(0.0), 1.0 + x])
     }
 
+    /// A single `x` is x … 1.
+    #[must_use]
+    pub fn up_to_one(self) -> Ends {
+        self.ends(|x| [x, 1.0])
+    }
+
     /// A single `x` is always `x`.
     #[must_use]
     pub fn fixed(self) -> Ends {
@@ -150,20 +156,30 @@ mod tests {
         for _ in 0..1000 {
             let drawn = Interval::between(-2.0, 3.0).fixed().draw(&mut one);
             assert!((-2.0..3.0).contains(&drawn));
-            assert_eq!(Interval::between(1.5, 1.5).around_zero().draw(&mut other), 1.5);
+            assert_eq!(
+                Interval::between(1.5, 1.5).around_zero().draw(&mut other),
+                1.5
+            );
         }
         assert_eq!(one.random::<u64>(), other.random::<u64>());
     }
 
     #[test]
     fn what_stands_in_the_wrong_order_is_named() {
-        let error = Interval::between(2.0, 1.0).check("rotate", "degrees").unwrap_err();
+        let error = Interval::between(2.0, 1.0)
+            .check("rotate", "degrees")
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "rotate: degrees = [2, 1] begins above its end: write [1, 2]"
         );
-        let error = Interval::of(-3.0).check_distance("rotate", "degrees").unwrap_err();
-        assert!(error.to_string().contains("rotate: degrees = -3"), "{error}");
+        let error = Interval::of(-3.0)
+            .check_distance("rotate", "degrees")
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("rotate: degrees = -3"),
+            "{error}"
+        );
         assert_eq!(Interval::between(-3.0, -3.0).check_distance("", ""), Ok(()));
     }
 }

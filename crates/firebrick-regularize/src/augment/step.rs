@@ -175,7 +175,8 @@ impl<C: Augmentation> Configured<C> {
             Some(object) if object.is_empty() => C::Params::deserialize(&Value::Null),
             _ => Err(error),
         });
-        read.map(Some).map_err(|error| other(&format!("{params} ({error})")))
+        read.map(Some)
+            .map_err(|error| other(&format!("{params} ({error})")))
     }
 
     fn note(params: Option<&C::Params>) -> Drawn {

@@ -39,6 +39,14 @@ pub enum Outside {
     Reflect,
 }
 
+impl Outside {
+    /// One value, as a share of full intensity.
+    #[must_use]
+    pub fn fill(share: f64) -> Self {
+        Self::Fill((share * 255.0).round() as u8)
+    }
+}
+
 /// From a point of the result to a point of the image that it comes from. Points are in pixels from the upper left corner,
 /// so that the centre of the first pixel is (0.5, 0.5).
 type Point = [f64; 2];
@@ -103,7 +111,11 @@ impl Warp {
         map: impl Fn(Point) -> Point + Send + Sync + 'static,
         interpolation: Interpolation,
     ) -> Self {
-        Self::new(output, Map::Field(Arc::new(map)), Reading::Points(interpolation))
+        Self::new(
+            output,
+            Map::Field(Arc::new(map)),
+            Reading::Points(interpolation),
+        )
     }
 
     /// An image that becomes smaller with antialiasing: it is no part of a common interpolation, but masks and boxes move
@@ -201,7 +213,12 @@ impl Warp {
             Reading::Points(interpolation) => interpolation,
             Reading::Areas => Interpolation::Bilinear,
         };
-        sampling::sample(self, image, interpolation, self.outside.unwrap_or(Outside::Edge))
+        sampling::sample(
+            self,
+            image,
+            interpolation,
+            self.outside.unwrap_or(Outside::Edge),
+        )
     }
 
     /// The warped mask: values are never mixed, and what lies outside the mask is `fill`.

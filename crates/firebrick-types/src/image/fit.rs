@@ -36,14 +36,20 @@ pub fn fit(image: Image, preprocessing: &Preprocessing) -> Image {
     if found.width == 0 || found.height == 0 {
         return Image::black(target.width, target.height, image.channels);
     }
-    resize_region(&image, centre(found, scaled, target), target, preprocessing.filter)
+    resize_region(
+        &image,
+        centre(found, scaled, target),
+        target,
+        preprocessing.filter,
+    )
 }
 
 /// The size to which an image of size `found` is scaled before its centre is cut.
 fn scaled(found: Size, preprocessing: &Preprocessing) -> Size {
     let target = preprocessing.size();
     // Rounding must not lose a pixel of a quotient that is whole, such as 224 / 0.875.
-    let enlarged = |side: usize| ((side as f64 / preprocessing.crop + 1e-9).floor() as usize).max(side);
+    let enlarged =
+        |side: usize| ((side as f64 / preprocessing.crop + 1e-9).floor() as usize).max(side);
     let whole = Size::new(enlarged(target.width), enlarged(target.height));
     match preprocessing.fit {
         Fit::Squash => whole,
@@ -70,7 +76,10 @@ fn cover(found: Size, target: Size) -> Size {
 fn centre(found: Size, scaled: Size, target: Size) -> Region {
     let axis = |found: usize, scaled: usize, target: usize| {
         let pixel = found as f64 / scaled as f64;
-        (first_of_centre(scaled, target) as f64 * pixel, target as f64 * pixel)
+        (
+            first_of_centre(scaled, target) as f64 * pixel,
+            target as f64 * pixel,
+        )
     };
     let (left, width) = axis(found.width, scaled.width, target.width);
     let (top, height) = axis(found.height, scaled.height, target.height);

@@ -128,13 +128,7 @@ fn bad_settings_are_refused_by_name() {
     ] {
         assert!(message.contains(needle), "{message}");
     }
-    let empty = Loader::new(
-        Arc::new(Numbers::new(0)),
-        raw(),
-        None,
-        vec![],
-        config(),
-    );
+    let empty = Loader::new(Arc::new(Numbers::new(0)), raw(), None, vec![], config());
     assert!(empty.err().unwrap().to_string().contains("no images"));
     let one_class = Numbers {
         classes: vec!["many".into()],

@@ -10,7 +10,11 @@ use super::*;
 type Seen = Arc<Mutex<Vec<([usize; 3], Subject)>>>;
 
 /// Loads one epoch with `transform`, which notes what it sees and makes each image three times as wide and high.
-fn seen(original: bool, config: LoaderConfig, epoch: u64) -> (Vec<([usize; 3], Subject)>, Vec<Batch>) {
+fn seen(
+    original: bool,
+    config: LoaderConfig,
+    epoch: u64,
+) -> (Vec<([usize; 3], Subject)>, Vec<Batch>) {
     struct Grow(bool, Seen);
     impl SampleTransform for Grow {
         fn wants_original(&self) -> bool {
@@ -25,7 +29,11 @@ fn seen(original: bool, config: LoaderConfig, epoch: u64) -> (Vec<([usize; 3], S
         ) -> Result<Image, ConfigError> {
             let size = [image.channels, image.height, image.width];
             self.1.lock().unwrap().push((size, *subject));
-            Ok(Image::black(image.width * 3, image.height * 3, image.channels))
+            Ok(Image::black(
+                image.width * 3,
+                image.height * 3,
+                image.channels,
+            ))
         }
         fn replay(&self, image: Image, _: &[Drawn]) -> Result<Image, ConfigError> {
             Ok(image)
@@ -46,8 +54,14 @@ fn seen(original: bool, config: LoaderConfig, epoch: u64) -> (Vec<([usize; 3], S
 fn a_transform_gets_the_fitted_image_or_the_original_and_the_result_is_fitted() {
     for (original, size) in [(false, [3, 4, 4]), (true, [3, 1, 2])] {
         let (seen, batches) = seen(original, LoaderConfig::default(), 0);
-        assert_eq!(seen.iter().map(|(size, _)| *size).collect::<Vec<_>>(), [size; 2]);
-        assert_eq!((batches[0].shape, batches[0].images.len()), ([2, 3, 4, 4], 96));
+        assert_eq!(
+            seen.iter().map(|(size, _)| *size).collect::<Vec<_>>(),
+            [size; 2]
+        );
+        assert_eq!(
+            (batches[0].shape, batches[0].images.len()),
+            ([2, 3, 4, 4], 96)
+        );
         assert_eq!(batches[0].classes, 2);
     }
 }
@@ -137,7 +151,10 @@ fn an_image_is_changed_by_draws_of_its_own() {
     let notes = Arc::new(Mutex::new(Vec::new()));
     let noted = notes.clone();
     let note = move |image: Image, _: &Subject, rng: &mut HostRng| {
-        noted.lock().unwrap().push([rng.random::<u64>(), rng.random()]);
+        noted
+            .lock()
+            .unwrap()
+            .push([rng.random::<u64>(), rng.random()]);
         image
     };
     let note: Arc<dyn SampleTransform> = Arc::new(Change(note));

@@ -125,9 +125,18 @@ impl<const C: usize> Source<'_, C> {
         let (left, top) = (u.floor(), v.floor());
         let (dx, dy) = (u - left, v - top);
         let side = |at: f64, length: usize| (at.max(0.0) as usize).min(length - 1);
-        let (x0, x1) = (side(left, self.image.width), side(left + 1.0, self.image.width));
-        let (y0, y1) = (side(top, self.image.height), side(top + 1.0, self.image.height));
-        let (upper, lower) = ([self.pixel(x0, y0), self.pixel(x1, y0)], [self.pixel(x0, y1), self.pixel(x1, y1)]);
+        let (x0, x1) = (
+            side(left, self.image.width),
+            side(left + 1.0, self.image.width),
+        );
+        let (y0, y1) = (
+            side(top, self.image.height),
+            side(top + 1.0, self.image.height),
+        );
+        let (upper, lower) = (
+            [self.pixel(x0, y0), self.pixel(x1, y0)],
+            [self.pixel(x0, y1), self.pixel(x1, y1)],
+        );
         std::array::from_fn(|channel| {
             let mix = |[one, other]: [[u8; C]; 2]| {
                 let (one, other) = (f64::from(one[channel]), f64::from(other[channel]));

@@ -24,16 +24,34 @@ fn close([x, y]: [f64; 2], [u, v]: [f64; 2]) -> bool {
 fn warps_in_a_row_are_one_warp() {
     let size = Size::new(20, 10);
     let turn = || Warp::homography(size, rotation(20.0, [10.0, 5.0]), Interpolation::Bilinear);
-    let stretch = || Warp::homography(Size::new(40, 10), Homography::axes([0.5, 1.0], [0.0; 2]), Interpolation::Bilinear);
-    let wave = || Warp::field(size, |[x, y]| [x + (y / 3.0).sin(), y], Interpolation::Bilinear);
+    let stretch = || {
+        Warp::homography(
+            Size::new(40, 10),
+            Homography::axes([0.5, 1.0], [0.0; 2]),
+            Interpolation::Bilinear,
+        )
+    };
+    let wave = || {
+        Warp::field(
+            size,
+            |[x, y]| [x + (y / 3.0).sin(), y],
+            Interpolation::Bilinear,
+        )
+    };
     let point = [7.25, 3.5];
     let both = turn().then(stretch());
     assert_eq!(both.output(), Size::new(40, 10));
     assert_eq!(both.maps.len(), 1);
-    assert!(close(both.source(point), turn().source(stretch().source(point))));
+    assert!(close(
+        both.source(point),
+        turn().source(stretch().source(point))
+    ));
     let all = turn().then(wave()).then(stretch());
     assert_eq!(all.maps.len(), 3);
-    assert!(close(all.source(point), turn().source(wave().source(stretch().source(point)))));
+    assert!(close(
+        all.source(point),
+        turn().source(wave().source(stretch().source(point)))
+    ));
 }
 
 #[test]
@@ -89,20 +107,46 @@ fn masks_keep_their_values_and_boxes_move_along() {
     for y in 8..18 {
         mask.pixels[y * 40 + 10..y * 40 + 22].fill(7);
     }
-    let turn = Warp::homography(size, rotation(25.0, [20.0, 15.0]), Interpolation::Bilinear).outside(Outside::Fill(3));
-    let bend = Warp::field(size, |[x, y]| [x + 2.0 * (y / 9.0).sin(), y + (x / 7.0).cos()], Interpolation::Bilinear);
-    let tilt = Warp::homography(size, Homography::perspective([1.1, 0.1, -2.0, 0.05, 1.2, -1.0, 1e-3, 2e-3]), Interpolation::Bilinear);
-    for warp in [turn.clone(), bend.clone(), tilt.clone(), turn.then(bend).then(tilt)] {
+    let turn = Warp::homography(size, rotation(25.0, [20.0, 15.0]), Interpolation::Bilinear)
+        .outside(Outside::Fill(3));
+    let bend = Warp::field(
+        size,
+        |[x, y]| [x + 2.0 * (y / 9.0).sin(), y + (x / 7.0).cos()],
+        Interpolation::Bilinear,
+    );
+    let tilt = Warp::homography(
+        size,
+        Homography::perspective([1.1, 0.1, -2.0, 0.05, 1.2, -1.0, 1e-3, 2e-3]),
+        Interpolation::Bilinear,
+    );
+    for warp in [
+        turn.clone(),
+        bend.clone(),
+        tilt.clone(),
+        turn.then(bend).then(tilt),
+    ] {
         let moved = warp.mask(&mask, 1);
         assert!(moved.pixels.iter().all(|value| [0, 1, 7].contains(value)));
         let of = |axis: fn(usize) -> usize| {
-            let inside = moved.pixels.iter().enumerate().filter(|(_, value)| **value == 7);
+            let inside = moved
+                .pixels
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| **value == 7);
             let all: Vec<_> = inside.map(|(at, _)| axis(at)).collect();
-            (*all.iter().min().unwrap() as f64, *all.iter().max().unwrap() as f64 + 1.0)
+            (
+                *all.iter().min().unwrap() as f64,
+                *all.iter().max().unwrap() as f64 + 1.0,
+            )
         };
         let ((left, right), (top, bottom)) = (of(|at| at % 40), of(|at| at / 40));
         let found = warp.region(region).unwrap();
-        let sides = [found.left, found.left + found.width, found.top, found.top + found.height];
+        let sides = [
+            found.left,
+            found.left + found.width,
+            found.top,
+            found.top + found.height,
+        ];
         for (found, expected) in sides.into_iter().zip([left, right, top, bottom]) {
             assert!((found - expected).abs() <= 1.0, "{found} is not {expected}");
         }
