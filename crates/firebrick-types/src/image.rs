@@ -1,6 +1,8 @@
 //! 8-bit images: their size and channels, resizing, and how they are fitted to what a model reads.
 
 mod fit;
+#[cfg(test)]
+mod golden;
 mod resize;
 
 use ::image::{DynamicImage, GrayImage, RgbImage};

@@ -135,7 +135,7 @@ impl<B> Entry<B> {
 
 /// A default as it is written in a spec.
 fn plain(default: &serde_json::Value) -> String {
-    default.to_string().replace('"', "")
+    default.to_string().replace('"', "").replace(',', ", ")
 }
 
 /// All units of one family.

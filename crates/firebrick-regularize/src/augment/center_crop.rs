@@ -55,11 +55,11 @@ impl Augmentation for CenterCrop {
     }
 
     fn apply(&self, image: Image, cut: &Cut) -> Image {
-        cut.of(image, 0)
+        cut.of(image, 0.0)
     }
 
     fn warp(&self, _: Size, cut: &Cut) -> Option<Warp> {
-        Some(cut.warp(0))
+        Some(cut.warp(0.0))
     }
 }
 

@@ -28,11 +28,13 @@ impl Cut {
         Size::new(self.width, self.height)
     }
 
-    /// The part of the image, with a border of `fill` where it reaches beyond.
+    /// The part of the image, with a border of `fill`, a share of full intensity, where it reaches beyond.
     #[must_use]
-    pub fn of(&self, image: Image, fill: u8) -> Image {
+    pub fn of(&self, image: Image, fill: f64) -> Image {
         let inside = |first: i64, length: usize, all: usize| {
-            usize::try_from(first).ok().filter(|first| first + length <= all)
+            usize::try_from(first)
+                .ok()
+                .filter(|first| first + length <= all)
         };
         let top = inside(self.top, self.height, image.height);
         let left = inside(self.left, self.width, image.width);
@@ -44,9 +46,9 @@ impl Cut {
 
     /// How pixels move.
     #[must_use]
-    pub fn warp(&self, fill: u8) -> Warp {
+    pub fn warp(&self, fill: f64) -> Warp {
         let map = Homography::shift([self.left as f64, self.top as f64]);
-        Warp::moves(self.size(), map).outside(Outside::Fill(fill))
+        Warp::moves(self.size(), map).outside(Outside::fill(fill))
     }
 }
 

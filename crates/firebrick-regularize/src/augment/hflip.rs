@@ -146,7 +146,7 @@ mod tests {
             .iter()
             .map(|flipped| u8::from(*flipped))
             .collect();
-        assert_eq!(pinned, [0; 12]);
+        assert_eq!(pinned, [0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 0]);
     }
 
     #[test]

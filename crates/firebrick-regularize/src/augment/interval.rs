@@ -55,6 +55,12 @@ impl Interval {
         self.ends(|x| [(1.0 - x).max(0.0), 1.0 + x])
     }
 
+    /// A single `x` is x … 1.
+    #[must_use]
+    pub fn up_to_one(self) -> Ends {
+        self.ends(|x| [x, 1.0])
+    }
+
     /// A single `x` is always `x`.
     #[must_use]
     pub fn fixed(self) -> Ends {

@@ -1,9 +1,10 @@
 //! Augmentation: random changes of training images, on the host, by name.
 //!
-//! | name | file |
+//! | what it changes | augmentations |
 //! |---|---|
-//! | `pad_crop` | [`pad_crop`] |
-//! | `hflip` | [`hflip`] |
+//! | size | [`resize`], [`center_crop`], [`random_crop`], [`random_resized_crop`] |
+//! | place | [`pad_crop`], [`translate`], [`hflip`], [`vflip`] |
+//! | shape | [`scale`], [`rotate`], [`shear`], [`affine`], [`perspective`], [`lens`], [`elastic`] |
 //!
 //! ```
 //! use firebrick_regularize::augment;
@@ -41,25 +42,31 @@
 //!     }
 //! }
 //!
+//! /// A struct, so that a log says what each number is.
+//! #[derive(Serialize, Deserialize)]
+//! struct GainParams {
+//!     factor: f64,
+//! }
+//!
 //! impl Augmentation for Gain {
 //!     const ABOUT: About = About::new(
 //!         "gain",
 //!         "multiplies every value by a random factor",
 //!         &[Field::new("factor", Range::NotNegative)],
 //!     );
-//!     type Params = f64;
+//!     type Params = GainParams;
 //!
 //!     fn check(&self) -> Result<(), firebrick_core::ConfigError> {
 //!         self.factor.check("gain", "factor")
 //!     }
 //!
-//!     fn sample(&self, _: Size, _: &Subject, rng: &mut HostRng) -> f64 {
-//!         self.factor.around_one().draw(rng)
+//!     fn sample(&self, _: Size, _: &Subject, rng: &mut HostRng) -> GainParams {
+//!         GainParams { factor: self.factor.around_one().draw(rng) }
 //!     }
 //!
-//!     fn apply(&self, mut image: Image, factor: &f64) -> Image {
+//!     fn apply(&self, mut image: Image, params: &GainParams) -> Image {
 //!         for value in &mut image.pixels {
-//!             *value = (f64::from(*value) * factor) as u8;
+//!             *value = (f64::from(*value) * params.factor) as u8;
 //!         }
 //!         image
 //!     }
@@ -83,13 +90,29 @@
 //! The generator of an image is [`Subject::rng`](firebrick_core::data::Subject::rng), a function of the seed, the epoch and the
 //! place in the epoch; steps draw from it in turn. Draws are pinned by tests.
 
+pub mod affine;
 mod augmentation;
+pub mod center_crop;
 mod chain;
+pub mod crop;
+pub mod elastic;
 mod frame;
 pub mod hflip;
 mod interval;
+pub mod lens;
 pub mod pad_crop;
+pub mod perspective;
+pub mod pose;
+pub mod random_crop;
+pub mod random_resized_crop;
+pub mod resize;
+pub mod rotate;
+pub mod scale;
+pub mod shear;
+pub mod sides;
 mod step;
+pub mod translate;
+pub mod vflip;
 pub mod warp;
 
 use firebrick_core::ConfigError;
@@ -107,8 +130,21 @@ pub use warp::Warp;
 pub static REGISTRY: Registry<Build> = Registry::new(
     "augmentation",
     &[
+        Entry::of::<resize::Resize>(),
+        Entry::of::<center_crop::CenterCrop>(),
+        Entry::of::<random_crop::RandomCrop>(),
+        Entry::of::<random_resized_crop::RandomResizedCrop>(),
         Entry::of::<pad_crop::PadCrop>(),
         Entry::of::<hflip::Hflip>(),
+        Entry::of::<vflip::Vflip>(),
+        Entry::of::<scale::Scale>(),
+        Entry::of::<translate::Translate>(),
+        Entry::of::<rotate::Rotate>(),
+        Entry::of::<shear::Shear>(),
+        Entry::of::<affine::Affine>(),
+        Entry::of::<perspective::Perspective>(),
+        Entry::of::<lens::Lens>(),
+        Entry::of::<elastic::Elastic>(),
     ],
 );
 

@@ -109,7 +109,7 @@ impl Augmentation for PadCrop {
         let columns: Vec<_> = (0..image.width)
             .map(|x| source(x, shift_x, image.width))
             .collect();
-        let fill = level(self.fill);
+        let fill = (self.fill * 255.0).round() as u8;
         let channels = image.channels;
         let mut pixels = Vec::with_capacity(image.pixels.len());
         for y in 0..image.height {
@@ -131,17 +131,12 @@ impl Augmentation for PadCrop {
     fn warp(&self, size: Size, params: &PadCropParams) -> Option<Warp> {
         let shift = [params.left, params.top].map(|at| (i64::from(at) - self.size) as f64);
         let outside = match self.mode {
-            PadMode::Constant => Outside::Fill(level(self.fill)),
+            PadMode::Constant => Outside::fill(self.fill),
             PadMode::Edge => Outside::Edge,
             PadMode::Reflect => Outside::Reflect,
         };
         Some(Warp::moves(size, Homography::shift(shift)).outside(outside))
     }
-}
-
-/// The 8-bit value of a share of full intensity.
-fn level(fill: f64) -> u8 {
-    (fill * 255.0).round() as u8
 }
 
 /// The pixel shown at `at` of an axis of `length` > 0 pixels; `None` for the constant border.

@@ -78,10 +78,10 @@ impl Augmentation for RandomCrop {
     }
 
     fn apply(&self, image: Image, cut: &Cut) -> Image {
-        cut.of(image, level(self.fill))
+        cut.of(image, self.fill)
     }
 
     fn warp(&self, _: Size, cut: &Cut) -> Option<Warp> {
-        Some(cut.warp(level(self.fill)))
+        Some(cut.warp(self.fill))
     }
 }

@@ -114,7 +114,8 @@ impl Augmentation for RandomResizedCrop {
             let width = (area * ratio).sqrt().round_ties_even() as usize;
             let height = (area / ratio).sqrt().round_ties_even() as usize;
             if (1..=image.width).contains(&width) && (1..=image.height).contains(&height) {
-                let mut first = |all: usize, part: usize| rng.random_range(0..=(all - part) as u32) as usize;
+                let mut first =
+                    |all: usize, part: usize| rng.random_range(0..=(all - part) as u32) as usize;
                 let top = first(image.height, height);
                 return part(top, first(image.width, width), height, width);
             }
@@ -126,7 +127,12 @@ impl Augmentation for RandomResizedCrop {
         } else if found > most {
             width = ((height as f64 * most).round_ties_even() as usize).clamp(1, width.max(1));
         }
-        part((image.height - height) / 2, (image.width - width) / 2, height, width)
+        part(
+            (image.height - height) / 2,
+            (image.width - width) / 2,
+            height,
+            width,
+        )
     }
 
     fn apply(&self, image: Image, params: &RandomResizedCropParams) -> Image {
@@ -134,7 +140,13 @@ impl Augmentation for RandomResizedCrop {
         if part == params.size {
             return image.crop(params.left, params.top, part);
         }
-        resize_crop(&image, [params.left, params.top], part, params.size, self.filter)
+        resize_crop(
+            &image,
+            [params.left, params.top],
+            part,
+            params.size,
+            self.filter,
+        )
     }
 
     fn warp(&self, _: Size, params: &RandomResizedCropParams) -> Option<Warp> {

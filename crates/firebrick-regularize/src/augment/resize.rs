@@ -73,7 +73,9 @@ pub(super) const FILTER: Field = Field::new(
 /// longer than an image that can be decoded.
 fn with_shorter_side(size: Size, shorter: usize) -> Size {
     const LONGEST: usize = 16_384;
-    let longer = |long: usize, short: usize| (shorter * long / short.max(1)).clamp(shorter, LONGEST.max(shorter));
+    let longer = |long: usize, short: usize| {
+        (shorter * long / short.max(1)).clamp(shorter, LONGEST.max(shorter))
+    };
     if size.width <= size.height {
         Size::new(shorter, longer(size.height, size.width))
     } else {
@@ -84,7 +86,10 @@ fn with_shorter_side(size: Size, shorter: usize) -> Size {
 /// The warp of a part of an image that is resized: points where bilinear interpolation enlarges it, areas otherwise.
 pub(super) fn resized(part: Region, output: Size, filter: Filter) -> Warp {
     let axis = |length: f64, output: usize| length / output.max(1) as f64;
-    let scale = [axis(part.width, output.width), axis(part.height, output.height)];
+    let scale = [
+        axis(part.width, output.width),
+        axis(part.height, output.height),
+    ];
     let map = Homography::axes(scale, [part.left, part.top]);
     match filter {
         _ if scale == [1.0; 2] => Warp::moves(output, map),
@@ -122,8 +127,18 @@ mod tests {
         let warp = resize.warp(image.size(), &output).unwrap();
         assert!(warp.composes());
         let (one, other) = (resize.apply(image.clone(), &output), warp.apply(&image));
-        let most = one.pixels.iter().zip(&other.pixels).map(|(a, b)| a.abs_diff(*b)).max();
+        let most = one
+            .pixels
+            .iter()
+            .zip(&other.pixels)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
         assert!(most <= Some(1), "{most:?}");
-        assert!(!resize.warp(image.size(), &Size::new(6, 20)).unwrap().composes());
+        assert!(
+            !resize
+                .warp(image.size(), &Size::new(6, 20))
+                .unwrap()
+                .composes()
+        );
     }
 }

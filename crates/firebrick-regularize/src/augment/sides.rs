@@ -35,7 +35,10 @@ impl Serialize for Sides {
 impl<'de> Deserialize<'de> for Sides {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "expected a whole number of pixels, or [height, width]")]
+        #[serde(
+            untagged,
+            expecting = "expected a whole number of pixels, or [height, width]"
+        )]
         enum Either {
             One(usize),
             Both([usize; 2]),

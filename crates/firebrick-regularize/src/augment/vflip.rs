@@ -31,7 +31,10 @@ impl Augmentation for Vflip {
         let (upper, lower) = image.pixels.split_at_mut(image.height / 2 * row);
         if row > 0 {
             let mirrored = lower.rchunks_exact_mut(row);
-            upper.chunks_exact_mut(row).zip(mirrored).for_each(|(one, other)| one.swap_with_slice(other));
+            upper
+                .chunks_exact_mut(row)
+                .zip(mirrored)
+                .for_each(|(one, other)| one.swap_with_slice(other));
         }
         image
     }

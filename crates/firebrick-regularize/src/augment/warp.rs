@@ -39,6 +39,14 @@ pub enum Outside {
     Reflect,
 }
 
+impl Outside {
+    /// One value, as a share of full intensity.
+    #[must_use]
+    pub fn fill(share: f64) -> Self {
+        Self::Fill((share * 255.0).round() as u8)
+    }
+}
+
 /// From a point of the result to a point of the image that it comes from. Points are in pixels from the upper left corner,
 /// so that the centre of the first pixel is (0.5, 0.5).
 type Point = [f64; 2];

@@ -55,7 +55,8 @@ mod tests {
     fn draws_follow_the_distribution() {
         // Closed distribution functions: Beta(1/2, 1/2) is the arcsine law, Beta(1, 1) is uniform,
         // Beta(2, 2) has x² (3 - 2 x), Beta(4, 4) a polynomial too.
-        let cases: [(f64, fn(f64) -> f64); 4] = [
+        type Distribution = fn(f64) -> f64;
+        let cases: [(f64, Distribution); 4] = [
             (0.5, |x| 2.0 / std::f64::consts::PI * x.sqrt().asin()),
             (1.0, |x| x),
             (2.0, |x| x * x * (3.0 - 2.0 * x)),

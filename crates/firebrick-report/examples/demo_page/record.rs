@@ -40,6 +40,7 @@ pub(crate) fn empty(name: &str) -> RunRecord {
         steps: vec![],
         best: None,
         monitor: "valid_top1".into(),
+        train_sample: None,
         test: None,
         confusion: Confusion::default(),
         mistakes: vec![],
