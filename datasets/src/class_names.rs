@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use firebrick_types::ConfigError;
 use firebrick_types::data::{DataError, Dataset, Sample};
+use firebrick_types::image::Size;
 
 /// A data set with the classes of a model.
 struct Relabelled {
@@ -167,6 +168,10 @@ impl Dataset for Relabelled {
 
     fn describe(&self, index: usize) -> String {
         self.dataset.describe(index)
+    }
+
+    fn image_size(&self) -> Option<Size> {
+        self.dataset.image_size()
     }
 
     fn fingerprint(&self) -> String {

@@ -1,4 +1,4 @@
-//! Decodes image files to 8-bit pixels, and resizes images to the size that a model reads.
+//! Decodes image files to 8-bit pixels.
 //!
 //! JPEG, PNG, WebP, BMP, GIF and TIFF are recognised by their content, never by their name.
 //! Colour profiles are not applied: values are taken as they are stored.
@@ -11,14 +11,10 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
-use firebrick_types::data::{DataError, Fit, Image, Preprocessing};
+use firebrick_types::data::{DataError, Image};
 use firebrick_types::error::brief;
-use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
-use image::{
-    DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Luma,
-    Pixel, Rgb,
-};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 pub use guard::catches_panics;
 pub(crate) use guard::panic_message;
@@ -105,7 +101,7 @@ pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataE
         channels: found,
         pixels,
     };
-    Ok(with_channels(image, channels))
+    Ok(image.with_channels(channels))
 }
 
 /// The bytes that the decoder is given; `None` for a JPEG that is cut off: the decoder would fill what
@@ -201,117 +197,6 @@ fn over_white(channels: usize, pixels: Vec<u8>) -> (usize, Vec<u8>) {
         mixed.into_iter().take(colours)
     });
     (colours, flat.collect())
-}
-
-/// Grey to RGB or back.
-fn with_channels(image: Image, channels: usize) -> Image {
-    let pixels = match (image.channels, channels) {
-        (1, 3) => image.pixels.iter().flat_map(|value| [*value; 3]).collect(),
-        (3, 1) => image.pixels.chunks_exact(3).map(luma).collect(),
-        _ => return image,
-    };
-    Image {
-        channels,
-        pixels,
-        ..image
-    }
-}
-
-/// ITU-R 601 in 16-bit fixed point, the formula behind Pillow's `convert("L")`.
-fn luma(pixel: &[u8]) -> u8 {
-    let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
-    ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
-}
-
-/// Brings an image to the channels and the size of `preprocessing`; an image that fits already is
-/// returned as it is.
-///
-/// [`Fit::Crop`] scales so that the image just covers the target and cuts the centre, as
-/// torchvision's `Resize` and `CenterCrop`; [`Fit::Squash`] scales both sides. Scaling is bilinear
-/// with antialiasing, as Pillow's and torchvision's default, within one level of Pillow's result.
-/// Of an image so thin that its long side would become more than four times the target, only the
-/// middle is scaled.
-///
-/// # Panics
-/// When the number of pixel values does not follow from the size of the image.
-#[must_use]
-pub fn fit(image: Image, preprocessing: &Preprocessing) -> Image {
-    let image = with_channels(image, preprocessing.channels);
-    let target = [preprocessing.width, preprocessing.height];
-    if [image.width, image.height] == target {
-        return image;
-    }
-    let target = target.map(|side| side as u32);
-    match image.channels {
-        1 => resize::<Luma<u8>>(image, target, preprocessing.fit),
-        _ => resize::<Rgb<u8>>(image, target, preprocessing.fit),
-    }
-}
-
-fn resize<P: Pixel<Subpixel = u8> + 'static>(image: Image, target: [u32; 2], fit: Fit) -> Image {
-    let (width, height) = (image.width as u32, image.height as u32);
-    let mut source = ImageBuffer::<P, Vec<u8>>::from_raw(width, height, image.pixels)
-        .expect("an image has height × width × channels values");
-    let [target_width, target_height] = target;
-    let fitted = match fit {
-        Fit::Squash => imageops::resize(&source, target_width, target_height, FilterType::Triangle),
-        Fit::Crop => {
-            let mut scaled = cover([width, height], target);
-            if scaled[0] > 4 * target_width || scaled[1] > 4 * target_height {
-                source = middle(&source, target);
-                scaled = cover([source.width(), source.height()], target);
-            }
-            let scaled = imageops::resize(&source, scaled[0], scaled[1], FilterType::Triangle);
-            let x = centre(scaled.width(), target_width);
-            let y = centre(scaled.height(), target_height);
-            imageops::crop_imm(&scaled, x, y, target_width, target_height).to_image()
-        }
-    };
-    Image {
-        width: target_width as usize,
-        height: target_height as usize,
-        channels: image.channels,
-        pixels: fitted.into_raw(),
-    }
-}
-
-/// The size that covers `target` with the proportions of `[width, height]`; the longer side is
-/// rounded down, as in torchvision.
-fn cover([width, height]: [u32; 2], target: [u32; 2]) -> [u32; 2] {
-    let [w, h] = [width, height].map(u64::from);
-    let [target_w, target_h] = target.map(u64::from);
-    if target_w * h >= target_h * w {
-        [target[0], (target_w * h / w).max(target_h) as u32]
-    } else {
-        [(target_h * w / h).max(target_w) as u32, target[1]]
-    }
-}
-
-/// The first pixel of a centred cut; halves go to the even side, as Python rounds.
-fn centre(length: u32, cut: u32) -> u32 {
-    (f64::from(length - cut) / 2.0).round_ties_even() as u32
-}
-
-/// The middle of a thin image, twice as long as what the crop will keep.
-fn middle<P: Pixel<Subpixel = u8> + 'static>(
-    source: &ImageBuffer<P, Vec<u8>>,
-    target: [u32; 2],
-) -> ImageBuffer<P, Vec<u8>> {
-    let (width, height) = source.dimensions();
-    let [kept_width, kept_height] = if width * target[1] > height * target[0] {
-        [
-            (2 * height * target[0]).div_ceil(target[1]).min(width),
-            height,
-        ]
-    } else {
-        [
-            width,
-            (2 * width * target[1]).div_ceil(target[0]).min(height),
-        ]
-    };
-    let x = centre(width, kept_width);
-    let y = centre(height, kept_height);
-    imageops::crop_imm(source, x, y, kept_width, kept_height).to_image()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! arrays to a [`Dataset`].
 
 use firebrick_types::data::{DataError, Dataset, Image, Sample};
+use firebrick_types::image::Size;
 use sha2::{Digest, Sha256};
 
 /// Labelled images of one size in memory, one byte for each value.
@@ -161,6 +162,10 @@ impl Dataset for InMemory {
 
     fn describe(&self, index: usize) -> String {
         format!("{}[{index}]", self.name)
+    }
+
+    fn image_size(&self) -> Option<Size> {
+        Some(Size::new(self.width, self.height))
     }
 
     fn fingerprint(&self) -> String {

@@ -37,6 +37,8 @@ pub struct LoaderConfig {
     /// Batches that each worker makes ahead of the reader, 0 to 1024. In memory at any time are at
     /// most `workers · (prefetch + 1)` batches besides the reader's own.
     pub prefetch: usize,
+    /// The epochs of the run, so that changes of images and batches know how much of it is over.
+    pub epochs: Option<u64>,
     /// What to do about an image that cannot be read.
     pub on_bad: OnBadImage,
     /// Read only this many batches, always the first ones of epoch 0: a model that cannot learn
@@ -55,6 +57,7 @@ impl Default for LoaderConfig {
             seed: 0,
             workers: 2,
             prefetch: 2,
+            epochs: None,
             on_bad: OnBadImage::Fail,
             overfit_batches: None,
             join_lone_image: false,
@@ -78,12 +81,13 @@ impl LoaderConfig {
 ///
 /// What is drawn at random:
 /// - the order of an epoch: see [`Sampling`];
-/// - the transforms of one image, in turn, from `rng(seed, "augment", epoch, position)`, where the
-///   position counts draws within the epoch, so that an image drawn twice is changed in two ways;
+/// - the change of one image, from [`Subject::rng`](firebrick_types::data::Subject::rng): the stream
+///   `rng(seed, "augment", epoch, position)`, where the position counts draws within the epoch, so that an image drawn
+///   twice is changed in two ways;
 /// - the transforms of a batch, in turn, from `rng(seed, "mix", epoch, batch number)`.
 ///
-/// An image is read, fitted to the size and channels of the preprocessing, changed by the
-/// transforms, fitted again if they changed its size, and normalized. It is 8-bit until then.
+/// An image is read, fitted to the size and channels of the preprocessing unless the transform wants it as it is, changed
+/// by the transform, fitted if it has another size then, and normalized. It is 8-bit until then.
 ///
 /// With [`OnBadImage::Skip`] a batch is smaller by its unreadable images, and empty when none is
 /// left: it is handed out all the same, so that counting batches is enough to resume exactly.
@@ -106,12 +110,12 @@ impl Loader {
     ///
     /// # Errors
     /// [`ConfigError`] for a setting out of range, weights that do not fit the classes, a
-    /// preprocessing that contradicts itself, or a data set without images or with a label that is
-    /// none of its classes.
+    /// preprocessing that contradicts itself, a data set without images or with a label that is
+    /// none of its classes, or a transform that cannot work on images of its size.
     pub fn new(
         dataset: Arc<dyn Dataset>,
         preprocessing: Preprocessing,
-        transforms: Arc<Vec<Box<dyn SampleTransform>>>,
+        transform: Option<Arc<dyn SampleTransform>>,
         batch_transforms: Vec<Box<dyn BatchTransform>>,
         config: LoaderConfig,
     ) -> Result<Self, ConfigError> {
@@ -133,6 +137,9 @@ impl Loader {
             )));
         }
         config.sampling.validate(&labels, classes)?;
+        if let Some(transform) = &transform {
+            transform.check_sizes(dataset.image_size(), preprocessing.size())?;
+        }
         Ok(Self {
             prefetch: config.prefetch,
             worker_count: config.workers,
@@ -140,7 +147,7 @@ impl Loader {
                 dataset,
                 labels,
                 preprocessing,
-                transforms,
+                transform,
                 batch_transforms,
                 config,
             }),
@@ -184,6 +191,7 @@ fn check_preprocessing(preprocessing: &Preprocessing) -> Result<(), ConfigError>
     }
     check(UNIT, "height", preprocessing.height, 1..)?;
     check(UNIT, "width", preprocessing.width, 1..)?;
+    preprocessing.check_crop(UNIT, "crop")?;
     for (name, values) in [("mean", &preprocessing.mean), ("std", &preprocessing.std)] {
         if values.len() != channels {
             return Err(ConfigError::Conflict(format!(

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use firebrick_types::ConfigError;
 use firebrick_types::data::{DataError, Dataset, Sample};
 use firebrick_types::error::check;
+use firebrick_types::image::Size;
 use firebrick_types::random::{HostRng, rng};
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
@@ -60,6 +61,10 @@ impl Dataset for Subset {
 
     fn describe(&self, index: usize) -> String {
         self.dataset.describe(self.indices[index])
+    }
+
+    fn image_size(&self) -> Option<Size> {
+        self.dataset.image_size()
     }
 
     fn fingerprint(&self) -> String {

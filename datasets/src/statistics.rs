@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firebrick_types::data::{DataError, Dataset, Preprocessing};
+use firebrick_types::image::fit;
 use rayon::prelude::*;
 
-use crate::decode::fit;
 use crate::registry::OnBadImage;
 
 /// At most this many images are read; of a larger data set, every k-th, evenly spread.
@@ -150,7 +150,7 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_types::data::{Fit, Image, Sample};
+    use firebrick_types::data::{Image, Sample};
 
     use super::*;
 
@@ -195,14 +195,7 @@ mod tests {
     }
 
     fn measure(len: usize, on_bad: OnBadImage) -> Result<Statistics, DataError> {
-        let preprocessing = Preprocessing {
-            channels: 3,
-            height: 1,
-            width: 2,
-            fit: Fit::Crop,
-            mean: vec![0.0; 3],
-            std: vec![1.0; 3],
-        };
+        let preprocessing = Preprocessing::unnormalized(3, 1, 2);
         channel_statistics(&Ramp(len, vec!["all".into()]), &preprocessing, on_bad)
     }
 

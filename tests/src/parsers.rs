@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use firebrick::core::checksum;
 use firebrick::core::data::{Fit, Preprocessing};
+use firebrick::core::image::fit;
 use firebrick::core::length::RunLength;
 use firebrick::core::run::RunRecord;
 use firebrick::core::spec::{Pipeline, Spec};
@@ -229,15 +230,11 @@ pub fn image(data: &[u8]) {
             Ok(image) => image,
         };
         let preprocessing = Preprocessing {
-            channels,
-            height: 8,
-            width: 8,
             fit: how,
-            mean: vec![0.0; channels],
-            std: vec![1.0; channels],
+            ..Preprocessing::unnormalized(channels, 8, 8)
         };
         let mut values = Vec::new();
-        preprocessing.normalize_into(&decode::fit(image, &preprocessing), &mut values);
+        preprocessing.normalize_into(&fit(image, &preprocessing), &mut values);
         assert_eq!(values.len(), 64 * channels);
     }
 }

@@ -6,34 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 use crate::error::check;
-use crate::random::HostRng;
+use crate::image::{Filter, Size};
+use crate::random::{HostRng, rng};
 use crate::spec::Spec;
 
-/// An 8-bit image, rows from the top, channels interleaved: `pixels[(y * width + x) * channels + c]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// 1 (grey) or 3 (RGB).
-    pub channels: usize,
-    /// `height * width * channels` values.
-    pub pixels: Vec<u8>,
-}
-
-impl Image {
-    /// A black image.
-    #[must_use]
-    pub fn black(width: usize, height: usize, channels: usize) -> Self {
-        Self {
-            width,
-            height,
-            channels,
-            pixels: vec![0; width * height * channels],
-        }
-    }
-}
+pub use crate::image::{Fit, Image};
 
 /// One labelled image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +89,11 @@ pub trait Dataset: Send + Sync {
     /// A name for image `index` in messages and reports: its path, or `name[index]`.
     fn describe(&self, index: usize) -> String;
 
+    /// The size of every image, if all have the same and it is known without reading them.
+    fn image_size(&self) -> Option<Size> {
+        None
+    }
+
     /// Changes when the data changes; kept in checkpoints so that a resume on other data is refused.
     fn fingerprint(&self) -> String;
 }
@@ -139,6 +121,8 @@ pub struct Batch {
     pub shape: [usize; 4],
     /// What they are.
     pub targets: Targets,
+    /// The number of classes that the targets are of.
+    pub classes: usize,
     /// The index of each image in its data set.
     pub indices: Vec<usize>,
 }
@@ -183,36 +167,98 @@ pub trait BatchSource {
     }
 }
 
-/// A random change of one 8-bit image, on the host.
-///
-/// Implementations sample their parameters with one function and apply them with another, so that
-/// draws can be pinned by tests and the same parameters applied to masks.
-pub trait SampleTransform: Send + Sync {
-    /// Draws from `rng` and changes the image.
-    fn apply(&self, image: Image, rng: &mut HostRng) -> Image;
+/// Which image a [`SampleTransform`] changes, and for what: everything that its draws may depend on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Subject {
+    /// The seed of the run.
+    pub seed: u64,
+    /// The epoch, from 0.
+    pub epoch: u64,
+    /// The index of the image in its data set.
+    pub index: usize,
+    /// Its place in the order of the epoch: another one each time when an epoch draws an image twice.
+    pub position: usize,
+    /// The share of the run's epochs that are over, in [0, 1); 0 where the number of epochs is not known.
+    pub share: f64,
+    /// The size that the model reads.
+    pub target: Size,
+}
 
-    /// The spec that builds this transform again.
-    fn spec(&self) -> Spec;
+impl Subject {
+    /// The generator of the draws for this image.
+    #[must_use]
+    pub fn rng(&self) -> HostRng {
+        rng(self.seed, "augment", self.epoch, self.position as u64)
+    }
+}
+
+/// What one step of a [`SampleTransform`] drew for one image: enough to do the same again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// The name of the step.
+    pub name: String,
+    /// What it drew; `None` if it left this image alone.
+    pub params: Option<serde_json::Value>,
+}
+
+/// A random change of one 8-bit image, on the host: a whole pipeline, or whatever else a program does to its training
+/// images before they are normalized.
+pub trait SampleTransform: Send + Sync {
+    /// Whether it needs the image as decoded. Otherwise it gets the image fitted to the size and channels that the model
+    /// reads. The channels are the model's in either case.
+    fn wants_original(&self) -> bool {
+        false
+    }
+
+    /// Refuses what cannot work, before training: `original` is the size of the images as decoded, if it is known, and
+    /// `target` the size that the model reads.
+    ///
+    /// # Errors
+    /// [`ConfigError`] saying which step cannot work on which size.
+    fn check_sizes(&self, original: Option<Size>, target: Size) -> Result<(), ConfigError> {
+        let _ = (original, target);
+        Ok(())
+    }
+
+    /// Draws from `rng`, which is [`Subject::rng`], and changes the image. With a log, it appends what each step drew; the
+    /// image is the same either way.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a step cannot be applied to an image of this size.
+    fn transform(
+        &self,
+        image: Image,
+        subject: &Subject,
+        rng: &mut HostRng,
+        log: Option<&mut Vec<Drawn>>,
+    ) -> Result<Image, ConfigError>;
+
+    /// Changes the image as a log says.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the log was written by another transform.
+    fn replay(&self, image: Image, drawn: &[Drawn]) -> Result<Image, ConfigError>;
+}
+
+/// Which batch a [`BatchTransform`] changes, and when in the run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchMoment {
+    /// The epoch, from 0.
+    pub epoch: u64,
+    /// The number of the batch within the epoch, from 0.
+    pub batch: usize,
+    /// The share of the run's epochs that are over, in [0, 1), to switch off at the end; 0 where the number of epochs is
+    /// not known.
+    pub share: f64,
 }
 
 /// A random change of a whole batch, such as mixing images and their targets.
 pub trait BatchTransform: Send + Sync {
     /// Draws from `rng` and changes the batch.
-    fn apply(&self, batch: Batch, rng: &mut HostRng) -> Batch;
+    fn apply(&self, batch: Batch, moment: &BatchMoment, rng: &mut HostRng) -> Batch;
 
     /// The spec that builds this transform again.
     fn spec(&self) -> Spec;
-}
-
-/// How an image that is not of the model's size is brought to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-pub enum Fit {
-    /// Scale the shorter side to the size and cut the centre: keeps proportions.
-    #[default]
-    Crop,
-    /// Scale both sides, whatever the proportions.
-    Squash,
 }
 
 /// How raw images become what a model reads. It travels in the model file.
@@ -230,15 +276,48 @@ pub struct Preprocessing {
     /// How images of another size are fitted.
     #[serde(default)]
     pub fit: Fit,
+    /// The share of each side that is kept when an image is fitted, in (0, 1]: the image is scaled to the size divided by
+    /// it, and the centre is cut. 1 keeps all that the proportions allow; published ImageNet accuracies are for 0.875.
+    #[serde(default = "whole")]
+    pub crop: f64,
+    /// How images are resized.
+    #[serde(default)]
+    pub filter: Filter,
     /// Mean of each channel, of values in [0, 1].
     pub mean: Vec<f32>,
     /// Standard deviation of each channel.
     pub std: Vec<f32>,
 }
 
+/// The default of [`Preprocessing::crop`].
+fn whole() -> f64 {
+    1.0
+}
+
 impl Preprocessing {
+    /// Images of this size, cropped to it, with values in [0, 1].
+    #[must_use]
+    pub fn unnormalized(channels: usize, height: usize, width: usize) -> Self {
+        Self {
+            channels,
+            height,
+            width,
+            fit: Fit::default(),
+            crop: whole(),
+            filter: Filter::default(),
+            mean: vec![0.0; channels],
+            std: vec![1.0; channels],
+        }
+    }
+
+    /// The size that the model reads.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        Size::new(self.width, self.height)
+    }
+
     /// Refuses what no image can be brought to: a side of 0 or above `most_side` pixels, a number of
-    /// channels other than 1 or 3, means and deviations that are not finite or not one for each
+    /// channels other than 1 or 3, a `crop` outside [0.05, 1], means and deviations that are not finite or not one for each
     /// channel, a deviation of 0.
     ///
     /// # Errors
@@ -247,6 +326,7 @@ impl Preprocessing {
         const UNIT: &str = "preprocessing";
         check(UNIT, "height", self.height, 1..=most_side)?;
         check(UNIT, "width", self.width, 1..=most_side)?;
+        self.check_crop(UNIT, "crop")?;
         if !matches!(self.channels, 1 | 3) {
             let range = "1 (grey) or 3 (RGB)";
             return Err(ConfigError::out_of_range(
@@ -280,6 +360,21 @@ impl Preprocessing {
         Ok(())
     }
 
+    /// Refuses a `crop` that is no share, in the name of `field` of `unit`.
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`].
+    pub fn check_crop(&self, unit: &str, field: &str) -> Result<(), ConfigError> {
+        if (Self::LEAST_CROP..=1.0).contains(&self.crop) {
+            return Ok(());
+        }
+        let range = format!("in [{}, 1]", Self::LEAST_CROP);
+        Err(ConfigError::out_of_range(unit, field, self.crop, range))
+    }
+
+    /// The smallest share of a side that fitting may keep.
+    pub const LEAST_CROP: f64 = 0.05;
+
     /// Appends the normalized image to `out` in `[C, H, W]` order.
     ///
     /// # Panics
@@ -309,12 +404,9 @@ mod tests {
     #[test]
     fn preprocessing_that_no_image_survives_is_refused() {
         let good = Preprocessing {
-            channels: 3,
-            height: 32,
-            width: 4096,
-            fit: Fit::Crop,
             mean: vec![0.5; 3],
             std: vec![0.25; 3],
+            ..Preprocessing::unnormalized(3, 32, 4096)
         };
         good.check(4096).unwrap();
         let changed = |change: &dyn Fn(&mut Preprocessing)| {
@@ -327,6 +419,9 @@ mod tests {
             (changed(&|p| p.width = 4097), "width = 4097"),
             (changed(&|p| p.width = 1 << 31), "width = 2147483648"),
             (changed(&|p| p.channels = 2), "channels = 2"),
+            (changed(&|p| p.crop = 0.0), "crop = 0 is out of range"),
+            (changed(&|p| p.crop = 1.01), "crop = 1.01"),
+            (changed(&|p| p.crop = f64::NAN), "crop = NaN"),
             (
                 changed(&|p| p.channels = 1),
                 "mean has 3 values for 1 channels",
@@ -354,12 +449,9 @@ mod tests {
             pixels: vec![0, 51, 102, 255, 204, 153],
         };
         let preprocessing = Preprocessing {
-            channels: 3,
-            height: 1,
-            width: 2,
-            fit: Fit::Crop,
             mean: vec![0.0, 0.5, 0.0],
             std: vec![1.0, 0.5, 1.0],
+            ..Preprocessing::unnormalized(3, 1, 2)
         };
         let mut out = Vec::new();
         preprocessing.normalize_into(&image, &mut out);

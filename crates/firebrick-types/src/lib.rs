@@ -11,6 +11,7 @@ pub mod contour;
 pub mod data;
 pub mod error;
 pub mod groups;
+pub mod image;
 pub mod json_number;
 pub mod length;
 pub mod number;
@@ -21,7 +22,7 @@ pub mod run;
 pub mod schedule;
 pub mod setting;
 pub mod spec;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 
 pub use error::ConfigError;

@@ -11,11 +11,17 @@ use crate::spec::{Config, Spec, Value, fields};
 ///
 /// Each family has one type for this, which holds what its registry keeps of every unit: usually a function
 /// from a spec to what is built.
-pub trait BuildOf<C>: Sized + 'static {
+pub trait BuildOf<C: Config>: Sized + 'static {
     /// What the unit says about itself.
     const ABOUT: &'static About;
     /// How it is built.
     const BUILD: Self;
+    /// Its fields in positional order, each with its default: those of `C`. A family that adds keys of its own to every
+    /// unit says so here and in `CHECK`.
+    const FIELDS: fn() -> Vec<(String, serde_json::Value)> = fields::<C>;
+    /// Whether a spec has known keys, fitting types and values in their ranges.
+    const CHECK: fn(&About, &Spec) -> Result<(), ConfigError> =
+        |about, spec| about.resolve::<C>(spec).map(drop);
 }
 
 /// A unit in a registry.
@@ -38,7 +44,12 @@ impl<B> Entry<B> {
     where
         B: BuildOf<C>,
     {
-        Self::new::<C>(B::ABOUT, B::BUILD)
+        Self {
+            about: B::ABOUT,
+            fields: B::FIELDS,
+            build: B::BUILD,
+            check: B::CHECK,
+        }
     }
 
     /// An entry with the fields of `C`, for configurations that several units share.
@@ -124,7 +135,7 @@ impl<B> Entry<B> {
 
 /// A default as it is written in a spec.
 fn plain(default: &serde_json::Value) -> String {
-    default.to_string().replace('"', "")
+    default.to_string().replace('"', "").replace(',', ", ")
 }
 
 /// All units of one family.

@@ -1,10 +1,11 @@
-//! What every unit of every family promises about its fields, as a test: feature `testkit`.
+//! What every unit of every family promises about its fields, as a test, and an image for tests: feature `testkit`.
 
 // These are tests.
 #![allow(clippy::missing_panics_doc)]
 
 use crate::ConfigError;
 use crate::about::Range;
+use crate::image::Image;
 use crate::registry::Entry;
 use crate::spec::{Spec, Value};
 
@@ -78,4 +79,20 @@ fn outside(range: Range) -> Vec<Value> {
     };
     bad.extend([f64::NAN, f64::INFINITY].map(Value::Number));
     bad
+}
+
+/// An image with edges, gradients and detail, by a formula: `photo` of the golden scripts.
+#[must_use]
+pub fn photo(width: usize, height: usize, channels: usize) -> Image {
+    let value = |x: usize, y: usize, c: usize| {
+        3 * x + 5 * y + 40 * c + 90 * ((x / 8 + y / 6 + c) % 2) + (x * y * (c + 1)) % 23
+    };
+    let rows = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let pixels = rows.flat_map(|(x, y)| (0..channels).map(move |c| value(x, y, c) as u8));
+    Image {
+        width,
+        height,
+        channels,
+        pixels: pixels.collect(),
+    }
 }

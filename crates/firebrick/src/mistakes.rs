@@ -1,8 +1,8 @@
 //! The images with the worst mistakes, as the model saw them, scaled down for the report.
 
-use firebrick_core::data::{Dataset, Fit, Image, Preprocessing};
+use firebrick_core::data::{Dataset, Image, Preprocessing};
+use firebrick_core::image::{Filter, Size, fit, resize};
 use firebrick_core::run::Mistake;
-use firebrick_datasets::decode::fit;
 use firebrick_train::metrics::WrongImage;
 
 /// Longest side of a picture, in pixels.
@@ -41,22 +41,15 @@ pub(crate) fn within(image: Image, side: usize) -> Image {
         return image;
     }
     let shrink = |length: usize| (length * side / longest).max(1);
-    let small = Preprocessing {
-        channels: image.channels,
-        height: shrink(image.height),
-        width: shrink(image.width),
-        fit: Fit::Squash,
-        mean: Vec::new(),
-        std: Vec::new(),
-    };
-    fit(image, &small)
+    let small = Size::new(shrink(image.width), shrink(image.height));
+    resize(image, small, Filter::Bilinear)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use firebrick_core::data::{DataError, Sample};
+    use firebrick_core::data::{DataError, Fit, Sample};
 
     use super::*;
 
@@ -99,12 +92,8 @@ mod tests {
             truth_probability: 0.0,
         };
         let preprocessing = Preprocessing {
-            channels: 3,
-            height,
-            width,
             fit,
-            mean: vec![0.0; 3],
-            std: vec![1.0; 3],
+            ..Preprocessing::unnormalized(3, height, width)
         };
         let flag: Arc<dyn Dataset> = Arc::new(Flag(vec!["flag".into()]));
         with_pictures(vec![wrong], &*flag, &preprocessing).remove(0)

@@ -302,12 +302,10 @@ mod tests {
                 .map(String::from)
                 .to_vec(),
             preprocessing: Preprocessing {
-                channels: 1,
-                height: 8,
-                width: 8,
                 fit: Fit::Squash,
                 mean: vec![0.5],
                 std: vec![0.25],
+                ..Preprocessing::unnormalized(1, 8, 8)
             },
         };
         let built = firebrick_zoo::build(&info.model, &info.input(), 7, &device()).unwrap();

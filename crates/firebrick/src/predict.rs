@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Tensor, TensorData};
 use firebrick_core::Classifier;
 use firebrick_core::data::{DataError, Image};
+use firebrick_core::image::fit;
 use firebrick_datasets::decode;
 use firebrick_datasets::image_files::{Listed, list};
 use firebrick_train::metrics::{ranked, softmax};
@@ -90,7 +91,7 @@ pub fn predict<M: Classifier>(
 
 fn read(path: &Path, info: &ModelInfo) -> Result<Image, DataError> {
     let image = decode::read(path, info.preprocessing.channels)?;
-    Ok(decode::fit(image, &info.preprocessing))
+    Ok(fit(image, &info.preprocessing))
 }
 
 fn forward<M: Classifier>(model: &TrainedModel<M>, images: &[&Image]) -> Vec<Vec<f32>> {

@@ -93,7 +93,11 @@ impl Prepared {
     fn train_loader_with(&self, recipe: &Recipe, join_lone_image: bool) -> Result<Loader, Error> {
         let explain = |error| own_program::explain(error, recipe);
         let sampling = Sampling::try_from(recipe.sampling.clone()).map_err(explain)?;
-        let transforms = firebrick_regularize::augment::build(&recipe.augment).map_err(explain)?;
+        let chain = firebrick_regularize::augment::build(&recipe.augment).map_err(explain)?;
+        let transform: Option<Arc<dyn SampleTransform>> = match chain.is_empty() {
+            true => None,
+            false => Some(Arc::new(chain)),
+        };
         let config = LoaderConfig {
             overfit_batches: recipe.overfit_batches,
             join_lone_image,
@@ -102,7 +106,7 @@ impl Prepared {
         loader(
             self.splits.train.clone(),
             &self.preprocessing,
-            transforms,
+            transform,
             config,
         )
     }
@@ -187,7 +191,7 @@ pub(crate) fn evaluation_loader(
     loader(
         dataset,
         preprocessing,
-        Vec::new(),
+        None,
         config(recipe, Sampling::sequential())?,
     )
 }
@@ -198,6 +202,7 @@ fn config(recipe: &Recipe, sampling: Sampling) -> Result<LoaderConfig, ConfigErr
         sampling,
         seed: recipe.seed,
         workers: recipe.workers,
+        epochs: Some(recipe.epochs),
         on_bad: on_bad_image(&recipe.on_bad_image)?,
         ..LoaderConfig::default()
     })
@@ -206,13 +211,13 @@ fn config(recipe: &Recipe, sampling: Sampling) -> Result<LoaderConfig, ConfigErr
 fn loader(
     dataset: Arc<dyn Dataset>,
     preprocessing: &Preprocessing,
-    transforms: Vec<Box<dyn SampleTransform>>,
+    transform: Option<Arc<dyn SampleTransform>>,
     config: LoaderConfig,
 ) -> Result<Loader, Error> {
     Ok(Loader::new(
         dataset,
         preprocessing.clone(),
-        Arc::new(transforms),
+        transform,
         Vec::new(),
         config,
     )?)
@@ -245,13 +250,12 @@ fn preprocessing(
     firebrick_core::error::check("recipe", "image_size", height, 1..=4096)?;
     let channels = splits.channels;
     let mut preprocessing = Preprocessing {
-        channels,
-        height,
-        width,
         fit: recipe.fit,
-        mean: vec![0.0; channels],
-        std: vec![1.0; channels],
+        crop: recipe.crop_pct,
+        filter: recipe.interpolation,
+        ..Preprocessing::unnormalized(channels, height, width)
     };
+    preprocessing.check_crop("recipe", "crop_pct")?;
     let normalization = if recipe.normalize == "auto" {
         let statistics = channel_statistics(&*splits.train, &preprocessing, on_bad)?;
         Normalization {

@@ -98,7 +98,7 @@ fn lossy_formats_agree_with_pillow_also_cmyk_and_ycck() {
 #[test]
 fn sixteen_bits_are_scaled_exactly() {
     let values: Vec<u16> = vec![0, 128, 129, 257, 32_768, 65_406, 65_407, 65_535];
-    let grey = image::ImageBuffer::<Luma<u16>, _>::from_raw(8, 1, values).unwrap();
+    let grey = image::ImageBuffer::<image::Luma<u16>, _>::from_raw(8, 1, values).unwrap();
     let expected = [0, 0, 1, 1, 128, 254, 255, 255];
     for format in [ImageFormat::Png, ImageFormat::Tiff] {
         let bytes = encoded(DynamicImage::ImageLuma16(grey.clone()), format);
@@ -369,57 +369,4 @@ fn headers_that_promise_too_much_are_refused_before_memory_is_taken() {
     }
     let error = decoded(&png_header(16, 16), 3).unwrap_err().to_string();
     assert!(error.contains("cannot be read as PNG"), "{error}");
-}
-
-fn target(width: usize, height: usize, channels: usize, fit: Fit) -> Preprocessing {
-    Preprocessing {
-        channels,
-        height,
-        width,
-        fit,
-        mean: vec![0.0; channels],
-        std: vec![1.0; channels],
-    }
-}
-
-#[test]
-fn resizing_agrees_with_pillow() {
-    for (golden, width, height, how) in [
-        ("squash_20x24.rgb", 20, 24, Fit::Squash),
-        ("squash_90x70.rgb", 90, 70, Fit::Squash),
-        ("crop_32x32.rgb", 32, 32, Fit::Crop),
-    ] {
-        let found = fit(photo(61, 43), &target(width, height, 3, how));
-        assert_eq!([found.width, found.height], [width, height]);
-        let worst = worst(&found.pixels, &fixture(golden));
-        assert!(worst <= 1, "{golden}: {worst} levels off");
-    }
-}
-
-#[test]
-fn an_image_that_fits_is_left_alone_and_channels_follow_the_model() {
-    let image = photo(32, 20);
-    let same = fit(image.clone(), &target(32, 20, 3, Fit::Crop));
-    assert_eq!(same, image);
-    let grey = fit(image.clone(), &target(32, 20, 1, Fit::Crop));
-    assert_eq!([grey.channels, grey.pixels.len()], [1, 640]);
-    assert_eq!(grey.pixels[0], luma(&image.pixels[..3]));
-    let small = fit(grey, &target(8, 8, 3, Fit::Squash));
-    assert_eq!([small.channels, small.pixels.len()], [3, 192]);
-}
-
-#[test]
-fn thin_images_neither_blow_up_nor_lose_their_middle() {
-    for (width, height) in [(1, 16_384), (16_384, 1), (7, 3000), (3000, 7), (1, 1)] {
-        let mut image = Image::black(width, height, 1);
-        let at = (height / 2) * width + width / 2;
-        image.pixels[at] = 255;
-        let fitted = fit(image, &target(64, 48, 1, Fit::Crop));
-        assert_eq!(fitted.pixels.len(), 64 * 48);
-        let brightest = fitted.pixels.iter().max();
-        assert!(brightest > Some(&100), "{width} × {height}: {brightest:?}");
-    }
-    assert_eq!(cover([61, 43], [32, 32]), [45, 32]);
-    assert_eq!(cover([10, 30], [20, 10]), [20, 60]);
-    assert_eq!([centre(45, 32), centre(47, 32)], [6, 8]);
 }

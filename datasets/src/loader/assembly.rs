@@ -4,12 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use firebrick_types::data::{
-    Batch, BatchTransform, DataError, Dataset, Image, Preprocessing, SampleTransform, Targets,
+    Batch, BatchMoment, BatchTransform, DataError, Dataset, Image, Preprocessing, SampleTransform,
+    Subject, Targets,
 };
+use firebrick_types::image::fit;
 use firebrick_types::random::rng;
 
 use super::LoaderConfig;
-use crate::decode::{fit, panic_message};
+use crate::decode::panic_message;
 use crate::registry::OnBadImage;
 
 /// A batch, and the images left out of it because they cannot be read.
@@ -24,7 +26,7 @@ pub(super) struct Assembly {
     pub(super) dataset: Arc<dyn Dataset>,
     pub(super) labels: Vec<usize>,
     pub(super) preprocessing: Preprocessing,
-    pub(super) transforms: Arc<Vec<Box<dyn SampleTransform>>>,
+    pub(super) transform: Option<Arc<dyn SampleTransform>>,
     pub(super) batch_transforms: Vec<Box<dyn BatchTransform>>,
     pub(super) config: LoaderConfig,
 }
@@ -117,6 +119,7 @@ impl Assembly {
             shape: [indices.len(), channels, height, width],
             images,
             targets: Targets::Classes(labels),
+            classes: self.dataset.classes().len(),
             indices,
         };
         if batch.is_empty() {
@@ -124,33 +127,58 @@ impl Assembly {
             return Ok(Made { batch, skipped });
         }
         let mut rng = rng(self.config.seed, "mix", epoch, number as u64);
+        let moment = BatchMoment {
+            epoch,
+            batch: number,
+            share: self.share(epoch),
+        };
         for transform in &self.batch_transforms {
-            batch = transform.apply(batch, &mut rng);
+            batch = transform.apply(batch, &moment, &mut rng);
         }
         Ok(Made { batch, skipped })
     }
 
     /// The image `index`, drawn at `position` of the epoch, ready to be normalized.
     fn image(&self, epoch: u64, position: usize, index: usize) -> Result<Image, DataError> {
-        let mut image = self.fitted(self.dataset.get(index)?.image);
-        let mut rng = rng(self.config.seed, "augment", epoch, position as u64);
-        for transform in self.transforms.iter() {
-            image = transform.apply(image, &mut rng);
+        let preprocessing = &self.preprocessing;
+        let image = self.dataset.get(index)?.image;
+        let Some(transform) = &self.transform else {
+            return Ok(fit(image, preprocessing));
+        };
+        let image = if transform.wants_original() {
+            image.with_channels(preprocessing.channels)
+        } else {
+            fit(image, preprocessing)
+        };
+        let subject = Subject {
+            seed: self.config.seed,
+            epoch,
+            index,
+            position,
+            share: self.share(epoch),
+            target: preprocessing.size(),
+        };
+        let changed = transform.transform(image, &subject, &mut subject.rng(), None);
+        let changed = changed.map_err(|error| {
+            DataError::Invalid(format!("{}: {error}", self.dataset.describe(index)))
+        })?;
+        if changed.size() == subject.target && changed.channels == preprocessing.channels {
+            return Ok(changed);
         }
-        Ok(self.fitted(image))
+        // The transform has cut what it wanted to.
+        let all = Preprocessing {
+            crop: 1.0,
+            ..preprocessing.clone()
+        };
+        Ok(fit(changed, &all))
     }
 
-    fn fitted(&self, image: Image) -> Image {
-        let Preprocessing {
-            channels,
-            height,
-            width,
-            ..
-        } = self.preprocessing;
-        if [image.channels, image.height, image.width] == [channels, height, width] {
-            image
-        } else {
-            fit(image, &self.preprocessing)
+    /// The share of the run's epochs that are over when `epoch` begins.
+    fn share(&self, epoch: u64) -> f64 {
+        match self.config.epochs {
+            Some(epochs) if epoch < epochs => epoch as f64 / epochs as f64,
+            Some(_) => 1.0,
+            None => 0.0,
         }
     }
 

@@ -7,7 +7,7 @@ mod transforms;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use firebrick_types::data::{Fit, Image, Sample};
+use firebrick_types::data::{BatchMoment, Drawn, Image, Sample, Subject};
 use firebrick_types::random::HostRng;
 use firebrick_types::spec::Spec;
 use rand::RngExt;
@@ -69,24 +69,38 @@ impl Dataset for Numbers {
     }
 }
 
-/// Adds a random number to the second pixel.
-struct Shift;
+/// A change of images that a function makes.
+struct Change<F>(F);
 
-impl SampleTransform for Shift {
-    fn apply(&self, mut image: Image, rng: &mut HostRng) -> Image {
-        image.pixels[1] = image.pixels[1].wrapping_add(rng.random());
-        image
+impl<F> SampleTransform for Change<F>
+where
+    F: Fn(Image, &Subject, &mut HostRng) -> Image + Send + Sync,
+{
+    fn transform(
+        &self,
+        image: Image,
+        subject: &Subject,
+        rng: &mut HostRng,
+        _: Option<&mut Vec<Drawn>>,
+    ) -> Result<Image, ConfigError> {
+        Ok((self.0)(image, subject, rng))
     }
-    fn spec(&self) -> Spec {
-        Spec::new("shift")
+    fn replay(&self, image: Image, _: &[Drawn]) -> Result<Image, ConfigError> {
+        Ok(image)
     }
+}
+
+/// Adds a random number to the second pixel.
+fn shift(mut image: Image, _: &Subject, rng: &mut HostRng) -> Image {
+    image.pixels[1] = image.pixels[1].wrapping_add(rng.random());
+    image
 }
 
 /// Adds one random number to the whole batch.
 struct Tint;
 
 impl BatchTransform for Tint {
-    fn apply(&self, mut batch: Batch, rng: &mut HostRng) -> Batch {
+    fn apply(&self, mut batch: Batch, _: &BatchMoment, rng: &mut HostRng) -> Batch {
         let tint: f32 = rng.random();
         batch.images.iter_mut().for_each(|value| *value += tint);
         batch
@@ -99,23 +113,19 @@ impl BatchTransform for Tint {
 /// Leaves values as they are: `(v / 255 - 0) / (1 / 255)`.
 fn raw() -> Preprocessing {
     Preprocessing {
-        channels: 1,
-        height: 1,
-        width: 2,
-        fit: Fit::Crop,
-        mean: vec![0.0],
         std: vec![1.0 / 255.0],
+        ..Preprocessing::unnormalized(1, 1, 2)
     }
 }
 
 fn plain(dataset: Numbers, config: LoaderConfig) -> Loader {
-    Loader::new(Arc::new(dataset), raw(), Arc::default(), vec![], config).unwrap()
+    Loader::new(Arc::new(dataset), raw(), None, vec![], config).unwrap()
 }
 
 fn augmented(dataset: Numbers, config: LoaderConfig) -> Loader {
-    let shift: Vec<Box<dyn SampleTransform>> = vec![Box::new(Shift)];
+    let shift: Arc<dyn SampleTransform> = Arc::new(Change(shift));
     let tint: Vec<Box<dyn BatchTransform>> = vec![Box::new(Tint)];
-    Loader::new(Arc::new(dataset), raw(), Arc::new(shift), tint, config).unwrap()
+    Loader::new(Arc::new(dataset), raw(), Some(shift), tint, config).unwrap()
 }
 
 fn rest(loader: &mut Loader) -> Vec<Batch> {

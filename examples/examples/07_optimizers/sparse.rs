@@ -72,14 +72,7 @@ struct Learned {
 
 impl Data {
     fn loader(&self, dataset: &Arc<dyn Dataset>, batch_size: usize) -> anyhow::Result<Loader> {
-        let as_they_are = Preprocessing {
-            channels: 1,
-            height: 1,
-            width: FEATURES,
-            fit: Fit::Crop,
-            mean: vec![0.0],
-            std: vec![1.0],
-        };
+        let as_they_are = Preprocessing::unnormalized(1, 1, FEATURES);
         let config = LoaderConfig {
             batch_size,
             workers: 0,
@@ -88,7 +81,7 @@ impl Data {
         Ok(Loader::new(
             dataset.clone(),
             as_they_are,
-            Arc::default(),
+            None,
             Vec::new(),
             config,
         )?)

@@ -38,6 +38,7 @@ impl BatchSource for Stripes {
             images: images.into_iter().flatten().collect(),
             shape: [2, 3, SIDE, SIDE],
             targets: Targets::Classes(labels.to_vec()),
+            classes: CLASSES,
             indices: vec![2 * batch, 2 * batch + 1],
         }))
     }

@@ -27,7 +27,8 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 /// What each crate may stand on, besides crates from outside.
 const ARROWS: &[(&str, &[&str])] = &[
     ("firebrick-kernels", &[]),
-    ("firebrick-types", &[]),
+    ("firebrick-resize", &[]),
+    ("firebrick-types", &["firebrick-resize"]),
     ("firebrick-download", &["firebrick-types"]),
     ("firebrick-core", &["firebrick-kernels", "firebrick-types"]),
     ("firebrick-optim", &["firebrick-core"]),

@@ -30,7 +30,7 @@ use signum::Signum;
 fn they_keep_the_contracts() {
     firebrick::optim::testkit::contracts::<Signum>();
     let negative = Entry::<augment::Build>::of::<Negative>();
-    fields_out_of_range_are_named(&negative, |spec| (negative.build.transform)(spec).map(drop));
+    fields_out_of_range_are_named(&negative, |spec| (negative.build.step)(spec).map(drop));
     let perceptron = Entry::<zoo::Build>::of::<PerceptronConfig>();
     fields_out_of_range_are_named(&perceptron, |spec| {
         (perceptron.build.architecture)(spec).map(drop)

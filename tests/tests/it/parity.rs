@@ -1,7 +1,5 @@
 //! The same training on every device: same seed, same data, same numbers within a tolerance.
 
-use std::sync::Arc;
-
 use firebrick::core::parameters::Parameters;
 use firebrick::prelude::*;
 
@@ -23,17 +21,14 @@ fn train(name: &str) -> Option<[Vec<f64>; 3]> {
     )
     .unwrap();
     let preprocessing = Preprocessing {
-        channels: splits.channels,
-        height: 32,
-        width: 32,
-        fit: Fit::Crop,
         mean: vec![0.5],
         std: vec![0.25],
+        ..Preprocessing::unnormalized(splits.channels, 32, 32)
     };
     let mut source = Loader::new(
         splits.train.clone(),
         preprocessing,
-        Arc::default(),
+        None,
         Vec::new(),
         LoaderConfig {
             batch_size: 32,

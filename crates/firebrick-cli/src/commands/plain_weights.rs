@@ -55,12 +55,9 @@ impl PlainWeights {
             None => numbers(input.classes),
         };
         let preprocessing = Preprocessing {
-            channels: input.channels,
-            height: input.height,
-            width: input.width,
-            fit: firebrick::core::data::Fit::Crop,
             mean,
             std,
+            ..Preprocessing::unnormalized(input.channels, input.height, input.width)
         };
         let info = ModelInfo {
             model: model.clone(),
@@ -182,14 +179,7 @@ mod tests {
         ModelInfo {
             model: Spec::new("resnet20"),
             classes: numbers(count),
-            preprocessing: Preprocessing {
-                channels: 3,
-                height: 32,
-                width: 32,
-                fit: firebrick::core::data::Fit::Crop,
-                mean: vec![0.0; 3],
-                std: vec![1.0; 3],
-            },
+            preprocessing: Preprocessing::unnormalized(3, 32, 32),
         }
     }
 

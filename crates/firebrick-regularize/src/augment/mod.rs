@@ -1,131 +1,162 @@
 //! Augmentation: random changes of training images, on the host, by name.
 //!
-//! | name | file |
+//! | what it changes | augmentations |
 //! |---|---|
-//! | `pad_crop` | [`pad_crop`] |
-//! | `hflip` | [`hflip`] |
-//!
-//! Each transform draws its parameters with one function, `sample(rng)`, which knows nothing of
-//! pixels, and applies them with another, `apply(image, params)`, which draws nothing. Draws are
-//! pinned by tests, and the same parameters can be applied to an image and to its mask.
+//! | size | [`resize`], [`center_crop`], [`random_crop`], [`random_resized_crop`] |
+//! | place | [`pad_crop`], [`translate`], [`hflip`], [`vflip`] |
+//! | shape | [`scale`], [`rotate`], [`shear`], [`affine`], [`perspective`], [`lens`], [`elastic`] |
 //!
 //! ```
 //! use firebrick_regularize::augment;
-//! let transforms = augment::build(&"pad_crop(4) | hflip".parse()?)?;
+//! let chain = augment::build(&"pad_crop(4) | hflip".parse()?)?;
 //! assert_eq!(
-//!     augment::spec(&transforms).to_string(),
-//!     "pad_crop(size=4, mode=constant, fill=0.0) | hflip(prob=0.5)"
+//!     chain.pipeline().to_string(),
+//!     "pad_crop(size=4, mode=constant, fill=0.0, prob=1.0) | hflip(prob=0.5, mode=random)"
 //! );
 //! # Ok::<(), firebrick_core::ConfigError>(())
 //! ```
+//!
+//! # What an augmentation is
+//!
+//! A struct with its fields, and an implementation of [`Augmentation`]: `sample` draws its parameters and knows nothing of
+//! pixels, `apply` changes an image as the parameters say and draws nothing.
+//!
+//! ```
+//! use firebrick_core::about::{About, Field, Range};
+//! use firebrick_core::data::{Image, Subject};
+//! use firebrick_core::image::Size;
+//! use firebrick_core::random::HostRng;
+//! use firebrick_regularize::augment::{Augmentation, Interval};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Clone, Serialize, Deserialize)]
+//! #[serde(default, deny_unknown_fields)]
+//! struct Gain {
+//!     /// Factor: `x` is 1 − x … 1 + x, `[low, high]` is explicit, `[x, x]` fixes it.
+//!     factor: Interval,
+//! }
+//!
+//! impl Default for Gain {
+//!     fn default() -> Self {
+//!         Self { factor: Interval::of(0.2) }
+//!     }
+//! }
+//!
+//! /// A struct, so that a log says what each number is.
+//! #[derive(Serialize, Deserialize)]
+//! struct GainParams {
+//!     factor: f64,
+//! }
+//!
+//! impl Augmentation for Gain {
+//!     const ABOUT: About = About::new(
+//!         "gain",
+//!         "multiplies every value by a random factor",
+//!         &[Field::new("factor", Range::NotNegative)],
+//!     );
+//!     type Params = GainParams;
+//!
+//!     fn check(&self) -> Result<(), firebrick_core::ConfigError> {
+//!         self.factor.check("gain", "factor")
+//!     }
+//!
+//!     fn sample(&self, _: Size, _: &Subject, rng: &mut HostRng) -> GainParams {
+//!         GainParams { factor: self.factor.around_one().draw(rng) }
+//!     }
+//!
+//!     fn apply(&self, mut image: Image, params: &GainParams) -> Image {
+//!         for value in &mut image.pixels {
+//!             *value = (f64::from(*value) * params.factor) as u8;
+//!         }
+//!         image
+//!     }
+//! }
+//! ```
+//!
+//! Its line in the registry, `Entry::of::<Gain>()`, gives it a name in specs, its listing, validation and contract tests, and
+//! what is the same for all:
+//!
+//! - **`prob`**, the share of images that are changed: a key of every augmentation, 1 unless [`Augmentation::PROB`] says
+//!   otherwise.
+//! - **Logging.** [`SampleTransform::transform`](firebrick_core::data::SampleTransform::transform) with a log appends a
+//!   [`Drawn`](firebrick_core::data::Drawn) for each step: its name, and the parameters as JSON (an object, or `null` where
+//!   `prob` left the image alone). `replay` changes an image in the same way again. Without a log, nothing is noted.
+//! - **Sizes.** `output` says what size comes out, so that a crop larger than the image is an error before training.
+//! - **Geometry.** A geometric augmentation also says where each pixel of the result lies in the image: its `warp`. Two or
+//!   more in a row become one warp, so that pixels are interpolated once; moves of whole pixels (flips, crops) stay exact. A
+//!   resize that makes the image smaller is antialiased by itself. [`Chain::geometry`] gives the warp of all steps together:
+//!   masks ([`Warp::mask`]) and boxes ([`Warp::region`]) move with it.
+//!
+//! The generator of an image is [`Subject::rng`](firebrick_core::data::Subject::rng), a function of the seed, the epoch and the
+//! place in the epoch; steps draw from it in turn. Draws are pinned by tests.
 
+pub mod affine;
 mod augmentation;
+pub mod center_crop;
+mod chain;
+pub mod crop;
+pub mod elastic;
+mod frame;
 pub mod hflip;
+mod interval;
+pub mod lens;
 pub mod pad_crop;
+pub mod perspective;
+pub mod pose;
+pub mod random_crop;
+pub mod random_resized_crop;
+pub mod resize;
+pub mod rotate;
+pub mod scale;
+pub mod shear;
+pub mod sides;
+mod step;
+pub mod translate;
+pub mod vflip;
+pub mod warp;
 
 use firebrick_core::ConfigError;
-use firebrick_core::data::SampleTransform;
 use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::spec::Pipeline;
 
-pub use augmentation::{Augmentation, Build};
+pub use augmentation::Augmentation;
+pub use chain::Chain;
+pub use frame::Frame;
+pub use interval::Interval;
+pub use step::{Build, Step};
+pub use warp::Warp;
 
 /// All transforms of single images.
 pub static REGISTRY: Registry<Build> = Registry::new(
     "augmentation",
     &[
-        Entry::of::<pad_crop::PadCropConfig>(),
-        Entry::of::<hflip::HflipConfig>(),
+        Entry::of::<resize::Resize>(),
+        Entry::of::<center_crop::CenterCrop>(),
+        Entry::of::<random_crop::RandomCrop>(),
+        Entry::of::<random_resized_crop::RandomResizedCrop>(),
+        Entry::of::<pad_crop::PadCrop>(),
+        Entry::of::<hflip::Hflip>(),
+        Entry::of::<vflip::Vflip>(),
+        Entry::of::<scale::Scale>(),
+        Entry::of::<translate::Translate>(),
+        Entry::of::<rotate::Rotate>(),
+        Entry::of::<shear::Shear>(),
+        Entry::of::<affine::Affine>(),
+        Entry::of::<perspective::Perspective>(),
+        Entry::of::<lens::Lens>(),
+        Entry::of::<elastic::Elastic>(),
     ],
 );
 
-/// Builds the transforms of a pipeline, in order.
+/// Builds the steps of a pipeline, in order.
 ///
 /// # Errors
 /// [`ConfigError`] naming the first unit, key or value that cannot be used.
-pub fn build(pipeline: &Pipeline) -> Result<Vec<Box<dyn SampleTransform>>, ConfigError> {
-    let one = |spec| (REGISTRY.find(spec)?.build.transform)(spec);
-    pipeline.0.iter().map(one).collect()
-}
-
-/// The canonical pipeline that builds these transforms again.
-#[must_use]
-pub fn spec(transforms: &[Box<dyn SampleTransform>]) -> Pipeline {
-    Pipeline(
-        transforms
-            .iter()
-            .map(|transform| transform.spec())
-            .collect(),
-    )
+pub fn build(pipeline: &Pipeline) -> Result<Chain, ConfigError> {
+    let one = |spec| (REGISTRY.find(spec)?.build.step)(spec);
+    let steps: Result<_, _> = pipeline.0.iter().map(one).collect();
+    Ok(Chain::new(steps?))
 }
 
 #[cfg(test)]
-mod tests {
-    use firebrick_core::data::Image;
-    use firebrick_core::random::rng;
-    use firebrick_core::spec::Spec;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    pub(super) fn image() -> impl Strategy<Value = Image> {
-        (1_usize..7, 1_usize..7, prop_oneof![Just(1_usize), Just(3)]).prop_flat_map(
-            |(width, height, channels)| {
-                prop::collection::vec(any::<u8>(), width * height * channels).prop_map(
-                    move |pixels| Image {
-                        width,
-                        height,
-                        channels,
-                        pixels,
-                    },
-                )
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn every_transform_keeps_the_shape_and_repeats_its_draws(image in image(), seed in any::<u64>()) {
-            for entry in REGISTRY.entries() {
-                let transform = (entry.build.transform)(&Spec::new(entry.about.name)).unwrap();
-                let apply = || transform.apply(image.clone(), &mut rng(seed, "augment", 0, 0));
-                let changed = apply();
-                prop_assert_eq!(
-                    (changed.width, changed.height, changed.channels, changed.pixels.len()),
-                    (image.width, image.height, image.channels, image.pixels.len())
-                );
-                prop_assert_eq!(changed, apply());
-            }
-        }
-    }
-
-    #[test]
-    fn the_canonical_pipeline_builds_itself_again() {
-        for entry in REGISTRY.entries() {
-            let spec = (entry.build.transform)(&Spec::new(entry.about.name))
-                .unwrap()
-                .spec();
-            assert_eq!(spec.to_string(), entry.signature());
-            assert_eq!((entry.build.transform)(&spec).unwrap().spec(), spec);
-        }
-        assert!(build(&Pipeline::default()).unwrap().is_empty());
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (text, needle) in [
-            ("pad_crop(4) | hflop", "did you mean `hflip`"),
-            ("hflip(p=0.3)", "hflip has no key `p`"),
-            ("hflip(1.5)", "hflip: prob = 1.5"),
-            ("hflip(nan)", "hflip: prob = NaN"),
-            ("pad_crop(-1)", "pad_crop: size = -1"),
-            ("pad_crop(100000)", "pad_crop: size = 100000"),
-            ("pad_crop(4, mode=mirror)", "pad_crop: mode"),
-            ("pad_crop(4, fill=2)", "pad_crop: fill = 2"),
-            ("pad_crop(4, mode=edge, fill=0.5)", "fill"),
-        ] {
-            let error = build(&text.parse().unwrap()).err().unwrap().to_string();
-            assert!(error.contains(needle), "{text}: {error}");
-        }
-    }
-}
+mod tests;

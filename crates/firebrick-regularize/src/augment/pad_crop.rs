@@ -6,16 +6,14 @@
 
 use firebrick_core::ConfigError;
 use firebrick_core::about::{About, Field, Range};
-use firebrick_core::data::{Image, SampleTransform};
+use firebrick_core::data::{Image, Subject};
+use firebrick_core::image::Size;
 use firebrick_core::random::HostRng;
-use firebrick_core::spec::Spec;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmentation;
-
-/// The name in spec strings.
-pub const NAME: &str = "pad_crop";
+use super::warp::{Homography, Outside, Warp};
 
 /// What the border shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,10 +29,10 @@ pub enum PadMode {
     Edge,
 }
 
-/// Configuration of [`PadCrop`].
+/// Pads all sides, then cuts the original size at a random place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PadCropConfig {
+pub struct PadCrop {
     /// Width of the border in pixels, 0 to 4096.
     pub size: i64,
     /// What the border shows.
@@ -43,7 +41,7 @@ pub struct PadCropConfig {
     pub fill: f64,
 }
 
-impl Default for PadCropConfig {
+impl Default for PadCrop {
     fn default() -> Self {
         Self {
             size: 4,
@@ -53,27 +51,20 @@ impl Default for PadCropConfig {
     }
 }
 
-impl PadCropConfig {
-    /// The transform.
-    ///
-    /// # Errors
-    /// [`ConfigError::OutOfRange`] naming the field; [`ConfigError::Conflict`] for a `fill` that
-    /// the mode does not use.
-    pub fn build(&self) -> Result<PadCrop, ConfigError> {
-        Self::ABOUT.check(self)?;
-        if self.mode != PadMode::Constant && self.fill != 0.0 {
-            return Err(ConfigError::Conflict(format!(
-                "pad_crop: fill = {} has an effect only with mode=constant; remove fill or mode",
-                self.fill
-            )));
-        }
-        Ok(PadCrop(self.clone()))
-    }
+/// What [`PadCrop`] drew: where the cut begins in the padded image, each in `0..=2 * size`.
+/// `size` on both axes leaves the image as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PadCropParams {
+    /// Rows above the cut.
+    pub top: u32,
+    /// Columns left of the cut.
+    pub left: u32,
 }
 
-impl Augmentation for PadCropConfig {
+impl Augmentation for PadCrop {
     const ABOUT: About = About::new(
-        NAME,
+        "pad_crop",
         "pads the image, then crops the original size at a random position",
         &[
             Field::new("size", Range::Whole(0, 4096)),
@@ -82,31 +73,21 @@ impl Augmentation for PadCropConfig {
         ],
     )
     .source("torchvision's RandomCrop(size, padding)");
+    type Params = PadCropParams;
 
-    fn transform(&self) -> Result<Box<dyn SampleTransform>, ConfigError> {
-        Ok(Box::new(self.build()?))
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.mode != PadMode::Constant && self.fill != 0.0 {
+            return Err(ConfigError::Conflict(format!(
+                "pad_crop: fill = {} has an effect only with mode=constant; remove fill or mode",
+                self.fill
+            )));
+        }
+        Ok(())
     }
-}
 
-/// Pads all sides, then cuts the original size at a random place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PadCrop(PadCropConfig);
-
-/// What [`PadCrop`] drew: where the cut begins in the padded image, each in `0..=2 * size`.
-/// `size` on both axes leaves the image as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PadCropParams {
-    /// Rows above the cut.
-    pub top: u32,
-    /// Columns left of the cut.
-    pub left: u32,
-}
-
-impl PadCrop {
     /// Draws, top first as torchvision does.
-    #[must_use]
-    pub fn sample(&self, rng: &mut HostRng) -> PadCropParams {
-        let last = 2 * self.0.size as u32;
+    fn sample(&self, _: Size, _: &Subject, rng: &mut HostRng) -> PadCropParams {
+        let last = 2 * self.size as u32;
         PadCropParams {
             top: rng.random_range(0..=last),
             left: rng.random_range(0..=last),
@@ -114,22 +95,21 @@ impl PadCrop {
     }
 
     /// Pads and cuts; the padded image is never made.
-    #[must_use]
-    pub fn apply(&self, image: Image, params: &PadCropParams) -> Image {
+    fn apply(&self, image: Image, params: &PadCropParams) -> Image {
         let (shift_y, shift_x) = (
-            i64::from(params.top) - self.0.size,
-            i64::from(params.left) - self.0.size,
+            i64::from(params.top) - self.size,
+            i64::from(params.left) - self.size,
         );
         if (shift_y, shift_x) == (0, 0) || image.pixels.is_empty() {
             return image;
         }
         let source = |at: usize, shift: i64, length: usize| {
-            inside(at as i64 + shift, length as i64, self.0.mode)
+            inside(at as i64 + shift, length as i64, self.mode)
         };
         let columns: Vec<_> = (0..image.width)
             .map(|x| source(x, shift_x, image.width))
             .collect();
-        let fill = (self.0.fill * 255.0).round() as u8;
+        let fill = (self.fill * 255.0).round() as u8;
         let channels = image.channels;
         let mut pixels = Vec::with_capacity(image.pixels.len());
         for y in 0..image.height {
@@ -146,6 +126,16 @@ impl PadCrop {
             }
         }
         Image { pixels, ..image }
+    }
+
+    fn warp(&self, size: Size, params: &PadCropParams) -> Option<Warp> {
+        let shift = [params.left, params.top].map(|at| (i64::from(at) - self.size) as f64);
+        let outside = match self.mode {
+            PadMode::Constant => Outside::fill(self.fill),
+            PadMode::Edge => Outside::Edge,
+            PadMode::Reflect => Outside::Reflect,
+        };
+        Some(Warp::moves(size, Homography::shift(shift)).outside(outside))
     }
 }
 
@@ -164,27 +154,17 @@ fn inside(at: i64, length: i64, mode: PadMode) -> Option<usize> {
     usize::try_from(shown).ok()
 }
 
-impl SampleTransform for PadCrop {
-    fn apply(&self, image: Image, rng: &mut HostRng) -> Image {
-        let params = self.sample(rng);
-        self.apply(image, &params)
-    }
-
-    fn spec(&self) -> Spec {
-        Spec::canonical(NAME, &self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use firebrick_core::random::rng;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::augment::tests::image;
+    use crate::augment::tests::{image, subject};
+    use firebrick_core::spec::Spec;
 
     fn pad_crop(size: i64, mode: PadMode, fill: f64) -> PadCrop {
-        PadCropConfig { size, mode, fill }.build().unwrap()
+        PadCrop { size, mode, fill }
     }
 
     fn row(pixels: &[u8]) -> Image {
@@ -198,10 +178,10 @@ mod tests {
 
     #[test]
     fn draws_are_pinned() {
-        let crop = PadCropConfig::default().build().unwrap();
+        let crop = PadCrop::default();
         let mut rng = rng(42, "augment", 1, 2);
         let draws: Vec<_> = (0..6)
-            .map(|_| crop.sample(&mut rng))
+            .map(|_| crop.sample(Size::new(9, 9), &subject(), &mut rng))
             .map(|params| (params.top, params.left))
             .collect();
         assert_eq!(draws, [(1, 1), (8, 0), (6, 2), (6, 0), (7, 2), (8, 0)]);
@@ -209,11 +189,11 @@ mod tests {
 
     #[test]
     fn every_place_is_drawn_alike() {
-        let crop = PadCropConfig::default().build().unwrap();
+        let crop = PadCrop::default();
         let mut rng = rng(0, "augment", 0, 0);
         let mut counts = [[0; 9]; 2];
         for _ in 0..9000 {
-            let params = crop.sample(&mut rng);
+            let params = crop.sample(Size::new(9, 9), &subject(), &mut rng);
             counts[0][params.top as usize] += 1;
             counts[1][params.left as usize] += 1;
         }
@@ -279,10 +259,7 @@ mod tests {
     #[test]
     fn zero_is_another_word_for_constant() {
         let spec: Spec = "pad_crop(4, zero)".parse().unwrap();
-        assert_eq!(
-            spec.resolve::<PadCropConfig>().unwrap(),
-            PadCropConfig::default()
-        );
+        assert_eq!(spec.resolve::<PadCrop>().unwrap(), PadCrop::default());
     }
 
     proptest! {
@@ -300,7 +277,9 @@ mod tests {
                 (image.width, image.height, image.pixels.len())
             );
             let middle = PadCropParams { top: size as u32, left: size as u32 };
-            prop_assert_eq!(crop.apply(image.clone(), &middle), image);
+            prop_assert_eq!(crop.apply(image.clone(), &middle), image.clone());
+            let warp = crop.warp(image.size(), &params).unwrap();
+            prop_assert_eq!(warp.apply(&image), shown);
         }
     }
 }

@@ -159,6 +159,7 @@ impl BatchSource for Source {
             images,
             shape: [indices.len(), 1, 6, 6],
             targets: Targets::Classes(labels),
+            classes: CLASSES,
             indices,
         }))
     }

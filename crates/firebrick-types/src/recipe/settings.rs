@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Fit;
 use crate::groups::GroupRule;
+use crate::image::Filter;
 use crate::setting::Family::{
     Augmentations, Datasets, Losses, Models, Monitors, Normalizations, Optimizers, Samplers,
     Schedules,
@@ -140,6 +141,14 @@ settings! {
 
     /// How images are resized: crop (scale, then cut out the centre) or squash (change the aspect ratio).
     fit: Fit = Fit::Crop, flag(Data, "HOW", Run);
+
+    /// Share of each side to keep when an image is resized: scale to the size divided by SHARE, then cut out the centre.
+    ///
+    /// timm calls it crop_pct. Published ImageNet accuracies are for 0.875: resize to 256, crop to 224.
+    crop_pct: f64 = 1.0, flag(Data, "SHARE", Run);
+
+    /// Filter for resizing: nearest, bilinear, bicubic, box or lanczos, all with Pillow's antialiasing.
+    interpolation: Filter = Filter::Bilinear, flag(Data, "FILTER", Run);
 
     /// How an epoch draws its images, with options as in 'weighted([1, 2, 0.5])', one weight for each class.
     sampling: Spec = Spec::new("shuffle"), flag(Data, "SPEC", Run).of(Samplers);

@@ -3,6 +3,7 @@
 use crate::ConfigError;
 use crate::data::Fit;
 use crate::groups::GroupRule;
+use crate::image::Filter;
 use crate::number::{real, whole};
 use crate::spec::{Pipeline, Spec};
 
@@ -240,5 +241,20 @@ impl FromFlag for Fit {
             Self::Squash => "squash",
         }
         .into()
+    }
+}
+
+impl FromFlag for Filter {
+    fn from_flag(text: &str) -> Result<Self, String> {
+        let named = Self::NAMES.into_iter().find(|(name, _)| *name == text);
+        named.map(|(_, filter)| filter).ok_or_else(|| {
+            let names = Self::NAMES.map(|(name, _)| name).join(", ");
+            format!("`{text}` is none of {names}")
+        })
+    }
+
+    fn to_flag(&self) -> String {
+        let named = Self::NAMES.into_iter().find(|(_, filter)| filter == self);
+        named.map(|(name, _)| name).unwrap_or_default().into()
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_core::Classifier;
-use firebrick_core::data::{Fit, Image, Preprocessing};
+use firebrick_core::data::{Image, Preprocessing};
 use firebrick_core::state_dict::StateDict;
 use firebrick_zoo::{Model, Normalization, build, default_input, load};
 
@@ -27,12 +27,9 @@ fn images(count: usize, device: &Device) -> Option<Tensor<4>> {
         .into_rgb8();
     let normalization: Normalization = "imagenet".parse().unwrap();
     let preprocessing = Preprocessing {
-        channels: 3,
-        height: 32,
-        width: 32,
-        fit: Fit::Crop,
         mean: normalization.mean,
         std: normalization.std,
+        ..Preprocessing::unnormalized(3, 32, 32)
     };
     let mut normalized = Vec::new();
     for pixels in strip.as_raw().chunks_exact(32 * 32 * 3).take(count) {

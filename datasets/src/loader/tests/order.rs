@@ -116,9 +116,9 @@ fn a_lone_last_image_joins_the_batch_before_it() {
                 ..LoaderConfig::default()
             };
             let loader = |join| {
-                let shift: Vec<Box<dyn SampleTransform>> = vec![Box::new(Shift)];
+                let shift: Arc<dyn SampleTransform> = Arc::new(Change(shift));
                 let dataset = Arc::new(Numbers::new(len));
-                Loader::new(dataset, raw(), Arc::new(shift), vec![], config(join)).unwrap()
+                Loader::new(dataset, raw(), Some(shift), vec![], config(join)).unwrap()
             };
             let mut joined = loader(true);
             assert_eq!(joined.batches(), expected.len());

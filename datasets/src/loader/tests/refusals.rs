@@ -36,7 +36,7 @@ fn bad_images_are_skipped_or_end_it() {
 fn bad_settings_are_refused_by_name() {
     let refused = |preprocessing, config| {
         let data = Arc::new(Numbers::new(10));
-        let loader = Loader::new(data, preprocessing, Arc::default(), vec![], config);
+        let loader = Loader::new(data, preprocessing, None, vec![], config);
         loader.err().expect("refused").to_string()
     };
     let config = LoaderConfig::default;
@@ -128,19 +128,13 @@ fn bad_settings_are_refused_by_name() {
     ] {
         assert!(message.contains(needle), "{message}");
     }
-    let empty = Loader::new(
-        Arc::new(Numbers::new(0)),
-        raw(),
-        Arc::default(),
-        vec![],
-        config(),
-    );
+    let empty = Loader::new(Arc::new(Numbers::new(0)), raw(), None, vec![], config());
     assert!(empty.err().unwrap().to_string().contains("no images"));
     let one_class = Numbers {
         classes: vec!["many".into()],
         ..Numbers::new(3)
     };
-    let wrong = Loader::new(Arc::new(one_class), raw(), Arc::default(), vec![], config());
+    let wrong = Loader::new(Arc::new(one_class), raw(), None, vec![], config());
     let message = wrong.err().unwrap().to_string();
     assert!(
         message.contains("numbers[0]") && message.contains("1 classes"),

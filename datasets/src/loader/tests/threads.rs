@@ -22,7 +22,7 @@ fn workers_stop_when_enough_is_ready() {
         prefetch: 2,
         ..LoaderConfig::default()
     };
-    let mut loader = Loader::new(dataset.clone(), raw(), Arc::default(), vec![], config).unwrap();
+    let mut loader = Loader::new(dataset.clone(), raw(), None, vec![], config).unwrap();
     assert_eq!(
         dataset.reads.load(Ordering::SeqCst),
         0,
@@ -83,8 +83,7 @@ fn a_loader_dropped_half_way_ends_its_threads() {
                 prefetch,
                 ..LoaderConfig::default()
             };
-            let mut loader =
-                Loader::new(held.clone(), raw(), Arc::default(), vec![], config).unwrap();
+            let mut loader = Loader::new(held.clone(), raw(), None, vec![], config).unwrap();
             loader.next_batch().unwrap().unwrap();
             loader.start(3, 1);
             loader.next_batch().unwrap().unwrap();

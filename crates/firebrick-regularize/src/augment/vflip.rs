@@ -1,0 +1,74 @@
+//! `vflip`: flips the image upside down; torchvision's `RandomVerticalFlip`.
+
+use firebrick_core::about::About;
+use firebrick_core::data::{Image, Subject};
+use firebrick_core::image::Size;
+use firebrick_core::random::HostRng;
+use serde::{Deserialize, Serialize};
+
+use super::augmentation::Augmentation;
+use super::warp::{Homography, Warp};
+
+/// Flips upside down. For images without an upper side, such as those from a microscope or a satellite.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vflip {}
+
+impl Augmentation for Vflip {
+    const ABOUT: About = About::new(
+        "vflip",
+        "flips the image upside down with a given probability",
+        &[],
+    )
+    .source("torchvision's RandomVerticalFlip");
+    const PROB: f64 = 0.5;
+    type Params = ();
+
+    fn sample(&self, _: Size, _: &Subject, _: &mut HostRng) {}
+
+    fn apply(&self, mut image: Image, (): &()) -> Image {
+        let row = image.width * image.channels;
+        let (upper, lower) = image.pixels.split_at_mut(image.height / 2 * row);
+        if row > 0 {
+            let mirrored = lower.rchunks_exact_mut(row);
+            upper
+                .chunks_exact_mut(row)
+                .zip(mirrored)
+                .for_each(|(one, other)| one.swap_with_slice(other));
+        }
+        image
+    }
+
+    fn warp(&self, size: Size, (): &()) -> Option<Warp> {
+        let map = Homography::axes([1.0, -1.0], [0.0, size.height as f64]);
+        Some(Warp::moves(size, map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::augment::tests::image;
+
+    #[test]
+    fn rows_change_places() {
+        let image = Image {
+            width: 2,
+            height: 3,
+            channels: 1,
+            pixels: (1..=6).collect(),
+        };
+        assert_eq!(Vflip {}.apply(image, &()).pixels, [5, 6, 3, 4, 1, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn twice_is_the_identity_and_the_warp_says_the_same(image in image()) {
+            let flipped = Vflip {}.apply(image.clone(), &());
+            prop_assert_eq!(Vflip {}.warp(image.size(), &()).unwrap().apply(&image), flipped.clone());
+            prop_assert_eq!(Vflip {}.apply(flipped, &()), image);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Reads an image at the points of a warp, as Pillow's `Image.transform` does: a point outside the image shows what is
+//! outside; inside, the pixels at the edge count on beyond their centres.
+
+use firebrick_core::image::Image;
+
+use super::{Interpolation, Map, Outside, Warp};
+
+pub(super) fn sample(
+    warp: &Warp,
+    image: &Image,
+    interpolation: Interpolation,
+    outside: Outside,
+) -> Image {
+    match image.channels {
+        1 => sample_channels::<1>(warp, image, interpolation, outside),
+        _ => sample_channels::<3>(warp, image, interpolation, outside),
+    }
+}
+
+fn sample_channels<const C: usize>(
+    warp: &Warp,
+    image: &Image,
+    interpolation: Interpolation,
+    outside: Outside,
+) -> Image {
+    let fill = match outside {
+        Outside::Fill(fill) => fill,
+        _ => 0,
+    };
+    let output = warp.output;
+    let mut result = Image {
+        width: output.width,
+        height: output.height,
+        channels: C,
+        pixels: vec![fill; output.width * output.height * C],
+    };
+    if image.pixels.is_empty() || result.pixels.is_empty() {
+        return result;
+    }
+    let source = Source::<C> {
+        image,
+        outside,
+        interpolation,
+    };
+    let (pixels, _) = result.pixels.as_chunks_mut::<C>();
+    let rows = pixels.chunks_exact_mut(output.width).enumerate();
+    let single = match &warp.maps[..] {
+        [Map::Homography(map)] => Some(map),
+        _ => None,
+    };
+    match single {
+        Some(map) if map.is_affine() => {
+            let [a, b, c, d, e, f, ..] = map.matrix();
+            for (y, row) in rows {
+                let y = y as f64 + 0.5;
+                source.read_row(row, |x| [a * x + b * y + c, d * x + e * y + f]);
+            }
+        }
+        Some(map) => rows.for_each(|(y, row)| {
+            let y = y as f64 + 0.5;
+            source.read_row(row, |x| match map.weight([x, y]) > 0.0 {
+                true => map.at([x, y]),
+                // Beyond the horizon.
+                false => [f64::NAN; 2],
+            });
+        }),
+        None => rows.for_each(|(y, row)| {
+            let y = y as f64 + 0.5;
+            source.read_row(row, |x| warp.source([x, y]));
+        }),
+    }
+    result
+}
+
+struct Source<'a, const C: usize> {
+    image: &'a Image,
+    outside: Outside,
+    interpolation: Interpolation,
+}
+
+impl<const C: usize> Source<'_, C> {
+    /// Fills a row whose pixels come from the points that `point` gives for their centres. Pixels from outside a filled
+    /// image keep the value that they have.
+    fn read_row(&self, row: &mut [[u8; C]], point: impl Fn(f64) -> [f64; 2]) {
+        let (width, height) = (self.image.width as f64, self.image.height as f64);
+        for (x, pixel) in row.iter_mut().enumerate() {
+            let [mut u, mut v] = point(x as f64 + 0.5);
+            let inside = u >= 0.0 && u < width && v >= 0.0 && v < height;
+            if !inside {
+                if matches!(self.outside, Outside::Fill(_)) || !(u.is_finite() && v.is_finite()) {
+                    continue;
+                }
+                (u, v) = (self.back(u, width), self.back(v, height));
+            }
+            *pixel = match self.interpolation {
+                Interpolation::Nearest => self.pixel(u as usize, v as usize),
+                Interpolation::Bilinear => self.between(u, v),
+            };
+        }
+    }
+
+    /// A coordinate that lies outside an axis of this length, inside.
+    fn back(&self, at: f64, length: f64) -> f64 {
+        let inside = match self.outside {
+            Outside::Reflect if length > 1.0 => {
+                // Mirrored at the centres of the first and the last pixel.
+                let last = length - 1.0;
+                let phase = (at - 0.5).rem_euclid(2.0 * last);
+                phase.min(2.0 * last - phase) + 0.5
+            }
+            _ => at,
+        };
+        inside.clamp(0.0, length - 1e-9)
+    }
+
+    fn pixel(&self, x: usize, y: usize) -> [u8; C] {
+        let at = (y * self.image.width + x) * C;
+        let values = &self.image.pixels[at..at + C];
+        std::array::from_fn(|channel| values[channel])
+    }
+
+    /// Pillow's bilinear filter: the fraction of a level is cut off.
+    fn between(&self, u: f64, v: f64) -> [u8; C] {
+        let (u, v) = (u - 0.5, v - 0.5);
+        let (left, top) = (u.floor(), v.floor());
+        let (dx, dy) = (u - left, v - top);
+        let side = |at: f64, length: usize| (at.max(0.0) as usize).min(length - 1);
+        let (x0, x1) = (
+            side(left, self.image.width),
+            side(left + 1.0, self.image.width),
+        );
+        let (y0, y1) = (
+            side(top, self.image.height),
+            side(top + 1.0, self.image.height),
+        );
+        let (upper, lower) = (
+            [self.pixel(x0, y0), self.pixel(x1, y0)],
+            [self.pixel(x0, y1), self.pixel(x1, y1)],
+        );
+        std::array::from_fn(|channel| {
+            let mix = |[one, other]: [[u8; C]; 2]| {
+                let (one, other) = (f64::from(one[channel]), f64::from(other[channel]));
+                one + (other - one) * dx
+            };
+            let (above, below) = (mix(upper), mix(lower));
+            (above + (below - above) * dy) as u8
+        })
+    }
+}
