@@ -102,6 +102,29 @@ fn mistakes_are_named() {
         ("pad_crop(4, mode=mirror)", "pad_crop: mode"),
         ("pad_crop(4, fill=2)", "pad_crop: fill = 2"),
         ("pad_crop(4, mode=edge, fill=0.5)", "fill"),
+        (
+            "rotate([15, -15])",
+            "rotate: degrees = [15, -15] begins above its end: write [-15, 15]",
+        ),
+        ("rotate(-15)", "rotate: degrees = -15 is out of range"),
+        ("rotate([1, 2, 3])", "expected a number or [low, high]"),
+        ("rotate(\"left\")", "expected a number or [low, high]"),
+        ("rotate(720)", "rotate: degrees = 720"),
+        ("elastic(sigma=-1)", "elastic: sigma = -1"),
+        ("resize(0)", "resize: size = 0"),
+        ("resize([10, 0])", "resize: size[1] = 0"),
+        (
+            "resize(1.5)",
+            "expected a whole number of pixels, or [height, width]",
+        ),
+        ("resize(10, cubic)", "resize: filter"),
+        ("random_resized_crop(scale=[0.5, 0.1])", "write [0.1, 0.5]"),
+        (
+            "random_resized_crop(scale=1.5)",
+            "random_resized_crop: scale = 1.5",
+        ),
+        ("random_crop(8, fill=0.5)", "only with pad_if_needed=true"),
+        ("translate(-0.1)", "translate: x = -0.1"),
     ] {
         let error = build(&text.parse().unwrap()).err().unwrap().to_string();
         assert!(error.contains(needle), "{text}: {error}");
@@ -186,4 +209,113 @@ fn a_log_of_another_pipeline_is_refused() {
         assert!(error.contains(needle), "{error}");
         assert!(flip.geometry(image.size(), &log).is_err());
     }
+}
+
+#[test]
+fn sizes_that_cannot_work_are_refused_before_training() {
+    let check = |text: &str, original: Option<[usize; 2]>| {
+        let original = original.map(|[width, height]| Size::new(width, height));
+        let found = chain(text).check_sizes(original, Size::new(32, 32));
+        found.err().map(|error| error.to_string())
+    };
+    let small = Some([32, 32]);
+    for good in [
+        "random_crop",
+        "random_crop(28) | resize",
+        "random_crop(40, pad_if_needed=true) | center_crop",
+        "resize(40) | random_crop",
+        "random_resized_crop | hflip | rotate(10)",
+        // Of another size now and then: fitted to the model's.
+        "rotate(10, expand=true)",
+        "random_crop(28, prob=0.5)",
+    ] {
+        assert_eq!(check(good, small), None, "{good}");
+        assert_eq!(check(good, None), None, "{good}");
+    }
+    let error = check("random_crop(40)", small).unwrap();
+    assert!(
+        error
+            .contains("random_crop: the crop of 40 × 40 px is larger than the image of 32 × 32 px")
+            && error.contains("pad_if_needed=true"),
+        "{error}"
+    );
+    let error = check("resize(20) | hflip | center_crop(24)", small).unwrap();
+    assert!(
+        error.contains("center_crop: the crop of 24 × 24 px"),
+        "{error}"
+    );
+    for (text, original) in [
+        ("random_crop(28)", small),
+        ("hflip | random_resized_crop([28, 28])", None),
+    ] {
+        let error = check(text, original).unwrap();
+        assert!(
+            error.contains("yields images of 28 × 28 px, but the model reads 32 × 32 px"),
+            "{error}"
+        );
+    }
+    // What is known only then is said for the image.
+    let subject = subject();
+    let found = chain("random_crop(6)").transform(
+        Image::black(5, 9, 3),
+        &subject,
+        &mut subject.rng(),
+        None,
+    );
+    assert!(
+        found
+            .unwrap_err()
+            .to_string()
+            .contains("larger than the image of 5 × 9 px")
+    );
+}
+
+#[test]
+fn a_crop_gives_the_whole_pipeline_the_image_as_decoded() {
+    assert!(!chain("pad_crop | hflip | rotate(10)").wants_original());
+    assert!(chain("hflip | random_resized_crop").wants_original());
+}
+
+#[test]
+fn geometric_steps_in_a_row_are_interpolated_once() {
+    let image = firebrick_core::testkit::photo(61, 43, 3);
+    let replay = |steps: &[(&str, &str)]| {
+        let pipeline = steps
+            .iter()
+            .map(|(spec, _)| *spec)
+            .collect::<Vec<_>>()
+            .join(" | ");
+        let chain = chain(&pipeline);
+        let drawn: Vec<_> = steps
+            .iter()
+            .map(|(spec, params)| Drawn {
+                name: spec.split('(').next().unwrap().into(),
+                params: Some(serde_json::from_str(params).unwrap()),
+            })
+            .collect();
+        chain.replay(image.clone(), &drawn).unwrap()
+    };
+    // Away and back: two interpolations would blur, and lose what leaves the image.
+    let there = ("rotate", r#"{"degrees": 30.0}"#);
+    let back = ("rotate", r#"{"degrees": -30.0}"#);
+    let flip = ("hflip", "{}");
+    let off = |found: &Image, expected: &Image| {
+        let differences = found
+            .pixels
+            .iter()
+            .zip(&expected.pixels)
+            .map(|(one, other)| one.abs_diff(*other));
+        differences.max().unwrap()
+    };
+    assert!(off(&replay(&[there, back]), &image) <= 1);
+    assert!(off(&replay(&[there, flip, flip, back]), &image) <= 1);
+    // A step that changes values ends the row.
+    let by_one = replay(&[there]);
+    assert!(off(&by_one, &image) > 50);
+    // One interpolation among moves: each step by itself, bit for bit.
+    let flipped = hflip::flipped(by_one.clone());
+    assert_eq!(replay(&[there, flip]), flipped);
+    // A fill of another value ends the row too.
+    let filled = ("rotate(fill=0.5)", r#"{"degrees": -30.0}"#);
+    assert!(off(&replay(&[there, filled]), &image) > 50);
 }

@@ -38,8 +38,8 @@ impl Case {
         Size::new(self.width, self.height)
     }
 
-    /// All values are within two levels, and of a hundred at least 99 within one. (Measured: 99.5 % are equal, and the sharp
-    /// filters are two levels off where they overshoot.)
+    /// At 99.5 % of the values at most one level off, and nowhere more than two. (Measured: 99.96 %; sharp filters are two levels
+    /// off where they overshoot. 98 % and more are equal, 91 % where a part is enlarged.)
     fn check(&self, found: &Image) {
         assert_eq!(found.size(), self.size());
         let expected = BASE64_STANDARD.decode(&self.pixels).unwrap();
@@ -50,17 +50,20 @@ impl Case {
             let beyond = differences.iter().filter(|difference| **difference > level);
             beyond.count() as f64 / differences.len() as f64
         };
-        let most = differences.iter().max();
-        eprintln!(
-            "{:?} {:?} {:?} {:?} to {}: {most:?} {:.4} {:.4}",
+        let about = format!(
+            "{:?} {:?} {:?} {:?} to {}",
             self.source,
             self.filter,
             self.region,
             self.crop,
-            self.size(),
-            share(0),
-            share(1)
+            self.size()
         );
+        assert!(
+            differences.iter().all(|difference| *difference <= 2),
+            "{about}"
+        );
+        assert!(share(1) <= 0.005, "{about}: {} beyond one level", share(1));
+        assert!(share(0) <= 0.1, "{about}: {} are not equal", share(0));
     }
 }
 

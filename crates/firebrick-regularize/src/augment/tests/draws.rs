@@ -128,7 +128,7 @@ fn areas_proportions_and_places_of_random_resized_crops_are_uniform() {
 #[test]
 fn angles_are_uniform() {
     let degrees = samples("rotate(30, filter=nearest)", |drawn| {
-        drawn.as_f64().unwrap()
+        drawn["degrees"].as_f64().unwrap()
     });
     assert!(distance(degrees.clone(), [-30.0, 30.0]) < 1.0);
     assert!(distance(degrees, [-30.0, 35.0]) > 1.0);
