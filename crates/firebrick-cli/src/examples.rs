@@ -179,6 +179,12 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "augment describe",
         &[("", "firebrick augment describe pad_crop")],
     ),
+    ("dropout", &[("", "firebrick dropout describe dropblock")]),
+    ("dropout list", &[("", "firebrick dropout list")]),
+    (
+        "dropout describe",
+        &[("", "firebrick dropout describe dropblock")],
+    ),
     ("loss", &[("", "firebrick loss describe cross_entropy")]),
     ("loss list", &[("", "firebrick loss list")]),
     (

@@ -80,6 +80,7 @@ enum Command {
     Schedule(commands::schedule::Schedule),
     #[command(alias = "augmentations")]
     Augment(commands::augment::Augment),
+    Dropout(commands::dropout::Dropout),
     #[command(alias = "losses")]
     Loss(commands::loss::Loss),
     Sampling(commands::sampling::Sampling),
@@ -236,6 +237,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Runs(runs) => runs.run(),
         Command::Schedule(schedule) => schedule.run(),
         Command::Augment(augment) => augment.run(),
+        Command::Dropout(dropout) => dropout.run(),
         Command::Loss(loss) => loss.run(),
         Command::Sampling(sampling) => sampling.run(),
         Command::Completions(completions) => completions.run(&mut self::command()),
@@ -347,7 +349,8 @@ mod tests {
     #[test]
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
-            "optim", "schedule", "augment", "loss", "sampling", "models", "datasets", "recipes",
+            "optim", "schedule", "augment", "dropout", "loss", "sampling", "models", "datasets",
+            "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

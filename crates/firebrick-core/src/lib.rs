@@ -20,6 +20,7 @@ pub mod parameters;
 pub mod probe;
 pub mod state_dict;
 pub mod update;
+pub mod variance_shift;
 pub mod weights_file;
 
 pub use classifier::Classifier;

@@ -348,7 +348,8 @@ fn running_statistics_move_as_before() {
                     _ => bn.forward_add_relu(x.clone(), x),
                 };
             }
-            let statistics = [bn.running_mean.value(), bn.running_var.value()];
+            let statistics = [&bn.running_mean, &bn.running_var]
+                .map(|running| running.as_ref().unwrap().value());
             assert!(statistics.iter().all(|tensor| !tensor.is_tracked()));
             statistics.map(|tensor| values(&tensor)).concat()
         });
@@ -576,8 +577,17 @@ fn ours_and_burns_mix_in_one_model() {
                 of(model.first.conv.weight.grad(&gradients)),
                 of(model.burns.weight.grad(&gradients)),
                 of(model.conv.weight.grad(&gradients)),
-                values(&model.first.bn.gamma.grad(&gradients).unwrap()),
-                values(&model.bn.beta.grad(&gradients).unwrap()),
+                values(
+                    &model
+                        .first
+                        .bn
+                        .gamma
+                        .as_ref()
+                        .unwrap()
+                        .grad(&gradients)
+                        .unwrap(),
+                ),
+                values(&model.bn.beta.as_ref().unwrap().grad(&gradients).unwrap()),
             ]
         });
         for (with, without) in with.iter().zip(&without) {
@@ -647,7 +657,12 @@ fn evaluated(bias: bool, device: &Device) -> ConvBnRelu {
     };
     let layer = config.init(&device.clone().autodiff()).map(&mut Fill(40));
     let variance = noise([6], 50, device).abs() + 0.5;
-    layer.bn.running_var.update(variance.autodiff());
+    layer
+        .bn
+        .running_var
+        .as_ref()
+        .unwrap()
+        .update(variance.autodiff());
     layer.valid()
 }
 
@@ -700,17 +715,17 @@ fn folded_weights_follow_every_change() {
         changed("weight", &layer);
         layer.conv.bias = layer.conv.bias.map(|bias| bias.map(|b| b + 0.5));
         changed("bias", &layer);
-        layer.bn.gamma = layer.bn.gamma.map(|gamma| gamma * -1.0);
+        layer.bn.gamma = layer.bn.gamma.map(|gamma| gamma.map(|gamma| gamma * -1.0));
         changed("gamma", &layer);
-        layer.bn.beta = layer.bn.beta.map(|beta| beta + 1.0);
+        layer.bn.beta = layer.bn.beta.map(|beta| beta.map(|beta| beta + 1.0));
         changed("beta", &layer);
-        let mean = layer.bn.running_mean.value() + 0.5;
-        layer.bn.running_mean.update(mean);
-        let _ = layer.bn.running_mean.value_sync();
+        let mean = layer.bn.running_mean.as_ref().unwrap().value() + 0.5;
+        layer.bn.running_mean.as_ref().unwrap().update(mean);
+        let _ = layer.bn.running_mean.as_ref().unwrap().value_sync();
         changed("running mean", &layer);
-        let variance = layer.bn.running_var.value() * 4.0;
-        layer.bn.running_var.update(variance);
-        let _ = layer.bn.running_var.value_sync();
+        let variance = layer.bn.running_var.as_ref().unwrap().value() * 4.0;
+        layer.bn.running_var.as_ref().unwrap().update(variance);
+        let _ = layer.bn.running_var.as_ref().unwrap().value_sync();
         changed("running variance", &layer);
         layer.bn.epsilon = 0.5;
         changed("epsilon", &layer);

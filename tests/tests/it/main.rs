@@ -13,3 +13,4 @@ mod own_model;
 mod parity;
 mod real_data;
 mod units;
+mod variance_shift;

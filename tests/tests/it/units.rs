@@ -10,7 +10,7 @@ use firebrick::datasets::sampler::Sampling;
 use firebrick::datasets::{OpenOptions, open};
 use firebrick::optim::schedule::{self, Outlook};
 use firebrick::optim::{optimizer, surface};
-use firebrick::regularize::augment;
+use firebrick::regularize::{augment, dropout};
 use firebrick::{families, zoo};
 
 /// Builds the unit of a family in the way that recipes and the command line do.
@@ -23,6 +23,7 @@ fn build(family: &str, spec: &Spec) -> Result<(), ConfigError> {
             schedule::build(spec, &Outlook::new(run, 0.1)).map(drop)
         }
         "augmentation" => augment::build(&spec.to_string().parse()?).map(drop),
+        "dropout" => dropout::check(spec),
         "loss" => loss::build(spec).map(drop),
         "sampling" => Sampling::try_from(spec.clone()).map(drop),
         "data set" => match open(&spec.to_string(), &OpenOptions::default()) {
@@ -98,6 +99,7 @@ fn page() -> String {
         let title = match family.name {
             "loss" => "losses".into(),
             "sampling" => "sampling".into(),
+            "dropout" => "dropout".into(),
             name => format!("{name}s"),
         };
         let (first, rest) = title.split_at(1);

@@ -5,6 +5,7 @@
 
 mod freeze;
 mod gradcheck;
+mod normalization;
 mod state_dict;
 
 use std::collections::BTreeSet;
@@ -348,7 +349,7 @@ fn guessing_costs_what_equal_scores_cost() {
 // Batch norm.
 
 fn norm_of(input: &[f32], norm: &BatchNorm) -> Vec<f32> {
-    let device = norm.gamma.device();
+    let device = norm.gamma.as_ref().unwrap().device();
     values(&norm.forward(Tensor::<1>::from_floats(input, &device).reshape([input.len(), 1])))
 }
 
