@@ -28,7 +28,7 @@ impl TwoLayers {
                 .init(device),
             norm: BatchNormConfig::new(24).init(device),
             second: Conv2dConfig::new([24, 24], 3).with_padding(1).init(device),
-            dropout: DropoutConfig { prob: 0.1 }.init()?,
+            dropout: DropoutConfig::new(0.1).init()?,
             pool: GlobalAvgPool::default(),
             head: LinearConfig::new(24, input.classes).init(device),
         };

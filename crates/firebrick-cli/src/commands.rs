@@ -4,6 +4,7 @@ pub(crate) mod augment;
 pub(crate) mod completions;
 pub(crate) mod datasets;
 pub(crate) mod devices;
+pub(crate) mod dropout;
 pub(crate) mod eval;
 pub(crate) mod groups;
 mod listing;

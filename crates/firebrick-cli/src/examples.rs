@@ -227,6 +227,12 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "penalty describe",
         &[("", "firebrick penalty describe max_norm")],
     ),
+    ("dropout", &[("", "firebrick dropout describe dropblock")]),
+    ("dropout list", &[("", "firebrick dropout list")]),
+    (
+        "dropout describe",
+        &[("", "firebrick dropout describe dropblock")],
+    ),
     ("loss", &[("", "firebrick loss describe cross_entropy")]),
     ("loss list", &[("", "firebrick loss list")]),
     (

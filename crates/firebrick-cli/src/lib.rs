@@ -85,6 +85,7 @@ enum Command {
     Tta(commands::tta::Tta),
     #[command(alias = "penalties")]
     Penalty(commands::penalty::Penalty),
+    Dropout(commands::dropout::Dropout),
     #[command(alias = "losses")]
     Loss(commands::loss::Loss),
     Sampling(commands::sampling::Sampling),
@@ -241,6 +242,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Runs(runs) => runs.run(),
         Command::Schedule(schedule) => schedule.run(),
         Command::Augment(augment) => augment.run(),
+        Command::Dropout(dropout) => dropout.run(),
         Command::Loss(loss) => loss.run(),
         Command::Mix(mix) => mix.run(),
         Command::Tta(tta) => tta.run(),
@@ -355,8 +357,8 @@ mod tests {
     #[test]
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
-            "optim", "schedule", "augment", "mix", "tta", "loss", "penalty", "sampling", "models",
-            "datasets", "recipes",
+            "optim", "schedule", "augment", "dropout", "mix", "tta", "loss", "penalty", "sampling",
+            "models", "datasets", "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

@@ -28,6 +28,67 @@ pub fn unfreeze<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M {
     set_trainable(model, &which, true)
 }
 
+/// Trains scale and shift of the batch norms whose path `which` selects, such as `layer1.0.bn1`, but normalizes by the running statistics,
+/// which stay as they are: for small batches on a pretrained model.
+///
+/// [`unfreeze`] with one of their parameters makes them take statistics again.
+pub fn freeze_statistics<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M {
+    model.map(&mut OfBatchNorms {
+        path: Path::default(),
+        which: &which,
+        statistics: true,
+    })
+}
+
+/// Keeps scale and shift of the batch norms whose path `which` selects as they are, but goes on normalizing by the batch and moving the
+/// running statistics.
+///
+/// [`freeze`] keeps both, and [`unfreeze`] trains them again.
+pub fn freeze_affine<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M {
+    model.map(&mut OfBatchNorms {
+        path: Path::default(),
+        which: &which,
+        statistics: false,
+    })
+}
+
+/// Freezes either the statistics of batch norms, or their parameters.
+struct OfBatchNorms<'a> {
+    path: Path,
+    which: &'a dyn Fn(&str) -> bool,
+    statistics: bool,
+}
+
+impl OfBatchNorms<'_> {
+    fn is_here(&self) -> bool {
+        self.path.container() == "Struct:BatchNorm" && (self.which)(module_of(&self.path.join()))
+    }
+}
+
+impl ModuleMapper for OfBatchNorms<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.statistics || self.path.is_statistic() || !self.is_here() {
+            return param;
+        }
+        param.set_require_grad(false)
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        if self.statistics && self.is_here() {
+            return flag.with_value(false);
+        }
+        flag
+    }
+}
+
 fn set_trainable<M: Module>(model: M, which: &dyn Fn(&str) -> bool, trainable: bool) -> M {
     let mut parameters = SetParameters {
         path: Path::default(),

@@ -133,10 +133,14 @@ impl ModuleMapper for Apply {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let weights = match self.path.container() {
-            "Struct:Conv2d" => self.init.conv,
+            "Struct:Conv2d" | "Struct:StdConv2d" => self.init.conv,
             "Struct:Linear" => self.init.linear,
             _ => return param,
         };
+        // The gain of standardized weights stays 1.
+        if self.path.key().ends_with("gain") {
+            return param;
+        }
         let param = undrawn(param);
         let shape = param.val().dims();
         let mut rng = random::rng(self.seed, "init", self.tensor, 0);

@@ -27,9 +27,10 @@ pub use firebrick_kernels::memory::keep_freed_pages;
 pub use firebrick_kernels::simd::{Level, level};
 
 pub use activation::{add_relu, elu, gelu, leaky_relu, relu, sigmoid, silu, tanh};
+pub(crate) use batch_norm::fold as fold_scale_and_shift;
 pub use batch_norm::{BatchNormTrained, batch_norm, batch_norm_train};
 pub use conv2d::conv2d;
-pub use dropout::dropout;
+pub use dropout::{dropout, keep_mask};
 pub(crate) use folded::{ConvBn, Folded};
 pub use linear::linear;
 pub(crate) use loss::cross_entropy_sum;

@@ -22,6 +22,7 @@ pub mod penalty;
 pub mod probe;
 pub mod state_dict;
 pub mod update;
+pub mod variance_shift;
 mod weights_error;
 pub mod weights_file;
 

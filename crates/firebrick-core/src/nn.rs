@@ -7,8 +7,12 @@ mod activation;
 mod batch_norm;
 mod conv2d;
 mod conv_bn_relu;
+mod fold;
+mod group_norm;
+mod layer_norm2d;
 mod linear;
 mod pool;
+mod std_conv2d;
 
 pub use activation::Activation;
 pub use batch_norm::{
@@ -17,5 +21,9 @@ pub use batch_norm::{
 };
 pub use conv_bn_relu::{ConvBnRelu, ConvBnReluConfig, conv_bn};
 pub use conv2d::{Conv2d, Conv2dConfig};
+pub use fold::fold;
+pub use group_norm::{GroupNorm, GroupNormConfig};
+pub use layer_norm2d::{LayerNorm2d, LayerNorm2dConfig};
 pub use linear::{Linear, LinearConfig};
 pub use pool::{AvgPool2d, AvgPool2dConfig, GlobalAvgPool, MaxPool2d, MaxPool2dConfig};
+pub use std_conv2d::{StdConv2d, StdConv2dConfig};

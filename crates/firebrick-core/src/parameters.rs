@@ -113,7 +113,8 @@ impl Path {
     /// Whether the tensor is a running statistic of a norm layer, and no parameter.
     pub(crate) fn is_statistic(&self) -> bool {
         let field = self.segments.last().and_then(Option::as_deref);
-        self.container().ends_with("Norm") && field.is_some_and(|name| name.starts_with("running_"))
+        let statistic = |name: &str| name.starts_with("running_") || name == "num_batches_tracked";
+        self.container().ends_with("Norm") && field.is_some_and(statistic)
     }
 
     /// The type that holds the field, such as `Struct:Linear`.

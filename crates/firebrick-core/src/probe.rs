@@ -118,8 +118,8 @@ impl ModuleVisitor for Layers {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.path.join();
-        let (layer, field) = path.rsplit_once('.').unwrap_or(("", &path));
-        let count = if field.starts_with("running_") {
+        let (layer, _) = path.rsplit_once('.').unwrap_or(("", &path));
+        let count = if self.path.is_statistic() {
             0
         } else {
             param.val().shape().num_elements()

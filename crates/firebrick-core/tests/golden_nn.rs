@@ -197,12 +197,12 @@ fn batch_norm_is_pytorchs_in_training_and_evaluation() {
         for (index, case) in golden().batch_norm.iter().enumerate() {
             let config = BatchNormConfig {
                 epsilon: case.eps,
-                momentum: case.momentum,
+                momentum: Some(case.momentum),
                 ..BatchNormConfig::new(case.weight.shape[0])
             };
             let mut layer = config.init(device);
-            layer.gamma = Param::from_tensor(case.weight.tensor(device));
-            layer.beta = Param::from_tensor(case.bias.tensor(device));
+            layer.gamma = Some(Param::from_tensor(case.weight.tensor(device)));
+            layer.beta = Some(Param::from_tensor(case.bias.tensor(device)));
             for (at, pass) in case.passes.iter().enumerate() {
                 // Evaluation with gradients: PyTorch's `eval()`, our cleared flag.
                 layer.training = Param::from_bool(pass.training);
@@ -214,13 +214,20 @@ fn batch_norm_is_pytorchs_in_training_and_evaluation() {
                 let input = input.grad(&gradients).unwrap();
                 pass.input_gradient
                     .assert_near(&input, &place("input gradient"));
-                let weight = layer.gamma.val().grad(&gradients).unwrap();
+                let weight = layer
+                    .gamma
+                    .as_ref()
+                    .unwrap()
+                    .val()
+                    .grad(&gradients)
+                    .unwrap();
                 pass.weight_gradient
                     .assert_near(&weight, &place("weight gradient"));
-                let bias = layer.beta.val().grad(&gradients).unwrap();
+                let bias = layer.beta.as_ref().unwrap().val().grad(&gradients).unwrap();
                 pass.bias_gradient
                     .assert_near(&bias, &place("bias gradient"));
-                let (mean, var) = (layer.running_mean.value(), layer.running_var.value());
+                let running = [&layer.running_mean, &layer.running_var];
+                let [mean, var] = running.map(|running| running.as_ref().unwrap().value());
                 pass.running_mean.assert_near(&mean, &place("running mean"));
                 pass.running_var
                     .assert_near(&var, &place("running variance"));

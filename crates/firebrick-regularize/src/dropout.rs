@@ -1,239 +1,103 @@
-//! Dropout: zeroes random elements in training and scales up the others.
+//! The dropout family: layers that disturb features or weights in training, by name.
 //!
-//! Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
-//! JMLR 15 (2014), in the inverted form of PyTorch's `torch.nn.Dropout`:
+//! | name | file | what it does in training | in evaluation |
+//! |---|---|---|---|
+//! | `dropout` | [`inverted`] | drops values, scales up the others | nothing |
+//! | `vanilla_dropout` | [`vanilla`] | drops values | scales all values down |
+//! | `spatial_dropout` | [`spatial`] | drops whole channels | nothing |
+//! | `alpha_dropout` | [`alpha`] | drops values, keeps mean and variance (SELU) | nothing |
+//! | `gaussian_dropout` | [`gaussian`] | multiplies by normal noise around 1 | nothing |
+//! | `dropblock` | [`dropblock`] | drops squares of each channel | nothing |
+//! | `drop_path` | [`drop_path`] | drops the residual branch of an image, or of the batch | nothing |
+//! | `shake_drop` | [`shake_drop`] | disturbs the residual branch, forward and backward differently | scales |
+//! | `feature_cutout` | [`feature_cutout`] | zeroes one square of all channels | nothing |
+//! | `fractional_max_pool` | [`fractional_max_pool`] | pools over random windows | pools over fixed windows |
+//! | `dropconnect` | [`dropconnect`] | drops weights of a linear layer | averages over masks |
 //!
-//! ```text
-//! training:    y = x · mask / (1 - prob),   each element of mask 0 with probability prob, else 1
-//! evaluation:  y = x
+//! `p` is always the probability of dropping, `keep` its complement: `dropout(0.2)` and
+//! `dropout(keep=0.8)` are the same. `p = 0` changes nothing, and `p = 1` leaves zeros.
+//!
+//! ```
+//! use firebrick_regularize::dropout;
+//! let layer = dropout::build(&"dropblock(0.1, block=5)".parse()?)?;
+//! # let device = firebrick_core::device("flex").unwrap();
+//! let features = burn::tensor::Tensor::<4>::ones([2, 8, 14, 14], &device);
+//! let same = layer.forward(features); // nothing is dropped without autodiff
+//! # assert_eq!(same.into_data().iter::<f32>().sum::<f32>(), 2.0 * 8.0 * 14.0 * 14.0);
+//! # Ok::<(), firebrick_core::ConfigError>(())
 //! ```
 //!
-//! Differs from burn's layer: `prob = 1` gives zeros where burn refuses it, and the mask comes from
-//! a counter-based generator keyed by the scope of the update, so that every device drops the same
-//! elements and a resumed run drops what the uninterrupted one would have dropped.
+//! Each unit draws with one function on the host, which knows nothing of tensors, and applies what was
+//! drawn with another. Inside a [`StepScope`](firebrick_core::random::StepScope), which the trainer
+//! enters, a draw is a function of (seed, update, micro-batch, place of the layer in the forward pass):
+//! equal on every device, and after a resume. Outside one it comes from burn's generator of the device.
 
-use burn::module::{Flag, Module, Param};
-use burn::tensor::{Distribution, Tensor};
+pub mod alpha;
+mod definition;
+pub mod drop_path;
+pub mod dropblock;
+pub mod dropconnect;
+pub mod feature_cutout;
+pub mod fractional_max_pool;
+pub mod gaussian;
+pub mod inverted;
+mod layer;
+mod mask;
+pub mod monte_carlo;
+mod probability;
+pub mod shake_drop;
+pub mod spatial;
+pub mod vanilla;
+
 use firebrick_core::ConfigError;
-use firebrick_core::error::check;
-use firebrick_core::kernels;
-use firebrick_core::random::layer_rng;
-use rand::Rng;
-use serde::{Deserialize, Serialize};
+use firebrick_core::registry::{Entry, Registry};
+use firebrick_core::spec::Spec;
 
-/// Configuration of [`Dropout`].
+pub use definition::{Build, DropoutUnit, Perturbation, What};
+pub use drop_path::{DropPath, DropPathConfig, drop_path_rates};
+pub use dropconnect::{DropConnect, DropConnectConfig};
+pub use inverted::{Dropout, DropoutConfig};
+pub use layer::DropoutLayer;
+
+/// All units of the family.
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "dropout",
+    &[
+        Entry::of::<inverted::DropoutConfig>(),
+        Entry::of::<vanilla::VanillaDropoutConfig>(),
+        Entry::of::<spatial::SpatialDropoutConfig>(),
+        Entry::of::<alpha::AlphaDropoutConfig>(),
+        Entry::of::<gaussian::GaussianDropoutConfig>(),
+        Entry::of::<dropblock::DropBlockConfig>(),
+        Entry::of::<drop_path::DropPathConfig>(),
+        Entry::of::<shake_drop::ShakeDropConfig>(),
+        Entry::of::<feature_cutout::FeatureCutoutConfig>(),
+        Entry::of::<fractional_max_pool::FractionalMaxPoolConfig>(),
+        Entry::of::<dropconnect::DropConnectConfig>(),
+    ],
+);
+
+/// Checks a spec of the family without building anything.
 ///
-/// ```
-/// use firebrick_regularize::DropoutConfig;
-/// let dropout = DropoutConfig { prob: 0.25 }.init()?;
-/// # Ok::<(), firebrick_core::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DropoutConfig {
-    /// Probability of dropping an element, in [0, 1]. 0.5 by default, as in PyTorch.
-    pub prob: f64,
+/// # Errors
+/// [`ConfigError`] naming the unknown unit, the key or the value that cannot be used.
+pub fn check(spec: &Spec) -> Result<(), ConfigError> {
+    (REGISTRY.find(spec)?.build.what)(spec).map(drop)
 }
 
-impl Default for DropoutConfig {
-    fn default() -> Self {
-        Self { prob: 0.5 }
-    }
-}
-
-impl DropoutConfig {
-    /// The layer, with training behaviour on.
-    ///
-    /// # Errors
-    /// [`ConfigError::OutOfRange`] when `prob` is not in [0, 1].
-    pub fn init(&self) -> Result<Dropout, ConfigError> {
-        check("dropout", "prob", self.prob, 0.0..=1.0)?;
-        Ok(Dropout {
-            prob: self.prob,
-            training: Param::from_bool(true),
-        })
-    }
-}
-
-/// Drops elements in training; see the [module](self) for the formula.
+/// The layer that a spec names, for features of any rank from 2 on.
 ///
-/// It is active where the input's device has autodiff and the layer is not frozen:
-/// `model.valid()` turns it off, `.train()` on again, and `freeze` clears the flag for good.
-///
-/// Inside a [`StepScope`](firebrick_core::random::StepScope), which the trainer enters, the mask is
-/// a function of (seed, update, micro-batch, place of the layer in the forward pass). Outside one it
-/// comes from burn's generator of the device.
-#[derive(Module, Debug)]
-pub struct Dropout {
-    /// Probability of dropping an element, in [0, 1].
-    pub prob: f64,
-    /// Whether training behaviour is on; freezing turns it off.
-    pub training: Param<Flag>,
-}
-
-impl Dropout {
-    /// # Shapes
-    /// `[…]` to the same.
-    #[must_use]
-    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        if self.prob <= 0.0 || !self.training.is_enabled() || !input.device().is_autodiff() {
-            return input;
-        }
-        if self.prob >= 1.0 {
-            // 1 / (1 - prob) is infinite; and 0 · inf in the input would be NaN.
-            let all = input.ones_like().bool();
-            return input.mask_fill(all, 0.0);
-        }
-        let keep = 1.0 - self.prob;
-        match layer_rng() {
-            Some(mut rng) => kernels::dropout(input, keep, [rng.next_u64(), rng.next_u64()]),
-            None => {
-                let mask = input.random_like(Distribution::Bernoulli(keep));
-                input * (mask * (1.0 / keep))
-            }
-        }
+/// # Errors
+/// [`ConfigError`] naming the unknown unit, the key or the value that cannot be used, and
+/// [`ConfigError::Conflict`] for `dropconnect`, which belongs to a linear layer.
+pub fn build(spec: &Spec) -> Result<DropoutLayer, ConfigError> {
+    match (REGISTRY.find(spec)?.build.what)(spec)? {
+        What::Features(perturbation) => Ok(DropoutLayer::new(perturbation)),
+        What::Weights => Err(ConfigError::Conflict(format!(
+            "{spec} drops weights, not features: it is part of a linear layer, see `DropConnect::linear`"
+        ))),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use burn::tensor::DType;
-    use firebrick_core::gradcheck::GradCheck;
-    use firebrick_core::random::StepScope;
-
-    use super::*;
-
-    const SCOPE: StepScope = StepScope {
-        seed: 7,
-        step: 3,
-        micro_batch: 0,
-    };
-
-    fn ones(device: &str) -> Tensor<4> {
-        let device = firebrick_core::device(device).unwrap().autodiff();
-        Tensor::ones([8, 4, 20, 20], &device)
-    }
-
-    fn dropped(prob: f64, input: Tensor<4>) -> Vec<f32> {
-        let layer = DropoutConfig { prob }.init().unwrap();
-        let output = SCOPE.enter(|| layer.forward(input));
-        output.into_data().iter::<f32>().collect()
-    }
-
-    #[test]
-    fn the_mask_is_pinned() {
-        let output = dropped(0.5, ones("flex"));
-        let kept: Vec<_> = output.iter().map(|value| u8::from(*value > 0.0)).collect();
-        assert_eq!(kept[..16], [0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1]);
-    }
-
-    #[test]
-    fn the_dropped_share_is_prob_and_the_mean_stays() {
-        for prob in [0.1, 0.5, 0.9] {
-            let output = dropped(prob, ones("flex"));
-            let count = output.len() as f64;
-            let zeros = output.iter().filter(|value| **value == 0.0).count() as f64 / count;
-            // Five standard deviations of a share of 12 800 draws.
-            let bound = 5.0 * (prob * (1.0 - prob) / count).sqrt();
-            assert!((zeros - prob).abs() < bound, "{prob}: {zeros}");
-            let mean = output.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
-            assert!((mean - 1.0).abs() < bound / (1.0 - prob), "{prob}: {mean}");
-            let kept = (1.0 / (1.0 - prob)) as f32;
-            assert!(output.iter().all(|value| *value == 0.0 || *value == kept));
-        }
-    }
-
-    #[test]
-    fn every_device_drops_the_same_elements() {
-        let reference = dropped(0.3, ones("flex"));
-        for name in ["ndarray", "wgpu"] {
-            match firebrick_core::device(name) {
-                Ok(_) => assert_eq!(dropped(0.3, ones(name)), reference, "{name}"),
-                Err(error) => println!("SKIPPED: {error}"),
-            }
-        }
-    }
-
-    #[test]
-    fn the_scope_decides_the_mask_and_layers_differ() {
-        let layer = DropoutConfig { prob: 0.5 }.init().unwrap();
-        let both = |scope: StepScope| {
-            scope.enter(|| {
-                let first = layer.forward(ones("flex")).into_data();
-                (first, layer.forward(ones("flex")).into_data())
-            })
-        };
-        let (first, second) = both(SCOPE);
-        assert_ne!(first, second);
-        assert_eq!((first.clone(), second), both(SCOPE));
-        assert_ne!(first, both(StepScope { step: 4, ..SCOPE }).0);
-    }
-
-    #[test]
-    fn outside_a_scope_the_device_draws() {
-        let layer = DropoutConfig { prob: 0.5 }.init().unwrap();
-        let output: Vec<f32> = layer.forward(ones("flex")).into_data().iter().collect();
-        let zeros = output.iter().filter(|value| **value == 0.0).count();
-        assert!((5600..7200).contains(&zeros), "{zeros} of {}", output.len());
-        assert!(output.iter().all(|value| *value == 0.0 || *value == 2.0));
-    }
-
-    #[test]
-    fn prob_0_is_the_identity_and_prob_1_gives_zeros() {
-        assert!(dropped(0.0, ones("flex")).iter().all(|value| *value == 1.0));
-        let input = ones("flex") * f32::INFINITY;
-        assert!(dropped(1.0, input).iter().all(|value| *value == 0.0));
-        let input = ones("flex").require_grad();
-        let layer = DropoutConfig { prob: 1.0 }.init().unwrap();
-        let gradients = layer.forward(input.clone()).sum().backward();
-        let gradient = input.grad(&gradients).unwrap();
-        assert_eq!(gradient.abs().sum().into_scalar::<f32>(), 0.0);
-    }
-
-    #[test]
-    fn evaluation_and_freezing_turn_it_off() {
-        let layer = DropoutConfig { prob: 0.5 }.init().unwrap();
-        let input = ones("flex");
-        let same = |layer: &Dropout, input: Tensor<4>| {
-            let before = input.to_data();
-            SCOPE.enter(|| layer.forward(input)).into_data() == before
-        };
-        assert!(!same(&layer, input.clone()));
-        assert!(same(&layer, input.clone().inner()), "no autodiff");
-        assert!(same(&layer.clone().freeze(), input.clone()), "frozen");
-        assert!(
-            same(&layer.clone().freeze().valid().train(), input.clone()),
-            "freezing outlives a visit to evaluation"
-        );
-        assert!(same(&layer.valid(), input.clone()), "evaluation");
-        assert!(!same(&layer.valid().train(), input), "training again");
-    }
-
-    #[test]
-    fn gradients_are_those_of_the_mask() {
-        let device = firebrick_core::device("flex").unwrap();
-        let input = Tensor::<2>::random([6, 7], Distribution::Default, &device);
-        let layer = DropoutConfig { prob: 0.4 }.init().unwrap();
-        let report = GradCheck::in_f64().tensor("input", &input, |input| {
-            SCOPE.enter(|| layer.forward(input.powi_scalar(2))).sum()
-        });
-        report.assert_within(1e-7);
-    }
-
-    #[test]
-    fn in_f64_what_is_kept_is_scaled_in_f64() {
-        let layer = DropoutConfig { prob: 0.4 }.init().unwrap();
-        let input = ones("flex").cast(DType::F64);
-        let output = SCOPE.enter(|| layer.forward(input)).into_data();
-        let kept = output.iter::<f64>().fold(0.0, f64::max);
-        assert!((kept - 1.0 / 0.6).abs() < 1e-15, "{kept}");
-    }
-
-    #[test]
-    fn a_probability_outside_its_range_is_named() {
-        for prob in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-            let error = DropoutConfig { prob }.init().unwrap_err().to_string();
-            assert!(error.contains("dropout: prob"), "{error}");
-        }
-    }
-}
+mod tests;

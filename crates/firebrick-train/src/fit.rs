@@ -23,7 +23,7 @@ use firebrick_core::penalty::Penalties;
 use firebrick_core::random::StepScope;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::Update;
-use firebrick_core::{Classifier, Schedule, independent_copy, probe};
+use firebrick_core::{Classifier, Schedule, independent_copy, probe, variance_shift};
 
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::config::{OnNonFinite, TrainConfig};
@@ -411,8 +411,8 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         let images = images.narrow(0, 0, batch.shape[0].min(32));
         let scope = StepScope {
             seed: self.config.seed,
-            step: 0,
-            micro_batch: 0,
+            updates: Some(self.length.updates),
+            ..StepScope::default()
         };
         let enough = images.dims()[0] > 1;
         let (_, seen) = if enough {
@@ -420,6 +420,9 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         } else {
             probe::observe(&model.valid(), |model| model.forward(images.inner()))
         };
+        for note in variance_shift::notes(&seen) {
+            (self.notice)(&note);
+        }
         self.progress.activations = seen;
         Ok(())
     }

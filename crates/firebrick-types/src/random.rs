@@ -32,7 +32,7 @@ fn hash(text: &str) -> u64 {
 }
 
 /// Where training is: what our stochastic layers draw from during a forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StepScope {
     /// The seed of the run.
     pub seed: u64,
@@ -40,6 +40,8 @@ pub struct StepScope {
     pub step: u64,
     /// The micro-batch within the update, from 0.
     pub micro_batch: u64,
+    /// The updates of the whole run, where it has a length. No draw depends on it; schedules of layers do.
+    pub updates: Option<u64>,
 }
 
 thread_local! {
@@ -59,12 +61,26 @@ impl StepScope {
         forward()
     }
 
+    /// The share of the run that lies behind this update, in [0, 1]; `None` where the run has no length.
+    #[must_use]
+    pub fn share(self) -> Option<f64> {
+        let updates = self.updates.filter(|updates| *updates > 0)?;
+        Some((self.step as f64 / updates as f64).min(1.0))
+    }
+
     /// One word for generators that take a single seed, such as Burn's `Device::seed`.
     #[must_use]
     pub fn device_seed(self) -> u64 {
         use rand::Rng;
         rng(self.seed, "device", self.step, self.micro_batch).next_u64()
     }
+}
+
+/// The share of the run that lies behind the update of this forward pass, in [0, 1]; `None` outside a
+/// [`StepScope`], and where the run has no length.
+#[must_use]
+pub fn share_of_run() -> Option<f64> {
+    SCOPE.get().and_then(|(scope, _)| scope.share())
 }
 
 /// The generator of the next stochastic layer of this forward pass, counted in calling order;
@@ -119,7 +135,7 @@ mod tests {
         let scope = StepScope {
             seed: 1,
             step: 2,
-            micro_batch: 0,
+            ..StepScope::default()
         };
         let draw = || layer_rng().unwrap().next_u64();
         let first = scope.enter(|| [draw(), draw()]);
@@ -134,5 +150,25 @@ mod tests {
             .enter(draw)
         );
         assert!(layer_rng().is_none());
+    }
+
+    #[test]
+    fn the_share_of_the_run_is_that_before_the_update() {
+        let at = |step, updates| StepScope {
+            step,
+            updates,
+            ..StepScope::default()
+        };
+        assert_eq!(at(3, None).share(), None);
+        assert_eq!(at(3, Some(0)).share(), None);
+        assert_eq!(at(0, Some(8)).share(), Some(0.0));
+        assert_eq!(at(6, Some(8)).share(), Some(0.75));
+        // A run that is resumed for longer than it was planned.
+        assert_eq!(at(9, Some(8)).share(), Some(1.0));
+        assert_eq!(share_of_run(), None);
+        assert_eq!(at(6, Some(8)).enter(share_of_run), Some(0.75));
+        // The length of the run draws nothing else.
+        let draw = |updates| at(6, updates).enter(|| layer_rng().unwrap().next_u64());
+        assert_eq!(draw(None), draw(Some(8)));
     }
 }

@@ -90,7 +90,7 @@ impl LeNet5Config {
             fc1: LinearConfig::new(features, 120).init(device),
             fc2: LinearConfig::new(120, 84).init(device),
             fc3: LinearConfig::new(84, input.classes).init(device),
-            dropout: DropoutConfig { prob: self.dropout }.init()?,
+            dropout: DropoutConfig::new(self.dropout).init()?,
             activation: Activation::from_spec(&self.activation)?,
             pool: self.pool,
         })

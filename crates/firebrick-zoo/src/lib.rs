@@ -23,7 +23,8 @@
 //! | `init` | `pytorch` | `pytorch` (that of the reference implementation), `xavier`, `kaiming`, `orthogonal`, `normal(std=…)` |
 //! | `activation` | `relu` | `relu`, `leaky_relu`, `elu`, `gelu`, `silu`, `tanh`, `sigmoid`, `identity` |
 //!
-//! and those with a place for it `dropout`, the probability of dropping a value before the last layer.
+//! those with a place for it `dropout`, the probability of dropping a value before the last layer, and residual ones
+//! `drop_path`, the probability of dropping the branch of the last block (stochastic depth).
 
 mod architecture;
 mod describe;

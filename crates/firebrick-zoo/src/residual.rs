@@ -1,7 +1,9 @@
-//! The convolutions of residual blocks. Batch norm follows each of them, so none has a bias.
+//! What residual blocks share. Batch norm follows each of their convolutions, so none has a bias.
 
-use burn::tensor::Device;
-use firebrick_core::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig};
+use burn::tensor::{Device, Tensor};
+use firebrick_core::nn::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, conv_bn};
+use firebrick_core::spec::{Spec, Value};
+use firebrick_regularize::dropout::DropPath;
 
 /// A 3×3 convolution that keeps the size, divided by the stride and rounded up.
 pub(crate) fn conv3x3(inputs: usize, outputs: usize, stride: usize, device: &Device) -> Conv2d {
@@ -25,4 +27,28 @@ pub(crate) fn projection(
         .with_bias(false)
         .init(device);
     (conv, BatchNormConfig::new(outputs).init(device))
+}
+
+/// The end of a block: `activation(drop_path(bn(conv(planes))) + shortcut)`.
+pub(crate) fn add_branch(
+    (conv, bn): (&Conv2d, &BatchNorm),
+    drop_path: &DropPath,
+    planes: Tensor<4>,
+    shortcut: Tensor<4>,
+    activation: Activation,
+) -> Tensor<4> {
+    if !drop_path.is_active(&planes) {
+        return conv_bn(conv, bn, planes, Some(shortcut), activation);
+    }
+    let branch = conv_bn(conv, bn, planes, None, Activation::Identity);
+    activation.forward(drop_path.forward(branch) + shortcut)
+}
+
+/// A spec without a `drop_path` that drops nothing: runs and files from before the option existed have the same one.
+pub(crate) fn without_idle_drop_path(mut spec: Spec) -> Spec {
+    let idle = |(key, value): &(String, Value)| {
+        key == "drop_path" && matches!(value, Value::Number(p) if *p <= 0.0)
+    };
+    spec.named.retain(|option| !idle(option));
+    spec
 }

@@ -10,9 +10,10 @@ use firebrick_core::nn::{
 };
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
+use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
-use crate::residual::{conv3x3, projection};
+use crate::residual::{add_branch, conv3x3, projection, without_idle_drop_path};
 use crate::{Architecture, Input, Model, ModelConfig};
 
 const NAME: &str = "resnet18";
@@ -24,6 +25,7 @@ const NAME: &str = "resnet18";
 /// | `init` | `pytorch` | how weights are drawn; `pytorch` is torchvision's |
 /// | `activation` | `relu` | after every batch norm, in blocks after the sum |
 /// | `stem` | `imagenet` | 7×7 convolution and max-pool, both with stride 2; `cifar`: one 3×3 convolution |
+/// | `drop_path` | 0 | stochastic depth: the probability of dropping the branch of the last block, in [0, 1]; it rises from 0 in equal steps |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResNet18Config {
@@ -33,6 +35,8 @@ pub struct ResNet18Config {
     pub activation: Spec,
     /// What comes before the residual blocks.
     pub stem: Stem,
+    /// The probability of dropping the branch of the last block in training, in [0, 1]; it rises from 0 at the first.
+    pub drop_path: f64,
 }
 
 /// What comes before the residual blocks.
@@ -59,6 +63,7 @@ impl Default for ResNet18Config {
             init: Spec::new("pytorch"),
             activation: Spec::new("relu"),
             stem: Stem::default(),
+            drop_path: 0.0,
         }
     }
 }
@@ -84,20 +89,25 @@ impl ResNet18Config {
         input.check(NAME, 1)?;
         let activation = Activation::from_spec(&self.activation)?;
         let (conv1, maxpool) = self.stem.layers(input.channels, device);
-        let stage = |inputs: usize, outputs: usize| {
-            vec![
-                ResNet18Block::new(inputs, outputs, activation, device),
-                ResNet18Block::new(outputs, outputs, activation, device),
-            ]
+        let mut drop_paths = drop_path_rates(self.drop_path, 8).into_iter();
+        let mut block = |inputs: usize, outputs: usize| {
+            let p = drop_paths.next().unwrap_or(self.drop_path);
+            let drop_path = DropPathConfig::new(p).init()?;
+            Ok(ResNet18Block::new(
+                inputs, outputs, activation, drop_path, device,
+            ))
+        };
+        let mut stage = |inputs: usize, outputs: usize| {
+            Ok::<_, ConfigError>(vec![block(inputs, outputs)?, block(outputs, outputs)?])
         };
         Ok(ResNet18 {
             conv1,
             bn1: BatchNormConfig::new(64).init(device),
             maxpool,
-            layer1: stage(64, 64),
-            layer2: stage(64, 128),
-            layer3: stage(128, 256),
-            layer4: stage(256, 512),
+            layer1: stage(64, 64)?,
+            layer2: stage(64, 128)?,
+            layer3: stage(128, 256)?,
+            layer4: stage(256, 512)?,
             avgpool: GlobalAvgPool {},
             fc: LinearConfig::new(512, input.classes).init(device),
             activation,
@@ -113,13 +123,14 @@ impl ModelConfig for ResNet18Config {
             Field::new("init", Range::Unit("init")),
             Field::new("activation", Range::Unit("activation")),
             Field::new("stem", Range::Choice(&["imagenet", "cifar"])),
+            Field::new("drop_path", Range::Within(0.0, 1.0)),
         ],
     );
 }
 
 impl Architecture for ResNet18Config {
     fn spec(&self) -> Spec {
-        Spec::canonical(NAME, self)
+        without_idle_drop_path(Spec::canonical(NAME, self))
     }
 
     fn native_input(&self) -> Input {
@@ -140,6 +151,7 @@ impl Architecture for ResNet18Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        Self::ABOUT.check(self)?;
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
         Ok(())
@@ -229,13 +241,21 @@ pub struct ResNet18Block {
     pub bn2: BatchNorm,
     /// The projection where the number of planes doubles.
     pub downsample: Option<(Conv2d, BatchNorm)>,
+    /// Stochastic depth of the branch.
+    pub drop_path: DropPath,
     /// After each batch norm.
     #[module(skip)]
     pub activation: Activation,
 }
 
 impl ResNet18Block {
-    fn new(inputs: usize, outputs: usize, activation: Activation, device: &Device) -> Self {
+    fn new(
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+        drop_path: DropPath,
+        device: &Device,
+    ) -> Self {
         let grows = inputs != outputs;
         let stride = if grows { 2 } else { 1 };
         Self {
@@ -244,6 +264,7 @@ impl ResNet18Block {
             conv2: conv3x3(outputs, outputs, 1, device),
             bn2: BatchNormConfig::new(outputs).init(device),
             downsample: grows.then(|| projection(inputs, outputs, stride, device)),
+            drop_path,
             activation,
         }
     }
@@ -254,11 +275,11 @@ impl ResNet18Block {
             None => input.clone(),
         };
         let planes = conv_bn(&self.conv1, &self.bn1, input, None, self.activation);
-        conv_bn(
-            &self.conv2,
-            &self.bn2,
+        add_branch(
+            (&self.conv2, &self.bn2),
+            &self.drop_path,
             planes,
-            Some(shortcut),
+            shortcut,
             self.activation,
         )
     }

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
+use firebrick_core::error::check;
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::kernels::subsample;
 use firebrick_core::nn::{
@@ -11,9 +12,10 @@ use firebrick_core::nn::{
 use firebrick_core::registry::Entry;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
+use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
-use crate::residual::{conv3x3, projection};
+use crate::residual::{add_branch, conv3x3, projection, without_idle_drop_path};
 use crate::{Architecture, Build, Input, Model};
 
 /// Configuration of [`ResNetCifar`].
@@ -23,6 +25,7 @@ use crate::{Architecture, Build, Input, Model};
 /// | `init` | `pytorch` | how weights are drawn; `pytorch` is He's normal, as in the reference |
 /// | `activation` | `relu` | after every batch norm, in blocks after the sum |
 /// | `shortcut` | `a` | where the number of planes doubles: `a` pads with zeros, `b` has a 1×1 convolution |
+/// | `drop_path` | 0 | stochastic depth: the probability of dropping the branch of the last block, in [0, 1]; it rises from 0 in equal steps |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResNetCifarConfig {
@@ -35,12 +38,15 @@ pub struct ResNetCifarConfig {
     pub activation: Spec,
     /// What the shortcut does where the number of planes doubles.
     pub shortcut: Shortcut,
+    /// The probability of dropping the branch of the last block in training, in [0, 1]; it rises from 0 at the first.
+    pub drop_path: f64,
 }
 
 const FIELDS: &[Field] = &[
     Field::new("init", Range::Unit("init")),
     Field::new("activation", Range::Unit("activation")),
     Field::new("shortcut", Range::Choice(&["a", "b"])),
+    Field::new("drop_path", Range::Within(0.0, 1.0)),
 ];
 
 /// The depths that have a name.
@@ -94,6 +100,7 @@ impl Default for ResNetCifarConfig {
             init: Spec::new("pytorch"),
             activation: Spec::new("relu"),
             shortcut: Shortcut::default(),
+            drop_path: 0.0,
         }
     }
 }
@@ -127,21 +134,29 @@ impl ResNetCifarConfig {
         self.check()?;
         input.check(&self.name(), 1)?;
         let activation = Activation::from_spec(&self.activation)?;
-        let stage = |inputs: usize, outputs: usize| {
-            let blocks = 0..(self.depth - 2) / 6;
-            blocks
-                .map(|block| {
-                    let inputs = if block == 0 { inputs } else { outputs };
-                    ResNetCifarBlock::new(inputs, outputs, self.shortcut, activation, device)
-                })
-                .collect()
+        let blocks = (self.depth - 2) / 6;
+        let mut drop_paths = drop_path_rates(self.drop_path, 3 * blocks).into_iter();
+        let mut stage = |inputs: usize, outputs: usize| {
+            let blocks = drop_paths.by_ref().take(blocks).enumerate();
+            let blocks = blocks.map(|(block, p)| {
+                let inputs = if block == 0 { inputs } else { outputs };
+                let drop_path = DropPathConfig::new(p).init()?;
+                Ok(ResNetCifarBlock::new(
+                    [inputs, outputs],
+                    self.shortcut,
+                    activation,
+                    drop_path,
+                    device,
+                ))
+            });
+            blocks.collect::<Result<Vec<_>, ConfigError>>()
         };
         Ok(ResNetCifar {
             conv1: conv3x3(input.channels, 16, 1, device),
             bn1: BatchNormConfig::new(16).init(device),
-            layer1: stage(16, 16),
-            layer2: stage(16, 32),
-            layer3: stage(32, 64),
+            layer1: stage(16, 16)?,
+            layer2: stage(16, 32)?,
+            layer3: stage(32, 64)?,
             linear: LinearConfig::new(64, input.classes).init(device),
             pool: GlobalAvgPool {},
             activation,
@@ -155,7 +170,7 @@ impl ResNetCifarConfig {
 
 impl Architecture for ResNetCifarConfig {
     fn spec(&self) -> Spec {
-        Spec::canonical(&self.name(), self)
+        without_idle_drop_path(Spec::canonical(&self.name(), self))
     }
 
     fn native_input(&self) -> Input {
@@ -178,6 +193,7 @@ impl Architecture for ResNetCifarConfig {
                 "resnet", "depth", self.depth, range,
             ));
         }
+        check(&self.name(), "drop_path", self.drop_path, 0.0..=1.0)?;
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
         Ok(())
@@ -240,6 +256,8 @@ pub struct ResNetCifarBlock {
     pub bn2: BatchNorm,
     /// The projection of option B where the number of planes doubles.
     pub shortcut: Option<(Conv2d, BatchNorm)>,
+    /// Stochastic depth of the branch.
+    pub drop_path: DropPath,
     /// After each batch norm.
     #[module(skip)]
     pub activation: Activation,
@@ -247,10 +265,10 @@ pub struct ResNetCifarBlock {
 
 impl ResNetCifarBlock {
     fn new(
-        inputs: usize,
-        outputs: usize,
+        [inputs, outputs]: [usize; 2],
         shortcut: Shortcut,
         activation: Activation,
+        drop_path: DropPath,
         device: &Device,
     ) -> Self {
         let grows = inputs != outputs;
@@ -262,6 +280,7 @@ impl ResNetCifarBlock {
             bn2: BatchNormConfig::new(outputs).init(device),
             shortcut: (grows && shortcut == Shortcut::B)
                 .then(|| projection(inputs, outputs, stride, device)),
+            drop_path,
             activation,
         }
     }
@@ -269,11 +288,11 @@ impl ResNetCifarBlock {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let shortcut = self.shortcut(input.clone());
         let planes = conv_bn(&self.conv1, &self.bn1, input, None, self.activation);
-        conv_bn(
-            &self.conv2,
-            &self.bn2,
+        add_branch(
+            (&self.conv2, &self.bn2),
+            &self.drop_path,
             planes,
-            Some(shortcut),
+            shortcut,
             self.activation,
         )
     }

@@ -82,7 +82,7 @@ impl SmallCnnConfig {
             fc: LinearConfig::new(4 * width, input.classes).init(device),
             pool: MaxPool2dConfig::new(2).init(),
             mean: GlobalAvgPool {},
-            dropout: DropoutConfig { prob: self.dropout }.init()?,
+            dropout: DropoutConfig::new(self.dropout).init()?,
         })
     }
 }

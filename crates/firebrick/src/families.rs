@@ -5,7 +5,7 @@ use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::{Recipe, loss};
 use firebrick_datasets::sampler;
 use firebrick_optim::{optimizer, schedule, surface};
-use firebrick_regularize::{augment, mix, penalty, views};
+use firebrick_regularize::{augment, dropout, mix, penalty, views};
 
 /// All units of one family, without the way to build them.
 #[derive(Debug, Clone)]
@@ -45,6 +45,7 @@ pub fn families() -> Vec<Units> {
         Units::of(&optimizer::REGISTRY),
         Units::of(&schedule::REGISTRY),
         Units::of(&augment::REGISTRY),
+        Units::of(&dropout::REGISTRY),
         Units::of(&loss::REGISTRY),
         Units::of(&mix::REGISTRY),
         Units::of(&views::REGISTRY),

@@ -14,3 +14,4 @@ mod parity;
 mod penalties;
 mod real_data;
 mod units;
+mod variance_shift;

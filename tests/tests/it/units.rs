@@ -10,7 +10,7 @@ use firebrick::datasets::sampler::Sampling;
 use firebrick::datasets::{OpenOptions, open};
 use firebrick::optim::schedule::{self, Outlook};
 use firebrick::optim::{optimizer, surface};
-use firebrick::regularize::{augment, mix, penalty, views};
+use firebrick::regularize::{augment, dropout, mix, penalty, views};
 use firebrick::{families, zoo};
 
 /// Builds the unit of a family in the way that recipes and the command line do.
@@ -23,6 +23,7 @@ fn build(family: &str, spec: &Spec) -> Result<(), ConfigError> {
             schedule::build(spec, &Outlook::new(run, 0.1)).map(drop)
         }
         "augmentation" => augment::build(&spec.to_string().parse()?).map(drop),
+        "dropout" => dropout::check(spec),
         "loss" => loss::build(spec).map(drop),
         "mix" => mix::build(&spec.to_string().parse()?).map(drop),
         "test-time view" => views::build(spec).map(drop),
@@ -103,6 +104,7 @@ fn page() -> String {
             "penalty" => "penalties".into(),
             "mix" => "mixing".into(),
             "sampling" => "sampling".into(),
+            "dropout" => "dropout".into(),
             name => format!("{name}s"),
         };
         let (first, rest) = title.split_at(1);

@@ -13,6 +13,7 @@ fn every_family_lists_and_describes() {
         ("optim", "adam"),
         ("schedule", "cosine"),
         ("augment", "pad_crop"),
+        ("dropout", "dropblock"),
         ("loss", "cross_entropy"),
         ("sampling", "balanced"),
         ("models", "lenet5"),

@@ -22,18 +22,32 @@ pub fn dropout<const D: usize>(x: Tensor<D>, keep: f64, [key, stream]: [u64; 2])
         let operation = Dropout { keep, key, stream };
         return Tensor::from_dispatch(run_single(operation, vec![x.into_dispatch()]));
     }
-    let (shape, kept) = (x.shape(), 1.0 / keep);
+    let mask = mask(&x, keep, [key, stream], 1.0 / keep);
+    x * mask
+}
+
+/// 1 where [`dropout`] with this key keeps an element of `x`, and 0 elsewhere.
+///
+/// # Shapes
+/// `[…]` to the same; `keep` in [0, 1].
+#[must_use]
+pub fn keep_mask<const D: usize>(x: &Tensor<D>, keep: f64, key: [u64; 2]) -> Tensor<D> {
+    mask(x, keep, key, 1.0)
+}
+
+fn mask<const D: usize>(x: &Tensor<D>, keep: f64, [key, stream]: [u64; 2], kept: f64) -> Tensor<D> {
+    let shape = x.shape();
     let bits = kernel::bits(shape.num_elements(), keep, key, stream);
-    let scale = |element: usize| {
+    let value = |element: usize| {
         if bits[element / 32] >> (element % 32) & 1 == 1 {
             kept
         } else {
             0.0
         }
     };
-    let mask: Vec<f64> = (0..shape.num_elements()).map(scale).collect();
+    let values: Vec<f64> = (0..shape.num_elements()).map(value).collect();
     let (device, dtype) = (x.device(), x.dtype());
-    x * Tensor::from_data(TensorData::new(mask, shape), (&device, dtype))
+    Tensor::from_data(TensorData::new(values, shape), (&device, dtype))
 }
 
 #[derive(Debug)]

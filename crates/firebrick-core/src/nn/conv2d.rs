@@ -133,18 +133,30 @@ impl Conv2d {
         output
     }
 
-    /// With the batch norm after it, in evaluation.
-    pub(super) fn folded<'a>(&'a self, bn: &BatchNorm) -> ConvBn<'a> {
-        ConvBn {
+    /// With the batch norm after it, in evaluation; `None` where that has no running statistics.
+    pub(super) fn folded<'a>(&'a self, bn: &BatchNorm) -> Option<ConvBn<'a>> {
+        let [mean, variance] = bn.statistics()?;
+        let [channels, ..] = self.weight.dims();
+        let [gamma, beta] = bn.affine(channels, &self.weight.device(), self.weight.val().dtype());
+        Some(ConvBn {
             weight: self.weight.val(),
             bias: self.bias.as_ref().map(Param::val),
             options: self.options(),
-            gamma: bn.gamma.val(),
-            beta: bn.beta.val(),
-            mean: bn.running_mean.value(),
-            variance: bn.running_var.value(),
+            gamma,
+            beta,
+            mean,
+            variance,
             epsilon: bn.epsilon,
             room: &self.room,
+        })
+    }
+
+    /// The same convolution with another weight and bias.
+    pub(super) fn with_weights(&self, weight: Tensor<4>, bias: Tensor<1>) -> Self {
+        Self {
+            weight: Param::from_tensor(weight),
+            bias: Some(Param::from_tensor(bias)),
+            ..self.clone()
         }
     }
 

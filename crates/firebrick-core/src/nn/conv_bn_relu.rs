@@ -29,7 +29,10 @@ pub fn conv_bn(
         return bn.forward_activated(conv.forward(input), residual, activation);
     }
     let folded = conv.folded(bn);
-    let Some(plan) = folded.plan(&input, residual.as_ref()) else {
+    let planned = folded
+        .as_ref()
+        .and_then(|folded| Some((folded, folded.plan(&input, residual.as_ref())?)));
+    let Some((folded, plan)) = planned else {
         return bn.forward_activated(conv.forward(input), residual, activation);
     };
     if activation == Activation::Relu {

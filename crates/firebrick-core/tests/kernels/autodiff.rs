@@ -63,8 +63,17 @@ fn ours_and_burns_mix_in_one_model() {
                 of(model.first.conv.weight.grad(&gradients)),
                 of(model.burns.weight.grad(&gradients)),
                 of(model.conv.weight.grad(&gradients)),
-                values(&model.first.bn.gamma.grad(&gradients).unwrap()),
-                values(&model.bn.beta.grad(&gradients).unwrap()),
+                values(
+                    &model
+                        .first
+                        .bn
+                        .gamma
+                        .as_ref()
+                        .unwrap()
+                        .grad(&gradients)
+                        .unwrap(),
+                ),
+                values(&model.bn.beta.as_ref().unwrap().grad(&gradients).unwrap()),
             ]
         });
         for (with, without) in with.iter().zip(&without) {

@@ -173,7 +173,12 @@ pub(crate) fn evaluated(bias: bool, device: &Device) -> ConvBnRelu {
     };
     let layer = config.init(&device.clone().autodiff()).map(&mut Fill(40));
     let variance = noise([6], 50, device).abs() + 0.5;
-    layer.bn.running_var.update(variance.autodiff());
+    layer
+        .bn
+        .running_var
+        .as_ref()
+        .unwrap()
+        .update(variance.autodiff());
     layer.valid()
 }
 

@@ -2,13 +2,14 @@
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
+use firebrick_core::freeze::{freeze_affine, freeze_statistics};
 use firebrick_core::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, LinearConfig};
 use firebrick_core::parameters::Parameters;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::{freeze, unfreeze};
 
-use crate::support::training;
+use crate::support::{noise, training, values};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -137,4 +138,37 @@ fn being_frozen_outlives_a_visit_to_evaluation_and_other_weights() {
             .iter::<f32>()
             .all(f32::is_finite)
     );
+}
+
+#[test]
+fn statistics_and_affine_freeze_apart() {
+    let bn = || BatchNormConfig::new(2).init(&training());
+    let input = noise([4, 2, 3, 3]).cast(DType::F32) * 3.0 + 1.0;
+    let running = |bn: &BatchNorm| values(&bn.running_mean.as_ref().unwrap().value());
+    let trains = |bn: &BatchNorm| bn.gamma.as_ref().unwrap().is_require_grad();
+    let pair = [("first", bn()), ("second", bn())];
+    let by_batch = values(&bn().forward(input.clone()));
+    let by_statistics = values(&bn().valid().forward(input.clone().inner()));
+
+    let [(_, first), (_, second)] = pair;
+    let (first, second) = freeze_statistics((first, second), |path| path == "0");
+    assert_eq!(values(&first.forward(input.clone())), by_statistics);
+    assert_eq!(running(&first), [0.0; 2]);
+    assert!(trains(&first), "scale and shift are trained");
+    assert_eq!(
+        values(&second.forward(input.clone())),
+        by_batch,
+        "not selected"
+    );
+    let first = unfreeze(first.valid().train(), |_| true);
+    assert_eq!(values(&first.forward(input.clone())), by_batch, "unfrozen");
+
+    let frozen = freeze_affine(bn(), str::is_empty);
+    assert_eq!(values(&frozen.forward(input.clone())), by_batch);
+    assert_ne!(running(&frozen), [0.0; 2]);
+    assert!(!trains(&frozen) && !frozen.beta.as_ref().unwrap().is_require_grad());
+    let both = freeze(frozen, |_| true);
+    let before = running(&both);
+    let _ = both.forward(input);
+    assert_eq!(running(&both), before, "both");
 }

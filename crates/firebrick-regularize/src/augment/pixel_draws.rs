@@ -127,7 +127,7 @@ fn draws_are_pinned() {
 
 /// Many draws for images of one size.
 fn samples<C: Augmentation>(config: &C, size: Size, count: u64) -> Vec<C::Params> {
-    let mut rng = |index: u64| -> HostRng { rng(7, "augment", 0, index) };
+    let rng = |index: u64| -> HostRng { rng(7, "augment", 0, index) };
     (0..count)
         .map(|index| config.sample(size, &subject(), &mut rng(index)))
         .collect()

@@ -160,6 +160,7 @@ impl<M: Classifier> Trainer<'_, M> {
             device: &self.device,
             seed: self.config.seed,
             step: self.progress.step,
+            updates: self.length.updates,
             classes: self.train.classes().len(),
         }
     }
@@ -215,6 +216,7 @@ impl<M: Classifier> Trainer<'_, M> {
             device: &self.device,
             seed: self.config.seed,
             step: index,
+            updates: self.length.updates,
             classes: self.train.classes().len(),
         };
         let rates: Vec<f64> = (0..parameters.0.len())
@@ -361,6 +363,8 @@ struct Pass<'a> {
     device: &'a Device,
     seed: u64,
     step: u64,
+    /// Of the whole run.
+    updates: u64,
     classes: usize,
 }
 
@@ -370,6 +374,7 @@ impl Pass<'_> {
             seed: self.seed,
             step: self.step,
             micro_batch: batch.number,
+            updates: Some(self.updates),
         };
         // Burn's own random layers draw from the device's one generator.
         self.device.seed(scope.device_seed());

@@ -88,7 +88,10 @@ fn they_are_the_exact_moments_of_the_data_without_dropout_and_the_model_stays_as
             recounted.dropout.training.is_enabled(),
             net.dropout.training.is_enabled()
         );
-        assert!(recounted.bn.gamma.is_require_grad() && recounted.fc.weight.is_require_grad());
+        assert!(
+            recounted.bn.gamma.as_ref().unwrap().is_require_grad()
+                && recounted.fc.weight.is_require_grad()
+        );
     }
     assert_eq!(StateDict::of(&net), before);
     // The means of the batches lie apart, which the mean of their variances would not count.
@@ -132,7 +135,10 @@ fn a_model_in_evaluation_stays_there_and_a_frozen_layer_keeps_its_statistics() {
         (0.0, 1.0)
     );
     assert_ne!(number(&recounted, "late.running_mean"), 0.0);
-    assert!(!recounted.bn.training.is_enabled() && !recounted.bn.gamma.is_require_grad());
+    assert!(
+        !recounted.bn.training.is_enabled()
+            && !recounted.bn.gamma.as_ref().unwrap().is_require_grad()
+    );
 }
 
 #[test]

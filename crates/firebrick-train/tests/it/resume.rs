@@ -26,7 +26,7 @@ fn disturb(device: &str, step: u64) {
     let scope = StepScope {
         seed: 99,
         step,
-        micro_batch: 0,
+        ..StepScope::default()
     };
     firebrick_core::device(device)
         .unwrap()

@@ -19,7 +19,9 @@ fn the_canonical_spec_says_everything_and_builds_the_same() {
         let full = canonical(&spec).unwrap();
         assert_eq!(full.name, entry.about.name);
         let keys: Vec<_> = full.named.iter().map(|(key, _)| key.clone()).collect();
-        let fields: Vec<_> = (entry.fields)().into_iter().map(|(key, _)| key).collect();
+        let fields = (entry.fields)().into_iter().map(|(key, _)| key);
+        // Runs from before this option existed have the spec without it.
+        let fields: Vec<_> = fields.filter(|key| key != "drop_path").collect();
         assert_eq!(keys, fields);
         assert_eq!(canonical(&full.to_string().parse().unwrap()).unwrap(), full);
         assert_eq!(default_input(&full).unwrap(), default_input(&spec).unwrap());
@@ -36,6 +38,10 @@ fn the_canonical_spec_says_everything_and_builds_the_same() {
     assert_eq!(
         text("resnet18(stem=cifar)"),
         "resnet18(init=pytorch, activation=relu, stem=cifar)"
+    );
+    assert_eq!(
+        text("resnet20(drop_path=0.25)"),
+        "resnet20(init=pytorch, activation=relu, shortcut=a, drop_path=0.25)"
     );
 }
 
@@ -69,6 +75,11 @@ fn mistakes_are_named() {
             "lenet5: dropout = 1.5 is out of range: it must be in [0, 1]",
         ),
         ("small_cnn(dropout=nan)", "small_cnn: dropout = NaN"),
+        (
+            "resnet20(drop_path=1.5)",
+            "resnet20: drop_path = 1.5 is out of range: it must be in [0, 1]",
+        ),
+        ("resnet18(drop_path=-0.1)", "resnet18: drop_path = -0.1"),
         ("small_cnn(width=0)", "small_cnn: width = 0"),
         ("small_cnn(width=-1)", "width = -1"),
     ] {
@@ -153,11 +164,7 @@ fn dropout_is_before_the_last_layer_and_in_training_only() {
     for name in ["lenet5", "small_cnn"] {
         let (model, input) = model(&format!("{name}(dropout=1)"), 0);
         let images = noise(2, &input, 1);
-        let scope = StepScope {
-            seed: 0,
-            step: 0,
-            micro_batch: 0,
-        };
+        let scope = StepScope::default();
         // With everything dropped, the last layer's bias is all that is left.
         let training = model.clone().train();
         let dropped = scope.enter(|| training.forward(Tensor::from_inner(images.clone())));
@@ -179,6 +186,65 @@ fn dropout_is_before_the_last_layer_and_in_training_only() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn stochastic_depth_drops_branches_in_training_only() {
+    for [name, plain] in [
+        ["resnet20(drop_path=0.5)", "resnet20"],
+        [
+            "resnet18(stem=cifar, drop_path=0.5)",
+            "resnet18(stem=cifar)",
+        ],
+    ] {
+        let (model, input) = model(name, 0);
+        let (without, _) = super::model(plain, 0);
+        assert_eq!(
+            StateDict::of(&model),
+            StateDict::of(&without),
+            "{name}: the same keys and draws"
+        );
+        let images = noise(4, &input, 1);
+        assert_eq!(
+            values(&model.forward(images.clone())),
+            values(&without.forward(images.clone())),
+            "{name}"
+        );
+        let trained = |model: &firebrick_zoo::Model| {
+            let model = firebrick_core::independent_copy(model).train();
+            let images = Tensor::from_inner(images.clone());
+            let scope = StepScope {
+                seed: 3,
+                ..StepScope::default()
+            };
+            values(&scope.enter(|| model.forward(images)).inner())
+        };
+        assert_eq!(trained(&model), trained(&model), "{name}");
+        assert!(
+            distance(&trained(&model), &trained(&without)) > 1e-3,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_last_block_drops_all_and_the_first_nothing() {
+    let config = ResNetCifarConfig {
+        drop_path: 1.0,
+        ..ResNetCifarConfig::new(20)
+    };
+    let input = default_input(&"resnet20".parse().unwrap()).unwrap();
+    let model = config.build(&input, 0, &flex().autodiff()).unwrap();
+    let blocks = model
+        .layer1
+        .iter()
+        .chain(&model.layer2)
+        .chain(&model.layer3);
+    let rates: Vec<f64> = blocks.map(|block| block.drop_path.p).collect();
+    assert_eq!(
+        (rates[0], rates[4], rates[8], rates.len()),
+        (0.0, 0.5, 1.0, 9)
+    );
 }
 
 #[test]

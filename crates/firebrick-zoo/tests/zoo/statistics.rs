@@ -1,10 +1,12 @@
 //! Activations of new models neither vanish nor explode, unless the initialization is bad.
 
 use burn::module::Module;
-use firebrick_core::Classifier;
+use burn::tensor::Tensor;
 use firebrick_core::probe::observe;
+use firebrick_core::random::StepScope;
 use firebrick_core::run::Observation;
 use firebrick_core::state_dict::StateDict;
+use firebrick_core::{Classifier, variance_shift};
 use firebrick_zoo::REGISTRY;
 
 use super::{model, noise};
@@ -112,4 +114,28 @@ fn pytorch_initialization_is_that_of_the_reference() {
             .iter()
             .all(|value| *value == 0.0)
     );
+}
+
+#[test]
+fn no_model_drops_values_before_a_batch_norm() {
+    let mut specs: Vec<String> = REGISTRY.names().into_iter().map(Into::into).collect();
+    specs.extend(
+        [
+            "lenet5(dropout=0.5)",
+            "small_cnn(dropout=0.5)",
+            "resnet20(drop_path=0.5)",
+        ]
+        .map(Into::into),
+    );
+    for spec in specs {
+        let (model, input) = model(&spec, 0);
+        let model = model.train();
+        let images = Tensor::from_inner(noise(4, &input, 1));
+        let (_, layers) = observe(&model, |model| {
+            StepScope::default().enter(|| model.forward(images))
+        });
+        let drops = layers.iter().any(|layer| layer.kind == "Dropout");
+        assert_eq!(drops, spec.contains("dropout"), "{spec}");
+        assert_eq!(variance_shift::notes(&layers), [""; 0], "{spec}");
+    }
 }

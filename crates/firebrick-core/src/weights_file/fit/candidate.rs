@@ -82,6 +82,7 @@ impl Names {
     fn whole(&self, prefix: &str, model: &[(String, Vec<usize>)]) -> bool {
         model
             .iter()
+            .filter(|(key, _)| !is_counter(key))
             .all(|(key, _)| self.by_name.contains_key(&format!("{prefix}{key}")))
     }
 }
@@ -123,6 +124,8 @@ impl<'a> Candidate<'a> {
             let at = names.by_name.get(&format!("{prefix}{key}")).copied();
             entries.push(at);
             let text = match at.map(|at| &file[at].view) {
+                // The model goes on with its own.
+                None if is_counter(key) => continue,
                 None => format!("`{key}` {shape:?} is missing"),
                 Some(view) if matches!(view.element, ElementType::Other(_)) => {
                     format!("`{key}` is of type {}; a float is needed", view.element)

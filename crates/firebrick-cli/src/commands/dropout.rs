@@ -1,0 +1,20 @@
+//! `firebrick dropout`.
+
+use clap::Args;
+use firebrick::regularize::dropout::REGISTRY;
+
+use super::listing::Listing;
+use crate::failure::Failure;
+
+/// List the layers of the dropout family, which programs build by name, or describe one
+#[derive(Args)]
+pub(crate) struct Dropout {
+    #[command(subcommand)]
+    action: Listing,
+}
+
+impl Dropout {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        self.action.of(&REGISTRY)
+    }
+}
