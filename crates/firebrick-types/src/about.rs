@@ -158,6 +158,8 @@ pub enum Range {
     Factor,
     /// [low, high].
     Within(f64, f64),
+    /// [low, high], or this word.
+    WithinOr(f64, f64, &'static str),
     /// (low, high).
     Between(f64, f64),
     /// [0, another field]. The unit checks the upper end itself, because that field may be left out.
@@ -196,6 +198,7 @@ impl Range {
             (_, Value::Number(number)) => self.contains(*number),
             (_, Value::Integer(number)) => self.contains(*number as f64),
             (Self::Choice(words), Value::Text(word)) => words.contains(&word.as_str()),
+            (Self::WithinOr(_, _, known), Value::Text(word)) => known == word,
             // Their type says it all.
             _ => true,
         };
@@ -223,7 +226,9 @@ impl Range {
                 Self::AtLeast(least) => number >= least,
                 Self::Share => (0.0..1.0).contains(&number),
                 Self::Factor => number > 0.0 && number <= 1.0,
-                Self::Within(low, high) => (low..=high).contains(&number),
+                Self::Within(low, high) | Self::WithinOr(low, high, _) => {
+                    (low..=high).contains(&number)
+                }
                 Self::Between(low, high) => low < number && number < high,
                 Self::Count(least) => number >= least as f64,
                 Self::Whole(low, high) => (low as f64..=high as f64).contains(&number),
@@ -241,6 +246,7 @@ impl fmt::Display for Range {
             Self::Share => f.write_str("in [0, 1)"),
             Self::Factor => f.write_str("in (0, 1]"),
             Self::Within(low, high) => write!(f, "in [{low}, {high}]"),
+            Self::WithinOr(low, high, word) => write!(f, "in [{low}, {high}], or {word}"),
             Self::Between(low, high) => write!(f, "in ({low}, {high})"),
             Self::UpTo(field) => write!(f, "in [0, {field}]"),
             Self::Count(least) => write!(f, "a whole number of at least {least}"),

@@ -135,7 +135,13 @@ impl<B> Entry<B> {
 
 /// A default as it is written in a spec.
 fn plain(default: &serde_json::Value) -> String {
-    default.to_string().replace('"', "").replace(',', ", ")
+    match default {
+        serde_json::Value::Array(values) => {
+            let values: Vec<_> = values.iter().map(plain).collect();
+            format!("[{}]", values.join(", "))
+        }
+        other => other.to_string().replace('"', ""),
+    }
 }
 
 /// All units of one family.

@@ -60,7 +60,9 @@ fn outside(range: Range) -> Vec<Value> {
         Range::AtLeast(least) => numbers(&[least - 0.001]),
         Range::Share => numbers(&[1.0, -0.001]),
         Range::Factor => numbers(&[0.0, 1.001]),
-        Range::Within(low, high) => numbers(&[low - 0.001, high + 0.001]),
+        Range::Within(low, high) | Range::WithinOr(low, high, _) => {
+            numbers(&[low - 0.001, high + 0.001])
+        }
         Range::Between(low, high) => numbers(&[low, high]),
         Range::Count(least) => vec![Value::Integer(least as i64 - 1), Value::Number(1.5)],
         Range::Whole(low, high) => vec![

@@ -99,7 +99,7 @@ fn others(range: Range, own: Option<&Value>) -> Vec<Value> {
         Range::AtLeast(least) => numbers(&[1.0, 0.1, 9.0].map(|more| least + more)),
         Range::Positive => numbers(&[0.3, 2.0, 1e-3, 100.0]),
         Range::Share => numbers(&[0.5, 0.0, 0.95]),
-        Range::Between(low, high) | Range::Within(low, high) => {
+        Range::Between(low, high) | Range::Within(low, high) | Range::WithinOr(low, high, _) => {
             let width = if high.is_finite() { high - low } else { 1.0 };
             numbers(&[0.5, 0.05, 0.95].map(|share| low + share * width))
         }

@@ -22,6 +22,9 @@ pub trait Augmentation: Config + Send + Sync + 'static {
     /// first one where this is below 1, because then the chance is what it is about.
     const PROB: f64 = 1.0;
 
+    /// Whether `prob` is the first key: where the chance is what the augmentation is about. Otherwise it is the last one.
+    const PROB_FIRST: bool = Self::PROB < 1.0;
+
     /// What it draws for one image. It can be logged, read back and applied again, also to the mask of the image.
     type Params: Serialize + DeserializeOwned + 'static;
 

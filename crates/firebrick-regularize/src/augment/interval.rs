@@ -67,7 +67,7 @@ impl Interval {
         self.ends(|x| [x, x])
     }
 
-    fn ends(self, single: impl FnOnce(f64) -> [f64; 2]) -> Ends {
+    pub(super) fn ends(self, single: impl FnOnce(f64) -> [f64; 2]) -> Ends {
         let [low, high] = match self {
             Self::Single(x) => single(x),
             Self::Between(low, high) => [low, high],

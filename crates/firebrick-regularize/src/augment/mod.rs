@@ -92,26 +92,56 @@
 
 pub mod affine;
 mod augmentation;
+pub mod augmix;
+pub mod auto_augment;
+pub mod autocontrast;
+mod blend;
+pub mod blur;
+pub mod brightness;
 pub mod center_crop;
 mod chain;
+pub mod color_jitter;
+pub mod contrast;
 pub mod crop;
+pub mod cutout;
 pub mod elastic;
+pub mod equalize;
+pub mod erase;
 mod frame;
+#[cfg(test)]
+mod golden;
+pub mod grayscale;
 pub mod hflip;
+pub mod hue;
 mod interval;
+pub mod invert;
 pub mod lens;
+pub mod noise;
 pub mod pad_crop;
+pub mod pca_noise;
 pub mod perspective;
+#[cfg(test)]
+mod pixel_draws;
+pub mod policy;
 pub mod pose;
+pub mod posterize;
+pub mod rand_augment;
 pub mod random_crop;
 pub mod random_resized_crop;
+pub mod rectangle;
 pub mod resize;
 pub mod rotate;
+pub mod saturation;
 pub mod scale;
+pub mod sharpness;
 pub mod shear;
 pub mod sides;
+pub mod solarize;
 mod step;
+mod table;
+pub mod three_augment;
 pub mod translate;
+pub mod trivial_augment;
 pub mod vflip;
 pub mod warp;
 
@@ -145,6 +175,24 @@ pub static REGISTRY: Registry<Build> = Registry::new(
         Entry::of::<perspective::Perspective>(),
         Entry::of::<lens::Lens>(),
         Entry::of::<elastic::Elastic>(),
+        Entry::of::<color_jitter::ColorJitter>(),
+        Entry::of::<grayscale::Grayscale>(),
+        Entry::of::<pca_noise::PcaNoise>(),
+        Entry::of::<posterize::Posterize>(),
+        Entry::of::<solarize::Solarize>(),
+        Entry::of::<equalize::Equalize>(),
+        Entry::of::<autocontrast::Autocontrast>(),
+        Entry::of::<invert::Invert>(),
+        Entry::of::<sharpness::Sharpness>(),
+        Entry::of::<blur::Blur>(),
+        Entry::of::<noise::Noise>(),
+        Entry::of::<erase::Erase>(),
+        Entry::of::<cutout::Cutout>(),
+        Entry::of::<trivial_augment::TrivialAugment>(),
+        Entry::of::<rand_augment::RandAugment>(),
+        Entry::of::<auto_augment::AutoAugment>(),
+        Entry::of::<augmix::AugMix>(),
+        Entry::of::<three_augment::ThreeAugment>(),
     ],
 );
 

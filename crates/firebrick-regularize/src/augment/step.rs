@@ -92,7 +92,7 @@ const MOST: usize = 15;
 struct WithProb<C>(PhantomData<C>);
 
 impl<C: Augmentation> WithProb<C> {
-    const ALL: &'static [Field; MOST + 1] = &with_prob(C::ABOUT.fields, C::PROB < 1.0);
+    const ALL: &'static [Field; MOST + 1] = &with_prob(C::ABOUT.fields, C::PROB_FIRST);
     const FIELDS: &'static [Field] = Self::ALL.split_at(C::ABOUT.fields.len() + 1).0;
 }
 
@@ -146,7 +146,7 @@ impl<C: Augmentation> Serialize for Configured<C> {
             prob: f64,
         }
         let (prob, config) = (self.prob, &self.config);
-        if C::PROB < 1.0 {
+        if C::PROB_FIRST {
             First { prob, config }.serialize(serializer)
         } else {
             Last { config, prob }.serialize(serializer)
