@@ -1,4 +1,6 @@
-//! Mean and standard deviation of each channel, for normalization.
+//! Mean and standard deviation of each channel, for normalization, and the directions in which colours vary.
+
+mod eigen;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,6 +39,46 @@ pub fn channel_statistics(
     preprocessing: &Preprocessing,
     on_bad: OnBadImage,
 ) -> Result<Statistics, DataError> {
+    let sums = sums(dataset, preprocessing, on_bad, false)?;
+    Ok(sums.finish(preprocessing.width * preprocessing.height))
+}
+
+/// The directions in which the colours of a data set vary: the principal components of its pixels, the strongest
+/// first. `pca_noise` shifts colours along them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColourDirections {
+    /// The variance along each direction, of values in [0, 1].
+    pub eigenvalues: [f64; 3],
+    /// Each direction as red, green and blue, of length 1.
+    pub eigenvectors: [[f64; 3]; 3],
+}
+
+/// [`channel_statistics`], and the directions in which colours vary, of images with 3 channels.
+///
+/// # Errors
+/// Those of [`channel_statistics`]; [`DataError::Invalid`] for another number of channels.
+pub fn colour_statistics(
+    dataset: &dyn Dataset,
+    preprocessing: &Preprocessing,
+    on_bad: OnBadImage,
+) -> Result<(Statistics, ColourDirections), DataError> {
+    if preprocessing.channels != 3 {
+        let problem = "only images with 3 channels have colours that vary";
+        return Err(DataError::Invalid(problem.into()));
+    }
+    let sums = sums(dataset, preprocessing, on_bad, true)?;
+    let pixels = preprocessing.width * preprocessing.height;
+    let directions = sums.directions(pixels);
+    Ok((sums.finish(pixels), directions))
+}
+
+/// The sums over all images; with `products`, those between two channels too.
+fn sums(
+    dataset: &dyn Dataset,
+    preprocessing: &Preprocessing,
+    on_bad: OnBadImage,
+    products: bool,
+) -> Result<Sums, DataError> {
     let len = dataset.len();
     let images = len.min(MAX_IMAGES);
     // Later images need not be read once an error is certain; the first error is always found.
@@ -50,10 +92,15 @@ pub fn channel_statistics(
             // Even spacing: position · len / images, without overflow.
             let index = (position as u128 * len as u128 / images as u128) as usize;
             match dataset.get(index) {
-                Ok(sample) => Sums::of(
-                    &fit(sample.image, preprocessing).pixels,
-                    preprocessing.channels,
-                ),
+                Ok(sample) => {
+                    let image = fit(sample.image, preprocessing);
+                    let sums = Sums::of(&image.pixels, preprocessing.channels);
+                    if products {
+                        sums.with_products(&image.pixels)
+                    } else {
+                        sums
+                    }
+                }
                 Err(error) => match on_bad {
                     OnBadImage::Skip => Sums::default(),
                     OnBadImage::Fail => {
@@ -75,7 +122,7 @@ pub fn channel_statistics(
             "none of the {len} images can be read: mean and standard deviation are unknown"
         )));
     }
-    Ok(sums.finish(preprocessing.width * preprocessing.height))
+    Ok(sums)
 }
 
 /// Whole-number sums of some images.
@@ -84,6 +131,8 @@ struct Sums {
     images: usize,
     /// Of each channel: the sum of values and of their squares. 64 bits hold 10^14 pixels.
     channels: Vec<(u64, u64)>,
+    /// The sums of red · green, red · blue and green · blue, where they are asked for.
+    products: [u64; 3],
     /// The first image that cannot be read.
     bad: Option<(usize, DataError)>,
 }
@@ -103,8 +152,22 @@ impl Sums {
         Self {
             images: 1,
             channels: (0..channels).map(sums).collect(),
-            bad: None,
+            ..Self::default()
         }
+    }
+
+    fn with_products(mut self, pixels: &[u8]) -> Self {
+        for pixel in pixels.chunks_exact(3) {
+            let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u64::from);
+            for (sum, product) in
+                self.products
+                    .iter_mut()
+                    .zip([red * green, red * blue, green * blue])
+            {
+                *sum += product;
+            }
+        }
+        self
     }
 
     fn join(mut self, other: Self) -> Self {
@@ -116,11 +179,39 @@ impl Sums {
                 *mine = (mine.0 + others.0, mine.1 + others.1);
             }
         }
+        for (mine, other) in self.products.iter_mut().zip(other.products) {
+            *mine += other;
+        }
         self.bad = match (self.bad, other.bad) {
             (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
             (a, b) => a.or(b),
         };
         self
+    }
+
+    /// Of sums with products of three channels.
+    fn directions(&self, pixels: usize) -> ColourDirections {
+        let count = (self.images * pixels) as u128;
+        let between = |one: usize, other: usize| {
+            let product = match (one.min(other), one.max(other)) {
+                (0, 1) => self.products[0],
+                (0, 2) => self.products[1],
+                (1, 2) => self.products[2],
+                (same, _) => self.channels[same].1,
+            };
+            let (one, other) = (self.channels[one].0, self.channels[other].0);
+            // count² · covariance is a whole number: nothing cancels.
+            let together = (count * u128::from(product)) as i128;
+            let apart = (u128::from(one) * u128::from(other)) as i128;
+            (together - apart) as f64 / (255.0 * count as f64).powi(2)
+        };
+        let covariance =
+            std::array::from_fn(|one| std::array::from_fn(|other| between(one, other)));
+        let (eigenvalues, eigenvectors) = eigen::symmetric(covariance);
+        ColourDirections {
+            eigenvalues,
+            eigenvectors,
+        }
     }
 
     fn finish(self, pixels: usize) -> Statistics {
@@ -194,9 +285,12 @@ mod tests {
         }
     }
 
+    fn rgb() -> Preprocessing {
+        Preprocessing::unnormalized(3, 1, 2)
+    }
+
     fn measure(len: usize, on_bad: OnBadImage) -> Result<Statistics, DataError> {
-        let preprocessing = Preprocessing::unnormalized(3, 1, 2);
-        channel_statistics(&Ramp(len, vec!["all".into()]), &preprocessing, on_bad)
+        channel_statistics(&Ramp(len, vec!["all".into()]), &rgb(), on_bad)
     }
 
     #[test]
@@ -215,6 +309,35 @@ mod tests {
                 "{found:?}"
             );
         }
+    }
+
+    #[test]
+    fn directions_of_colours_by_hand() {
+        let preprocessing = rgb();
+        let ramp = Ramp(7, vec!["all".into()]);
+        let (statistics, found) =
+            colour_statistics(&ramp, &preprocessing, OnBadImage::Fail).unwrap();
+        assert_eq!(statistics, measure(7, OnBadImage::Fail).unwrap());
+        // Green is 10 or 30, red 0 to 6, and neither tells of the other; blue never changes.
+        let variances = [100.0, 4.0, 0.0].map(|variance| variance / 255.0_f64.powi(2));
+        for (found, expected) in found.eigenvalues.iter().zip(variances) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+        let expected = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]];
+        for (found, expected) in found
+            .eigenvectors
+            .as_flattened()
+            .iter()
+            .zip(expected.as_flattened())
+        {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+        let grey = Preprocessing {
+            channels: 1,
+            ..preprocessing
+        };
+        let error = colour_statistics(&ramp, &grey, OnBadImage::Fail).unwrap_err();
+        assert!(error.to_string().contains("3 channels"), "{error}");
     }
 
     #[test]

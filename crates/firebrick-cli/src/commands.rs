@@ -54,6 +54,12 @@ fn recipe(name: &str) -> Result<Recipe, Failure> {
     home::in_recipe(firebrick::recipe(name)?)
 }
 
+/// Writes a file that was asked for.
+fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
+    std::fs::write(path, content)
+        .map_err(|error| Failure::Work(format!("cannot write {}: {error}", path.display())))
+}
+
 /// Where data sets lie when no flag says: `FIREBRICK_DATA`, else the user's cache directory.
 fn data_cache() -> PathBuf {
     let directory = |name: &str| {

@@ -111,6 +111,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "datasets stats",
+        &[(
+            "Print mean, deviation and the directions in which colours vary",
+            "firebrick datasets stats cifar10",
+        )],
+    ),
+    (
         "datasets fetch",
         &[("", "firebrick datasets fetch mnist --data-dir data")],
     ),
@@ -173,11 +180,40 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "schedule describe",
         &[("", "firebrick schedule describe one_cycle")],
     ),
-    ("augment", &[("", "firebrick augment describe pad_crop")]),
+    (
+        "augment",
+        &[
+            ("", "firebrick augment describe pad_crop"),
+            (
+                "Draw what an image becomes in 36 epochs",
+                "firebrick augment preview photo.jpg --policy 'rotate(15) | hflip' --out grid.png",
+            ),
+        ],
+    ),
     ("augment list", &[("", "firebrick augment list")]),
     (
         "augment describe",
         &[("", "firebrick augment describe pad_crop")],
+    ),
+    (
+        "augment preview",
+        &[
+            (
+                "Draw what an image becomes in 36 epochs",
+                "firebrick augment preview photo.jpg --policy trivial_augment --out grid.png",
+            ),
+            (
+                "In 8 epochs, at the size that the model reads",
+                "firebrick augment preview photo.jpg --policy hflip --image-size 32 --grid 4x2 --out a.png",
+            ),
+        ],
+    ),
+    (
+        "augment apply",
+        &[(
+            "Write one version of each image of a folder, and print what was drawn",
+            "firebrick augment apply photos/ --policy 'erase | hflip' --seed 1 --out augmented --json",
+        )],
     ),
     ("loss", &[("", "firebrick loss describe cross_entropy")]),
     ("loss list", &[("", "firebrick loss list")]),

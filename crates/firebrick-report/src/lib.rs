@@ -3,7 +3,7 @@
 //! It draws data of other crates, above all [`RunRecord`]. It reads no files, prints nothing, and the same record
 //! gives the same bytes. [`page`] makes the whole report; [`curves_svg`],
 //! [`schedule_svg`] and [`confusion_svg`] make one picture each, as an SVG document of its own;
-//! [`contour_svg`] and [`contour_gif`] draw paths over a surface.
+//! [`contour_svg`] and [`contour_gif`] draw paths over a surface; [`contact_sheet`] puts images and texts side by side.
 //!
 //! A page is one file without scripts that loads nothing from anywhere (its content security policy
 //! forbids it), follows the reader's light or dark setting, and prints.
@@ -15,10 +15,12 @@ mod advice;
 mod animation;
 mod axis;
 mod batch;
+mod bitmap_font;
 mod chart;
 mod compare;
 mod confusion;
 mod confusion_counts;
+mod contact_sheet;
 mod contour;
 mod curves;
 mod heat_map;
@@ -42,9 +44,11 @@ mod ticks;
 pub use animation::{PATH_COLOURS, contour_gif};
 pub use axis::{Axis, Scale};
 pub use chart::{Chart, Mark, Series, Tone, charts_svg, curves_svg};
+pub use contact_sheet::{Tile, contact_sheet};
 pub use contour::contour_svg;
 pub use heat_map::confusion_svg;
 pub use page::page;
+pub use pixels::png;
 pub use scatter::{Panel, Scatter, ScatterPoint, scatter_svg};
 pub use schedule::{ScheduleCurves, schedule_svg};
 pub use ticks::Unit;

@@ -1,13 +1,25 @@
-//! Encodes pixels as a PNG inside the page.
+//! Encodes pixels as a PNG, also inside the page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use firebrick_types::image::Image;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
+/// An image as a PNG file; `None` when its pixels do not match its size, or there are none.
+#[must_use]
+pub fn png(image: &Image) -> Option<Vec<u8>> {
+    encoded([image.width, image.height, image.channels], &image.pixels)
+}
+
 /// A picture of `[width, height, channels]` as an address that holds it; `None` when its pixels do not
 /// match its size.
-pub(crate) fn data_uri([width, height, channels]: [usize; 3], pixels: &[u8]) -> Option<String> {
+pub(crate) fn data_uri(size: [usize; 3], pixels: &[u8]) -> Option<String> {
+    let png = encoded(size, pixels)?;
+    Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
+}
+
+fn encoded([width, height, channels]: [usize; 3], pixels: &[u8]) -> Option<Vec<u8>> {
     let color = match channels {
         1 => ExtendedColorType::L8,
         3 => ExtendedColorType::Rgb8,
@@ -22,7 +34,7 @@ pub(crate) fn data_uri([width, height, channels]: [usize; 3], pixels: &[u8]) -> 
     PngEncoder::new(&mut png)
         .write_image(pixels, width, height, color)
         .ok()?;
-    Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
+    Some(png)
 }
 
 #[cfg(test)]

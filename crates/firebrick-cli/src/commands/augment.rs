@@ -1,20 +1,37 @@
 //! `firebrick augment`.
 
-use clap::Args;
+mod apply;
+mod drawn_text;
+mod preview;
+mod subject;
+
+use clap::{Args, Subcommand};
 use firebrick::regularize::augment::REGISTRY;
 
 use super::listing::Listing;
 use crate::failure::Failure;
 
-/// List the augmentations (random changes to the training images), or describe one
+/// List the augmentations (random changes to the training images), describe one, or see what they do
 #[derive(Args)]
 pub(crate) struct Augment {
     #[command(subcommand)]
-    action: Listing,
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    #[command(flatten)]
+    Listing(Listing),
+    Preview(preview::Preview),
+    Apply(apply::Apply),
 }
 
 impl Augment {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        self.action.of(&REGISTRY)
+        match &self.action {
+            Action::Listing(listing) => listing.of(&REGISTRY),
+            Action::Preview(preview) => preview.run(),
+            Action::Apply(apply) => apply.run(),
+        }
     }
 }

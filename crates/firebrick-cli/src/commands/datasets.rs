@@ -1,5 +1,7 @@
 //! `firebrick datasets`.
 
+mod stats;
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,7 @@ use crate::figures::{counted, grouped};
 use crate::overview;
 use crate::terminal;
 
-/// List, describe, download and verify data sets
+/// List, describe, measure, download and verify data sets
 #[derive(Args)]
 pub(crate) struct Datasets {
     #[command(subcommand)]
@@ -40,6 +42,7 @@ enum Action {
         #[arg(value_name = "NAME|folder:PATH")]
         name: String,
     },
+    Stats(stats::Stats),
     /// Download a data set and verify its checksums; an interrupted download continues when repeated
     Fetch {
         /// The data set
@@ -70,6 +73,7 @@ impl Datasets {
                 Some(_) => describe_folder(name),
                 None => describe(name),
             },
+            Action::Stats(stats) => stats.run(),
             Action::Fetch { name, data_dir } => fetch_one(name, data_dir.as_ref()),
             Action::Verify {
                 name,

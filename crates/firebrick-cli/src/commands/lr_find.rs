@@ -103,9 +103,7 @@ impl LrFind {
         if let Some(path) = &self.svg {
             let title = format!("Loss of {} by learning rate", recipe.model.name);
             let svg = curves_svg(&chart(&curve, title, self.mode));
-            std::fs::write(path, svg).map_err(|error| {
-                Failure::Work(format!("cannot write {}: {error}", path.display()))
-            })?;
+            super::write_file(path, svg)?;
         }
         if self.json {
             return terminal::json(&curve);

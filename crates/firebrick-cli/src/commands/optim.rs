@@ -1,6 +1,6 @@
 //! `firebrick optim`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use firebrick::core::spec::Spec;
@@ -254,12 +254,12 @@ impl RaceFlags {
         if self.svg.is_some() || self.gif.is_some() {
             let map = race.map(121, 91, &device)?;
             if let Some(path) = &self.svg {
-                write(path, contour_svg(&map).as_bytes())?;
+                super::write_file(path, contour_svg(&map))?;
             }
             if let Some(path) = &self.gif {
                 let gif = contour_gif(&map)
                     .map_err(|error| Failure::Work(format!("{}: {error}", path.display())))?;
-                write(path, &gif)?;
+                super::write_file(path, gif)?;
             }
         }
         if self.json {
@@ -337,9 +337,4 @@ fn coordinate(value: f64) -> String {
     }
     // Adding zero turns -0 into 0.
     format!("{:.4}", (value * 1e4).round() / 1e4 + 0.0)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(path, bytes)
-        .map_err(|error| Failure::Work(format!("{}: {error}", path.display())))
 }

@@ -35,8 +35,7 @@ impl Report {
                 [run] => run.join("report.html"),
                 _ => "comparison.html".into(),
             });
-        std::fs::write(&out, firebrick::report::page(&records))
-            .map_err(|error| Failure::Work(format!("{}: {error}", out.display())))?;
+        super::write_file(&out, firebrick::report::page(&records))?;
         terminal::say(&out.display().to_string());
         Ok(())
     }

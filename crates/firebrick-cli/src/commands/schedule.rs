@@ -107,8 +107,7 @@ impl Schedule {
                 weight_decay: with_gaps(&values.weight_decay),
                 cycle_ends: values.cycle_ends.clone(),
             });
-            std::fs::write(path, svg)
-                .map_err(|error| Failure::Work(format!("{}: {error}", path.display())))?;
+            super::write_file(path, svg)?;
         }
         if self.json {
             return terminal::json(&values);

@@ -115,9 +115,7 @@ impl Search {
         }
         let report = report?;
         if let Some(path) = &self.svg {
-            std::fs::write(path, scatter_svg(&report.picture())).map_err(|error| {
-                Failure::Work(format!("cannot write {}: {error}", path.display()))
-            })?;
+            super::write_file(path, scatter_svg(&report.picture()))?;
         }
         if self.json {
             terminal::json(&report)?;

@@ -1,0 +1,95 @@
+//! `firebrick augment apply`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use firebrick::core::data::Drawn;
+use firebrick::datasets::image_files::Listed;
+use firebrick::predict::image_files;
+use firebrick::report::png;
+use serde::Serialize;
+
+use super::drawn_text;
+use super::subject::{Policy, PolicyFlags};
+use crate::commands::write_file;
+use crate::failure::Failure;
+use crate::terminal;
+
+/// Write augmented images: one PNG for each image, as it is in the first epoch
+#[derive(Args)]
+pub(super) struct Apply {
+    /// Image files or directories of images
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyFlags,
+    /// Directory to write to; it is made if need be
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Print one JSON document: an array of {path, out, drawn: [{name, params}]}; params is null where a step left the
+    /// image alone
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of an image.
+#[derive(Serialize)]
+struct Applied {
+    path: String,
+    out: String,
+    drawn: Vec<Drawn>,
+}
+
+impl Apply {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let policy = self.policy.open()?;
+        let Listed { files, left_out } = image_files(&self.images);
+        if let Some(note) = left_out.note() {
+            terminal::notice(&note);
+        }
+        std::fs::create_dir_all(&self.out)
+            .map_err(|error| Failure::Work(format!("{}: {error}", self.out.display())))?;
+        let (mut names, mut applied) = (BTreeSet::new(), Vec::new());
+        for (index, path) in files.into_iter().enumerate() {
+            let path = path.map_err(firebrick::Error::from)?;
+            let out = self.out.join(file_name(&path, &mut names));
+            let drawn = one(&policy, &path, index, &out)?;
+            let (path, out) = (path.display().to_string(), out.display().to_string());
+            if !self.json {
+                let drawn = drawn_text::lines(&drawn).join(", ");
+                let drawn = if drawn.is_empty() {
+                    "unchanged"
+                } else {
+                    &drawn
+                };
+                terminal::say(&format!("{}: {drawn}", terminal::name(&out)));
+            }
+            applied.push(Applied { path, out, drawn });
+        }
+        if self.json {
+            terminal::json(&applied)?;
+        }
+        Ok(())
+    }
+}
+
+fn one(policy: &Policy<'_>, path: &Path, index: usize, out: &Path) -> Result<Vec<Drawn>, Failure> {
+    let image = policy.read(path)?;
+    let (image, drawn) = policy.change(image, index, 0)?;
+    write_file(out, &png(&image).unwrap_or_default())?;
+    Ok(drawn)
+}
+
+/// `NAME.png`, or `NAME-2.png` where another image has that name already.
+fn file_name(path: &Path, taken: &mut BTreeSet<String>) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut name = format!("{stem}.png");
+    for number in 2.. {
+        if taken.insert(name.to_lowercase()) {
+            break;
+        }
+        name = format!("{stem}-{number}.png");
+    }
+    name
+}
