@@ -115,7 +115,8 @@ mod tests {
             for letter in letters.chars() {
                 let shape: Vec<_> = pixels(&letter.to_string()).collect();
                 assert_eq!(shape.is_empty(), letter == ' ');
-                assert!(shapes.insert(shape), "{letter}");
+                // At this size the sign of multiplication is an x.
+                assert!(letter == '×' || shapes.insert(shape), "{letter}");
             }
         }
         assert!(shapes.insert(pixels("ß").collect()), "the box");

@@ -178,7 +178,7 @@ pub struct Subject {
     pub index: usize,
     /// Its place in the order of the epoch: another one each time when an epoch draws an image twice.
     pub position: usize,
-    /// The share of the run's epochs that are over, in [0, 1); 0 where the number of epochs is not known.
+    /// The share of the run's epochs that are over when this one begins, in [0, 1]; 0 where their number is not known.
     pub share: f64,
     /// The size that the model reads.
     pub target: Size,
@@ -247,8 +247,8 @@ pub struct BatchMoment {
     pub epoch: u64,
     /// The number of the batch within the epoch, from 0.
     pub batch: usize,
-    /// The share of the run's epochs that are over, in [0, 1), to switch off at the end; 0 where the number of epochs is
-    /// not known.
+    /// The share of the run's epochs that are over when this one begins, in [0, 1], to switch off at the end; 0 where their
+    /// number is not known.
     pub share: f64,
 }
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use firebrick::core::data::Preprocessing;
+use firebrick::core::image::Filter;
+use firebrick::core::setting::FromFlag;
 use firebrick::core::spec::Spec;
 use firebrick::core::weights_file::WeightsFile;
 use firebrick::datasets::registry::{info, list};
@@ -12,7 +14,7 @@ use firebrick::{ModelInfo, Models, TrainedModel, memory};
 
 use crate::failure::Failure;
 use crate::free_memory::free_memory;
-use crate::number::whole;
+use crate::number::{real, whole};
 use crate::terminal;
 
 /// A model given as a name and a file of plain weights.
@@ -32,6 +34,13 @@ pub(crate) struct PlainWeights {
     /// cifar10. By default as many as the model has
     #[arg(long, value_name = "N|NAME", requires = "weights", value_parser = classes)]
     classes: Option<Classes>,
+    /// Share of each side to keep when an image is resized, as it was when the accuracy of these weights was measured: 0.875 for
+    /// most of ImageNet. By default 1
+    #[arg(long, value_name = "SHARE", requires = "weights", value_parser = real)]
+    crop_pct: Option<f64>,
+    /// Filter for resizing: nearest, bilinear, bicubic, box or lanczos. By default bilinear
+    #[arg(long, value_name = "FILTER", requires = "weights", value_parser = Filter::from_flag)]
+    interpolation: Option<Filter>,
 }
 
 impl PlainWeights {
@@ -57,8 +66,11 @@ impl PlainWeights {
         let preprocessing = Preprocessing {
             mean,
             std,
+            crop: self.crop_pct.unwrap_or(1.0),
+            filter: self.interpolation.unwrap_or_default(),
             ..Preprocessing::unnormalized(input.channels, input.height, input.width)
         };
+        preprocessing.check_crop("--weights", "crop_pct")?;
         let info = ModelInfo {
             model: model.clone(),
             classes,
@@ -172,6 +184,8 @@ mod tests {
             weights: Some(weights.into()),
             normalize: Some(normalize.into()),
             classes: given,
+            crop_pct: None,
+            interpolation: None,
         }
     }
 

@@ -30,6 +30,7 @@ fn train_and_eval() {
         "seconds",
         "images_per_second",
         "train",
+        "train_sample",
         "valid",
         "test",
         "best",

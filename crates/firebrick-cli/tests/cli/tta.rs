@@ -56,10 +56,12 @@ fn the_scores_of_the_mean_stand_beside_the_plain_ones() {
         ("--tta flip --tta-below 2", "below = 2"),
         ("--tta flip --tta-average medians", "medians"),
         ("--tta policy(hflop)", "hflop"),
-        ("--tta policy(random_crop(400))", "400"),
     ] {
         fails(&run(at, &format!("eval run --quiet {flags}")), 2, &[needle]);
     }
+    // Whether a crop fits is known when an image is read.
+    let large = run(at, "eval run --quiet --tta policy(random_crop(400))");
+    fails(&large, 1, &["400 × 400 px is larger than the image"]);
 }
 
 #[test]

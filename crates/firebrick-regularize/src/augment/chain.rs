@@ -6,9 +6,8 @@ use firebrick_core::image::Size;
 use firebrick_core::random::HostRng;
 use firebrick_core::spec::Pipeline;
 
-use super::frame::Frame;
+use super::frame::{Frame, Geometry};
 use super::step::Step;
-use super::warp::Warp;
 
 /// Augmentations in order. [`build`](super::build) makes one.
 #[derive(Default)]
@@ -35,24 +34,20 @@ impl Chain {
         Pipeline(self.steps.iter().map(|step| step.spec()).collect())
     }
 
-    /// How the pixels of an image of this size move when it is changed as a log says, for its mask and its boxes; `None` if
-    /// they stay where they are.
+    /// How the pixels of an image of this size move when it is changed as a log says, for its mask and its boxes.
     ///
     /// # Errors
     /// [`ConfigError`] when the log was written by another pipeline.
-    pub fn geometry(&self, size: Size, drawn: &[Drawn]) -> Result<Option<Warp>, ConfigError> {
+    pub fn geometry(&self, size: Size, drawn: &[Drawn]) -> Result<Geometry, ConfigError> {
         self.check_log(drawn)?;
-        let mut whole: Option<Warp> = None;
+        let mut geometry = Geometry::default();
         for (step, drawn) in self.steps.iter().zip(drawn) {
-            let size = whole.as_ref().map_or(size, Warp::output);
-            if let Some(warp) = step.warp(size, drawn)? {
-                whole = Some(match whole {
-                    Some(before) => before.then(warp),
-                    None => warp,
-                });
+            let warp = step.warp(geometry.output(size), drawn)?;
+            if drawn.params.is_some() {
+                geometry.step(warp);
             }
         }
-        Ok(whole)
+        Ok(geometry)
     }
 
     fn check_log(&self, drawn: &[Drawn]) -> Result<(), ConfigError> {

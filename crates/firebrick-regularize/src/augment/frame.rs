@@ -1,7 +1,7 @@
 //! The image on its way through a pipeline. Geometric steps in a row wait until the row ends, so that their pixels are
-//! interpolated once: [`Frame`].
+//! interpolated once: [`Frame`]. Masks and boxes move in the same way: [`Geometry`].
 
-use firebrick_core::image::{Image, Size};
+use firebrick_core::image::{Image, Region, Size};
 
 use super::warp::Warp;
 
@@ -63,18 +63,19 @@ impl<'a> Frame<'a> {
         self.image
     }
 
-    /// Applies the steps that wait: each by itself if at most one of them interpolates, else all in one.
+    /// Applies the steps that wait. One after the other is exact and quick, and the same as all in one if at most one of them
+    /// interpolates and at most one loses pixels.
     fn settle(&mut self) {
         let steps = std::mem::take(&mut self.pending);
         if steps.is_empty() {
             return;
         }
         let image = std::mem::replace(&mut self.image, Image::black(0, 0, 1));
-        let interpolations = steps.iter().filter(|step| !step.warp.is_exact()).count();
-        self.image = if interpolations <= 1 {
-            steps
-                .into_iter()
-                .fold(image, |image, step| (step.apply)(image))
+        let count = |is: fn(&Warp) -> bool| steps.iter().filter(|step| is(&step.warp)).count();
+        let one_by_one = count(|warp| !warp.is_exact()) <= 1 && count(Warp::loses) <= 1;
+        self.image = if one_by_one {
+            let apply = |image, step: Pending<'a>| (step.apply)(image);
+            steps.into_iter().fold(image, apply)
         } else {
             let warps = steps.into_iter().map(|step| step.warp);
             match warps.reduce(Warp::then) {
@@ -82,5 +83,59 @@ impl<'a> Frame<'a> {
                 None => image,
             }
         };
+    }
+}
+
+/// How the pixels of an image move in a pipeline: one warp for each row of geometric steps.
+#[derive(Clone, Default)]
+pub struct Geometry {
+    rows: Vec<Warp>,
+    /// Whether the last row goes on.
+    open: bool,
+}
+
+impl Geometry {
+    /// Adds a step that changes the image, as [`Frame::change`].
+    pub(super) fn step(&mut self, warp: Option<Warp>) {
+        let Some(warp) = warp else {
+            self.open = false;
+            return;
+        };
+        let open = self.open && warp.composes();
+        self.open = warp.composes();
+        match self.rows.pop() {
+            Some(row) if open && row.joins(&warp) => self.rows.push(row.then(warp)),
+            row => {
+                self.rows.extend(row);
+                self.rows.push(warp);
+            }
+        }
+    }
+
+    /// Whether all pixels stay where they are.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The size of the result, of an image of size `size`.
+    #[must_use]
+    pub fn output(&self, size: Size) -> Size {
+        self.rows.last().map_or(size, Warp::output)
+    }
+
+    /// The mask of the image after the same moves: values are never mixed, and what lies outside is `fill`.
+    #[must_use]
+    pub fn mask(&self, mask: &Image, fill: u8) -> Image {
+        let moved = |mask: Image, row: &Warp| row.mask(&mask, fill);
+        self.rows.iter().fold(mask.clone(), moved)
+    }
+
+    /// The smallest upright box around what becomes of a box of the image, cut to the result; `None` if nothing of it is
+    /// left.
+    #[must_use]
+    pub fn region(&self, region: Region) -> Option<Region> {
+        let mut rows = self.rows.iter();
+        rows.try_fold(region, |region, row| row.region(region))
     }
 }

@@ -84,8 +84,9 @@
 //! - **Sizes.** `output` says what size comes out, so that a crop larger than the image is an error before training.
 //! - **Geometry.** A geometric augmentation also says where each pixel of the result lies in the image: its `warp`. Two or
 //!   more in a row become one warp, so that pixels are interpolated once; moves of whole pixels (flips, crops) stay exact. A
-//!   resize that makes the image smaller is antialiased by itself. [`Chain::geometry`] gives the warp of all steps together:
-//!   masks ([`Warp::mask`]) and boxes ([`Warp::region`]) move with it.
+//!   resize that makes the image smaller is antialiased by itself. What a crop cuts off, a rotation after it in the same row
+//!   may show in its corners. [`Chain::geometry`] moves masks ([`Geometry::mask`]) and boxes ([`Geometry::region`]) as a log
+//!   says.
 //!
 //! The generator of an image is [`Subject::rng`](firebrick_core::data::Subject::rng), a function of the seed, the epoch and the
 //! place in the epoch; steps draw from it in turn. Draws are pinned by tests.
@@ -151,7 +152,7 @@ use firebrick_core::spec::Pipeline;
 
 pub use augmentation::Augmentation;
 pub use chain::Chain;
-pub use frame::Frame;
+pub use frame::{Frame, Geometry};
 pub use interval::Interval;
 pub use step::{Build, Step};
 pub use warp::Warp;

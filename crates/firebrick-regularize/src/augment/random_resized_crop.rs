@@ -156,6 +156,6 @@ impl Augmentation for RandomResizedCrop {
             width: params.width as f64,
             height: params.height as f64,
         };
-        Some(resized(part, params.size, self.filter))
+        Some(resized(part, params.size, self.filter).cutting())
     }
 }

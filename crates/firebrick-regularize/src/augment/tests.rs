@@ -64,9 +64,8 @@ proptest! {
             let log: Vec<Drawn> = serde_json::from_str(&serde_json::to_string(&log).unwrap()).unwrap();
             let replayed = chain.replay(image.clone(), &log).unwrap();
             prop_assert_eq!(&replayed, &changed, "{}: {:?}", entry.about.name, log);
-            if let Some(warp) = chain.geometry(image.size(), &log).unwrap() {
-                prop_assert_eq!(warp.output(), changed.size(), "{}", entry.about.name);
-            }
+            let geometry = chain.geometry(image.size(), &log).unwrap();
+            prop_assert_eq!(geometry.output(image.size()), changed.size(), "{}", entry.about.name);
         }
     }
 }
@@ -318,4 +317,35 @@ fn geometric_steps_in_a_row_are_interpolated_once() {
     // A fill of another value ends the row too.
     let filled = ("rotate(fill=0.5)", r#"{"degrees": -30.0}"#);
     assert!(off(&replay(&[there, filled]), &image) > 50);
+}
+
+#[test]
+fn a_mask_moves_as_its_image() {
+    let image = firebrick_core::testkit::photo(61, 43, 1);
+    for text in [
+        "random_resized_crop([20, 30], filter=nearest) | hflip(prob=1) | rotate(filter=nearest)",
+        "pad_crop | translate | perspective(filter=nearest) | vflip",
+        "lens(filter=nearest) | elastic(filter=nearest) | random_crop(30)",
+        "center_crop([20, 30]) | hflip",
+    ] {
+        let chain = chain(text);
+        for position in 0..8 {
+            let subject = Subject {
+                position,
+                ..subject()
+            };
+            let mut log = Vec::new();
+            let changed =
+                chain.transform(image.clone(), &subject, &mut subject.rng(), Some(&mut log));
+            let geometry = chain.geometry(image.size(), &log).unwrap();
+            assert_eq!(geometry.mask(&image, 0), changed.unwrap(), "{text}");
+        }
+    }
+    let still = chain("hflip(prob=0)");
+    let subject = subject();
+    let mut log = Vec::new();
+    still
+        .transform(image.clone(), &subject, &mut subject.rng(), Some(&mut log))
+        .unwrap();
+    assert!(still.geometry(image.size(), &log).unwrap().is_still());
 }

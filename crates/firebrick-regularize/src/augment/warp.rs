@@ -89,6 +89,8 @@ pub struct Warp {
     reading: Reading,
     /// `None` where no point lies outside.
     outside: Option<Outside>,
+    /// Whether it shows only a part of the image.
+    cuts: bool,
 }
 
 impl Warp {
@@ -131,6 +133,7 @@ impl Warp {
             maps: vec![map],
             reading,
             outside: None,
+            cuts: false,
         }
     }
 
@@ -141,6 +144,18 @@ impl Warp {
             outside: Some(outside),
             ..self
         }
+    }
+
+    /// Showing only a part of the image: a crop.
+    #[must_use]
+    pub fn cutting(self) -> Self {
+        Self { cuts: true, ..self }
+    }
+
+    /// Whether pixels of the image may be lost.
+    #[must_use]
+    pub fn loses(&self) -> bool {
+        self.cuts || self.outside.is_some()
     }
 
     /// The size of the result.
@@ -196,6 +211,7 @@ impl Warp {
             maps,
             reading,
             outside: self.outside.or(next.outside),
+            cuts: self.cuts || next.cuts,
         }
     }
 

@@ -119,31 +119,62 @@ impl<const C: usize> Source<'_, C> {
         std::array::from_fn(|channel| values[channel])
     }
 
-    /// Pillow's bilinear filter: the fraction of a level is cut off.
+    /// Pillow's bilinear filter, with weights of 11 bits: the fraction of a level is cut off.
     fn between(&self, u: f64, v: f64) -> [u8; C] {
-        let (u, v) = (u - 0.5, v - 0.5);
-        let (left, top) = (u.floor(), v.floor());
-        let (dx, dy) = (u - left, v - top);
-        let side = |at: f64, length: usize| (at.max(0.0) as usize).min(length - 1);
-        let (x0, x1) = (
-            side(left, self.image.width),
-            side(left + 1.0, self.image.width),
-        );
-        let (y0, y1) = (
-            side(top, self.image.height),
-            side(top + 1.0, self.image.height),
-        );
-        let (upper, lower) = (
-            [self.pixel(x0, y0), self.pixel(x1, y0)],
-            [self.pixel(x0, y1), self.pixel(x1, y1)],
-        );
+        let [right, lower] = [self.image.width, self.image.height].map(|side| side as u32 - 1);
+        let (u, v) = (fixed(u), fixed(v));
+        let (x, y) = ((u >> BITS) as u32, (v >> BITS) as u32);
+        let (dx, dy) = (u as u32 & MASK, v as u32 & MASK);
+        let row = self.image.width * C;
+        // -1 is beyond every side, too.
+        let [above, below]: [&[u8]; 2] = if x < right && y < lower {
+            let at = y as usize * row + x as usize * C;
+            [
+                &self.image.pixels[at..at + 2 * C],
+                &self.image.pixels[at + row..at + row + 2 * C],
+            ]
+        } else {
+            return self.at_the_edge([u, v], [dx, dy]);
+        };
         std::array::from_fn(|channel| {
-            let mix = |[one, other]: [[u8; C]; 2]| {
-                let (one, other) = (f64::from(one[channel]), f64::from(other[channel]));
-                one + (other - one) * dx
-            };
-            let (above, below) = (mix(upper), mix(lower));
-            (above + (below - above) * dy) as u8
+            mix(
+                [
+                    above[channel],
+                    above[channel + C],
+                    below[channel],
+                    below[channel + C],
+                ],
+                dx,
+                dy,
+            )
         })
     }
+
+    #[cold]
+    fn at_the_edge(&self, [u, v]: [i32; 2], [dx, dy]: [u32; 2]) -> [u8; C] {
+        let side = |at: i32, length: usize| (at.max(0) as usize).min(length - 1);
+        let ends =
+            |at: i32, length: usize| [side(at >> BITS, length), side((at >> BITS) + 1, length)];
+        let ([x0, x1], [y0, y1]) = (ends(u, self.image.width), ends(v, self.image.height));
+        let corners = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| self.pixel(x, y));
+        std::array::from_fn(|channel| mix(corners.map(|pixel| pixel[channel]), dx, dy))
+    }
+}
+
+/// Bits of a weight.
+const BITS: u32 = 11;
+const MASK: u32 = (1 << BITS) - 1;
+
+/// A coordinate from the centre of the first pixel, as a multiple of the smallest weight.
+fn fixed(at: f64) -> i32 {
+    ((at - 0.5) * f64::from(1 << BITS) + 0.5).floor() as i32
+}
+
+/// The value between four: the upper two, from left to right, and the lower two.
+fn mix(corners: [u8; 4], dx: u32, dy: u32) -> u8 {
+    let [upper_left, upper_right, lower_left, lower_right] = corners.map(u32::from);
+    let one = 1 << BITS;
+    let above = upper_left * (one - dx) + upper_right * dx;
+    let below = lower_left * (one - dx) + lower_right * dx;
+    ((above * (one - dy) + below * dy) >> (2 * BITS)) as u8
 }

@@ -111,7 +111,7 @@ fn unusual() -> Recipe {
     for setting in SETTINGS {
         let default = setting.value(&plain).text();
         // Some value of each type.
-        let mut values = ["true", "3", "fc*:lr=0.5", "hflip", "some"].into_iter();
+        let mut values = ["true", "3", "fc*:lr=0.5", "hflip", "bicubic", "some"].into_iter();
         while setting.value(&recipe).text() == default {
             let value = values.next().unwrap();
             let _ = setting.value_mut(&mut recipe).read(value);
