@@ -320,7 +320,10 @@ mod tests {
             run
         };
         let text = gap(&sampled(0.99, 0.85)).unwrap();
-        assert!(text.contains("99.00") && text.contains("14.00 points"), "{text}");
+        assert!(
+            text.contains("99.00") && text.contains("14.00 points"),
+            "{text}"
+        );
         assert_eq!(gap(&sampled(0.90, 0.88)), None);
         assert!(
             underfits(&sampled(0.70, 0.70))
