@@ -77,7 +77,11 @@ impl Apply {
 fn one(policy: &Policy<'_>, path: &Path, index: usize, out: &Path) -> Result<Vec<Drawn>, Failure> {
     let image = policy.read(path)?;
     let (image, drawn) = policy.change(image, index, 0)?;
-    write_file(out, png(&image).unwrap_or_default())?;
+    let png = png(&image).ok_or_else(|| {
+        let path = path.display();
+        Failure::Work(format!("{path}: --policy leaves no pixels of it"))
+    })?;
+    write_file(out, png)?;
     Ok(drawn)
 }
 

@@ -59,8 +59,9 @@ impl Preview {
             }
             tiles.push(Tile { image, lines });
         }
-        let sheet = png(&contact_sheet(&tiles, columns));
-        write_file(&self.out, sheet.unwrap_or_default())?;
+        let sheet = png(&contact_sheet(&tiles, columns))
+            .ok_or_else(|| Failure::Work("--policy leaves no pixels of the image".into()))?;
+        write_file(&self.out, sheet)?;
         terminal::say(&format!(
             "{}: {} as it is in epochs 1 to {}",
             self.out.display(),
