@@ -23,7 +23,7 @@ pub fn notes(layers: &[Observation]) -> Vec<String> {
             path => format!(" after {path}"),
         };
         Some(format!(
-            "dropout{place} runs before batch norm {}, whose variance is another one without dropout, so evaluation suffers; put dropout after the last batch norm",
+            "dropout{place} comes before batch norm {}, whose inputs vary more in training than in evaluation because of it; put dropout after the last batch norm",
             after.path
         ))
     });
@@ -60,7 +60,7 @@ mod tests {
         let notes = notes(&bad);
         assert_eq!(notes.len(), 1);
         assert!(
-            notes[0].starts_with("dropout after conv1 runs before batch norm bn2,"),
+            notes[0].starts_with("dropout after conv1 comes before batch norm bn2,"),
             "{notes:?}"
         );
         assert!(super::notes(&bad[2..]).is_empty());

@@ -103,7 +103,7 @@ fn dropout_before_batch_norm_is_told_before_training() {
     let (notices, _) = train(true, 0.2);
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert!(
-        notices[0].starts_with("dropout after bn1 runs before batch norm bn2"),
+        notices[0].starts_with("dropout after bn1 comes before batch norm bn2"),
         "{notices:?}"
     );
     for (between, p) in [(false, 0.2), (true, 0.0)] {

@@ -65,7 +65,7 @@ fn tta_line(tta: &TtaEvaluation, plain: f64, seconds: f64) -> String {
     let scores = tta.evaluation.scores;
     let points = 100.0 * (scores.top1 - plain);
     format!(
-        "with {} views of {} images: top-1 {} ({points:+.2} points), nll {:.4}, ece {:.4}, brier {:.4}, {:.1} s more ({:.1} times the time)",
+        "with {} views of {} images: top-1 {} ({points:+.2} points), nll {:.4}, ece {:.4}, brier {:.4}, {:.1} s more, in all {:.1} times as long",
         tta.views,
         tta.images,
         percent(scores.top1),

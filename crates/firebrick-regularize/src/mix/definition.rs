@@ -34,7 +34,7 @@ impl<C: MixConfig> BuildOf<C> for Build {
 }
 
 /// The parameter of the Beta distribution.
-pub(super) const ALPHA: Field = Field::new("alpha", Range::Positive);
+pub(super) const ALPHA: Field = Field::new("alpha", Range::Within(1e-3, 1e3));
 /// The share of batches that are mixed.
 pub(super) const PROB: Field = Field::new("prob", Range::Within(0.0, 1.0));
 /// The share of the run's epochs after which it is off.

@@ -18,7 +18,7 @@ use super::targets::{mixed, partner};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mixup {
-    /// α of the Beta distribution, finite and above 0: the greater, the closer to halves.
+    /// α of the Beta distribution, in [0.001, 1000]: the greater, the closer to halves.
     pub alpha: f64,
     /// The share of batches that are mixed, in [0, 1].
     pub prob: f64,
@@ -133,6 +133,6 @@ mod tests {
             .iter()
             .map(|draw| draw.map(|share| (share * 1e6).round()))
             .collect();
-        assert_eq!(shown, [Some(238.0), Some(2294.0), None, None, None]);
+        assert_eq!(shown, [Some(999_915.0), Some(991_924.0), None, None, None]);
     }
 }
