@@ -1,6 +1,7 @@
 //! The commands, one file for each.
 
 pub(crate) mod augment;
+pub(crate) mod average;
 pub(crate) mod completions;
 pub(crate) mod datasets;
 pub(crate) mod devices;

@@ -215,6 +215,12 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             "firebrick augment apply photos/ --policy 'erase | hflip' --seed 1 --out augmented --json",
         )],
     ),
+    ("average", &[("", "firebrick average describe swa")]),
+    ("average list", &[("", "firebrick average list")]),
+    (
+        "average describe",
+        &[("", "firebrick average describe ema")],
+    ),
     ("mix", &[("", "firebrick mix describe cutmix")]),
     ("mix list", &[("", "firebrick mix list")]),
     ("mix describe", &[("", "firebrick mix describe cutmix")]),

@@ -2,6 +2,7 @@
 
 use firebrick::core::recipe::{Recipe, Setting};
 use firebrick::core::setting::Family;
+use firebrick::ensemble::average;
 use firebrick::optim::{optimizer, schedule};
 use firebrick::regularize::{augment, mix, penalty};
 use firebrick::training::Monitor;
@@ -32,6 +33,7 @@ pub(crate) fn names(family: Family) -> Vec<&'static str> {
         Family::Optimizers => optimizer::REGISTRY.names(),
         Family::Schedules => schedule::REGISTRY.names(),
         Family::Augmentations => augment::REGISTRY.names(),
+        Family::Averages => average::REGISTRY.names(),
         Family::Losses => loss::REGISTRY.names(),
         Family::Mixes => mix::REGISTRY.names(),
         Family::Penalties => penalty::REGISTRY.names(),

@@ -82,6 +82,7 @@ enum Command {
     #[command(alias = "augmentations")]
     Augment(commands::augment::Augment),
     Mix(commands::mix::Mix),
+    Average(commands::average::Average),
     Tta(commands::tta::Tta),
     #[command(alias = "penalties")]
     Penalty(commands::penalty::Penalty),
@@ -245,6 +246,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Dropout(dropout) => dropout.run(),
         Command::Loss(loss) => loss.run(),
         Command::Mix(mix) => mix.run(),
+        Command::Average(average) => average.run(),
         Command::Tta(tta) => tta.run(),
         Command::Penalty(penalty) => penalty.run(),
         Command::Sampling(sampling) => sampling.run(),
@@ -357,8 +359,8 @@ mod tests {
     #[test]
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
-            "optim", "schedule", "augment", "dropout", "mix", "tta", "loss", "penalty", "sampling",
-            "models", "datasets", "recipes",
+            "optim", "schedule", "augment", "dropout", "mix", "average", "tta", "loss", "penalty",
+            "sampling", "models", "datasets", "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

@@ -44,6 +44,7 @@ pub mod inverted;
 mod layer;
 mod mask;
 pub mod monte_carlo;
+mod perturbation;
 mod probability;
 pub mod shake_drop;
 pub mod spatial;
@@ -53,11 +54,12 @@ use firebrick_core::ConfigError;
 use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::spec::Spec;
 
-pub use definition::{Build, DropoutUnit, Perturbation, What};
+pub use definition::{Build, DropoutUnit, What};
 pub use drop_path::{DropPath, DropPathConfig, drop_path_rates};
 pub use dropconnect::{DropConnect, DropConnectConfig};
 pub use inverted::{Dropout, DropoutConfig};
 pub use layer::DropoutLayer;
+pub use perturbation::Perturbation;
 
 /// All units of the family.
 pub static REGISTRY: Registry<Build> = Registry::new(

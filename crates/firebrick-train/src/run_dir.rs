@@ -218,15 +218,32 @@ impl RunDir {
         checkpoint_dirs(&self.path)
     }
 
-    /// Writes a file of the directory whole: to a temporary name, synced, then renamed.
+    /// Writes a file of the directory whole: to a temporary name, synced, then renamed. Directories in its name,
+    /// as in `members/snapshot-1.safetensors`, are made.
     ///
     /// # Errors
     /// [`TrainError::RunDir`] naming the file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         self.remember(name);
         let path = self.path.join(name);
-        write_atomic(&path, bytes)
+        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+        made.and_then(|()| write_atomic(&path, bytes))
             .map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
+    }
+
+    /// Removes a file of the directory, if it is there.
+    ///
+    /// # Errors
+    /// [`TrainError::RunDir`] naming the file.
+    pub fn remove(&self, name: &str) -> Result<(), TrainError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(TrainError::run_dir(
+                path,
+                format!("cannot be removed: {error}"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Appends one line to `events.jsonl`, beginning with its time where there is a clock: `time`, in

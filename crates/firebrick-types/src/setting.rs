@@ -119,6 +119,8 @@ pub enum Family {
     Schedules,
     /// Augmentations.
     Augmentations,
+    /// Averages of weights.
+    Averages,
     /// Losses.
     Losses,
     /// Ways to mix the images of a batch.
@@ -143,6 +145,7 @@ impl Family {
             Self::Optimizers => Some("optim"),
             Self::Schedules => Some("schedule"),
             Self::Augmentations => Some("augment"),
+            Self::Averages => Some("average"),
             Self::Losses => Some("loss"),
             Self::Mixes => Some("mix"),
             Self::Penalties => Some("penalty"),

@@ -4,6 +4,7 @@ use firebrick_core::about::About;
 use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::{Recipe, loss};
 use firebrick_datasets::sampler;
+use firebrick_ensemble::average;
 use firebrick_optim::{optimizer, schedule, surface};
 use firebrick_regularize::{augment, dropout, mix, penalty, views};
 
@@ -50,6 +51,7 @@ pub fn families() -> Vec<Units> {
         Units::of(&mix::REGISTRY),
         Units::of(&views::REGISTRY),
         Units::of(&penalty::REGISTRY),
+        Units::of(&average::REGISTRY),
         Units::of(&sampler::REGISTRY),
         Units::of(&firebrick_datasets::registry::REGISTRY),
         Units::of(&surface::REGISTRY),
@@ -79,6 +81,10 @@ pub(crate) fn registered_in(recipe: &Recipe) -> Option<&'static str> {
         .or_else(|| {
             let mut rules = recipe.penalize.0.iter();
             rules.find_map(|spec| penalty::REGISTRY.registered_in(spec))
+        })
+        .or_else(|| {
+            let mut averages = recipe.average.0.iter();
+            averages.find_map(|spec| average::REGISTRY.registered_in(spec))
         })
         .or_else(|| sampler::REGISTRY.registered_in(&recipe.sampling))
 }

@@ -1,5 +1,7 @@
 //! What happens after the training loop: the model file, the evaluation on the test split, the report.
 
+mod averages;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,6 +22,7 @@ use firebrick_train::{Ended, Evaluation, Monitor, Outcome, RunDir, evaluate_unle
 use firebrick_zoo::Architecture;
 use serde::Serialize;
 
+use crate::members::{AverageScores, Averages};
 use crate::prepared::Prepared;
 use crate::{Error, ModelInfo, first_batch, mistakes};
 
@@ -52,6 +55,9 @@ pub struct TrainReport {
     pub valid: Option<Scores>,
     /// Scores of the saved model on the test split, evaluated once.
     pub test: Option<Scores>,
+    /// Averages of the weights after the last update, with those weights themselves, named `raw`, before them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub averages: Vec<AverageScores>,
     /// The best epoch.
     pub best: Option<BestEpoch>,
     /// The seed.
@@ -93,6 +99,9 @@ pub(crate) struct Finish<'a, M> {
     pub(crate) prepared: &'a Prepared,
     pub(crate) architecture: &'a dyn Architecture<M>,
     pub(crate) run: &'a RunDir,
+    pub(crate) info: ModelInfo,
+    pub(crate) device: Device,
+    pub(crate) averages: Averages,
     pub(crate) loss: &'a dyn Loss,
     pub(crate) monitor: Monitor,
     pub(crate) parameters: usize,
@@ -106,29 +115,26 @@ impl<M: Classifier> Finish<'_, M> {
         &self,
         outcome: Outcome<M>,
         resumed_from: Option<String>,
-        device: &Device,
     ) -> Result<TrainReport, Error> {
         let Outcome {
+            model: trained,
             best: weights,
             progress,
             mut ended,
-            ..
         } = outcome;
-        let info = ModelInfo {
-            model: self.recipe.model.clone(),
-            classes: self.prepared.splits.train.classes().to_vec(),
-            preprocessing: self.prepared.preprocessing.clone(),
-        };
+        let mut averages = Vec::new();
         let mut test = None;
         let mut train_sample = None;
         let mut pictured = None;
         let mut files = BTreeMap::new();
         if ended != Ended::Interrupted {
-            let bytes = info.to_bytes(&weights)?;
+            let bytes = self.info.to_bytes(&weights)?;
             self.run.write("model.safetensors", &bytes)?;
             files.insert("model.safetensors".into(), checksum::of(&bytes));
             drop(bytes);
-            let model = self.architecture.undrawn(&info.input(), device)?;
+            let model = self
+                .architecture
+                .undrawn(&self.info.input(), &self.device)?;
             let model = weights.load_into(model)?;
             let splits = &self.prepared.splits;
             if let Some(dataset) = splits.test.clone().or_else(|| splits.valid.clone()) {
@@ -148,6 +154,10 @@ impl<M: Classifier> Finish<'_, M> {
                 let mut loader = self.train_sample()?;
                 let sample = evaluate_unless(self.interrupted, &model, &mut loader, self.loss)?;
                 train_sample = sample.map(|evaluation| evaluation.scores);
+                match self.averages(&trained)? {
+                    Some(all) => averages = all,
+                    None => ended = Ended::Interrupted,
+                }
             }
         }
         let best_row = progress.best.and_then(|best| {
@@ -182,6 +192,7 @@ impl<M: Classifier> Finish<'_, M> {
             train_sample,
             valid: best_row.and_then(|row: &EpochRow| row.valid),
             test,
+            averages,
             best: progress.best.map(|best| BestEpoch {
                 epoch: best.epoch,
                 step: best.step,
@@ -208,7 +219,7 @@ impl<M: Classifier> Finish<'_, M> {
             answers,
             calibration,
         } = pictured.unwrap_or_default();
-        let record = RunRecord {
+        let mut record = RunRecord {
             name: self
                 .run
                 .path()
@@ -221,7 +232,7 @@ impl<M: Classifier> Finish<'_, M> {
             device: self.recipe.device.clone(),
             model: report.model.clone(),
             parameters: self.parameters,
-            classes: info.classes,
+            classes: self.info.classes.clone(),
             epochs: progress.rows,
             steps: progress.curve.points,
             best: progress.best.map(|best| (best.epoch, best.value)),
@@ -232,7 +243,7 @@ impl<M: Classifier> Finish<'_, M> {
             mistakes,
             activations: progress.activations,
             lineage: self.recipe.branched_from.clone(),
-            setting: self.setting(device),
+            setting: self.setting(&self.device),
             data: self.data(),
             answers,
             calibration,
@@ -241,9 +252,13 @@ impl<M: Classifier> Finish<'_, M> {
             warnings: self.warnings.clone(),
             ..RunRecord::default()
         };
-        let json = record
-            .to_json()
-            .map_err(|error| ConfigError::Conflict(format!("run.json: {error}")))?;
+        let unwritable = |error| ConfigError::Conflict(format!("run.json: {error}"));
+        if !report.averages.is_empty() {
+            record
+                .set_section("averages", &report.averages)
+                .map_err(unwritable)?;
+        }
+        let json = record.to_json().map_err(unwritable)?;
         self.run.write("run.json", &json)?;
         self.run.write(
             "report.html",

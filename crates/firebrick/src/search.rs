@@ -179,6 +179,7 @@ fn arguments(family: Family, spec: &Spec) -> Result<Vec<String>, ConfigError> {
         Family::Optimizers => firebrick_optim::optimizer::REGISTRY.find(spec)?.fields,
         Family::Schedules => firebrick_optim::schedule::REGISTRY.find(spec)?.fields,
         Family::Augmentations => firebrick_regularize::augment::REGISTRY.find(spec)?.fields,
+        Family::Averages => firebrick_ensemble::average::REGISTRY.find(spec)?.fields,
         Family::Losses => firebrick_core::loss::REGISTRY.find(spec)?.fields,
         Family::Mixes => firebrick_regularize::mix::REGISTRY.find(spec)?.fields,
         Family::Penalties => firebrick_regularize::penalty::REGISTRY.find(spec)?.fields,

@@ -13,6 +13,7 @@ use firebrick_core::schedule::Delayed;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, Clipping, ConfigError, Groups, Recipe};
 use firebrick_datasets::{Loader, Splits};
+use firebrick_ensemble::average::{self, AverageHook, NamedAverage};
 use firebrick_optim::{Plan, Request, grouped};
 use firebrick_train::{Hook, Identity, Monitor, OnNonFinite, Outcome, TrainConfig, Training, fit};
 use firebrick_zoo::{Architecture, Model, Normalization};
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::lone_image::train_loader;
 use crate::models::Models;
 use crate::prepared::Prepared;
-use crate::{Error, memory, model_file, own_program};
+use crate::{Error, ModelInfo, memory, model_file, own_program};
 
 /// Where the images and the model of a recipe come from.
 #[derive(Clone)]
@@ -93,6 +94,8 @@ pub struct Session<'a, M = Model> {
     pub loss: Box<dyn Loss>,
     /// What is added to the loss, and what holds parameters in bounds.
     pub penalties: Penalties,
+    /// The averages of the weights.
+    pub averages: Vec<NamedAverage>,
     /// The settings of the training loop.
     pub config: TrainConfig,
     /// The optimizer, without state, and the schedules.
@@ -156,12 +159,15 @@ impl<'a, M: Classifier> Session<'a, M> {
         notes.extend(plan.notes.iter().cloned());
         resolve(&mut recipe, &plan, &*loss, &data);
         recipe.penalize = penalties.spec();
+        let averages = averages(&recipe, length)?;
+        recipe.average = average::spec(&averages);
         Ok(Self {
             recipe,
             device,
             data,
             loss,
             penalties,
+            averages,
             config,
             plan,
             length,
@@ -191,7 +197,9 @@ impl<'a, M: Classifier> Session<'a, M> {
         let mut training = Training::new(model, update, schedule, &*self.loss, &mut self.train);
         training.penalties = &self.penalties;
         training.valid = valid.as_mut().map(|valid| valid as &mut dyn BatchSource);
-        training.hooks = self.hooks;
+        let averages = self.averages.into_iter().map(AverageHook::new);
+        training.hooks = averages.map(|hook| Box::new(hook) as _).collect();
+        training.hooks.extend(self.hooks);
         Ok(fit(training, &self.config)?)
     }
 
@@ -258,6 +266,16 @@ impl<'a, M: Classifier> Session<'a, M> {
         split
             .map(|split| self.data.evaluation_loader(&self.recipe, split.clone()))
             .transpose()
+    }
+
+    /// What is to be known of the trained model beside its weights.
+    #[must_use]
+    pub fn info(&self) -> ModelInfo {
+        ModelInfo {
+            model: self.recipe.model.clone(),
+            classes: self.data.splits.train.classes().to_vec(),
+            preprocessing: self.data.preprocessing.clone(),
+        }
     }
 
     /// What checkpoints of this session belong to: the model, the images and the settings that make the
@@ -352,6 +370,16 @@ fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
 
 fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
     firebrick_core::loss::build(&recipe.loss).map_err(|error| own_program::explain(error, recipe))
+}
+
+/// The averages of a recipe. They count the updates of the whole run, also in a branch.
+fn averages(recipe: &Recipe, scheduled: RunLength) -> Result<Vec<NamedAverage>, ConfigError> {
+    let updates = scheduled.updates.saturating_add(recipe.schedule_start);
+    let run = RunLength {
+        updates,
+        ..scheduled
+    };
+    average::build(&recipe.average, run).map_err(|error| own_program::explain(error, recipe))
 }
 
 fn penalties(recipe: &Recipe) -> Result<Penalties, ConfigError> {

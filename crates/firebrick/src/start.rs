@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use firebrick_core::data::DataError;
 use firebrick_core::{Classifier, ConfigError, Recipe};
+use firebrick_ensemble::average::AverageHook;
+use firebrick_ensemble::snapshot::Snapshots;
 use firebrick_train::run_dir::check_recipe;
 use firebrick_train::{Checkpoint, Clock, Divergence, Identity, RunDir};
 
@@ -247,8 +249,10 @@ fn branch_point(
     let step = checkpoint.progress.step;
     recipe.schedule_start = step;
     recipe.branched_from = Some(format!("{} at step {step}", parent.display()));
-    // The parent's warning is about the parent's schedule.
-    checkpoint.hooks.remove(Divergence::NAME);
+    // The parent's warning is about the parent's schedule; averages and snapshots of a branch are its own.
+    checkpoint.hooks.retain(|name, _| {
+        name != Divergence::NAME && name != Snapshots::NAME && !AverageHook::is_name(name)
+    });
     // The parent's best epoch lies in the parent's directory; what counts here begins here.
     let progress = &mut checkpoint.progress;
     progress.best = None;

@@ -12,6 +12,7 @@ use firebrick_train::{Clock, Hook, RunDir, TrainError, Training, fit};
 use firebrick_zoo::Model;
 
 use crate::finish::{Finish, TrainReport};
+use crate::members::{average, snapshots};
 use crate::overview::Overview;
 use crate::prepared::Prepared;
 use crate::session::{Session, Sources};
@@ -85,6 +86,13 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
     session.recipe.program = own_program::needed(&session.recipe, job.program);
     settle_splits(&mut session.data, test, notice)?;
     session.notes.iter().for_each(|note| notice(note));
+    let updates = session.length.updates + session.recipe.schedule_start;
+    let snapshots = snapshots(
+        &session.recipe,
+        session.info(),
+        &*session.plan.schedule,
+        updates,
+    )?;
     let begun = job
         .start
         .begin(&session, parent, &job.out, job.clock, notice)?;
@@ -97,11 +105,15 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
     let warnings = RefCell::new(warned_before(begun.resume.as_ref()));
     // The loop and its hook both tell.
     let told: RefCell<&mut dyn FnMut(&str)> = RefCell::new(&mut *notice);
-    let mut hooks: Vec<Box<dyn Hook<M> + '_>> = job.hooks;
+    let mut hooks: Vec<Box<dyn Hook<M> + '_>> = Vec::new();
+    let averages = average(std::mem::take(&mut session.averages), &mut hooks);
+    hooks.extend(snapshots.map(|snapshots| Box::new(snapshots) as _));
+    hooks.extend(job.hooks);
     // Trials of a search may well diverge: that is what is looked for.
     if test && let Some(guess) = guess(&*session.loss, &session.data) {
         hooks.push(watch(guess, &run, &warnings, &told));
     }
+    let info = session.info();
     let mut valid = session.valid_loader()?;
     let training = Training {
         model: begun.model,
@@ -128,13 +140,16 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
         prepared: &session.data,
         architecture: &*session.architecture,
         run: &run,
+        info,
+        device: session.device.inner(),
+        averages,
         loss: &*session.loss,
         monitor: session.config.monitor,
         parameters: overview.parameters,
         interrupted: &job.interrupted,
         warnings: warnings.into_inner(),
     };
-    finish.report(outcome, resumed_from, &session.device.inner())
+    finish.report(outcome, resumed_from)
 }
 
 /// What is left of a run whose training failed: nothing, if this was its first session and it has no

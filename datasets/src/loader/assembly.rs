@@ -10,7 +10,7 @@ use firebrick_types::data::{
 use firebrick_types::image::fit;
 use firebrick_types::random::rng;
 
-use super::LoaderConfig;
+use super::config::LoaderConfig;
 use crate::decode::panic_message;
 use crate::registry::OnBadImage;
 

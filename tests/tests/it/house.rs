@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["firebrick-download", "firebrick-types"],
     ),
     ("firebrick-train", &["firebrick-core"]),
+    ("firebrick-ensemble", &["firebrick-core", "firebrick-train"]),
     ("firebrick-report", &["firebrick-types"]),
     ("firebrick-zoo", &["firebrick-core", "firebrick-regularize"]),
     (
@@ -45,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "firebrick-core",
             "firebrick-datasets",
+            "firebrick-ensemble",
             "firebrick-optim",
             "firebrick-regularize",
             "firebrick-report",

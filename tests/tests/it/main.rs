@@ -4,7 +4,9 @@
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod circles;
 mod corpus;
+mod ensembles;
 mod freezing;
 mod guide;
 mod house;

@@ -192,6 +192,17 @@ fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
     }
     scores("validation", &report.valid);
     scores("test", &report.test);
+    for average in &report.averages {
+        let [valid, test] = [("validation", &average.valid), ("test", &average.test)]
+            .map(|(split, scores)| scores.map(|s| format!("{split} {}", percent(s.top1))));
+        let scores: Vec<String> = valid.into_iter().chain(test).collect();
+        terminal::say(&format!(
+            "{} after the last update: {} ({})",
+            average.name,
+            scores.join(", "),
+            average.file
+        ));
+    }
     terminal::say(&format!(
         "{} parameters, {} updates in {:.0} s on {}, {:.0} images/s",
         grouped(report.parameters as u64),

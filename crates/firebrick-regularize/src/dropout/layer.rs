@@ -6,7 +6,7 @@ use burn::module::{Flag, Module, Param};
 use burn::tensor::Tensor;
 use firebrick_core::probe;
 
-use super::Perturbation;
+use super::perturbation::Perturbation;
 
 /// A unit of the dropout family as a layer of a model: in training, evaluation and frozen.
 ///

@@ -10,7 +10,7 @@ use crate::data::Fit;
 use crate::groups::GroupRule;
 use crate::image::Filter;
 use crate::setting::Family::{
-    Augmentations, Datasets, Losses, Mixes, Models, Monitors, Normalizations, Optimizers,
+    Augmentations, Averages, Datasets, Losses, Mixes, Models, Monitors, Normalizations, Optimizers,
     Penalties, Samplers, Schedules,
 };
 use crate::setting::Heading::{Data, Session as Sessions, Training};
@@ -207,6 +207,15 @@ settings! {
 
     /// Penalties added to the loss, and constraints on the weights, such as 'l1(1e-5, path=fc.*) | max_norm(3)'.
     penalize: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Penalties);
+
+    /// Averages of the weights, each evaluated and saved beside the weights in training, such as
+    /// 'ema(0.999) | swa(start=75%)'; the last one is evaluated after each epoch in place of those weights.
+    average: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Averages);
+
+    /// Save a snapshot of the model where the schedule ends a cycle, and keep all of them or the last K; the run
+    /// directory is then an ensemble.
+    snapshots: Option<String> = None,
+        flag(Training, "all|last=K", Branch).unset("no snapshots").fixed("it saves models and does not change them");
 
     /// Number of passes over the training images.
     epochs: u64 = 5, flag(Training, "N", Branch).fixed("rounds set it");

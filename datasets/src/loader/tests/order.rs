@@ -1,5 +1,6 @@
 //! The order of the images, and how they are divided into batches.
 
+use crate::sampler::Sampling;
 use firebrick_types::data::Targets;
 
 use super::*;

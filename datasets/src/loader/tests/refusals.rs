@@ -1,6 +1,8 @@
 //! Images that cannot be read, and invalid settings.
 
 use super::*;
+use crate::OnBadImage;
+use crate::sampler::Sampling;
 
 #[test]
 fn bad_images_are_skipped_or_end_it() {

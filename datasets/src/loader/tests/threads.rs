@@ -1,5 +1,6 @@
 //! Worker threads: how far they run ahead, and how they end.
 
+use crate::sampler::Sampling;
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -1,5 +1,6 @@
 //! Image and batch transforms: sizes, order and random draws.
 
+use crate::sampler::Sampling;
 use std::sync::Mutex;
 
 use firebrick_types::image::Size;

@@ -1,0 +1,251 @@
+//! Averages and snapshots of a run: what is left of a run that was killed and resumed, and of what it is made.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use firebrick::core::state_dict::StateDict;
+use firebrick::ensemble::manifest::Manifest;
+use firebrick::prelude::*;
+
+/// 2 epochs of 9 updates, in 3 cycles of 6.
+fn recipe() -> Recipe {
+    Recipe {
+        dataset: "glyphs(train=300, test=27)".into(),
+        model: "small_cnn(width=2, dropout=0.2)".parse().unwrap(),
+        optimizer: "sgd(lr=0.05, momentum=0.9)".parse().unwrap(),
+        schedule: "snapshot_cosine(cycles=3)".parse().unwrap(),
+        batch_size: 30,
+        epochs: 2,
+        ..Recipe::default()
+    }
+}
+
+fn train(recipe: &Recipe, run: &Path, start: Start) -> TrainReport {
+    let job = Job {
+        start,
+        ..Job::new(recipe.clone(), run)
+    };
+    firebrick::train(job).unwrap()
+}
+
+/// The model files below a run directory.
+fn models(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for directory in ["", "averages", "members"] {
+        for entry in std::fs::read_dir(run.join(directory)).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "safetensors")
+                || path.ends_with("ensemble.json")
+            {
+                let name = path.strip_prefix(run).unwrap().display().to_string();
+                all.insert(name, std::fs::read(path).unwrap());
+            }
+        }
+    }
+    all
+}
+
+fn weights(bytes: &[u8]) -> StateDict {
+    StateDict::from_safetensors(bytes).unwrap()
+}
+
+#[test]
+fn a_run_that_is_killed_and_resumed_leaves_the_same_averages_and_snapshots() {
+    let recipe = Recipe {
+        average: "ema(0.8) | switch_ema(0.7) | swa(start=50%, every=2) | lawa(2, every=4) | polyak"
+            .parse()
+            .unwrap(),
+        snapshots: Some("all".into()),
+        checkpoint_every: Some(2),
+        ..recipe()
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let whole = temp.path().join("whole");
+    train(&recipe, &whole, Start::Fresh);
+    let expected = models(&whole);
+    let names: Vec<&str> = expected.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "averages/ema.safetensors",
+            "averages/lawa.safetensors",
+            "averages/polyak.safetensors",
+            "averages/raw.safetensors",
+            "averages/swa.safetensors",
+            "averages/switch_ema.safetensors",
+            "ensemble.json",
+            "members/snapshot-1.safetensors",
+            "members/snapshot-2.safetensors",
+            "members/snapshot-3.safetensors",
+            "model.safetensors",
+        ]
+    );
+    let mut different = std::collections::BTreeSet::new();
+    for (name, bytes) in &expected {
+        // The last snapshot is the model in training after the last update.
+        let raw = name.ends_with("raw.safetensors");
+        assert!(
+            different.insert(bytes) || name == "members/snapshot-3.safetensors" || raw,
+            "{name}"
+        );
+    }
+
+    let cut = temp.path().join("cut");
+    let mut start = Start::Fresh;
+    // Between two checkpoints, at the end of a cycle, at the end of an epoch, after it.
+    for updates in [3, 6, 9, 10, 13] {
+        let part = Recipe {
+            max_updates: Some(updates),
+            ..recipe.clone()
+        };
+        train(&part, &cut, start);
+        start = Start::Resume;
+        // As if the process had been killed after the update before: what came later is made again.
+        let checkpoints = std::fs::read_dir(cut.join("checkpoints")).unwrap();
+        let mut checkpoints: Vec<_> = checkpoints.map(|entry| entry.unwrap().path()).collect();
+        checkpoints.sort();
+        if updates > 3 {
+            std::fs::remove_dir_all(checkpoints.pop().unwrap()).unwrap();
+        }
+    }
+    train(&recipe, &cut, Start::Resume);
+    let found = models(&cut);
+    for (name, bytes) in &expected {
+        assert!(found.get(name) == Some(bytes), "{name}");
+    }
+    assert_eq!(found.len(), expected.len());
+}
+
+#[test]
+fn snapshots_are_the_models_at_the_ends_of_cycles() {
+    let temp = tempfile::tempdir().unwrap();
+    let run = temp.path().join("run");
+    let with = Recipe {
+        snapshots: Some("last=2".into()),
+        ..recipe()
+    };
+    train(&with, &run, Start::Fresh);
+    let manifest = Manifest::read(&run).unwrap();
+    let names: Vec<&str> = manifest
+        .members
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["snapshot-2", "snapshot-3"]);
+    assert!(!run.join("members/snapshot-1.safetensors").exists());
+    // A run that stops where the second cycle ends has the second snapshot as its model.
+    let short = temp.path().join("short");
+    let stopped = Recipe {
+        max_updates: Some(12),
+        checkpoint_every: Some(12),
+        ..recipe()
+    };
+    train(&stopped, &short, Start::Fresh);
+    let second = std::fs::read(run.join("members/snapshot-2.safetensors")).unwrap();
+    let at_end = std::fs::read(short.join("checkpoints/step-000000012/model.safetensors")).unwrap();
+    let (second, at_end) = (weights(&second), weights(&at_end));
+    // Batch norm statistics too.
+    assert!(
+        second
+            .tensors
+            .keys()
+            .any(|key| key.ends_with("running_mean"))
+    );
+    assert_eq!(second.tensors, at_end.tensors);
+    // Every member is a model file like any other.
+    let device = firebrick::core::device("flex").unwrap();
+    let member = TrainedModel::read(&run.join("members/snapshot-3.safetensors"), &device).unwrap();
+    assert_eq!(member.info.classes.len(), 27);
+}
+
+#[test]
+fn averages_are_scored_beside_the_weights_in_training() {
+    let temp = tempfile::tempdir().unwrap();
+    let run = temp.path().join("run");
+    let with = Recipe {
+        average: "ema(0.5) | swa(start=15, every=3)".parse().unwrap(),
+        ..recipe()
+    };
+    let report = train(&with, &run, Start::Fresh);
+    let names: Vec<&str> = report
+        .averages
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["raw", "ema", "swa"]);
+    // SWA took in one set of weights, those after the last update: the same parameters, other statistics.
+    let file = |name: &str| weights(&std::fs::read(run.join(name)).unwrap());
+    let (raw, swa) = (
+        file("averages/raw.safetensors"),
+        file("averages/swa.safetensors"),
+    );
+    for (key, value) in &raw.tensors {
+        let same = swa.tensors[key] == *value;
+        assert_eq!(same, !key.contains("running_"), "{key}");
+    }
+    for one in &report.averages {
+        assert_eq!(one.test.unwrap().count, 27);
+        assert!(one.valid.is_some());
+    }
+    let record = firebrick::core::run::RunRecord::read(&run).unwrap();
+    let noted: Vec<firebrick::AverageScores> = record.section("averages").unwrap().unwrap();
+    assert_eq!(noted, report.averages);
+}
+
+#[test]
+fn a_branch_begins_to_average_anew() {
+    let temp = tempfile::tempdir().unwrap();
+    let (parent, branch) = (temp.path().join("parent"), temp.path().join("branch"));
+    let first = Recipe {
+        average: "ema(0.5)".parse().unwrap(),
+        snapshots: Some("all".into()),
+        max_updates: Some(9),
+        ..recipe()
+    };
+    train(&first, &parent, Start::Fresh);
+    let second = Recipe {
+        average: "swa(start=12, every=1) | ema(0.9)".parse().unwrap(),
+        schedule: "cosine".parse().unwrap(),
+        snapshots: None,
+        max_updates: None,
+        ..firebrick::run_recipe(&parent).unwrap()
+    };
+    let report = train(&second, &branch, Start::Branch { parent });
+    let names: Vec<&str> = report
+        .averages
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["raw", "swa", "ema"]);
+}
+
+#[test]
+fn what_cannot_be_saved_or_averaged_is_refused_before_anything_is_written() {
+    let temp = tempfile::tempdir().unwrap();
+    for (schedule, snapshots, average, needle) in [
+        ("constant", Some("all"), "none", "ends 0 cycles"),
+        (
+            "snapshot_cosine(cycles=3)",
+            Some("last=4"),
+            "none",
+            "ends 3 cycles",
+        ),
+        ("snapshot_cosine(cycles=99)", Some("all"), "none", "cycles"),
+        ("cosine", Some("first"), "none", "last=K"),
+        ("cosine", None, "swa(start=18)", "swa: start = 18"),
+        ("cosine", None, "ema(1)", "ema: decay = 1"),
+    ] {
+        let run = temp.path().join("run");
+        let recipe = Recipe {
+            schedule: schedule.parse().unwrap(),
+            snapshots: snapshots.map(String::from),
+            average: average.parse().unwrap(),
+            ..recipe()
+        };
+        let error = firebrick::train(Job::new(recipe, &run))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(needle), "{needle}: {error}");
+        assert!(!run.exists(), "{needle}");
+    }
+}
