@@ -135,7 +135,7 @@ impl Splits {
             return Ok(());
         };
         let more = match bad.count() {
-            0 => return Err(first),
+            0 => return Err(first.or_skip()),
             1 => "1 more image".to_string(),
             more => format!("{more} more images"),
         };

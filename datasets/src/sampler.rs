@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`sequential`] | every image once, in the order of the data set |
 //! | [`shuffle`] | every image once, in a new random order each epoch |
-//! | [`balanced`] | draws with replacement, every class equally often |
-//! | [`weighted`] | draws with replacement, each class in proportion to its weight |
+//! | [`balanced`] | draws images with replacement, from every class equally often |
+//! | [`weighted`] | draws images with replacement, from each class in proportion to its weight |
 
 pub mod balanced;
 mod definition;

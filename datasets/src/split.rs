@@ -136,7 +136,7 @@ pub fn limit(
     count: usize,
     seed: u64,
 ) -> Result<Arc<dyn Dataset>, ConfigError> {
-    check("limit", "count", count, 1..)?;
+    check("data", "limit_train", count, 1..)?;
     if count >= dataset.len() {
         return Ok(dataset);
     }

@@ -106,7 +106,7 @@ fn sums(
                     OnBadImage::Fail => {
                         first_bad.fetch_min(position, Ordering::Relaxed);
                         Sums {
-                            bad: Some((position, error)),
+                            bad: Some((position, error.or_skip())),
                             ..Sums::default()
                         }
                     }

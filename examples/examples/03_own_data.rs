@@ -1,4 +1,4 @@
-//! A data set of your own: anything that can return the image and the label number `i`.
+//! A data set of your own: anything that can return an image and its label by index.
 
 use std::sync::Arc;
 

@@ -418,7 +418,8 @@ fn main() -> anyhow::Result<()> {
     }
     let _ = writeln!(
         page,
-        "\n{}\nSparse features of unequal frequency:\n\n{}",
+        "\n{}\nLogistic regression on sparse features, some of them rare. The last column is the accuracy on the samples whose \
+         class depends on a rare feature:\n\n{}",
         table(&sets),
         sparse::table(smoke)?
     );

@@ -19,7 +19,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick train",
             ),
             (
-                "Predict the classes of your own images with it",
+                "Predict the class of an image with it",
                 "firebrick predict runs/glyphs-small_cnn-1 photo.png",
             ),
         ],
@@ -32,7 +32,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick train",
             ),
             (
-                "Follow a recipe, with other settings for some of it",
+                "Train by a recipe, with two settings changed",
                 "firebrick train --recipe cifar10-resnet20 --epochs 10 --lr 0.05",
             ),
             (
@@ -90,7 +90,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick predict runs/photos-resnet18-1 photo.jpg more-photos/",
             ),
             (
-                "Use published weights",
+                "Predict with published weights",
                 "firebrick predict --model resnet20 --weights resnet20.pth --normalize imagenet photo.jpg",
             ),
         ],
@@ -113,7 +113,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "datasets stats",
         &[(
-            "Print mean, deviation and the directions in which colours vary",
+            "Measure CIFAR-10, to normalize by its mean and standard deviation",
             "firebrick datasets stats cifar10",
         )],
     ),
@@ -126,7 +126,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("", "firebrick datasets verify mnist"),
             (
-                "Find the images that have changed since a run began",
+                "List the images that have changed since a run started",
                 "firebrick datasets verify folder:photos --run runs/photos-resnet18-1",
             ),
         ],
@@ -156,7 +156,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("", "firebrick optim describe 'sgd(momentum=0.9)'"),
             (
-                "Show the rate and the weight decay of each parameter of a model",
+                "Show the learning rate and weight decay of each parameter of a model",
                 "firebrick optim describe adamw --model resnet20 --layer-decay 0.75 --no-decay-bias-norm",
             ),
         ],
@@ -185,7 +185,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("", "firebrick augment describe pad_crop"),
             (
-                "Draw what an image becomes in 36 epochs",
+                "Draw one image as 36 epochs would see it",
                 "firebrick augment preview photo.jpg --policy 'rotate(15) | hflip' --out grid.png",
             ),
         ],
@@ -199,11 +199,11 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "augment preview",
         &[
             (
-                "Draw what an image becomes in 36 epochs",
+                "Draw one image as 36 epochs would see it",
                 "firebrick augment preview photo.jpg --policy trivial_augment --out grid.png",
             ),
             (
-                "In 8 epochs, at the size that the model reads",
+                "The same for 8 epochs, at the input size of the model",
                 "firebrick augment preview photo.jpg --policy hflip --image-size 32 --grid 4x2 --out a.png",
             ),
         ],
@@ -211,7 +211,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "augment apply",
         &[(
-            "Write one version of each image of a folder, and print what was drawn",
+            "Augment each image of a folder once, and print the random parameters",
             "firebrick augment apply photos/ --policy 'erase | hflip' --seed 1 --out augmented --json",
         )],
     ),
@@ -257,7 +257,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("", "firebrick recipes list"),
             (
-                "Save a recipe to a file and train with your version of it",
+                "Save a recipe to a file, edit it, and train with it",
                 "firebrick recipes describe mnist-lenet5 > mine.toml",
             ),
             ("", "firebrick train --recipe mine.toml"),
@@ -290,7 +290,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick completions bash > ~/.local/share/bash-completion/completions/firebrick",
             ),
             (
-                "zsh, where the folder is one of those in $fpath",
+                "zsh, if ~/.zfunc is in $fpath",
                 "firebrick completions zsh > ~/.zfunc/_firebrick",
             ),
             (

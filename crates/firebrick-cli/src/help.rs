@@ -12,7 +12,7 @@ use firebrick::{core::loss, datasets, datasets::sampler, zoo};
 pub(crate) fn of(setting: &Setting) -> String {
     let mut text = setting.help();
     if let Some(family) = setting.about.family {
-        text += &format!(": {}", names(family).join(", "));
+        text += &format!(". Available: {}", names(family).join(", "));
         if let Some(command) = family.command() {
             text += &format!(". `firebrick {command} describe NAME` explains one");
         }

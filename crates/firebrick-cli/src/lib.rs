@@ -1,5 +1,5 @@
-//! The `firebrick` command line as a library: call [`main`] from a program that registers units of its own, and
-//! the program has every command of `firebrick`.
+//! The `firebrick` command line as a library. Write a program that registers units of your own and then calls [`main`]:
+//! it has every command of `firebrick`, with your units beside the built-in ones.
 //!
 //! ```no_run
 //! # use firebrick::optim::optimizer::sgd::Sgd as Mine;

@@ -107,7 +107,7 @@ pub fn device(name: &str) -> Result<Device, DeviceError> {
     {
         return Err(not_there(
             name,
-            format!("there is only one `{known}` device, so `:{selector}` selects nothing"),
+            format!("there is only one `{known}` device; leave out `:{selector}`"),
         ));
     }
     match *known {
@@ -336,7 +336,7 @@ mod tests {
             device("flex:1")
                 .unwrap_err()
                 .to_string()
-                .contains("`:1` selects nothing")
+                .contains("leave out `:1`")
         );
         if !cfg!(feature = "cuda") {
             assert!(

@@ -1,11 +1,11 @@
 //! Freezing parts of a model.
 //!
-//! A frozen parameter has no gradient: it is not part of an update, its norm counts in no limit, and neither
-//! momentum nor weight decay moves it. A batch norm whose parameters are all frozen uses its running
-//! statistics and keeps them. A layer without parameters, such as dropout, is off while it is frozen.
+//! A frozen parameter has no gradient: it is not updated, it does not count in gradient clipping, and neither
+//! momentum nor weight decay changes it. A batch norm whose parameters are all frozen uses its running
+//! statistics and does not update them. A layer without parameters, such as dropout, is off while it is frozen.
 //!
-//! Checkpoints and weight files do not say what is frozen; whoever freezes a model does so again after a
-//! resume, as a hook can in its `begin`.
+//! Checkpoints and weights files do not record what is frozen. After a resume, freeze the model again, for
+//! instance in the `begin` of a hook.
 
 use std::collections::BTreeMap;
 
@@ -17,21 +17,22 @@ use crate::parameters::Path;
 
 /// Freezes the parameters whose path `which` selects, for instance `|path| !path.starts_with("fc.")`.
 ///
-/// Paths are those of weight files. A batch norm is frozen with the last of its parameters. A layer without
-/// parameters goes by the path of its flag, such as `dropout.training`.
+/// Paths are the names in weights files. A batch norm is frozen once all of its parameters are. A layer without
+/// parameters, such as dropout, is selected by the path of its flag, as in `dropout.training`.
 pub fn freeze<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M {
     set_trainable(model, &which, false)
 }
 
-/// Trains the parameters again whose path `which` selects, and the layers that hold them, see [`freeze`].
+/// Undoes [`freeze`] for the parameters whose path `which` selects, and for the layers that hold them.
 pub fn unfreeze<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M {
     set_trainable(model, &which, true)
 }
 
-/// Trains scale and shift of the batch norms whose path `which` selects, such as `layer1.0.bn1`, but normalizes by the running statistics,
-/// which stay as they are: for small batches on a pretrained model.
+/// Freezes the running statistics of the batch norms whose path `which` selects, such as `layer1.0.bn1`: they
+/// normalize by these statistics and do not update them, while scale and shift are still trained. Use it to fine-tune a
+/// pretrained model with small batches.
 ///
-/// [`unfreeze`] with one of their parameters makes them take statistics again.
+/// [`unfreeze`] with the path of one of their parameters undoes it.
 pub fn freeze_statistics<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M {
     model.map(&mut OfBatchNorms {
         path: Path::default(),
@@ -40,10 +41,10 @@ pub fn freeze_statistics<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M
     })
 }
 
-/// Keeps scale and shift of the batch norms whose path `which` selects as they are, but goes on normalizing by the batch and moving the
-/// running statistics.
+/// Freezes scale and shift of the batch norms whose path `which` selects. They still normalize by the batch and
+/// update their running statistics.
 ///
-/// [`freeze`] keeps both, and [`unfreeze`] trains them again.
+/// [`freeze`] freezes both, and [`unfreeze`] undoes either.
 pub fn freeze_affine<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M {
     model.map(&mut OfBatchNorms {
         path: Path::default(),

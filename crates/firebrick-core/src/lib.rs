@@ -1,9 +1,9 @@
-//! The foundation of Firebrick: what all other crates share.
+//! The foundation of Firebrick: what all crates that compute with tensors share.
 //!
-//! Devices by name, layers with PyTorch's semantics, parameters by path, weights files, the gradient
+//! It has devices by name, layers with PyTorch's semantics, parameters by path, weights files and the gradient
 //! check, and the traits through which the other crates work together: [`Classifier`], [`Schedule`],
-//! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`]. What needs no
-//! tensors lives in `firebrick-types` and is re-exported here.
+//! [`update::Update`], [`data::BatchSource`], [`data::SampleTransform`], [`registry::Registry`]. Types that need no
+//! tensors live in `firebrick-types` and are re-exported here.
 
 pub mod classifier;
 pub mod clip;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum WeightsError {
     /// The file system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read the weights {}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -1,7 +1,7 @@
-//! Verified downloads: a temporary file beside the target, its SHA-256, then an atomic rename.
+//! Verified downloads: into a temporary file beside the target, whose SHA-256 is checked before it gets its name.
 //!
-//! A transfer that breaks leaves `NAME.part`; the next call goes on from there when the server can.
-//! The HTTP client honours the usual proxy variables of the environment.
+//! An interrupted download leaves `NAME.part`; the next call continues from there if the server supports it. The HTTP
+//! client uses the usual proxy variables of the environment.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};

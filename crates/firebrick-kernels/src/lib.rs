@@ -7,9 +7,8 @@
 //! Every kernel is deterministic: the same result for any number of threads. The instruction set is
 //! chosen at run time ([`simd`]); results of different instruction sets differ by rounding.
 //!
-//! Functions panic when a slice does not have the length that the shapes give, or a geometry is
-//! impossible, before they touch any memory, and say what does not fit. The binding checks what users
-//! can get wrong.
+//! If the length of a slice does not match the shapes, or a geometry is impossible, a function panics with a message
+//! that says what does not match, before it touches any memory. The binding checks what users can get wrong.
 
 pub mod activation;
 pub mod batch_norm;

@@ -1,10 +1,11 @@
 //! Optimizers and learning-rate schedules of Firebrick, by name.
 //!
-//! Training programs start with [`Request::plan`], or its short form [`plan()`]: from the specs of an optimizer and a schedule and
-//! the length of the run, it builds an [`Update`](firebrick_core::update::Update) and a [`Schedule`](firebrick_core::Schedule).
+//! Start with [`Request::plan`], or its short form [`plan()`]: from the specs of an optimizer and a schedule and the
+//! length of the run, it builds an [`Update`](firebrick_core::update::Update), which changes the parameters, and a
+//! [`Schedule`](firebrick_core::Schedule), which gives the learning rate of each update.
 //!
-//! A new optimizer is one file in `optimizer/` that implements [`Rule`], the change of one tensor;
-//! [`PerTensor`] makes an update of all parameters of it, with groups, state by path, and resume.
+//! A new optimizer is one file in `optimizer/` that implements [`Rule`]: how one tensor changes, given its gradient
+//! and state. [`PerTensor`] applies the rule to all parameters and adds groups, state by path, and resume.
 
 pub mod about;
 mod arguments;

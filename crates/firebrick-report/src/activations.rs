@@ -84,15 +84,15 @@ fn meaning(seen: &[Observation]) -> String {
         (
             Verdict::TooSmall,
             format!(
-                "Too small: a standard deviation below {}, where the signal and its gradients are so weak that training crawls.",
+                "Too small: a standard deviation below {}, where activations and gradients are so small that training is slow.",
                 FINE.start()
             ),
         ),
         (
             Verdict::TooLarge,
             format!(
-                "Too large: a standard deviation or a mean beyond {}, where softmax is certain before it has learned anything, sigmoid \
-                 and tanh are flat, and the first updates are wild.",
+                "Too large: a standard deviation or a mean beyond {}, where the softmax is certain before the model has learned \
+                 anything, sigmoid and tanh are saturated, and the first updates are too large.",
                 FINE.end()
             ),
         ),
@@ -122,7 +122,7 @@ fn verdict(seen: &[Observation]) -> String {
         };
     };
     format!(
-        "{} of {} outside the limits; the first is <code>{}</code> ({}).",
+        "{} of {} are outside the limits, first <code>{}</code> ({}).",
         odd.len(),
         plural(seen.len(), "output"),
         escape(&title(first)),
@@ -253,7 +253,7 @@ mod tests {
         ];
         assert_eq!(
             verdict(&layers),
-            "2 of 3 outputs outside the limits; the first is <code>layer1.0 Conv2d</code> (▼ too small)."
+            "2 of 3 outputs are outside the limits, first <code>layer1.0 Conv2d</code> (▼ too small)."
         );
         assert!(verdict(&layers[..1]).contains("neither"));
     }

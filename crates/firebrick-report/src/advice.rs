@@ -143,7 +143,7 @@ fn underfits(run: &RunRecord) -> Option<String> {
     (learns && train_top1 < LEARNED && independent(train, valid).low <= 0.0).then(|| {
         format!(
             "Accuracy on training images ({}) is not above validation accuracy ({}): the model underfits. A larger model, more \
-             epochs, another learning rate or less regularization help; more regularization does not.",
+             epochs, another learning rate or less regularization may help; more regularization does not.",
             percent(train_top1),
             percent(valid_top1)
         )
@@ -164,7 +164,7 @@ fn nothing_gained(run: &RunRecord) -> Option<String> {
     (end > RISEN * lowest && lowest > 0.0).then(|| {
         format!(
             "The {} after epoch {best} brought no improvement, while the validation loss rose from {} to {}: \
-             `--early-stop` would have ended the run earlier.",
+             with `--early-stop`, the run would have ended earlier.",
             plural(after, "epoch"),
             number(lowest),
             number(end)

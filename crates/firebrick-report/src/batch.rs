@@ -31,8 +31,8 @@ pub(crate) fn section(run: &RunRecord) -> String {
     let alt = format!("The first {} of training", plural(labels.len(), "image"));
     format!(
         "<section id=\"batch\"><h2>The first training images</h2>\n<figure><img class=\"sheet\" src=\"{uri}\" alt=\"{alt}\" \
-         width=\"{width}\" height=\"{height}\"/><figcaption>The first {images} of epoch 1, in batches of {batches}: cropped, \
-         augmented and scaled as in training, with the normalization undone. {after}</figcaption></figure>\n{classes}</section>\n",
+         width=\"{width}\" height=\"{height}\"/><figcaption>The first {images} of epoch 1, in batches of {batches}, as the model saw \
+         them: cropped, scaled and augmented, but without the normalization. {after}</figcaption></figure>\n{classes}</section>\n",
         images = plural(labels.len(), "image"),
         classes = classes(run, labels, *columns),
     )

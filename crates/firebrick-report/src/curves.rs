@@ -132,7 +132,10 @@ fn charts(run: &RunRecord) -> Vec<(Chart, String)> {
             }],
             marks: vec![],
         };
-        charts.push((chart, "Loading included, evaluation not.".into()));
+        charts.push((
+            chart,
+            "Includes the time to load images, but not that of evaluation.".into(),
+        ));
     }
     charts
 }
@@ -169,7 +172,7 @@ fn per_update(run: &RunRecord) -> Vec<(Chart, String)> {
     };
     let note = if span > 1 {
         format!(
-            "Pale: as measured. Strong: smoothed over about {span} of the {} points shown.",
+            "Pale: every recorded update. Strong: smoothed over about {span} of the {} points.",
             count(run.steps.len() as u64)
         )
     } else {

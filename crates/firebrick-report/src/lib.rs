@@ -1,12 +1,12 @@
 //! Charts and reports: curves, schedules, confusion matrices, the HTML report of a run.
 //!
-//! It draws data of other crates, above all [`RunRecord`]. It reads no files, prints nothing, and the same record
-//! gives the same bytes. [`page`] makes the whole report; [`curves_svg`],
-//! [`schedule_svg`] and [`confusion_svg`] make one picture each, as an SVG document of its own;
-//! [`contour_svg`] and [`contour_gif`] draw paths over a surface; [`contact_sheet`] puts images and texts side by side.
+//! [`page`] makes the whole report from a [`RunRecord`]. [`curves_svg`], [`schedule_svg`] and [`confusion_svg`] make
+//! one picture each, as a complete SVG document; [`contour_svg`] and [`contour_gif`] draw paths over a surface;
+//! [`contact_sheet`] puts images and texts side by side. Nothing here reads files or prints, and equal records give
+//! equal bytes.
 //!
-//! A page is one file without scripts that loads nothing from anywhere (its content security policy
-//! forbids it), follows the reader's light or dark setting, and prints.
+//! A report is a single HTML file without scripts. It loads nothing from anywhere, which its content security policy
+//! enforces, follows the reader's light or dark setting, and can be printed.
 //!
 //! [`RunRecord`]: firebrick_types::run::RunRecord
 

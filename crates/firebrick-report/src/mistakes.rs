@@ -26,14 +26,14 @@ pub(crate) fn section(run: &RunRecord) -> String {
         .map(|mistake| figure(mistake, &run.classes))
         .collect();
     let advice = if contradicts_labels(run) {
-        " This model is right so often, and so confident here, that some of these labels may be wrong, or the images damaged: \
-         check them first."
+        " The model is right on most images and confident about these, so some of their labels may be wrong, or the images \
+         damaged: check them first."
     } else {
         ""
     };
     format!(
         "<section id=\"mistakes\"><h2>The worst mistakes</h2>\n\
-         <p class=\"note\">The images to whose true class the model gave the lowest probability, as it saw them: scaled and \
+         <p class=\"note\">The images whose true class got the lowest probability, shown as the model saw them: scaled and \
          cropped.{advice}</p>\n<div class=\"mistakes\">\n{figures}</div></section>\n"
     )
 }

@@ -63,7 +63,7 @@ fn pair(one: &RunRecord, other: &RunRecord) -> Option<Pair> {
             split,
             difference: paired([alone_a as f64, alone_b as f64], images as f64),
             basis: format!(
-                "the same {}: {} right in the first run alone, {} in the second alone",
+                "the same {}: {} that only the first run classified correctly, {} that only the second did",
                 plural(images, "image"),
                 count(alone_a as u64),
                 count(alone_b as u64)
@@ -75,7 +75,7 @@ fn pair(one: &RunRecord, other: &RunRecord) -> Option<Pair> {
         split,
         difference: independent(a, b),
         basis: if a[1] == b[1] {
-            format!("{} each, treated as different images", images(a[1]))
+            format!("{} in each run, treated as different images", images(a[1]))
         } else {
             format!("{} and {}", images(a[1]), images(b[1]))
         },
@@ -135,8 +135,8 @@ pub(crate) fn section(runs: &[(&str, &RunRecord)]) -> String {
     let mut note = String::new();
     if table.len() > 0 {
         note += "An interval that contains 0 means that the difference may be chance. About one in 20 intervals misses \
-                 the true difference, so with many pairs a narrow verdict counts for less. Only the choice of images \
-                 is accounted for: another training seed adds variation of its own. ";
+                 the true difference, so among many pairs some differences look clear by chance. The intervals account \
+                 for the choice of images only: training with another seed adds variation of its own. ";
     }
     if left_out {
         note +=

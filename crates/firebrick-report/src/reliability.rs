@@ -58,9 +58,7 @@ fn sentence(filled: &[&ConfidenceBin]) -> String {
     } else if confidence < low {
         format!("The model is underconfident: {facts}.")
     } else {
-        format!(
-            "Over all images, confidence and accuracy differ by no more than chance explains: {facts}."
-        )
+        format!("Confidence and accuracy differ by no more than chance explains: {facts}.")
     }
 }
 

@@ -117,11 +117,11 @@ fn sentence(run: &RunRecord) -> String {
     match (run.epochs.len(), run.best) {
         (0, _) => "No epoch was finished.".into(),
         (_, Some((epoch, value))) => format!(
-            "Best at epoch {epoch}, judged by <code>{}</code> = {}.",
+            "Best epoch: {epoch}, chosen by <code>{}</code> = {}.",
             escape(&run.monitor),
             number(value)
         ),
-        (_, None) => "No epoch was judged the best.".into(),
+        (_, None) => "No epoch was chosen as the best.".into(),
     }
 }
 
@@ -199,13 +199,13 @@ fn calibration(scores: &Scores, run: &RunRecord) -> String {
     };
     let chance = reliability::chance(&run.calibration).map_or(String::new(), |chance| {
         format!(
-            "; with this many images, chance alone gives about {}",
+            "; for this many images, chance alone explains about {}",
             percent(chance)
         )
     });
     format!(
-        "The interval is where the accuracy on other images of this kind probably lies. \
-         ECE, the expected calibration error, is the difference between stated confidence and accuracy, averaged over \
+        "The accuracy on other images of the same kind probably lies within the interval (95 % confidence). \
+         ECE, the expected calibration error, is the difference between the model's confidence and its accuracy, averaged over \
          15 confidence bins: {} (0 is best{chance}). NLL is the mean negative log-likelihood of the right class in nats; \
          Brier is the mean squared distance between the probabilities and the truth. Lower is better for both.{even} \
          Loss is the training loss, including label smoothing and class weights if there are any.",

@@ -1,7 +1,7 @@
-//! One pass of resizing over 8-bit pixels, grey or RGB.
+//! Resizes images of 8-bit pixels, grey or RGB, with `fast_image_resize`.
 //!
-//! `fast_image_resize` does the work. Its code is generic, so it is compiled where it is used, which takes a minute: this
-//! crate has that one use, and is hardly ever compiled again. `firebrick_types::image` is what others call.
+//! The generic code of `fast_image_resize` takes a minute to compile wherever it is used. This crate is its only user and
+//! hardly ever changes, so that minute is spent once. Other crates call `firebrick_types::image`.
 
 use std::cell::RefCell;
 

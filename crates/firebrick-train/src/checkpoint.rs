@@ -326,7 +326,7 @@ impl Identity {
             )
         } else if found.data != expected.data {
             format!(
-                "it was trained on other data: fingerprint {}, but this run reads {}",
+                "it was trained on other data (fingerprint {}) than the run would now read ({}); restore the data, or start a new run",
                 found.data, expected.data
             )
         } else if identity_of(&found.recipe) != identity_of(&expected.recipe) {

@@ -10,7 +10,7 @@ use firebrick_core::run::{EpochRow, Scores};
 use crate::error::TrainError;
 use crate::run_dir::RunDir;
 
-/// Where training is, and what a hook may use.
+/// How far training has come, and what a hook can use.
 pub struct HookContext<'a> {
     /// Optimizer updates made.
     pub step: u64,
@@ -24,13 +24,13 @@ pub struct HookContext<'a> {
     pub updates: u64,
     /// Epochs in the whole run.
     pub epochs: u64,
-    /// Learning rate of the latest update, or of the coming one before the first.
+    /// Learning rate of the latest update; before the first update, that of the first.
     pub lr: f64,
-    /// Share of this epoch's training images classified right so far; 0 before the first.
+    /// Training accuracy in this epoch so far, in [0, 1]; 0 before the first update.
     pub train_top1: f64,
     /// Training images seen in this epoch so far.
     pub images: u64,
-    /// Classes that the model tells apart.
+    /// Number of classes.
     pub classes: usize,
     /// The best epoch so far, from 1.
     pub best_epoch: Option<u64>,
@@ -38,8 +38,8 @@ pub struct HookContext<'a> {
     pub seed: u64,
     /// The device of the model, with autodiff.
     pub device: &'a Device,
-    /// The run directory, where there is one. What a hook writes there with [`RunDir::write`], such as a
-    /// model file, stays: only checkpoints are pruned.
+    /// The run directory, if there is one. A hook can write files there with [`RunDir::write`], such as a model;
+    /// only checkpoints are ever deleted.
     pub run: Option<&'a RunDir>,
     pub(crate) train: &'a mut dyn BatchSource,
     /// Whether the loop must find its place in the training images again.
@@ -70,25 +70,25 @@ impl<'a> HookContext<'a> {
         }
     }
 
-    /// The training images, to run some of them through the model: call [`BatchSource::start`] first. The
-    /// loop goes on afterwards where it was.
+    /// The training images, for a hook that runs some of them through the model. Call [`BatchSource::start`] first;
+    /// the loop then continues where it was.
     pub fn train_source(&mut self) -> &mut dyn BatchSource {
         self.moved = true;
         self.train
     }
 }
 
-/// Whether training goes on.
+/// Whether training continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// Go on.
+    /// Continue.
     Continue,
-    /// Finish as if the run were over: the model is evaluated and saved.
+    /// Stop as if the run had reached its end: the model is evaluated and saved.
     Stop,
 }
 
 impl Flow {
-    /// Stops if either does.
+    /// [`Flow::Stop`] if either is.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         if self == Self::Stop { self } else { other }
@@ -98,7 +98,7 @@ impl Flow {
 /// What a hook keeps in checkpoints.
 #[derive(Debug, Clone, Default)]
 pub struct HookState {
-    /// Tensors by name, of any type; what comes back is of the same type, bit for bit.
+    /// Tensors by name, of any type. They come back with the same type and bits.
     pub tensors: BTreeMap<String, TensorData>,
     /// Anything else.
     pub data: serde_json::Value,
@@ -111,24 +111,23 @@ pub struct EvaluationModel<M> {
     /// [`StateDict::load_into`](firebrick_core::state_dict::StateDict::load_into) and
     /// [`independent_copy`](firebrick_core::independent_copy()) give one that does not.
     pub model: M,
-    /// Training batches from which its batch norm statistics are computed anew, see
-    /// [`recount_statistics`](crate::recount_statistics); 0 keeps those that it has.
+    /// The number of training batches from which its batch norm statistics are computed again with
+    /// [`recount_statistics`](crate::recount_statistics); 0 keeps its statistics.
     pub recount_batches: usize,
 }
 
-/// Runs beside the loop. Every method but [`Hook::name`] has a default that does nothing.
+/// Is called by the training loop. Every method except [`Hook::name`] has a default that does nothing.
 ///
-/// Hooks run in the order given. A hook whose work must survive a resume keeps it in [`Hook::save`] and
-/// takes it back in [`Hook::begin`]; its name is the key.
+/// Hooks are called in the order given. A hook whose state must survive a resume returns it from [`Hook::save`] and
+/// gets it back in [`Hook::begin`]; checkpoints keep it under the name of the hook.
 pub trait Hook<M> {
-    /// Names the hook in checkpoints and messages: letters, digits, `-` and `_`. No two hooks of a run
-    /// have the same name, even apart from upper and lower case.
+    /// The name of the hook in checkpoints and messages: letters, digits, `-` and `_`. No two hooks of a run can
+    /// have the same name; upper and lower case make no difference.
     fn name(&self) -> &str;
 
-    /// Before anything else in each session of a run, also a resumed one. The model has its weights, but
-    /// which of its parameters are trained is not kept in checkpoints: a hook that freezes some says it
-    /// here again, for the place where the run is. `kept` is what [`Hook::save`] returned for the
-    /// checkpoint that the run goes on from.
+    /// Called first in each session of a run, also in a resumed one. The model has its weights, but checkpoints do
+    /// not record what is frozen: a hook that freezes parameters must do so again here, as is right for this point
+    /// of the run. `kept` is what [`Hook::save`] returned for the checkpoint that the run continues from.
     ///
     /// # Errors
     /// Stops the run with the error, before anything is written.

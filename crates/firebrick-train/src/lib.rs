@@ -1,10 +1,12 @@
 //! The training loop of Firebrick.
 //!
 //! [`fit()`] trains any [`Classifier`](firebrick_core::Classifier) from any
-//! [`BatchSource`](firebrick_core::data::BatchSource). [`Hook`]s see every step, epoch, cycle end,
-//! evaluation and save, and may change the model, so averaging, snapshots and unfreezing need no
-//! change to the loop; `examples/09_average_weights.rs` and `examples/10_gradual_unfreezing.rs` are two. [`lr_find()`] looks for a learning rate. A [`RunDir`] holds its checkpoints; a
-//! run that was killed at any moment resumes bit for bit.
+//! [`BatchSource`](firebrick_core::data::BatchSource). [`Hook`]s are called at every update, epoch, end of a cycle,
+//! evaluation and save, and may change the model. So weight averaging, snapshots and gradual unfreezing need no change
+//! to the loop; `examples/09_average_weights.rs` and `examples/10_gradual_unfreezing.rs` show two of them.
+//!
+//! A [`RunDir`] holds the checkpoints of a run. A run that was killed at any moment can be resumed and then gives
+//! bit for bit the same result. [`lr_find()`] is the learning-rate range test.
 
 pub mod checkpoint;
 pub mod config;

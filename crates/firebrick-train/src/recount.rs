@@ -12,16 +12,15 @@ use crate::error::TrainError;
 use crate::images_on::images_on;
 use crate::lone_image::cannot_train_alone;
 
-/// A copy of the model whose batch norm statistics are those of the first `batches` batches of epoch 0 of
-/// `source`, or of all of them: for a model whose weights are an average, or come from elsewhere, so that
-/// the statistics it has belong to other weights. The copy shares nothing with the model, which stays as it
-/// is.
+/// Returns a copy of the model with batch norm statistics computed from the first `batches` batches of epoch 0 of
+/// `source`, or from all of them. Use it for averaged or imported weights, whose running statistics belong to other
+/// weights. The copy shares nothing with the model, which does not change.
 ///
-/// Each layer gets the exact mean and unbiased variance of all the values that it sees. These depend on the
-/// batches as in training, because the layers before it normalize by batch; dropout is off. A frozen batch
-/// norm keeps its statistics, and Burn's own layer is not counted exactly: it takes in a share of each batch.
+/// Each layer gets the exact mean and unbiased variance of all values that it sees. They depend on the batches, as in
+/// training, because the layers before it normalize by batch; dropout is off. A frozen batch norm keeps its
+/// statistics. Burn's own batch norm is not computed exactly: it updates its running average with its momentum.
 ///
-/// As PyTorch's `torch.optim.swa_utils.update_bn`, which takes the mean of the variances of batches and leaves
+/// PyTorch's counterpart is `torch.optim.swa_utils.update_bn`, which averages the variances of the batches and leaves
 /// dropout on.
 ///
 /// # Errors

@@ -360,7 +360,7 @@ pub fn check_recipe(path: &Path) -> Result<(), TrainError> {
     } else if path.exists() {
         "not a run directory: it has no recipe.toml"
     } else {
-        "no such run directory: there is no recipe.toml"
+        "there is no such run directory; `firebrick runs` lists your runs"
     };
     Err(TrainError::run_dir(path, problem))
 }

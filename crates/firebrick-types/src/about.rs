@@ -257,7 +257,9 @@ impl fmt::Display for Range {
             Self::Flag => f.write_str("true or false"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Length => f.write_str("a number of updates, or a length such as 10ep or 75%"),
-            Self::Path => f.write_str("a parameter as in weights files; * stands for any text"),
+            Self::Path => {
+                f.write_str("a parameter path as in weights files; * stands for any text")
+            }
             Self::Unit(family) => {
                 let article = if family.starts_with(['a', 'e', 'i', 'o', 'u']) {
                     "an"

@@ -55,6 +55,20 @@ impl DataError {
         }
     }
 
+    /// The same error about an image file that cannot be read, with what can be done about it.
+    #[must_use]
+    pub fn or_skip(self) -> Self {
+        match self {
+            Self::Corrupt { path, problem } => Self::Corrupt {
+                path,
+                problem: format!(
+                    "{problem}; repair or remove it, or leave out such images with --on-bad-image skip"
+                ),
+            },
+            other => other,
+        }
+    }
+
     /// A refusal of the file system.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io {

@@ -23,7 +23,7 @@ pub enum ConfigError {
         range: String,
     },
     /// A value of the wrong kind.
-    #[error("{unit}: {field} = {} has the wrong type: {}", excerpt(.value), brief(.expected))]
+    #[error("{unit}: {field} = {} is not valid: {}", excerpt(.value), brief(&plain(.expected)))]
     WrongType {
         /// The unit that was configured.
         unit: String,
@@ -105,6 +105,53 @@ pub fn brief(message: &str) -> Cow<'_, str> {
     let start: String = message.chars().take(HALF).collect();
     let end: String = message.chars().skip(characters - HALF).collect();
     Cow::Owned(format!("{} … {}", visible(&start), visible(&end)))
+}
+
+/// What serde says of a value that does not fit, in the words of a user: what is expected, and what was given
+/// instead. Any other message is left alone.
+///
+/// ```
+/// use firebrick_types::error::plain;
+/// assert_eq!(
+///     plain("invalid type: string \"many\", expected u64"),
+///     "expected a whole number, not the string \"many\""
+/// );
+/// assert_eq!(plain("unknown variant `x`, expected `a` or `b`"), "expected `a` or `b`");
+/// ```
+#[must_use]
+pub fn plain(message: &str) -> Cow<'_, str> {
+    let Some((given, expected)) = message.rsplit_once(", expected ") else {
+        return Cow::Borrowed(message);
+    };
+    if given.starts_with("unknown variant ") {
+        return Cow::Owned(format!("expected {expected}"));
+    }
+    let expected = match expected {
+        "f32" | "f64" => "a number",
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "isize" | "usize" => {
+            "a whole number"
+        }
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        other => other,
+    };
+    if let Some(length) = given.strip_prefix("invalid length ") {
+        let expected = expected.replace("an array of length ", "a list of length ");
+        return Cow::Owned(format!("expected {expected}, not of length {length}"));
+    }
+    let given = given
+        .strip_prefix("invalid type: ")
+        .or_else(|| given.strip_prefix("invalid value: "));
+    match given {
+        Some("sequence") => Cow::Owned(format!("expected {expected}, not a list")),
+        Some("map") => Cow::Owned(format!("expected {expected}, not a table")),
+        Some(given) => {
+            let given = given.replacen("floating point", "number", 1);
+            Cow::Owned(format!("expected {expected}, not the {given}"))
+        }
+        None => Cow::Borrowed(message),
+    }
 }
 
 /// What lies around a character of a text, whose position counts from 1.
@@ -244,6 +291,10 @@ pub fn check<T: PartialOrd + Display>(
     if range.contains(&value) {
         return Ok(());
     }
+    if let (Bound::Included(low), Bound::Unbounded) = (range.start_bound(), range.end_bound()) {
+        let range = format!("at least {low}");
+        return Err(ConfigError::out_of_range(unit, field, value, range));
+    }
     let low = match range.start_bound() {
         Bound::Included(low) => format!("[{low}"),
         Bound::Excluded(low) => format!("({low}"),
@@ -350,11 +401,52 @@ mod tests {
     }
 
     #[test]
+    fn what_was_expected_is_said_in_plain_words() {
+        for (message, words) in [
+            (
+                "invalid type: floating point `2.5`, expected usize",
+                "expected a whole number, not the number `2.5`",
+            ),
+            (
+                "invalid type: sequence, expected f64",
+                "expected a number, not a list",
+            ),
+            (
+                "invalid type: integer `1`, expected a sequence",
+                "expected a list, not the integer `1`",
+            ),
+            (
+                "invalid length 2, expected an array of length 3",
+                "expected a list of length 3, not of length 2",
+            ),
+            (
+                "invalid value: string \"a, b\", expected a length such as 500 (updates), or 10ep",
+                "expected a length such as 500 (updates), or 10ep, not the string \"a, b\"",
+            ),
+            (
+                "expected a number or `random`",
+                "expected a number or `random`",
+            ),
+            (
+                "unknown field `pth`, expected one of `path`, `lr`",
+                "unknown field `pth`, expected one of `path`, `lr`",
+            ),
+        ] {
+            assert_eq!(plain(message), words);
+        }
+    }
+
+    #[test]
     fn ranges_name_their_bounds() {
         let error = check("adam", "beta1", 1.0, 0.0..1.0).unwrap_err();
         assert_eq!(
             error.to_string(),
             "adam: beta1 = 1 is out of range: it must be in [0, 1)"
+        );
+        let error = check("train", "keep", 0, 1..).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "train: keep = 0 is out of range: it must be at least 1"
         );
         assert!(check_positive("adam", "lr", f64::INFINITY).is_err());
         assert!(check_not_negative("adam", "lr", -0.1).is_err());

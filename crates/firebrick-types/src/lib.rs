@@ -1,8 +1,9 @@
-//! The types that all crates of Firebrick share and that need no tensors: errors, spec strings, lengths,
-//! descriptions and registries of units, reproducible randomness, images and batches, schedules, recipes, parameter groups, and the
+//! The types that all crates of Firebrick share and that need no tensors: errors, specs, lengths, the descriptions and
+//! registries of units, reproducible random numbers, images and batches, schedules, recipes, parameter groups, and the
 //! record of a run.
 //!
-//! Crates that need tensors as well depend on `firebrick-core`, which re-exports every module of this one.
+//! It compiles without Burn. Crates that need tensors too depend on `firebrick-core`, which re-exports every module of
+//! this one.
 
 pub mod about;
 pub mod checksum;

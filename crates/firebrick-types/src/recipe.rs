@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::ConfigError;
-use crate::error::{brief, excerpt};
+use crate::error::{brief, excerpt, plain};
 use crate::setting::{Form, Scope, Specs};
 use crate::spec::{Spec, Value};
 
@@ -41,10 +41,10 @@ impl Recipe {
                 let message = error.to_string();
                 let message = message.lines().next().unwrap_or_default();
                 return Err(ConfigError::Conflict(format!(
-                    "{source}: {} = {}: {}",
+                    "{source}: {} = {} is not valid: {}",
                     excerpt(key),
                     excerpt(&value.to_string()),
-                    brief(message)
+                    brief(&plain(message))
                 )));
             }
         }
@@ -250,7 +250,7 @@ mod tests {
             ),
             (
                 "epochs = \"many\"",
-                "r.toml: epochs = \"many\": invalid type",
+                "r.toml: epochs = \"many\" is not valid: expected a whole number, not the string",
             ),
             ("epochs = ", "r.toml: TOML parse error"),
             ("augment = \"hflip |\"", "expected a name"),
@@ -280,7 +280,7 @@ mod tests {
             (format!("schedule = {}", "[".repeat(9_000)), "line 1"),
             (format!("epochs = 3\n{long} {long}"), "line 2"),
             (format!("{long} = 1"), "has no key `xxx"),
-            (format!("epochs = \"{long}\""), "invalid type"),
+            (format!("epochs = \"{long}\""), "expected a whole number"),
             (format!("fit = \"{long}\""), "fit = "),
         ] {
             let error = Recipe::from_toml(&text, "r.toml").unwrap_err().to_string();
@@ -340,7 +340,7 @@ mod tests {
             (
                 "batch_size",
                 1.5,
-                "recipe: batch_size = 1.5 has the wrong type",
+                "recipe: batch_size = 1.5 is not valid: expected a whole number",
             ),
             ("batch_size.x", 1.0, "no `batch_size` with arguments"),
             ("schedule.base.lr", 1.0, "no `schedule.base` with arguments"),

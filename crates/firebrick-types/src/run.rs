@@ -270,10 +270,17 @@ impl RunRecord {
     /// # Errors
     /// [`RecordError`] naming the file.
     pub fn read(run: &Path) -> Result<Self, RecordError> {
+        if !run.exists() {
+            let problem = "there is no such run directory; `firebrick runs` lists your runs";
+            return Err(RecordError {
+                path: run.into(),
+                problem: problem.into(),
+            });
+        }
         let path = run.join("run.json");
         let read = std::fs::read(&path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
-                format!("{error}; a run has this file only after it has finished")
+                "there is no such file: a run writes it when it finishes. Continue an interrupted run with `firebrick train --resume`".into()
             }
             _ => error.to_string(),
         });

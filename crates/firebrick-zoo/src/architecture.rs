@@ -2,12 +2,23 @@
 
 use burn::tensor::Device;
 use firebrick_core::ConfigError;
-use firebrick_core::about::About;
+use firebrick_core::about::{About, Field, Range};
 use firebrick_core::registry::BuildOf;
 use firebrick_core::spec::{Config, Spec};
 
 use crate::input::Input;
 use crate::model::Model;
+
+/// The option `init` of every model.
+pub(crate) const INIT: Field = Field::new(
+    "init",
+    Range::Unit("initialization: pytorch, xavier, kaiming, orthogonal or normal(std=…)"),
+);
+/// The option `activation` of every model.
+pub(crate) const ACTIVATION: Field = Field::new(
+    "activation",
+    Range::Unit("activation: relu, leaky_relu, elu, gelu, silu, tanh, sigmoid or identity"),
+);
 
 /// The configuration of a model: its options, and how it is built from them. `M` is the type of the model;
 /// those of this crate are all built as a [`Model`].
@@ -68,4 +79,29 @@ impl<C: ModelConfig> BuildOf<C> for Build {
     const BUILD: Self = Self {
         architecture: |spec| Ok(Box::new(C::ABOUT.resolve::<C>(spec)?)),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use firebrick_core::init::Init;
+    use firebrick_core::nn::Activation;
+
+    use super::*;
+
+    #[test]
+    fn options_of_all_models_list_every_name() {
+        let known = |error: ConfigError| match error {
+            ConfigError::UnknownName { known, .. } => known,
+            other => panic!("{other}"),
+        };
+        let none = Spec::new("none");
+        let inits = known(Init::from_spec(&none, Init::PYTORCH).unwrap_err());
+        let activations = known(Activation::from_spec(&none).unwrap_err());
+        for (field, known) in [(INIT, inits), (ACTIVATION, activations)] {
+            let range = field.range.to_string();
+            for name in known.split(", ") {
+                assert!(range.contains(name), "{name} is not in: {range}");
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ use firebrick_core::{Classifier, ConfigError};
 use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::{ACTIVATION, INIT};
 use crate::{Architecture, Input, Model, ModelConfig};
 
 const NAME: &str = "lenet5";
@@ -102,8 +103,8 @@ impl ModelConfig for LeNet5Config {
         NAME,
         "LeNet-5, 2 convolutions and 3 linear layers",
         &[
-            Field::new("init", Range::Unit("init")),
-            Field::new("activation", Range::Unit("activation")),
+            INIT,
+            ACTIVATION,
             Field::new("pool", Range::Choice(&["max", "average"])),
             Field::new("dropout", Range::Within(0.0, 1.0)),
         ],

@@ -1,7 +1,8 @@
 //! The models of Firebrick and their weights.
 //!
-//! A model is named by a spec and built for an [`Input`]; its keys and layouts are those of the
-//! PyTorch implementation it follows, so that published weights load unchanged.
+//! A spec names a model, and [`build`] makes it for an [`Input`]: the shape of the images and the number of classes.
+//! Parameters have the names and layouts of the PyTorch implementation that the model follows, so published weights
+//! load unchanged.
 //!
 //! ```
 //! use firebrick_core::Classifier;
@@ -23,8 +24,8 @@
 //! | `init` | `pytorch` | `pytorch` (that of the reference implementation), `xavier`, `kaiming`, `orthogonal`, `normal(std=…)` |
 //! | `activation` | `relu` | `relu`, `leaky_relu`, `elu`, `gelu`, `silu`, `tanh`, `sigmoid`, `identity` |
 //!
-//! those with a place for it `dropout`, the probability of dropping a value before the last layer, and residual ones
-//! `drop_path`, the probability of dropping the branch of the last block (stochastic depth).
+//! `lenet5` and `small_cnn` also take `dropout`, the probability of dropping a value before the last layer; residual
+//! networks take `drop_path`, the probability of dropping the branch of the last block (stochastic depth).
 
 mod architecture;
 mod describe;

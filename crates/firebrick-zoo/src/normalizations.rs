@@ -119,7 +119,7 @@ fn spelled_out(text: &str) -> Result<Normalization, ConfigError> {
                 .parse::<f32>()
                 .ok()
                 .filter(|number| number.is_finite());
-            number.ok_or_else(|| wrong(&format!("`{}` is no finite number", value.trim())))
+            number.ok_or_else(|| wrong(&format!("`{}` is not a finite number", value.trim())))
         });
         if target
             .replace(values.collect::<Result<Vec<_>, _>>()?)
@@ -166,11 +166,11 @@ mod tests {
             ("imagnet", "did you mean `imagenet`?"),
             ("mean=0.5", "needs both `mean` and `std`"),
             ("mean=0.5; std=0", "std 0 must be greater than 0"),
-            ("mean=0.5; std=nan", "`nan` is no finite number"),
+            ("mean=0.5; std=nan", "`nan` is not a finite number"),
             ("mean=0.5, 0.5; std=1", "2 means but 1 deviations"),
             ("mean=0.5; std=1; mean=1", "given twice"),
             ("mean=0.5; sdt=1", "there is no `sdt`"),
-            ("mean=a; std=1", "`a` is no finite number"),
+            ("mean=a; std=1", "`a` is not a finite number"),
         ] {
             let error = error(text);
             assert!(error.contains(needle), "{text}: {error}");

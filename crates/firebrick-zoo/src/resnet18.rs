@@ -13,6 +13,7 @@ use firebrick_core::{Classifier, ConfigError};
 use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::{ACTIVATION, INIT};
 use crate::residual::{add_branch, conv3x3, projection, without_idle_drop_path};
 use crate::{Architecture, Input, Model, ModelConfig};
 
@@ -120,8 +121,8 @@ impl ModelConfig for ResNet18Config {
         NAME,
         "ResNet-18 for photos; stem=cifar for 32×32 images",
         &[
-            Field::new("init", Range::Unit("init")),
-            Field::new("activation", Range::Unit("activation")),
+            INIT,
+            ACTIVATION,
             Field::new("stem", Range::Choice(&["imagenet", "cifar"])),
             Field::new("drop_path", Range::Within(0.0, 1.0)),
         ],

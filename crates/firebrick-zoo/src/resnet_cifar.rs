@@ -15,6 +15,7 @@ use firebrick_core::{Classifier, ConfigError};
 use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::{ACTIVATION, INIT};
 use crate::residual::{add_branch, conv3x3, projection, without_idle_drop_path};
 use crate::{Architecture, Build, Input, Model};
 
@@ -43,8 +44,8 @@ pub struct ResNetCifarConfig {
 }
 
 const FIELDS: &[Field] = &[
-    Field::new("init", Range::Unit("init")),
-    Field::new("activation", Range::Unit("activation")),
+    INIT,
+    ACTIVATION,
     Field::new("shortcut", Range::Choice(&["a", "b"])),
     Field::new("drop_path", Range::Within(0.0, 1.0)),
 ];

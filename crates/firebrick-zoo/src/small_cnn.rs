@@ -13,6 +13,7 @@ use firebrick_core::{Classifier, ConfigError};
 use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::{ACTIVATION, INIT};
 use crate::residual::conv3x3;
 use crate::{Architecture, Input, Model, ModelConfig};
 
@@ -90,10 +91,10 @@ impl SmallCnnConfig {
 impl ModelConfig for SmallCnnConfig {
     const ABOUT: About = About::new(
         NAME,
-        "6 convolutions with batch norm, a quick first try",
+        "6 convolutions with batch norm; small and quick to train",
         &[
-            Field::new("init", Range::Unit("init")),
-            Field::new("activation", Range::Unit("activation")),
+            INIT,
+            ACTIVATION,
             Field::new("dropout", Range::Within(0.0, 1.0)),
             Field::new("width", Range::Whole(1, 1024)),
         ],

@@ -20,20 +20,20 @@ use crate::{Error, TrainedModel};
 pub struct EvalJob<'a, M = Model> {
     /// The model.
     pub model: &'a TrainedModel<M>,
-    /// Names the data set, and how it is split and read. For the data of a run, the run's recipe.
+    /// Says which data set to use, and how it is split and read. To score a run on its own data, use its recipe.
     pub recipe: Recipe,
     /// Whether this is another data set than the one the model was trained on. A folder of classes is
     /// then scored as a whole, unless `split` asks for a part of it.
     pub held_out: bool,
-    /// The split. Without one, the test split; where there is none, the validation split.
+    /// The split; by default the test split, or the validation split if there is no test split.
     pub split: Option<Split>,
-    /// Whether the classes of the model are only numbers, because its weights came without names.
+    /// Whether the model has class numbers in place of names, because its weights came without names.
     pub numbered: bool,
-    /// The run directory of the model, if it has one: it knows the images that it was started with.
+    /// The run directory of the model, if it has one. It records which images the model was trained on.
     pub run: Option<PathBuf>,
     /// Views of each image to average over, beside the plain scores.
     pub tta: Option<TestTime>,
-    /// Where data sets lie when the recipe does not say.
+    /// The directory of data sets, for recipes without `data_dir`.
     pub cache: PathBuf,
 }
 

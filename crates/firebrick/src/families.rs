@@ -1,4 +1,4 @@
-//! The families of units: what a spec in a recipe or on the command line can name.
+//! The families of units: optimizers, schedules, models and everything else that a spec can name.
 
 use firebrick_core::about::About;
 use firebrick_core::registry::{Entry, Registry};
@@ -11,7 +11,7 @@ use firebrick_regularize::{augment, dropout, mix, penalty, views};
 /// All units of one family, without the way to build them.
 #[derive(Debug, Clone)]
 pub struct Units {
-    /// What the units are: `optimizer`.
+    /// The name of the family, such as `optimizer`.
     pub name: &'static str,
     /// The units, those of other crates last.
     pub units: Vec<Entry<()>>,

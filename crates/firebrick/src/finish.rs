@@ -26,7 +26,7 @@ use crate::members::{AverageScores, Averages};
 use crate::prepared::Prepared;
 use crate::{Error, ModelInfo, first_batch, mistakes};
 
-/// What a job did. As JSON it is what `firebrick train --json` prints.
+/// The results of a run. `firebrick train --json` prints them as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainReport {
     /// The run directory.
@@ -35,7 +35,7 @@ pub struct TrainReport {
     pub device: String,
     /// The model's spec.
     pub model: String,
-    /// Trainable values.
+    /// The number of trainable parameters.
     pub parameters: usize,
     /// Epochs finished.
     pub epochs: usize,
@@ -44,10 +44,10 @@ pub struct TrainReport {
     /// Seconds of training, over all sessions.
     #[serde(with = "json_number")]
     pub seconds: f64,
-    /// Training images in each of these seconds.
+    /// Training images per second.
     #[serde(with = "json_number")]
     pub images_per_second: f64,
-    /// Loss and accuracy over the last epoch, while the model changed.
+    /// Loss and accuracy over the last epoch, measured while the model was being trained.
     pub train: Option<TrainScores>,
     /// Scores of the saved model on a fixed sample of the training images, without augmentation and dropout.
     pub train_sample: Option<Scores>,
@@ -62,7 +62,7 @@ pub struct TrainReport {
     pub best: Option<BestEpoch>,
     /// The seed.
     pub seed: u64,
-    /// The checkpoint that this session went on from.
+    /// The checkpoint that this session continued from.
     pub resumed_from: Option<String>,
     /// Why training ended: `finished`, `early_stop`, `update_limit`, `time_limit`, `hook`, `interrupted`.
     pub ended: &'static str,

@@ -1,6 +1,7 @@
-//! Firebrick: composable bricks for training convolutional networks.
+//! Firebrick trains convolutional networks for image classification.
 //!
-//! This crate is the facade: it re-exports the other crates, and has the jobs that the command line runs.
+//! This crate is the one to depend on. It re-exports the other crates, and has everything that the command line does as
+//! functions: train, evaluate, predict, search, find a learning rate.
 //!
 //! ```no_run
 //! use firebrick::prelude::*;
@@ -11,9 +12,9 @@
 //! # Ok::<(), firebrick::Error>(())
 //! ```
 //!
-//! [`train()`] makes a run directory with checkpoints and a report. [`Session::open`] is what it starts from:
-//! the data, the model, the optimizer and the settings of a recipe, open and checked, for programs that
-//! train in their own way. [`Models`] and [`Sources`] bring models and images of your own.
+//! [`train()`] trains as a [`Recipe`](core::Recipe) says and writes a run directory with checkpoints and a report. For
+//! more control, [`Session::open`] turns a recipe into its data, model, optimizer and settings, open and checked, and
+//! leaves the training to you. [`Sources`] and [`Models`] let recipes use images and models of your own.
 
 mod error;
 pub mod eval;

@@ -6,8 +6,8 @@ use firebrick_train::lr_find::{LrCurve, Sweep};
 
 use crate::{Error, Session, Sources};
 
-/// Runs the test with the model, data, optimizer and groups of a recipe; its schedule does not count.
-/// `notice` is told what a person should know about the weights. Nothing is written.
+/// Runs the range test with the model, data, optimizer and groups of a recipe; its schedule is ignored. `notice` is
+/// called with messages for the user about the weights. Nothing is written.
 ///
 /// # Errors
 /// [`Error`] naming the setting or file.

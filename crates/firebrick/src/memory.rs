@@ -1,8 +1,8 @@
 //! An estimate of the memory that training needs, so that a run that cannot fit is refused at its start.
 //!
-//! It is a lower bound: the weights with their gradients and optimizer state, the layers' outputs that
-//! the backward pass needs, and the pixels of a batch. What is refused would not have run; what just
-//! passes may still be too much.
+//! The estimate is a lower bound: weights, gradients, optimizer state, the outputs of layers that the backward pass
+//! needs, and the pixels of a batch. A run that is refused could not have fit; a run that just passes may still need
+//! more than there is.
 
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
@@ -28,7 +28,7 @@ pub struct TrainingMemory {
 }
 
 impl TrainingMemory {
-    /// Of a recipe whose model is of the zoo and reads images of `input`.
+    /// The memory to train a recipe with a model of the zoo on images of `input`.
     ///
     /// # Errors
     /// [`ConfigError`] naming what is wrong with the model or the optimizer.
@@ -37,7 +37,7 @@ impl TrainingMemory {
         Self::of_model(recipe, &*architecture, input)
     }
 
-    /// Of a recipe whose model has this architecture.
+    /// The memory to train a recipe with a model of this architecture.
     ///
     /// # Errors
     /// As [`Self::of`].
@@ -88,7 +88,7 @@ impl TrainingMemory {
         })
     }
 
-    /// All of it.
+    /// The sum for a whole batch.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.model

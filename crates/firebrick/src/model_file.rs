@@ -109,7 +109,7 @@ impl ModelInfo {
         let metadata = |key: &str| {
             let missing = || {
                 problem(format!(
-                    "it has weights but no `{key}`, so it is not a firebrick model file; for plain weights use --model NAME --weights FILE"
+                    "it has weights but no `{key}`, so it is not a model file that Firebrick wrote; for other weights files use --model NAME --weights FILE"
                 ))
             };
             weights.metadata().get(key).ok_or_else(missing)
@@ -139,6 +139,15 @@ impl ModelInfo {
     }
 
     fn locate(path: &Path) -> Result<PathBuf, Error> {
+        let refused = |problem: &str| Error::ModelFile {
+            path: path.display().to_string(),
+            problem: problem.into(),
+        };
+        if !path.exists() {
+            return Err(refused(
+                "there is no such run directory or model file; `firebrick runs` lists your runs",
+            ));
+        }
         if !path.is_dir() {
             return Ok(path.into());
         }
@@ -151,10 +160,7 @@ impl ModelInfo {
         } else {
             "this is not a run directory: it has no model.safetensors"
         };
-        Err(Error::ModelFile {
-            path: path.display().to_string(),
-            problem: problem.into(),
-        })
+        Err(refused(problem))
     }
 
     /// What the model reads and tells apart.

@@ -13,9 +13,9 @@ type Read<M> = dyn Fn(&Spec) -> Result<Box<dyn Architecture<M>>, ConfigError> + 
 
 /// The models that a recipe or a model file can name, all built as an `M`.
 ///
-/// The default is the zoo. A program with models of its own gives [`Models::own`] for one without options,
-/// or [`Models::new`] for any others, to [`Sources::models`](crate::Sources), to
-/// [`TrainedModel::read_with`](crate::TrainedModel::read_with) and so on; everything else is as with the zoo.
+/// The default is the zoo. For a model of your own, make [`Models::own`] if it has no options, or [`Models::new`] if it
+/// has, and pass it to [`Sources::models`](crate::Sources), [`TrainedModel::read_with`](crate::TrainedModel::read_with)
+/// and so on; everything else works as with the zoo.
 pub struct Models<M = Model>(Arc<Read<M>>);
 
 impl<M> Clone for Models<M> {
@@ -61,9 +61,8 @@ impl<M> Models<M> {
 impl<M: Classifier + 'static> Models<M> {
     /// One model without options, called `name` in recipes and model files.
     ///
-    /// `native` is what it reads where a recipe does not say: a folder of photos is fitted to its height
-    /// and width. `build` makes the model for images and classes of an [`Input`], with weights that depend
-    /// on the seed alone.
+    /// `native` is the input for recipes that set no image size: photos are resized to its height and width. `build`
+    /// makes the model for the images and classes of an [`Input`]; its weights must depend on the seed alone.
     ///
     /// ```
     /// # use firebrick::prelude::*;

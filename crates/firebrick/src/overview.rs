@@ -9,7 +9,7 @@ use firebrick_datasets::Splits;
 use crate::Session;
 use crate::start::Begun;
 
-/// What a run is about to do, when everything has been checked and before its first update.
+/// What a run is about to do. It is made when everything has been checked, before the first update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
     /// The data.
@@ -18,7 +18,7 @@ pub struct Overview {
     pub input: [usize; 3],
     /// The model's spec.
     pub model: String,
-    /// Trainable values.
+    /// The number of trainable parameters.
     pub parameters: usize,
     /// The device.
     pub device: String,

@@ -12,7 +12,7 @@ pub(crate) fn needed(recipe: &Recipe, program: Option<String>) -> Option<String>
     needed.then(|| program.unwrap_or_else(|| "a program of its own".into()))
 }
 
-/// Adds to an error about an unknown unit which program has it, if the recipe says so.
+/// Adds to an error about an unknown unit the name of the program that defines it, if the recipe has one.
 pub(crate) fn explain(error: ConfigError, recipe: &Recipe) -> ConfigError {
     match (&error, &recipe.program) {
         (ConfigError::UnknownName { family, name, .. }, Some(program)) => {

@@ -14,12 +14,12 @@ use serde::Serialize;
 use crate::tta::TestTime;
 use crate::{ModelInfo, TrainedModel};
 
-/// What a model says of one image.
+/// The prediction for one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prediction {
     /// The image file.
     pub path: String,
-    /// The most probable classes, first the best.
+    /// The most probable classes, the best first.
     pub top: Vec<Guess>,
     /// The scores of all classes before the softmax, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,8 +37,8 @@ pub struct Guess {
     pub probability: f64,
 }
 
-/// The image files that `paths` name: files as they are, folders searched with everything below them,
-/// sorted, by the same rule as for training. A path that gives none is an error in its place.
+/// The image files that `paths` name. Folders are searched with everything below them, sorted, by the same rule as for
+/// training. A path without image files gives an error in its place.
 #[must_use]
 pub fn image_files(paths: &[PathBuf]) -> Listed {
     list(paths)
@@ -49,9 +49,9 @@ const BATCH: usize = 32;
 /// The most pixel values in one forward pass of more than one image.
 const VALUES: usize = 1 << 26;
 
-/// Runs a model over image files of any size, a batch at a time: memory does not grow with
-/// their number. `each` gets the prediction or the error of every file, in order; an error among the files
-/// comes out in its place. With `tta`, the prediction is the mean over the views of an image.
+/// Predicts the classes of image files of any size, a batch at a time, so that memory does not grow with their number.
+/// `each` is called with the prediction or the error of every file, in order. With `tta`, the prediction is the mean over
+/// the views of an image.
 pub fn predict<M: Classifier>(
     model: &TrainedModel<M>,
     files: Vec<Result<PathBuf, DataError>>,

@@ -31,8 +31,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Opens the data set of a recipe, for a model of the zoo. `cache` is where data sets lie when the
-    /// recipe does not say.
+    /// Opens the data set of a recipe, for a model of the zoo. `cache` is the directory of data sets, for recipes
+    /// without `data_dir`.
     ///
     /// # Errors
     /// [`Error`] naming the file or setting.
@@ -125,21 +125,21 @@ impl Prepared {
         evaluation_loader(recipe, &self.preprocessing, dataset)
     }
 
-    /// Changes when an image that the course of training depends on changes.
+    /// A text that changes whenever an image changes that the training depends on.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.splits.fingerprint()
     }
 
-    /// The SHA-256 of every image of a folder, as `sha256sum` writes them; kept in the run directory,
-    /// so that a later look at the data can say which files changed.
+    /// The SHA-256 of every image of a folder, in the format of `sha256sum`. A run directory keeps them, so that
+    /// one can tell later which files have changed.
     #[must_use]
     pub fn checksums(&self) -> Option<String> {
         Some(self.splits.folders.as_ref()?.checksums())
     }
 
-    /// How the images of a folder have changed since a run was started; `None` if they have not, or if the
-    /// run does not say what they were.
+    /// How the images of a folder have changed since a run was started; `None` if they have not, or if the run has
+    /// no checksums.
     #[must_use]
     pub fn changes_since(&self, run: &Path) -> Option<Changes> {
         let before = std::fs::read_to_string(run.join(CHECKSUMS)).ok()?;

@@ -30,7 +30,7 @@ pub enum RunState {
     Damaged,
 }
 
-/// One run at a glance.
+/// A summary of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunSummary {
     /// The run directory.

@@ -1,4 +1,4 @@
-//! A hyper-parameter search from start to end: it trains and records one trial after another.
+//! A hyper-parameter search from start to end: trains and records one trial after another.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use serde::Serialize;
 use crate::train::run;
 use crate::{Error, Job, Session, Sources, Start};
 
-/// What runs beside the loop of one trial.
+/// The hooks of one trial.
 pub type Hooks<M = Model> = Vec<Box<dyn Hook<M>>>;
 
 /// Makes the hooks of a trial.
 pub type MakeHooks<'a, M = Model> = dyn FnMut(&NextTrial) -> Hooks<M> + 'a;
 
-/// Everything about a search that is not on its paper. `M` is the type of the model.
+/// A search job: the search, the recipe, and where everything goes. `M` is the type of the model.
 pub struct SearchJob<'a, M = Model> {
-    /// What the trials vary.
+    /// The recipe whose settings the trials vary.
     pub recipe: Recipe,
     /// Where the images and the models come from.
     pub sources: Sources<M>,
@@ -36,15 +36,15 @@ pub struct SearchJob<'a, M = Model> {
     pub search: Search,
     /// The directory of the search: `search.json`, `best.toml` and a run directory for each trial.
     pub out: PathBuf,
-    /// Makes the hooks that run beside the loop of a trial.
+    /// Makes the hooks of a trial.
     pub hooks: Box<MakeHooks<'a, M>>,
-    /// Told of every trial that is done.
+    /// Called with every finished trial.
     pub finished: Box<dyn FnMut(&Trial) + 'a>,
-    /// Set from outside to end after the current step.
+    /// Set this from outside to stop after the current update.
     pub interrupted: Arc<AtomicBool>,
-    /// Told what a person should know while it runs.
+    /// Called with messages for the user while the search runs.
     pub notice: Box<dyn FnMut(&str) + 'a>,
-    /// Tells the time of day; see [`Job::clock`].
+    /// The clock; see [`Job::clock`].
     pub clock: Option<Clock>,
 }
 
@@ -77,7 +77,7 @@ impl<M> SearchJob<'_, M> {
     }
 }
 
-/// What a search found. As JSON it is what `firebrick search --json` prints.
+/// The results of a search. `firebrick search --json` prints them as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SearchReport {
     /// The directory of the search.

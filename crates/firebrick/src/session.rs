@@ -1,4 +1,4 @@
-//! One way from a recipe to what trains it: [`Session::open`]. Training, the rate range test and searches
+//! [`Session::open`] turns a recipe into everything that trains it. Training, the learning-rate range test and searches
 //! start here.
 
 use std::path::PathBuf;
@@ -27,14 +27,14 @@ use crate::{Error, ModelInfo, memory, model_file, own_program};
 /// Where the images and the model of a recipe come from.
 #[derive(Clone)]
 pub struct Sources<M = Model> {
-    /// Where the files of data sets lie when the recipe does not say.
+    /// The directory of data sets, for recipes without `data_dir`.
     pub cache: PathBuf,
-    /// Images of your own. They take the place of the data set that the recipe names.
+    /// Images of your own, in place of the data set that the recipe names.
     pub data: Option<Splits>,
     /// The models that the recipe can name.
     pub models: Models<M>,
-    /// Free memory in bytes, where that is known: on a device whose tensors lie there, a recipe that
-    /// cannot fit is refused before any model is built.
+    /// Free memory in bytes, if known. A recipe that needs more is refused before any model is built, unless its
+    /// device has memory of its own.
     pub free_memory: Option<u64>,
 }
 
@@ -83,16 +83,16 @@ impl<M> Sources<M> {
 /// # Ok::<(), firebrick::Error>(())
 /// ```
 pub struct Session<'a, M = Model> {
-    /// The recipe with every choice resolved: all options of the model, lengths in updates, the learning
-    /// rate filled in. Opened again, it gives the same session.
+    /// The recipe with everything filled in: all options of the model, lengths in updates, the learning rate.
+    /// Opening it again gives the same session.
     pub recipe: Recipe,
     /// The device, with automatic differentiation.
     pub device: Device,
     /// The images, and how they become input.
     pub data: Prepared,
-    /// What is minimized.
+    /// The loss function.
     pub loss: Box<dyn Loss>,
-    /// What is added to the loss, and what holds parameters in bounds.
+    /// Penalties added to the loss, and constraints on the weights.
     pub penalties: Penalties,
     /// The averages of the weights.
     pub averages: Vec<NamedAverage>,
@@ -102,9 +102,9 @@ pub struct Session<'a, M = Model> {
     pub plan: Plan,
     /// The length of the part of the run that the schedule covers.
     pub length: RunLength,
-    /// What a person should know about the recipe and the data, a sentence each.
+    /// Messages for the user about the recipe and the data, one sentence each.
     pub notes: Vec<String>,
-    /// What runs beside the training loop, in order.
+    /// Called by the training loop, in order.
     pub hooks: Vec<Box<dyn Hook<M> + 'a>>,
     /// Batches to train on.
     pub(crate) train: Loader,

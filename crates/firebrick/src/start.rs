@@ -18,10 +18,10 @@ use crate::{Error, Session};
 pub enum Start {
     /// A new run.
     Fresh,
-    /// The run directory `out`, from its newest sound checkpoint, exactly.
+    /// Continue the run in the directory `out` from its newest undamaged checkpoint.
     Resume,
-    /// A new run from the newest checkpoint of another one, with another schedule. The schedule
-    /// begins at the branch: its update 0 is the first one after it, `100%` is what is left.
+    /// Start a new run from the newest checkpoint of another one, for instance with another schedule. The schedule
+    /// begins at the branch: its update 0 is the first update after it, and `100%` is the rest of the run.
     Branch {
         /// The run directory to branch from.
         parent: PathBuf,

@@ -1,4 +1,4 @@
-//! A training job from start to end: a session, a run directory, the loop, the test, the files.
+//! A training job from start to end: opens the session and the run directory, trains, evaluates, and writes the files.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::start::{RunPlace, Start};
 use crate::warnings::{guess, warned_before, watch};
 use crate::{Error, own_program};
 
-/// Everything about a job that is not in the recipe. `M` is the type of the model.
+/// A training job: a recipe, and everything about the run that the recipe does not say. `M` is the type of the model.
 pub struct Job<'a, M = Model> {
     /// The settings of the training.
     pub recipe: Recipe,
@@ -30,7 +30,7 @@ pub struct Job<'a, M = Model> {
     pub start: Start,
     /// The run directory. A new one is made when everything has been checked.
     pub out: RunPlace,
-    /// What runs beside the loop.
+    /// Called by the training loop at every update, epoch, evaluation and save.
     pub hooks: Vec<Box<dyn Hook<M> + 'a>>,
     /// Set this from outside to stop after the current step.
     pub interrupted: Arc<AtomicBool>,

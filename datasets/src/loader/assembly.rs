@@ -110,7 +110,7 @@ impl Assembly {
                     labels.push(self.labels[index]);
                 }
                 Err(error) => match self.config.on_bad {
-                    OnBadImage::Fail => return Err(error),
+                    OnBadImage::Fail => return Err(error.or_skip()),
                     OnBadImage::Skip => skipped.push(self.reason(index, &error)),
                 },
             }

@@ -17,7 +17,7 @@ pub struct Balanced {}
 impl SamplerConfig for Balanced {
     const ABOUT: About = About::new(
         "balanced",
-        "draws with replacement, every class equally often",
+        "draws images with replacement, from every class equally often",
         &[],
     );
 }

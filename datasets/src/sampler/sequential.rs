@@ -13,7 +13,7 @@ pub struct Sequential {}
 impl SamplerConfig for Sequential {
     const ABOUT: About = About::new(
         "sequential",
-        "every image once, in the order of the data set",
+        "takes every image once, in the order of the data set",
         &[],
     );
 }

@@ -15,7 +15,7 @@ pub struct Shuffle {}
 impl SamplerConfig for Shuffle {
     const ABOUT: About = About::new(
         "shuffle",
-        "every image once, in a new random order each epoch",
+        "takes every image once, in a new random order each epoch",
         &[],
     );
 }

@@ -109,7 +109,7 @@ fn specs_read_back() {
     for (text, needle) in [
         ("shufle", "did you mean `shuffle`?"),
         ("balanced(3)", "balanced takes at most 0"),
-        ("weighted(1)", "weights = 1 has the wrong type"),
+        ("weighted(1)", "weights = 1 is not valid: expected a list"),
     ] {
         let error = text.parse::<Sampling>().unwrap_err().to_string();
         assert!(error.contains(needle), "{error}");

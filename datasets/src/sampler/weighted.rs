@@ -19,7 +19,7 @@ pub struct Weighted {
 impl SamplerConfig for Weighted {
     const ABOUT: About = About::new(
         "weighted",
-        "draws with replacement, each class in proportion to its weight",
+        "draws images with replacement, from each class in proportion to its weight",
         &[Field::new("weights", Range::Each(&Range::NotNegative))],
     );
 }

@@ -36,7 +36,7 @@ pub const CLAIMS: [Claim; 11] = [
     },
     Claim {
         run: "rmsprop",
-        says: "leaks what AdaGrad sums, so it does not slow down",
+        says: "a leaky sum in place of AdaGrad's, so it does not slow down",
         seen: |set| lower(set, "train loss", "rmsprop", "adagrad", Run::end),
     },
     Claim {
@@ -130,7 +130,10 @@ fn lower(
     of: fn(&Run) -> Option<f64>,
 ) -> Option<(bool, String)> {
     let (a, b) = (of(set.run(low)?)?, of(set.run(high)?)?);
-    Some((a < 0.95 * b, format!("{what} {a:.3}, {b:.3} of {high}")))
+    Some((
+        a < 0.95 * b,
+        format!("{what} {a:.3} ({low}), {b:.3} ({high})"),
+    ))
 }
 
 /// Whether one run reaches the last training loss of another in fewer updates.

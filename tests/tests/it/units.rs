@@ -94,9 +94,10 @@ const OTHERS: [&str; 3] = ["signum", "negative", "perceptron"];
 /// `docs/units.md`.
 fn page() -> String {
     let mut page = String::from(
-        "# Units\n\nWhat a spec can name, family by family, with every option, its default and the values it can take. An option \
-         whose default\nis – is left out, or its value depends on the run. `firebrick FAMILY describe NAME` prints the same.\n\nThis \
-         page is made from the registries: `FIREBRICK_WRITE_DOCS=1 cargo test --workspace --test it the_page_of_units`.\n",
+        "# Units\n\nEverything that a [spec](recipes-and-specs.md#specs) can name, family by family, with its options, their defaults and \
+         the\nvalues that they can take. Where the default is –, the option has no value unless you give one, or its default depends on the \
+         run.\n`firebrick FAMILY describe NAME` prints the same, as in `firebrick optim describe adam`.\n\n<!-- Made from the registries by \
+         `FIREBRICK_WRITE_DOCS=1 cargo test --workspace --test it the_page_of_units`. -->\n",
     );
     for family in families() {
         let title = match family.name {

@@ -11,7 +11,7 @@ use firebrick::regularize::augment::REGISTRY;
 use super::listing::Listing;
 use crate::failure::Failure;
 
-/// List the augmentations (random changes to the training images), describe one, or see what they do
+/// List the augmentations, describe one, or see what they do to an image
 #[derive(Args)]
 pub(crate) struct Augment {
     #[command(subcommand)]

@@ -43,7 +43,7 @@ enum Action {
         name: String,
     },
     Stats(stats::Stats),
-    /// Download a data set and verify its checksums; an interrupted download continues when repeated
+    /// Download a data set and verify its checksums; repeat the command to continue an interrupted download
     Fetch {
         /// The data set
         name: String,
@@ -149,6 +149,10 @@ fn describe(name: &str) -> Result<(), Failure> {
 }
 
 fn fetch_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
+    if folder_path(name).is_some() {
+        let text = format!("{name} is a folder of your own: there is nothing to download");
+        return Err(Failure::Usage(text));
+    }
     let directory = data_dir.cloned().unwrap_or_else(super::data_cache);
     let mut bar: Option<(String, ProgressBar)> = None;
     let folder = fetch(name, &directory, &mut |file, done, total| {
@@ -181,7 +185,7 @@ fn verify_one(name: &str, data_dir: Option<&PathBuf>) -> Result<(), Failure> {
         .for_each(|check| terminal::say(&format!("{}: {}", check.path.display(), check.state)));
     if bad > 0 {
         return Err(Failure::Work(format!(
-            "{bad} of {} files of {name} differ from the published ones; download them with: firebrick datasets fetch {name}",
+            "{bad} of {} files of {name} are missing or differ from the published ones; download them with: firebrick datasets fetch {name}",
             checks.len()
         )));
     }

@@ -65,14 +65,16 @@ fn how_to_build(missing: &[&str]) -> Vec<String> {
         )];
     }
     let install = "cargo install --locked --path crates/firebrick-cli --features";
-    let mut lines = vec!["\nTo build what is missing, in a clone of Firebrick:".to_string()];
+    let mut lines =
+        vec!["\nTo build Firebrick with more devices, in a clone of the repository:".to_string()];
     if missing.iter().any(|feature| FULL.contains(feature)) {
         lines.push(format!("  {install} full   # {}", FULL.join(", ")));
     }
     let mut others = missing.iter().filter(|feature| !FULL.contains(feature));
     if let Some(example) = others.next_back() {
-        let what = "full, and one that needs the drivers of this GPU";
-        lines.push(format!("  {install} full,{example}   # {what}"));
+        lines.push(format!(
+            "  {install} full,{example}   # these and {example}, which needs the drivers of the GPU"
+        ));
     }
     lines
 }

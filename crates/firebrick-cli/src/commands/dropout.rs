@@ -6,7 +6,7 @@ use firebrick::regularize::dropout::REGISTRY;
 use super::listing::Listing;
 use crate::failure::Failure;
 
-/// List the layers of the dropout family, which programs build by name, or describe one
+/// List the layers of the dropout family (for models of your own), or describe one
 #[derive(Args)]
 pub(crate) struct Dropout {
     #[command(subcommand)]

@@ -25,7 +25,7 @@ use crate::tta_flags::TtaFlags;
 /// Evaluate a trained model: accuracy, loss, calibration, scores by class, confusion matrix
 #[derive(Args)]
 pub(crate) struct Eval {
-    /// A run directory or model file; for weights without one, give --model and --weights instead
+    /// A run directory or model file; for other weights files, use --model and --weights instead
     #[arg(required_unless_present = "weights", conflicts_with_all = ["model", "weights"])]
     run: Option<PathBuf>,
     #[command(flatten)]
@@ -36,8 +36,8 @@ pub(crate) struct Eval {
     /// Directory that holds the files of the data set
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Split to evaluate: train, valid or test. By default test, or valid if there is no test split; a
-    /// folder without splits that is given with --dataset is evaluated whole
+    /// Split to evaluate: train, valid, test or all. By default test, or valid if there is no test split;
+    /// all if --dataset names a folder without splits
     #[arg(long, value_name = "SPLIT")]
     split: Option<Split>,
     /// Number of images in a batch
@@ -46,7 +46,7 @@ pub(crate) struct Eval {
     /// Device to compute on; `firebrick devices` lists them
     #[arg(long, default_value = "flex")]
     device: String,
-    /// What to do with an image that cannot be read: fail or skip
+    /// What to do with an image that cannot be read: fail (stop) or skip (leave it out)
     #[arg(long, value_name = "fail|skip")]
     on_bad_image: Option<String>,
     #[command(flatten)]

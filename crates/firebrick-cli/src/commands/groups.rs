@@ -14,17 +14,18 @@ use crate::terminal;
 /// What makes the parameters of a model differ.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct GroupFlags {
-    /// Also print the rate, weight decay and optimizer of each parameter of this model; see `firebrick
-    /// models list`
+    /// Also print the learning rate, weight decay and optimizer of each parameter of this model, such as
+    /// resnet20
     #[arg(long, value_name = "SPEC")]
     pub(crate) model: Option<Spec>,
-    /// Factors and optimizer by parameter path, as for `train`; may be repeated
+    /// Parameter group, as for `train`, such as 'layer1.*:lr=0.1'; may be repeated
     #[arg(long, value_name = "GROUP", requires = "model")]
     group: Vec<GroupRule>,
-    /// Layer-wise rate decay: multiply the rate by FACTOR for each layer below the output
+    /// Layer-wise learning-rate decay: multiply the rate by FACTOR for each layer between a parameter and
+    /// the output
     #[arg(long, value_name = "FACTOR", requires = "model", value_parser = real)]
     layer_decay: Option<f64>,
-    /// Do not apply weight decay to biases and the parameters of normalization layers
+    /// Apply no weight decay to biases and to the parameters of normalization layers
     #[arg(long, requires = "model")]
     no_decay_bias_norm: bool,
 }

@@ -12,15 +12,15 @@ use crate::terminal;
 /// The two actions.
 #[derive(Subcommand)]
 pub(crate) enum Listing {
-    /// List all of them with their options
+    /// List all of them, each with its options
     List {
         /// Print one JSON document: an array of {name, signature, summary}
         #[arg(long)]
         json: bool,
     },
-    /// Describe one: what it does, and its options with their defaults and ranges
+    /// Describe one: what it does, its options, their defaults and ranges
     Describe {
-        /// Name of the one to describe
+        /// A name from the list
         name: Spec,
         /// Print one JSON document: {name, signature, summary, source, fields: [{name, default, range}]}
         #[arg(long)]

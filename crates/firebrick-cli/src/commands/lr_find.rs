@@ -15,7 +15,7 @@ use crate::shell::{program, quoted};
 use crate::terminal;
 use crate::train_flags::TrainFlags;
 
-/// Find a learning rate with a range test, in which the rate rises until the loss diverges
+/// Find a learning rate with a range test: train while the rate rises, until the loss diverges
 #[derive(Args)]
 #[command(
     args_override_self = true,
@@ -25,7 +25,7 @@ pub(crate) struct LrFind {
     #[command(flatten)]
     flags: TrainFlags,
     /// Recipe to start from: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags
-    /// override its settings; where the default is none, the value none switches one off
+    /// override its settings; the value none switches off what the recipe sets, as in --clip-norm none
     #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<String>,
     /// Learning rate of the first update
@@ -60,7 +60,7 @@ pub(crate) struct LrFind {
     /// How the rate rises: exp (by a constant factor) or linear (by a constant amount)
     #[arg(long, value_name = "exp|linear", default_value = "exp", value_parser = rise, help_heading = "Range test")]
     mode: Rise,
-    /// Write a chart of the loss over the rate to this file
+    /// Write a chart of the loss by learning rate to this SVG file
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     svg: Option<PathBuf>,
     /// Print one JSON document: {lr, loss, smoothed, suggestions, stopped}. If the curve suggests no
@@ -119,12 +119,12 @@ impl LrFind {
 fn say(curve: &LrCurve, sweep: Sweep, train: &str) {
     let last = curve.lr.last().copied().unwrap_or(sweep.start_lr);
     let end = match curve.stopped {
-        Stopped::End => "the end of the test".to_string(),
-        Stopped::Diverged => "the loss diverged there".to_string(),
-        Stopped::NotFinite => "the next loss was not finite".to_string(),
+        Stopped::End => "the test ran to its end".to_string(),
+        Stopped::Diverged => "then the loss diverged".to_string(),
+        Stopped::NotFinite => "then the loss was NaN or infinite".to_string(),
     };
     terminal::say(&format!(
-        "{} updates from {:.2e} to {last:.2e}: {end}",
+        "{} updates at rates from {:.2e} to {last:.2e}; {end}",
         curve.lr.len(),
         sweep.start_lr
     ));
@@ -140,7 +140,7 @@ fn say(curve: &LrCurve, sweep: Sweep, train: &str) {
         ("minimum / 10", found.minimum_over_10),
     ] {
         let rate = rate.map_or_else(
-            || "not shown by this curve".into(),
+            || "this curve does not show it".into(),
             |lr| format!("{lr:.2e}"),
         );
         terminal::say(&format!("{name:<14}{rate}"));

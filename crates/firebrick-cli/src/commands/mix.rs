@@ -6,7 +6,7 @@ use firebrick::regularize::mix::REGISTRY;
 use super::listing::Listing;
 use crate::failure::Failure;
 
-/// List the ways to mix the images of a batch, or describe one
+/// List the ways to mix training images (mixup, CutMix), or describe one
 #[derive(Args)]
 pub(crate) struct Mix {
     #[command(subcommand)]

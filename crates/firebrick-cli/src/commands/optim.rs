@@ -33,7 +33,7 @@ enum Action {
     },
     /// Describe one: its hyper-parameters with defaults and ranges, its paper, memory and cost
     Describe {
-        /// A name, or a spec such as 'sgd(momentum=0.9)' to see the memory that these settings need
+        /// A name, or a spec such as 'sgd(momentum=0.9)' to see how much memory it needs
         #[arg(value_name = "NAME|SPEC")]
         optimizer: Spec,
         #[command(flatten)]
@@ -53,7 +53,7 @@ struct RaceFlags {
     /// The test surface, such as 'quadratic(condition=50)'
     #[arg(long, value_name = "NAME|SPEC", default_value = "beale")]
     surface: Spec,
-    /// Point to start from; by default the one that belongs to the surface
+    /// Point to start from; each surface has a default, listed below
     #[arg(long, value_name = "X,Y", value_parser = point, allow_hyphen_values = true)]
     start: Option<[f64; 2]>,
     /// Number of updates
@@ -63,7 +63,7 @@ struct RaceFlags {
     /// momentum, nesterov, adagrad, adadelta, rmsprop and adam, at rates that suit the surface
     #[arg(long = "optimizer", alias = "optim", value_name = "SPEC")]
     optimizers: Vec<Spec>,
-    /// Standard deviation of random noise on every gradient entry, to imitate mini-batches
+    /// Standard deviation of the noise added to every entry of the gradient, to imitate mini-batches
     #[arg(
         long,
         value_name = "SIGMA",
@@ -181,7 +181,13 @@ fn list(json: bool) -> Result<(), Failure> {
     if json {
         return terminal::json(&sheets);
     }
-    let head = ["name", "aliases", "memory", "cost of a step", "what it is"];
+    let head = [
+        "name",
+        "aliases",
+        "memory",
+        "cost of an update",
+        "what it is",
+    ];
     let mut rows = vec![head.map(String::from).to_vec()];
     for (entry, sheet) in entries.iter().zip(&sheets) {
         rows.push(vec![
@@ -220,15 +226,23 @@ fn describe(spec: &Spec, groups: &GroupFlags, json: bool) -> Result<(), Failure>
         terminal::say(&format!("also called {}", about.aliases.join(", ")));
     }
     terminal::say(&format!("paper: {}", about.source));
-    terminal::say(&format!("cost of a step: {}", about.cost));
+    terminal::say(&format!("cost of an update: {}", about.cost));
     terminal::say(&format!(
-        "memory: {} times the parameters for a 64×64×3×3 kernel, {} times for a vector of 64",
+        "memory for its state: {} times that of the parameters for a 64×64×3×3 kernel, {} times for a vector of 64",
         multiple(&sheet["memory"][0]),
         multiple(&sheet["memory"][1]),
     ));
     terminal::say(&format!("spec: {}\n", text(&sheet["spec"])));
     let fields = sheet["fields"].as_array().map_or(&[][..], Vec::as_slice);
-    listing::field_table("hyper-parameter", &["default", "lecture", "range"], fields);
+    let of_lecture = fields.iter().any(|field| !field["lecture"].is_null());
+    if of_lecture {
+        listing::field_table("hyper-parameter", &["default", "lecture", "range"], fields);
+        terminal::say(
+            "\nlecture: the value that the lecture \"Training Neural Networks II\" gives",
+        );
+    } else {
+        listing::field_table("hyper-parameter", &["default", "range"], fields);
+    }
     if let Some(parameters) = parameters {
         terminal::say("");
         groups::say(&parameters);

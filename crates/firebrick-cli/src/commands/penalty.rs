@@ -6,7 +6,7 @@ use firebrick::regularize::penalty::REGISTRY;
 use super::listing::Listing;
 use crate::failure::Failure;
 
-/// List the penalties and constraints, or describe one
+/// List the penalties on the loss and the constraints on the weights, or describe one
 #[derive(Args)]
 pub(crate) struct Penalty {
     #[command(subcommand)]

@@ -20,22 +20,22 @@ use crate::terminal;
 /// A model given as a name and a file of plain weights.
 #[derive(Args)]
 pub(crate) struct PlainWeights {
-    /// Model that the weights of --weights belong to, such as resnet20
+    /// Model that the weights are for, such as resnet20
     #[arg(long, value_name = "SPEC", requires = "weights")]
     pub(crate) model: Option<Spec>,
-    /// Weights file: safetensors, or a file written by torch.save
+    /// Weights: a safetensors file, or one written by torch.save
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) weights: Option<PathBuf>,
     /// How images were normalized when these weights were trained: imagenet, cifar10, mnist, none or
     /// 'mean=…; std=…'
     #[arg(long, value_name = "NAME", requires = "weights")]
     pub(crate) normalize: Option<String>,
-    /// Classes of these weights: how many there are, or the data set whose class names to use, such as
-    /// cifar10. By default as many as the model has
+    /// Number of classes of these weights, or the data set whose class names to use, such as cifar10. By
+    /// default the number that the model was designed for
     #[arg(long, value_name = "N|NAME", requires = "weights", value_parser = classes)]
     classes: Option<Classes>,
-    /// Share of each side to keep when an image is resized, as it was when the accuracy of these weights was measured: 0.875 for
-    /// most of ImageNet. By default 1
+    /// Share of each side that the centre crop keeps, as when the published accuracy was measured: 0.875 for
+    /// most ImageNet models. By default 1
     #[arg(long, value_name = "SHARE", requires = "weights", value_parser = real)]
     crop_pct: Option<f64>,
     /// Filter for resizing: nearest, bilinear, bicubic, box or lanczos. By default bilinear

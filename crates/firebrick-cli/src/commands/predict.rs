@@ -18,7 +18,7 @@ use crate::tta_flags::TtaFlags;
 #[derive(Args)]
 pub(crate) struct Predict {
     /// A run directory or model file, followed by image files or directories of images. With --model and
-    /// --weights, only images
+    /// --weights, images only
     #[arg(required = true, value_name = "RUN IMAGE")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(crate) struct Predict {
     /// Device to compute on; `firebrick devices` lists them
     #[arg(long, default_value = "flex")]
     device: String,
-    /// What to do with an image that cannot be read: fail or skip
+    /// What to do with an image that cannot be read: fail (report it and exit with an error) or skip (leave it out)
     #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = ["fail", "skip"])]
     on_bad_image: String,
     #[command(flatten)]

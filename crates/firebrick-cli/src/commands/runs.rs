@@ -23,7 +23,7 @@ const HEAD: [&str; 8] = [
     "run", "data", "model", "epochs", "best", "test", "age", "state",
 ];
 
-/// List the runs in a directory, newest first: best epoch, test score, age, and which can be resumed
+/// List the runs in a directory, newest first, with their scores and whether they can be resumed
 #[derive(Args)]
 pub(crate) struct Runs {
     /// A directory of runs, or a single run

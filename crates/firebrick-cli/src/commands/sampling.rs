@@ -6,7 +6,7 @@ use firebrick::datasets::sampler::REGISTRY;
 use super::listing::Listing;
 use crate::failure::Failure;
 
-/// List the orders in which an epoch can visit the images, or describe one
+/// List the ways to draw the training images of an epoch, or describe one
 #[derive(Args)]
 pub(crate) struct Sampling {
     #[command(subcommand)]

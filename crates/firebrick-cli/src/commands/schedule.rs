@@ -34,11 +34,11 @@ pub(crate) struct Schedule {
     /// Number of updates in an epoch, for lengths such as 10ep
     #[arg(long, value_name = "K", value_parser = whole::<u64>)]
     steps_per_epoch: Option<u64>,
-    /// Number of images in an update, for batch_scaled
+    /// Number of images in a batch, for the schedule batch_scaled
     #[arg(long, value_name = "B", value_parser = whole::<u64>)]
     batch_size: Option<u64>,
-    /// Base learning rate; overrides the one in the schedule. If neither gives one, it is that of the
-    /// default optimizer
+    /// Learning rate; overrides the one in the schedule. If neither gives one, the rate of the default
+    /// optimizer is used
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = real)]
     lr: Option<f64>,
     /// Schedule of the momentum, such as 'linear(from=0.5, to=0.99)'
@@ -47,7 +47,7 @@ pub(crate) struct Schedule {
     /// Schedule of the weight decay, such as 'cosine(5e-4)'
     #[arg(long, value_name = "SPEC")]
     weight_decay_schedule: Option<Spec>,
-    /// For plateau: the validation loss after each epoch, as in 1,0.8,0.8
+    /// For plateau: the validation loss after each epoch, such as 1,0.8,0.8
     #[arg(
         long,
         value_name = "LOSSES",

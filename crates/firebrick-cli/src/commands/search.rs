@@ -26,8 +26,8 @@ use crate::train_flags::TrainFlags;
 /// What the flags alone do not explain.
 const DETAILS: &str = "\
 The space:
-  --space names settings of the recipe (lr, batch_size, clip_norm, optimizer, …) or arguments
-  of them (optimizer.momentum, schedule.min_lr, schedule.then.min_lr, model.dropout,
+  --space names settings of the recipe (lr, batch_size, clip_norm, optimizer, …) or options of
+  what they name (optimizer.momentum, schedule.min_lr, schedule.then.min_lr, model.dropout,
   loss.label_smoothing, augment.pad_crop.size). It takes precedence over the recipe and the flags.
 
 Rounds:
@@ -35,7 +35,7 @@ Rounds:
   the first round train for --epochs-first epochs on the whole space. Each later round trains
   twice as long, up to the recipe's epochs, on a narrower space: every range is centred on the
   best trial so far and --shrink times as wide as in the round before, and a choice keeps only
-  its best values. All trials share the seed and the validation split; none looks at the test
+  its best values. All trials share the seed and the validation split; none uses the test
   split.
 
 Files:
@@ -43,15 +43,15 @@ Files:
   a run directory for each trial. To continue a search that was interrupted, repeat the command
   with the same --out; you may ask for more --rounds. Trials that diverge are ranked last.";
 
-/// Search for good hyper-parameters with random trials, from coarse to fine
+/// Search for hyper-parameters with random trials, from coarse to fine
 #[derive(Args)]
 #[command(args_override_self = true, after_help = DETAILS)]
 pub(crate) struct Search {
     /// Recipe to train: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags override
     /// its settings
     recipe: String,
-    /// Settings to vary, as KEY=RANGE, …: a range is log(low, high), uniform(low, high), int(low, high)
-    /// or choice(a, b, …)
+    /// Settings to vary, such as 'lr=log(1e-4, 1e-1), batch_size=choice(32, 64)'. A range is log(low, high),
+    /// uniform(low, high), int(low, high) or choice(a, b, …)
     #[arg(long, value_name = "SPACE", value_parser = space)]
     space: Space,
     /// Number of trials in each round
@@ -63,7 +63,7 @@ pub(crate) struct Search {
     /// Number of epochs in the trials of the first round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>)]
     epochs_first: u64,
-    /// How wide a round's ranges are, as a share of those of the round before, in (0, 1]
+    /// Width of the ranges in each round, as a share of their width in the round before, in (0, 1]
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = real)]
     shrink: f64,
     #[command(flatten)]

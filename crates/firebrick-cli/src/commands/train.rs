@@ -15,7 +15,7 @@ use firebrick::{Job, RunPlace, Start, TrainReport};
 
 use crate::epoch_table::same_loss;
 use crate::failure::Failure;
-use crate::figures::{grouped, percent};
+use crate::figures::{counted, grouped, percent};
 use crate::overview;
 use crate::progress::{Header, Progress};
 use crate::run_name::run_name;
@@ -34,13 +34,12 @@ pub(crate) struct Train {
     #[command(flatten)]
     flags: TrainFlags,
     /// Recipe to start from: a built-in one by name (see `firebrick recipes`) or a TOML file. Flags
-    /// override its settings; where the default is none, the value none switches one off, as in
-    /// --clip-norm none
+    /// override its settings; the value none switches off what the recipe sets, as in --clip-norm none
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     recipe: Option<String>,
     /// Continue this run from its newest checkpoint. With --out, start a new run from that checkpoint
-    /// instead, for instance with another --schedule. If the images have been moved, give their new
-    /// location with --dataset folder:PATH
+    /// instead, for instance with another --schedule. If you have moved the images, give their new place
+    /// with --dataset folder:PATH
     #[arg(long, value_name = "RUN", help_heading = "Run")]
     resume: Option<PathBuf>,
     /// Directory for the run's files; by default runs/DATA-MODEL-N with the next free number
@@ -91,8 +90,8 @@ impl Train {
         }
         if report.ended == "interrupted" {
             let text = format!(
-                "interrupted after {} updates; continue with: {} train --resume {}",
-                report.steps,
+                "interrupted after {}; continue with: {} train --resume {}",
+                counted(report.steps, "update", "updates"),
                 program(),
                 quoted_path(run)
             );
@@ -181,10 +180,11 @@ fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
     if let Some(train) = &report.train_sample {
         let gap = report.valid.map(|valid| {
             let points = 100.0 * (train.top1 - valid.top1);
-            format!(", {points:+.2} points from validation")
+            let side = if points < 0.0 { "below" } else { "above" };
+            format!(", {:.2} points {side} validation", points.abs())
         });
         terminal::say(&format!(
-            "training, {} images as they are: top-1 {}{}",
+            "training ({} images, without augmentation): top-1 {}{}",
             train.count,
             percent(train.top1),
             gap.unwrap_or_default()
@@ -204,9 +204,9 @@ fn say_results(report: &TrainReport, run: &Path, example: Option<&str>) {
         ));
     }
     terminal::say(&format!(
-        "{} parameters, {} updates in {:.0} s on {}, {:.0} images/s",
+        "{} parameters, {} in {:.0} s on {}, {:.0} images/s",
         grouped(report.parameters as u64),
-        report.steps,
+        counted(report.steps, "update", "updates"),
         report.seconds,
         report.device,
         report.images_per_second

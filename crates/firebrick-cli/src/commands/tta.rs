@@ -6,7 +6,7 @@ use firebrick::regularize::views::REGISTRY;
 use super::listing::Listing;
 use crate::failure::Failure;
 
-/// List the views for test-time augmentation, or describe one
+/// List the kinds of test-time augmentation, or describe one
 #[derive(Args)]
 pub(crate) struct Tta {
     #[command(subcommand)]

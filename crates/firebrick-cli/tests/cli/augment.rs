@@ -315,7 +315,7 @@ fn stats_print_the_directions_that_pca_noise_takes() {
     ));
     let text = run(at, "datasets stats folder:photos --image-size 16").stdout;
     for needle in [
-        "6 training images, fitted to 16×16 pixels",
+        "6 training images, resized to 16×16 pixels",
         "mean: ",
         "for --augment: pca_noise(std=0.1, ",
     ] {

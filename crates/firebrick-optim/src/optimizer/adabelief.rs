@@ -63,7 +63,7 @@ impl Configure for AdaBelief {
     const ABOUT: About = About {
         name: "adabelief",
         aliases: &[],
-        summary: "Adam with the variance of the gradient around its mean; decoupled weight decay",
+        summary: "Adam that divides by the deviation of the gradient from its mean; decoupled weight decay",
         source: "Zhuang et al. 2020, arXiv:2010.07468, algorithm 2",
         fields: &[
             Field::LR,
@@ -73,7 +73,7 @@ impl Configure for AdaBelief {
             Field::WEIGHT_DECAY,
             Field::new("amsgrad", Range::Flag),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

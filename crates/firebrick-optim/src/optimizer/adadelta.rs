@@ -52,7 +52,7 @@ impl Configure for Adadelta {
     const ABOUT: About = About {
         name: "adadelta",
         aliases: &[],
-        summary: "step sizes from running averages of squared gradients and updates, without a rate to tune",
+        summary: "step sizes from running averages of squared gradients and squared updates, without a learning rate to tune",
         source: "Zeiler 2012, arXiv:1212.5701, algorithm 1",
         fields: &[
             Field::LR,
@@ -60,7 +60,7 @@ impl Configure for Adadelta {
             Field::EPS,
             Field::WEIGHT_DECAY,
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

@@ -77,7 +77,7 @@ impl Configure for Adafactor {
     const ABOUT: About = About {
         name: "adafactor",
         aliases: &[],
-        summary: "Adam with a second moment kept by rows and columns, for little memory",
+        summary: "Adam that keeps the second moment by rows and columns, to save memory",
         source: "Shazeer & Stern 2018, arXiv:1804.04235, algorithms 4 and 5",
         fields: &[
             Field::LR,

@@ -54,7 +54,7 @@ impl Configure for Adagrad {
     const ABOUT: About = About {
         name: "adagrad",
         aliases: &[],
-        summary: "a rate for each coordinate that falls with its sum of squared gradients; for sparse features",
+        summary: "a learning rate for each element that falls with its sum of squared gradients; for sparse features",
         source: "Duchi et al. 2011, JMLR 12, section 1.1",
         fields: &[
             Field::LR,
@@ -63,7 +63,7 @@ impl Configure for Adagrad {
             Field::new("initial_accumulator_value", Range::NotNegative),
             Field::EPS.lecture("1e-7"),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

@@ -85,7 +85,7 @@ impl Configure for AdaHessian {
     const ABOUT: About = About {
         name: NAME,
         aliases: &["ada_hessian"],
-        summary: "Adam with a random estimate of the Hessian's diagonal (second order)",
+        summary: "Adam with a random estimate of the diagonal of the Hessian (second order)",
         source: "Yao et al. 2021, arXiv:2006.00719, algorithm 1",
         fields: &[
             Field::LR,

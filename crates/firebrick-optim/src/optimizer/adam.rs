@@ -72,7 +72,7 @@ impl Configure for Adam {
     const ABOUT: About = About {
         name: "adam",
         aliases: &[],
-        summary: "adaptive moments: momentum and a rate for each element; weight decay as L2",
+        summary: "momentum and a learning rate for each element, from the moments of the gradients; weight decay as L2",
         source: "Kingma & Ba 2015, arXiv:1412.6980, algorithm 1",
         fields: &[
             Field::LR.lecture("1e-3 or 5e-4"),
@@ -84,7 +84,7 @@ impl Configure for Adam {
             Field::new("bias_correction", Range::Flag)
                 .lecture("true; false is the lecture's \"almost Adam\""),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

@@ -64,7 +64,7 @@ impl Configure for Adamax {
             Field::EPS,
             Field::WEIGHT_DECAY,
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

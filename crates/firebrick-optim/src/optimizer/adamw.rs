@@ -170,7 +170,7 @@ impl Configure for AdamW {
     const ABOUT: About = About {
         name: "adamw",
         aliases: &[],
-        summary: "Adam with decoupled weight decay; optionally cautious",
+        summary: "Adam with decoupled weight decay; cautious=true skips elements whose update opposes the gradient",
         source: "Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2; cautious: Liang et al. 2024, arXiv:2411.16085",
         fields: &[
             Field::LR,

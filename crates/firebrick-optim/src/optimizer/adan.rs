@@ -70,7 +70,7 @@ impl Configure for Adan {
     const ABOUT: About = About {
         name: "adan",
         aliases: &[],
-        summary: "adaptive Nesterov momentum by the difference of gradients",
+        summary: "Adam with Nesterov momentum, estimated from the differences of successive gradients",
         source: "Xie et al. 2022, arXiv:2208.06677, algorithm 1",
         fields: &[
             Field::LR,
@@ -81,7 +81,7 @@ impl Configure for Adan {
             Field::WEIGHT_DECAY,
             Field::new("no_prox", Range::Flag),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

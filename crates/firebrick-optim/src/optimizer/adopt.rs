@@ -65,7 +65,7 @@ impl Configure for Adopt {
     const ABOUT: About = About {
         name: "adopt",
         aliases: &[],
-        summary: "Adam that converges for any beta2: divides by the second moment of the earlier gradients",
+        summary: "Adam that converges for any beta2, because it divides by the second moment of the earlier gradients",
         source: "Taniguchi et al. 2024, arXiv:2411.02853, algorithm 2",
         fields: &[
             Field::LR,
@@ -76,7 +76,7 @@ impl Configure for Adopt {
             Field::WEIGHT_DECAY,
             Field::new("decoupled", Range::Flag),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

@@ -61,7 +61,7 @@ impl Configure for Asgd {
     const ABOUT: About = About {
         name: "asgd",
         aliases: &[],
-        summary: "averaged gradient descent: the model is evaluated at the average of its weights",
+        summary: "averaged SGD: the model is evaluated with the average of its weights",
         source: "Polyak & Juditsky 1992; Xu 2011, arXiv:1107.2490",
         fields: &[
             Field::LR,
@@ -70,7 +70,7 @@ impl Configure for Asgd {
             Field::new("t0", Range::NotNegative),
             Field::WEIGHT_DECAY,
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

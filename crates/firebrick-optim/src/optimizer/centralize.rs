@@ -47,7 +47,7 @@ impl Configure for Centralize {
     const ABOUT: About = About {
         name: "centralize",
         aliases: &["gradient_centralization"],
-        summary: "wraps another optimizer: gradient centralization, which subtracts the mean of each gradient",
+        summary: "wraps another optimizer: gradient centralization, which subtracts its mean from each gradient",
         source: "Yong et al. 2020, arXiv:2004.01461, equation 1",
         fields: &[
             Field::new("conv_only", Range::Flag),

@@ -75,7 +75,7 @@ impl Configure for HessianFree {
     const ABOUT: About = About {
         name: NAME,
         aliases: &["newton_cg"],
-        summary: "Newton's method by conjugate gradients, with adapted damping",
+        summary: "Newton's method with conjugate gradients and adaptive damping, for full batches",
         source: "Martens 2010, ICML, section 4; Nocedal & Wright 2006, algorithm 7.1",
         fields: &[
             Field::LR,

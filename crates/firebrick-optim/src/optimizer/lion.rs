@@ -50,7 +50,7 @@ impl Configure for Lion {
     const ABOUT: About = About {
         name: "lion",
         aliases: &[],
-        summary: "steps by the sign of a momentum, with decoupled weight decay",
+        summary: "updates by the sign of the momentum, with decoupled weight decay",
         source: "Chen et al. 2023, arXiv:2302.06675, algorithm 2",
         fields: &[
             Field::LR,
@@ -58,7 +58,7 @@ impl Configure for Lion {
             Field::new("beta2", Range::Share),
             Field::WEIGHT_DECAY,
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

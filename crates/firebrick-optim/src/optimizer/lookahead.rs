@@ -54,7 +54,7 @@ impl Configure for Lookahead {
     const ABOUT: About = About {
         name: "lookahead",
         aliases: &[],
-        summary: "wraps another optimizer: slow weights that follow its weights every k steps",
+        summary: "wraps another optimizer: every k updates, slow weights move part of the way to its weights",
         source: "Zhang et al. 2019, arXiv:1907.08610, algorithm 1",
         fields: &[
             Field::new("k", Range::Count(1)),

@@ -64,7 +64,7 @@ impl Configure for MadGrad {
     const ABOUT: About = About {
         name: "madgrad",
         aliases: &[],
-        summary: "momentum and adaptive rates by dual averaging",
+        summary: "momentum and adaptive learning rates by dual averaging",
         source: "Defazio & Jelassi 2022, arXiv:2101.11075, algorithm 1",
         fields: &[
             Field::LR,

@@ -74,7 +74,7 @@ impl Configure for Momentum {
     const ABOUT: About = About {
         name: "momentum",
         aliases: &["heavy_ball"],
-        summary: "gradient descent with momentum; the rate multiplies the velocity or goes into it",
+        summary: "SGD with momentum; the learning rate multiplies the velocity, or each gradient that enters it",
         source: "Polyak 1964; Sutskever et al. 2013, ICML, equations 1 and 2",
         fields: &[
             Field::LR,
@@ -82,7 +82,7 @@ impl Configure for Momentum {
             Field::new("form", Range::Choice(&["lr_outside", "lr_inside"])).lecture("both"),
             Field::WEIGHT_DECAY,
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

@@ -114,7 +114,7 @@ impl Configure for Muon {
     const ABOUT: About = About {
         name: "muon",
         aliases: &[],
-        summary: "orthogonal momentum for matrices and kernels, AdamW for the rest",
+        summary: "orthogonalized momentum for matrices and convolution kernels, AdamW for all other parameters",
         source: "Jordan et al. 2024, kellerjordan.github.io/posts/muon; Liu et al. 2025, arXiv:2502.16982",
         fields: &[
             Field::LR,

@@ -66,7 +66,7 @@ impl Configure for NAdam {
     const ABOUT: About = About {
         name: "nadam",
         aliases: &[],
-        summary: "Adam with Nesterov's momentum; weight decay as L2 or decoupled",
+        summary: "Adam with Nesterov momentum; weight decay as L2 or decoupled",
         source: "Dozat 2016, ICLR workshop, algorithm 2",
         fields: &[
             Field::LR,
@@ -77,7 +77,7 @@ impl Configure for NAdam {
             Field::new("momentum_decay", Range::NotNegative),
             Field::new("decoupled_weight_decay", Range::Flag),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

@@ -74,7 +74,7 @@ impl Configure for Nesterov {
     const ABOUT: About = About {
         name: "nesterov",
         aliases: &["nag"],
-        summary: "Nesterov's momentum: the gradient is taken at the look-ahead point",
+        summary: "SGD with Nesterov momentum: the gradient is taken at the look-ahead point",
         source: "Nesterov 1983; Sutskever et al. 2013, ICML, equations 3 and 4",
         fields: &[
             Field::LR,

@@ -1,4 +1,4 @@
-//! `novograd`: momentum of gradients that are normalized in each tensor.
+//! `novograd`: momentum over gradients that are normalized tensor by tensor.
 //!
 //! ```text
 //! v ← |g|²   while v is 0,   beta2 · v + (1 - beta2) · |g|²   later
@@ -69,7 +69,7 @@ impl Configure for NovoGrad {
     const ABOUT: About = About {
         name: "novograd",
         aliases: &["nvnovograd"],
-        summary: "momentum of gradients that are normalized in each tensor",
+        summary: "momentum over gradients that are normalized tensor by tensor",
         source: "Ginsburg et al. 2019, arXiv:1905.11286, algorithm 1",
         fields: &[
             Field::LR,

@@ -101,7 +101,7 @@ impl Configure for Prodigy {
     const ABOUT: About = About {
         name: "prodigy",
         aliases: &[],
-        summary: "Adam that estimates its learning rate",
+        summary: "Adam that estimates its own learning rate",
         source: "Mishchenko & Defazio 2024, arXiv:2306.06101, algorithm 4",
         fields: &[
             Field::LR,

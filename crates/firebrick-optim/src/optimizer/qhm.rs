@@ -51,7 +51,7 @@ impl Configure for Qhm {
     const ABOUT: About = About {
         name: "qhm",
         aliases: &[],
-        summary: "quasi-hyperbolic momentum: a mean of the gradient and its running mean",
+        summary: "quasi-hyperbolic momentum: a weighted mean of the gradient and the momentum",
         source: "Ma & Yarats 2019, arXiv:1810.06801, algorithm 1",
         fields: &[
             Field::LR,
@@ -59,7 +59,7 @@ impl Configure for Qhm {
             Field::new("nu", Range::Within(0.0, 1.0)),
             Field::WEIGHT_DECAY,
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

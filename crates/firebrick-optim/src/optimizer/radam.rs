@@ -67,7 +67,7 @@ impl Configure for RAdam {
     const ABOUT: About = About {
         name: "radam",
         aliases: &[],
-        summary: "Adam with a rectified first phase in place of a warmup",
+        summary: "Adam that rectifies the variance of its first updates, in place of a warmup",
         source: "Liu et al. 2020, arXiv:1908.03265, algorithm 2",
         fields: &[
             Field::LR,
@@ -77,7 +77,7 @@ impl Configure for RAdam {
             Field::WEIGHT_DECAY,
             Field::new("decoupled_weight_decay", Range::Flag),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

@@ -64,7 +64,7 @@ impl Configure for RmsProp {
     const ABOUT: About = About {
         name: "rmsprop",
         aliases: &[],
-        summary: "divides by the root mean square of recent gradients; with momentum and a centered form",
+        summary: "divides by the root mean square of recent gradients; optionally with momentum, or centered",
         source: "Tieleman & Hinton 2012, lecture 6.5; Graves 2013, arXiv:1308.0850, equations 38 to 45",
         fields: &[
             Field::LR,
@@ -74,7 +74,7 @@ impl Configure for RmsProp {
             Field::new("momentum", Range::Share),
             Field::new("centered", Range::Flag),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

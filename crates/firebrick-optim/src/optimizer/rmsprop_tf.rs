@@ -67,7 +67,7 @@ impl Configure for RmsPropTf {
     const ABOUT: About = About {
         name: "rmsprop_tf",
         aliases: &["rmsproptf"],
-        summary: "TensorFlow's RMSProp: eps under the root, mean square from 1, rate in the buffer",
+        summary: "TensorFlow's RMSProp: eps inside the square root, the mean square starts at 1, the learning rate is inside the momentum",
         source: "Tieleman & Hinton 2012, lecture 6.5; timm's RMSpropTF",
         fields: &[
             Field::LR,
@@ -79,7 +79,7 @@ impl Configure for RmsPropTf {
             Field::new("decoupled_decay", Range::Flag),
             Field::new("lr_in_momentum", Range::Flag),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

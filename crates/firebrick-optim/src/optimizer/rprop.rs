@@ -61,7 +61,7 @@ impl Configure for Rprop {
     const ABOUT: About = About {
         name: "rprop",
         aliases: &[],
-        summary: "resilient propagation: steps by the gradient's sign, with a size for each element; for full batches",
+        summary: "resilient backpropagation: uses only the sign of the gradient, with a step size for each element; for full batches",
         source: "Riedmiller & Braun 1993, ICNN; Igel & Hüsken 2000 (iRprop-)",
         fields: &[
             Field::LR,
@@ -70,7 +70,7 @@ impl Configure for Rprop {
             Field::new("step_size_min", Range::Positive),
             Field::new("step_size_max", Range::Positive),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -56,7 +56,7 @@ impl Configure for Sam {
     const ABOUT: About = About {
         name: "sam",
         aliases: &[],
-        summary: "wraps another optimizer: sharpness-aware minimization, with the gradient at the worst point nearby",
+        summary: "wraps another optimizer: sharpness-aware minimization, which takes the gradient where the loss nearby is highest",
         source: "Foret et al. 2021, arXiv:2010.01412, algorithm 1",
         fields: &[
             Field::new("rho", Range::NotNegative),
@@ -103,7 +103,7 @@ impl Configure for Asam {
     const ABOUT: About = About {
         name: "asam",
         aliases: &[],
-        summary: "adaptive SAM: sam with a distance relative to the size of each parameter",
+        summary: "adaptive SAM: sam whose step to that point is relative to the size of each parameter",
         source: "Kwon et al. 2021, arXiv:2102.11600, algorithm 1",
         fields: &[
             Field::new("rho", Range::NotNegative),

@@ -57,7 +57,7 @@ impl Configure for Sgd {
     const ABOUT: About = About {
         name: "sgd",
         aliases: &[],
-        summary: "stochastic gradient descent, with momentum, Nesterov, L2",
+        summary: "stochastic gradient descent; optionally with momentum, Nesterov momentum and L2 weight decay",
         source: "Sutskever et al. 2013, ICML, equations 1 to 4",
         fields: &[
             Field::LR,
@@ -66,7 +66,7 @@ impl Configure for Sgd {
             Field::WEIGHT_DECAY,
             Field::new("nesterov", Range::Flag),
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 
     fn check(&self) -> Result<(), ConfigError> {

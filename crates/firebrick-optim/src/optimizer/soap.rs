@@ -1,4 +1,4 @@
-//! `soap`: Adam in the eigenbases of Shampoo's preconditioners.
+//! `soap`: Adam in the eigenbasis of Shampoo's preconditioner.
 //!
 //! ```text
 //! Gᵢ ← β · Gᵢ + (1 - β) · M Mᵀ      for each dimension i of the tensor; M is the gradient, unfolded along i
@@ -89,7 +89,7 @@ impl Configure for Soap {
     const ABOUT: About = About {
         name: "soap",
         aliases: &[],
-        summary: "Adam in the eigenbases of Shampoo's preconditioners",
+        summary: "Adam in the eigenbasis of Shampoo's preconditioner",
         source: "Vyas et al. 2025, arXiv:2409.11321, algorithm 3",
         fields: &[
             Field::LR,

@@ -63,7 +63,7 @@ impl Configure for Yogi {
     const ABOUT: About = About {
         name: "yogi",
         aliases: &[],
-        summary: "Adam with a second moment that grows additively, decoupled weight decay",
+        summary: "Adam with an additive update of the second moment; decoupled weight decay",
         source: "Zaheer et al. 2018, NeurIPS, algorithm 2",
         fields: &[
             Field::LR,
@@ -73,7 +73,7 @@ impl Configure for Yogi {
             Field::new("initial_accumulator", Range::NotNegative),
             Field::WEIGHT_DECAY,
         ],
-        cost: "one pass",
+        cost: "one pass over the parameters",
     };
 }
 

@@ -187,9 +187,14 @@ fn mistakes_are_named() {
             "adam",
             "cosine(lr=\"fast\")",
             None,
-            ["cosine: lr", "wrong type"],
+            ["cosine: lr", "expected a number"],
         ),
-        ("adam(lr=true)", "cosine", None, ["adam: lr", "wrong type"]),
+        (
+            "adam(lr=true)",
+            "cosine",
+            None,
+            ["adam: lr", "expected a number"],
+        ),
         (
             "adma",
             "cosine",

@@ -89,7 +89,7 @@ impl BatchScaledConfig {
 impl ScheduleConfig for BatchScaledConfig {
     const ABOUT: About = About::new(
         NAME,
-        "another schedule, multiplied by batch / base_batch or its square root",
+        "another schedule, scaled by batch size / base_batch or its square root",
         &[
             Field::new("base_batch", Range::Count(1)),
             Field::new("rule", Range::Choice(&["linear", "sqrt"])),

@@ -34,7 +34,7 @@ impl ConstantConfig {
 impl ScheduleConfig for ConstantConfig {
     const ABOUT: About = About::new(
         NAME,
-        "one rate throughout",
+        "the same rate throughout",
         &[Field::new("lr", Range::NotNegative)],
     );
 

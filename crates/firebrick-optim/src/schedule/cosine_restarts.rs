@@ -82,7 +82,7 @@ impl CosineRestartsConfig {
 impl ScheduleConfig for CosineRestartsConfig {
     const ABOUT: About = About::new(
         NAME,
-        "cosine decay with warm restarts, in cycles that may grow (SGDR)",
+        "cosine decay with warm restarts (SGDR); mult makes each cycle longer than the one before",
         &[
             Field::new("lr", Range::NotNegative),
             Field::new("cycle", Range::Length),

@@ -120,7 +120,7 @@ impl CyclicConfig {
 impl ScheduleConfig for CyclicConfig {
     const ABOUT: About = About::new(
         NAME,
-        "triangular cycles between base_lr and max_lr; momentum moves the other way",
+        "triangular cycles between base_lr and max_lr; the momentum moves the other way",
         &[
             Field::new("base_lr", Range::UpTo("max_lr")),
             Field::new("max_lr", Range::NotNegative),

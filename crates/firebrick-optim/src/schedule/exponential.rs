@@ -82,7 +82,7 @@ impl ExponentialConfig {
 impl ScheduleConfig for ExponentialConfig {
     const ABOUT: About = About::new(
         NAME,
-        "lr gamma^t, or lr e^(-k t)",
+        "exponential decay: lr · gamma^t, or lr · e^(−k·t)",
         &[
             Field::new("lr", Range::NotNegative),
             Field::new("gamma", Range::Within(0.0, 1.0)),

@@ -63,7 +63,7 @@ impl InverseTimeConfig {
 impl ScheduleConfig for InverseTimeConfig {
     const ABOUT: About = About::new(
         NAME,
-        "lr / (1 + k t)",
+        "inverse time decay: lr / (1 + k·t)",
         &[
             Field::new("lr", Range::NotNegative),
             Field::new("k", Range::NotNegative),

@@ -2,7 +2,7 @@
 //!
 //! | name | what it is |
 //! |---|---|
-//! | [`constant`] | one rate throughout |
+//! | [`constant`] | the same rate throughout |
 //! | [`step`] | times `gamma` every `step_size` |
 //! | [`multistep`] | times `gamma` at each of the `milestones` |
 //! | [`exponential`] | `lr · gamma^t`, or `lr · e^(-k t)` |

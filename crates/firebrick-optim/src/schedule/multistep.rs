@@ -91,7 +91,7 @@ pub(super) fn milestones(
 impl ScheduleConfig for MultistepConfig {
     const ABOUT: About = About::new(
         NAME,
-        "multiply by gamma at each of the milestones",
+        "multiplies the rate by gamma at each milestone",
         &[
             Field::new("lr", Range::NotNegative),
             Field::new("milestones", Range::Each(&Range::Length)),

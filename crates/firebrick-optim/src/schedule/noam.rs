@@ -68,7 +68,7 @@ impl NoamConfig {
 impl ScheduleConfig for NoamConfig {
     const ABOUT: About = About::new(
         NAME,
-        "a rise, then 1 / sqrt(t)",
+        "linear warmup, then decay as 1 / sqrt(t), as in the original Transformer",
         &[
             Field::new("lr", Range::NotNegative),
             Field::new("warmup", Range::Length),

@@ -133,7 +133,7 @@ impl OneCycleConfig {
 impl ScheduleConfig for OneCycleConfig {
     const ABOUT: About = About::new(
         NAME,
-        "the 1cycle policy: up to max_lr, then far down; momentum moves the other way",
+        "the 1cycle policy: up to max_lr, then down to almost 0; the momentum moves the other way",
         &[
             Field::new("max_lr", Range::NotNegative),
             Field::new("steps", Range::Length),

@@ -135,7 +135,7 @@ impl PlateauConfig {
 impl ScheduleConfig for PlateauConfig {
     const ABOUT: About = About::new(
         NAME,
-        "multiply by factor when the monitored metric stops improving",
+        "multiplies the rate by factor when the monitored metric stops improving",
         &[
             Field::new("lr", Range::NotNegative),
             Field::new("factor", Range::Share),

@@ -84,12 +84,11 @@ impl SequenceConfig {
     fn starts(&self, outlook: &Outlook) -> Result<Vec<u64>, ConfigError> {
         let wanted = self.schedules.len() - 1;
         if self.milestones.len() != wanted {
-            let range = format!(
-                "{wanted} milestones for {} schedules: the updates at which all but the first begin",
-                self.schedules.len()
-            );
-            let given = self.milestones.len();
-            return Err(ConfigError::out_of_range(NAME, "milestones", given, range));
+            return Err(ConfigError::Conflict(format!(
+                "{NAME}: the list milestones must be of length {wanted}, not {}: the updates at which the second and \
+                 later schedules begin",
+                self.milestones.len()
+            )));
         }
         let mut starts = vec![0];
         if wanted > 0 {
@@ -226,8 +225,14 @@ mod tests {
     fn mistakes_are_named() {
         for (text, needle) in [
             ("sequence", "schedules is missing"),
-            ("sequence([cosine, linear])", "milestones = 0"),
-            ("sequence([cosine], [10])", "milestones = 1"),
+            (
+                "sequence([cosine, linear])",
+                "milestones must be of length 1, not 0",
+            ),
+            (
+                "sequence([cosine], [10])",
+                "milestones must be of length 0, not 1",
+            ),
             (
                 "sequence([cosine, linear, linear], [20, 1ep])",
                 "sequence: milestones = [20, 1ep]",

@@ -63,7 +63,7 @@ impl StepConfig {
 impl ScheduleConfig for StepConfig {
     const ABOUT: About = About::new(
         NAME,
-        "multiply by gamma every step_size",
+        "multiplies the rate by gamma after every step_size",
         &[
             Field::new("lr", Range::NotNegative),
             Field::new("step_size", Range::Length),

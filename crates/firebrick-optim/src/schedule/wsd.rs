@@ -108,7 +108,7 @@ impl WsdConfig {
 impl ScheduleConfig for WsdConfig {
     const ABOUT: About = About::new(
         NAME,
-        "warmup, constant rate, decay (warmup-stable-decay)",
+        "warmup-stable-decay: warmup, then a constant rate, then decay",
         &[
             Field::new("lr", Range::NotNegative),
             Field::new("warmup", Range::Length),

@@ -43,7 +43,7 @@ impl Quadratic {
 impl SurfaceConfig for Quadratic {
     const ABOUT: About = About::new(
         "quadratic",
-        "a bowl along the axes, steeper in y",
+        "a bowl, steeper along y than along x",
         &[Field::new("condition", Range::Within(1.0, 1e9))],
     );
 }

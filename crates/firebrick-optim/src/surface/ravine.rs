@@ -20,7 +20,7 @@ use super::facts::{Facts, Surface, SurfaceConfig};
 pub struct Ravine {}
 
 impl SurfaceConfig for Ravine {
-    const ABOUT: About = About::new("ravine", "a bowl across the axes, narrow", &[]);
+    const ABOUT: About = About::new("ravine", "a narrow bowl, diagonal to the axes", &[]);
 }
 
 impl Surface for Ravine {

@@ -76,7 +76,7 @@ pub struct Chain {
 impl Augmentation for AugMix {
     const ABOUT: About = About::new(
         "augmix",
-        "the image mixed with versions of itself that went through chains of operations",
+        "mixes the image with copies that went through random chains of operations",
         &[
             Field::new("severity", Range::Whole(1, 10)),
             Field::new("width", Range::Whole(1, 16)),

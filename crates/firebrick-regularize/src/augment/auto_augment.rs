@@ -66,7 +66,7 @@ pub struct AutoAugmentParams {
 impl Augmentation for AutoAugment {
     const ABOUT: About = About::new(
         "auto_augment",
-        "one of 25 pairs of operations, found by a search on a data set",
+        "applies one of 25 pairs of operations that were found by a search on a data set",
         &[
             Field::new("policy", Range::Choice(&["imagenet", "cifar10", "svhn"])),
             Field::new("filter", Range::Choice(Interpolation::NAMES)),

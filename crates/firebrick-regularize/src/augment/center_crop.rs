@@ -26,7 +26,7 @@ pub struct CenterCrop {
 impl Augmentation for CenterCrop {
     const ABOUT: About = About::new(
         "center_crop",
-        "cuts out the centre of the image",
+        "crops the centre of the image",
         &[SIZE, Field::new("pad_if_needed", Range::Flag)],
     )
     .source("torchvision's CenterCrop, which always pads");

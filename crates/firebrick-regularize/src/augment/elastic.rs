@@ -1,4 +1,4 @@
-//! `elastic`: moves each pixel a little, its neighbours alike (Simard et al. 2003); torchvision's `ElasticTransform`.
+//! `elastic`: deforms the image smoothly (Simard et al. 2003); torchvision's `ElasticTransform`.
 //!
 //! Displacements are drawn from U(−1, 1) for each pixel and axis, smoothed with a Gaussian of `sigma` pixels, and multiplied
 //! by `alpha` / 2, which is what torchvision's `alpha` comes to in pixels.
@@ -55,7 +55,7 @@ pub struct ElasticParams {
 impl Augmentation for Elastic {
     const ABOUT: About = About::new(
         "elastic",
-        "moves each pixel a little, its neighbours alike",
+        "deforms the image smoothly: moves each pixel a little, and its neighbours along with it",
         &[
             Field::new("alpha", Range::Within(0.0, 10_000.0)),
             Field::new("sigma", Range::Within(0.1, 100.0)),

@@ -1,4 +1,4 @@
-//! `erase`: erases a rectangle of random place, area and proportions; torchvision's `RandomErasing`.
+//! `erase`: erases a rectangle of random position, area and aspect ratio; torchvision's `RandomErasing`.
 //!
 //! Paper: Zhong et al. 2020, "Random Erasing Data Augmentation", <https://arxiv.org/abs/1708.04896>.
 //!
@@ -58,7 +58,7 @@ pub struct EraseParams {
 impl Augmentation for Erase {
     const ABOUT: About = About::new(
         "erase",
-        "erases a rectangle of random place, area and proportions",
+        "erases a rectangle of random position, area and aspect ratio",
         &[
             Field::new("share", Range::Within(0.0, 1.0)),
             Field::new("ratio", Range::Positive),

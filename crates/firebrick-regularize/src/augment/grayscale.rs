@@ -14,7 +14,7 @@ use super::augmentation::Augmentation;
 pub struct Grayscale {}
 
 impl Augmentation for Grayscale {
-    const ABOUT: About = About::new("grayscale", "takes the colour out of the image", &[])
+    const ABOUT: About = About::new("grayscale", "turns the image to grey", &[])
         .source("torchvision's RandomGrayscale");
     const PROB: f64 = 0.1;
     type Params = ();

@@ -34,7 +34,7 @@ pub struct Hflip {
 impl Augmentation for Hflip {
     const ABOUT: About = About::new(
         "hflip",
-        "flips the image left to right, with a given probability or in every other epoch",
+        "flips the image left to right with probability prob, or in every other epoch",
         &[Field::new("mode", Range::Choice(&["random", "alternate"]))],
     )
     .source("torchvision's RandomHorizontalFlip; alternate: Jordan 2024, arXiv:2404.00498");

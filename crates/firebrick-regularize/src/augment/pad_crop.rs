@@ -65,7 +65,7 @@ pub struct PadCropParams {
 impl Augmentation for PadCrop {
     const ABOUT: About = About::new(
         "pad_crop",
-        "pads the image, then crops the original size at a random position",
+        "pads the image, then crops it to its original size at a random position",
         &[
             Field::new("size", Range::Whole(0, 4096)),
             Field::new("mode", Range::Choice(&["constant", "reflect", "edge"])),

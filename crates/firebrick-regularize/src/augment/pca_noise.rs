@@ -51,7 +51,7 @@ pub struct PcaNoiseParams {
 impl Augmentation for PcaNoise {
     const ABOUT: About = About::new(
         "pca_noise",
-        "shifts all colours of the image along the directions in which colours vary",
+        "shifts all colours of the image along their principal components",
         &[
             Field::new("std", Range::NotNegative),
             Field::new("eigenvalues", Range::Each(&Range::NotNegative)),

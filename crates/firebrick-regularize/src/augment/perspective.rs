@@ -1,4 +1,4 @@
-//! `perspective`: looks at the image from a random side; torchvision's `RandomPerspective`.
+//! `perspective`: tilts the image, as if seen from a random direction; torchvision's `RandomPerspective`.
 
 use firebrick_core::about::{About, Field, Range};
 use firebrick_core::data::{Image, Subject};
@@ -44,7 +44,7 @@ pub struct PerspectiveParams {
 impl Augmentation for Perspective {
     const ABOUT: About = About::new(
         "perspective",
-        "looks at the image from a random side",
+        "tilts the image, as if seen from a random direction",
         &[
             Field::new("distortion", Range::Within(0.0, 1.0)),
             FILTER,

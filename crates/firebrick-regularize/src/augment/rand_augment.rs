@@ -55,7 +55,7 @@ pub struct Changes {
 impl Augmentation for RandAugment {
     const ABOUT: About = About::new(
         "rand_augment",
-        "n operations at random, all of one strength",
+        "applies n random operations, all at the same strength",
         &[
             Field::new("n", Range::Whole(0, 16)),
             Field::new("magnitude", Range::Within(0.0, 30.0)),

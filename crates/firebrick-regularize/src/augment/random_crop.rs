@@ -1,4 +1,4 @@
-//! `random_crop`: cuts out a part of the image at a random place; torchvision's `RandomCrop`, bit for bit.
+//! `random_crop`: crops the image at a random position; torchvision's `RandomCrop`, bit for bit.
 
 use firebrick_core::ConfigError;
 use firebrick_core::about::{About, Field, Range};
@@ -29,7 +29,7 @@ pub struct RandomCrop {
 impl Augmentation for RandomCrop {
     const ABOUT: About = About::new(
         "random_crop",
-        "cuts out a part of the image at a random place",
+        "crops the image at a random position",
         &[
             SIZE,
             Field::new("pad_if_needed", Range::Flag),

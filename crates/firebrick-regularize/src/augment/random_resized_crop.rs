@@ -71,7 +71,7 @@ const ATTEMPTS: usize = 10;
 impl Augmentation for RandomResizedCrop {
     const ABOUT: About = About::new(
         "random_resized_crop",
-        "cuts out a part of random area and proportions, and resizes it",
+        "crops a region of random area and aspect ratio, and resizes it",
         &[
             SIZE,
             Field::new("scale", Range::Factor),

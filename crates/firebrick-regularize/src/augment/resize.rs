@@ -24,7 +24,7 @@ pub struct Resize {
 impl Augmentation for Resize {
     const ABOUT: About = About::new(
         "resize",
-        "resizes the image: its shorter side to a length, or both sides",
+        "resizes the shorter side to a length, or both sides",
         &[SIZE, FILTER],
     )
     .source("torchvision's Resize");

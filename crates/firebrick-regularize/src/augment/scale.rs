@@ -49,7 +49,7 @@ const LEAST: f64 = 0.01;
 impl Augmentation for Scale {
     const ABOUT: About = About::new(
         "scale",
-        "makes what is shown larger or smaller, about the centre",
+        "zooms in or out about the centre; the size of the image stays the same",
         &[
             Field::new("range", Range::Within(LEAST, 100.0)),
             FILTER,

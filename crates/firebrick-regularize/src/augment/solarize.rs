@@ -36,7 +36,7 @@ pub struct SolarizeParams {
 impl Augmentation for Solarize {
     const ABOUT: About = About::new(
         "solarize",
-        "inverts the values from a threshold on",
+        "inverts all values at or above a threshold",
         &[Field::new("threshold", Range::Within(0.0, 256.0))],
     )
     .source("torchvision's RandomSolarize; Pillow's ImageOps.solarize");

@@ -89,7 +89,7 @@ fn mistakes_are_named() {
         ("hflip(nan)", "hflip: prob = NaN"),
         (
             "hflip(\"often\")",
-            "hflip: prob = \"often\" has the wrong type",
+            "hflip: prob = \"often\" is not valid: expected a number",
         ),
         (
             "hflip(0.3, alternate)",

@@ -40,7 +40,7 @@ pub enum ThreeAugmentParams {
 impl Augmentation for ThreeAugment {
     const ABOUT: About = About::new(
         "three_augment",
-        "grey, solarized or blurred, one of the three at random",
+        "turns the image to grey, solarizes it or blurs it, one of the three at random",
         &[],
     )
     .source(

@@ -1,4 +1,4 @@
-//! `trivial_augment`: one operation at random, of any strength; torchvision's `TrivialAugmentWide`.
+//! `trivial_augment`: one random operation at a random strength; torchvision's `TrivialAugmentWide`.
 //!
 //! Paper: Müller, Hutter 2021, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation",
 //! <https://arxiv.org/abs/2103.10158>.
@@ -36,7 +36,7 @@ impl Default for TrivialAugment {
 impl Augmentation for TrivialAugment {
     const ABOUT: About = About::new(
         "trivial_augment",
-        "one operation at random, of any strength",
+        "applies one random operation at a random strength",
         &[
             Field::new("filter", Range::Choice(Interpolation::NAMES)),
             Field::new("fill", Range::Within(0.0, 1.0)),

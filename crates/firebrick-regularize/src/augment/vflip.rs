@@ -17,7 +17,7 @@ pub struct Vflip {}
 impl Augmentation for Vflip {
     const ABOUT: About = About::new(
         "vflip",
-        "flips the image upside down with a given probability",
+        "flips the image upside down with probability prob",
         &[],
     )
     .source("torchvision's RandomVerticalFlip");

@@ -47,7 +47,7 @@ impl Default for AlphaDropoutConfig {
 impl DropoutUnit for AlphaDropoutConfig {
     const ABOUT: About = About::new(
         NAME,
-        "drops values to SELU's lower end and keeps mean and variance",
+        "sets values to SELU's negative limit; the mean and the variance stay the same",
         &[P, KEEP],
     )
     .source("Klambauer et al. 2017, \"Self-Normalizing Neural Networks\"; PyTorch's AlphaDropout");

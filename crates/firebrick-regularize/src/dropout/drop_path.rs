@@ -88,7 +88,7 @@ impl DropoutUnit for DropPathConfig {
         aliases: &["stochastic_depth"],
         ..About::new(
             NAME,
-            "drops the residual branch of an image, or of the whole batch",
+            "drops the residual branch, for each image by itself or for the whole batch",
             &[P, KEEP, Field::new("mode", Range::Choice(&["row", "batch"]))],
         )
         .source("Huang et al. 2016, \"Deep Networks with Stochastic Depth\"; torchvision's StochasticDepth")

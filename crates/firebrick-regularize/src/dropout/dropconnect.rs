@@ -74,7 +74,7 @@ impl DropoutUnit for DropConnectConfig {
         cost: "in training, a weight matrix for each image (mode=row) or for the batch; in evaluation, another product and `samples` activations",
         ..About::new(
             NAME,
-            "drops weights of a linear layer, and averages over masks in evaluation",
+            "drops weights of a linear layer in training, and averages over random masks in evaluation",
             &[
                 P,
                 KEEP,

@@ -1,4 +1,4 @@
-//! Cutout of features: zeroes one square of all channels of an image.
+//! Cutout of features: sets a square of each image to zero in all channels of a feature map.
 //!
 //! Source: DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout" (2017), whose square of
 //! pixels it is, placed on features:
@@ -44,7 +44,7 @@ impl Default for FeatureCutoutConfig {
 impl DropoutUnit for FeatureCutoutConfig {
     const ABOUT: About = About::new(
         NAME,
-        "zeroes one square of all channels of an image",
+        "sets a square of each image to zero in all channels of a feature map",
         &[
             Field::new("size", Range::Whole(1, 1024)),
             Field::new("prob", Range::Within(0.0, 1.0)),

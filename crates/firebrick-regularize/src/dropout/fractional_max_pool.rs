@@ -46,7 +46,7 @@ impl Default for FractionalMaxPoolConfig {
 impl DropoutUnit for FractionalMaxPoolConfig {
     const ABOUT: About = About::new(
         NAME,
-        "takes the largest values of windows at random places, by a factor that need not be whole",
+        "max pooling over random windows, which can shrink images by a factor that is not an integer",
         &[
             Field::new("ratio", Range::Between(0.0, 1.0)),
             Field::new("kernel", Range::Whole(1, 64)),

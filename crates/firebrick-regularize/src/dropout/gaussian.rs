@@ -46,7 +46,7 @@ impl Default for GaussianDropoutConfig {
 impl DropoutUnit for GaussianDropoutConfig {
     const ABOUT: About = About::new(
         NAME,
-        "multiplies by normal noise of mean 1 and variance p / (1 - p)",
+        "multiplies by Gaussian noise of mean 1 and variance p / (1 - p)",
         &[P, KEEP],
     )
     .source("Srivastava et al. 2014, \"Dropout\", section 10; Keras' GaussianDropout");

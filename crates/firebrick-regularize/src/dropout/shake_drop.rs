@@ -57,7 +57,7 @@ impl Default for ShakeDropConfig {
 impl DropoutUnit for ShakeDropConfig {
     const ABOUT: About = About::new(
         NAME,
-        "multiplies the residual branch by random factors, another one in the backward pass",
+        "multiplies the residual branch by random factors that differ between the forward and the backward pass",
         &[
             P,
             KEEP,

@@ -38,7 +38,7 @@ impl Default for Cutmix {
 impl MixConfig for Cutmix {
     const ABOUT: About = About::new(
         "cutmix",
-        "replaces a box of each image by that of another image of the batch",
+        "pastes a box of another image of the batch into each image; mixes the targets by area",
         &[ALPHA, PROB, UNTIL],
     )
     .source("Yun et al. 2019; torchvision's CutMix");

@@ -39,7 +39,7 @@ impl Default for Mixup {
 impl MixConfig for Mixup {
     const ABOUT: About = About::new(
         "mixup",
-        "replaces each image by a weighted mean of itself and another image of the batch",
+        "replaces each image by a weighted mean of itself and another image of the batch; mixes the targets too",
         &[ALPHA, PROB, UNTIL],
     )
     .source("Zhang et al. 2018; torchvision's MixUp");

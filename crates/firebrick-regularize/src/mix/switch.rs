@@ -38,7 +38,7 @@ impl Default for Switch {
 impl MixConfig for Switch {
     const ABOUT: About = About::new(
         "switch",
-        "applies one of two changes to each batch",
+        "applies one of two ways of mixing to each batch, at random",
         &[
             Field::new("first", Range::Unit("mix")),
             Field::new("second", Range::Unit("mix")),

@@ -24,7 +24,7 @@ impl Default for Confidence {
 impl PenaltyConfig for Confidence {
     const ABOUT: About = About::new(
         "confidence",
-        "penalizes confident predictions: rewards probabilities of high entropy",
+        "penalizes confident predictions, by rewarding a high entropy of the probabilities",
         &[LAMBDA],
     )
     .source("Pereyra et al. 2017");

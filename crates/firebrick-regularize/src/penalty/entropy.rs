@@ -24,7 +24,7 @@ impl Default for Entropy {
 impl PenaltyConfig for Entropy {
     const ABOUT: About = About::new(
         "entropy",
-        "penalizes undecided predictions: rewards probabilities of low entropy",
+        "penalizes undecided predictions, by rewarding a low entropy of the probabilities",
         &[LAMBDA],
     )
     .source("Grandvalet and Bengio 2004");

@@ -29,7 +29,7 @@ impl Default for Multiscale {
 impl ViewsConfig for Multiscale {
     const ABOUT: About = About::new(
         "multiscale",
-        "averages over the centre of the image at several scales",
+        "averages over centre crops of the image at several scales",
         &[Field::new("scales", Range::Each(&Range::Within(1.0, 4.0)))],
     )
     .source("Simonyan and Zisserman 2015, section 3.2, at a fixed input size");

@@ -36,7 +36,7 @@ impl Default for Policy {
 impl ViewsConfig for Policy {
     const ABOUT: About = About::new(
         "policy",
-        "averages over draws of an augmentation",
+        "averages over n random draws of an augmentation",
         &[
             Field::new("augment", Range::Unit("augmentation")),
             Field::new("n", Range::Whole(1, 1024)),

@@ -233,7 +233,15 @@ impl FromStr for Space {
                 let twice = format!("search space: `{key}` is given twice");
                 return Err(ConfigError::Conflict(twice));
             }
-            let range = SearchRange::read(key, range.trim().parse()?)?;
+            let range = range.trim();
+            let spec = range.parse().map_err(|error| match range.contains('(') {
+                true => error,
+                false => {
+                    let ranges = "a range: log(low, high), uniform(low, high), int(low, high) or choice(a, b, …)";
+                    ConfigError::out_of_range("search space", key, range, ranges)
+                }
+            })?;
+            let range = SearchRange::read(key, spec)?;
             let key = key.into();
             dimensions.push(Dimension { key, range });
         }
@@ -324,7 +332,7 @@ impl<'de> Deserialize<'de> for Point {
             };
             let spec: Spec = format!("value({text})").parse()?;
             let only = spec.positional.into_iter().next();
-            only.ok_or_else(|| ConfigError::Conflict(format!("`{text}` is no value")))
+            only.ok_or_else(|| ConfigError::Conflict(format!("`{text}` is not a value")))
         };
         let pairs = map.into_iter().map(|(key, json)| Ok((key, value(json)?)));
         let pairs: Result<_, ConfigError> = pairs.collect();
@@ -441,7 +449,7 @@ mod tests {
             ("lr", "character 1: expected KEY=RANGE"),
             ("lr=log(1, 2), x", "character 14: expected KEY=RANGE"),
             ("", "expected KEY=RANGE"),
-            ("lr=", "expected a name"),
+            ("lr=", "it must be a range: log(low, high)"),
             ("lr=log(1, 2", "expected `,` or `)`"),
             ("lr=log(1, 2), lr=log(1, 3)", "`lr` is given twice"),
         ] {

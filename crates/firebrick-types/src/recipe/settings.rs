@@ -116,33 +116,35 @@ const CUT: &str = "it cuts trials short";
 const BRANCHED: &str = "it is for branched runs only";
 
 settings! {
-    /// Data set: folder:PATH for your own images, or a built-in one, with options as in
+    /// Data set: folder:PATH for your own images, or a known one by name, with options if you like, as in
     /// 'glyphs(train=2000)'.
     dataset: String = "glyphs".into(),
         flag(Data, "NAME|folder:PATH", Run).of(Datasets).at(Folder).fixed(OTHER_IMAGES);
 
     /// Directory that holds the files of the data set.
     data_dir: Option<String> = None,
-        flag(Data, "DIR", Session).at(Directory).unset("FIREBRICK_DATA, else the cache directory").fixed(OTHER_IMAGES);
+        flag(Data, "DIR", Session).at(Directory).unset("$FIREBRICK_DATA if it is set, else the cache directory").fixed(OTHER_IMAGES);
 
     /// Share of the training images to hold out for validation, in [0, 1); 0 trains on all of them.
     ///
     /// A data set with a validation split of its own keeps that one.
     valid_fraction: f64 = 0.1, flag(Data, "SHARE", Run).fixed(OTHER_IMAGES);
 
-    /// Train on only N of the training images.
+    /// Train on only N of the training images, with the classes in the same proportions.
     limit_train: Option<usize> = None, flag(Data, "N", Run).unset("all");
 
     /// Resize images to N×N pixels.
-    image_size: Option<usize> = None, flag(Data, "N", Run).unset("that of the data set, else of the model");
+    image_size: Option<usize> = None, flag(Data, "N", Run).unset("the size of the data set's images; for a folder, that of the model");
 
     /// Read the images of a folder in greyscale (1) or colour (3).
     channels: Option<usize> = None, flag(Data, "1|3", Run).unset("that of the data set; 3 for a folder");
 
-    /// How images are resized: crop (scale, then cut out the centre) or squash (change the aspect ratio).
+    /// How to resize images: crop (scale the shorter side, then crop the centre) or squash (scale both sides,
+    /// which changes the aspect ratio).
     fit: Fit = Fit::Crop, flag(Data, "HOW", Run);
 
-    /// Share of each side to keep when an image is resized: scale to the size divided by SHARE, then cut out the centre.
+    /// Share of each side that the centre crop keeps, such as 0.875: images are resized to the image size
+    /// divided by SHARE, then cropped to the image size.
     ///
     /// timm calls it crop_pct. Published ImageNet accuracies are for 0.875: resize to 256, crop to 224.
     crop_pct: f64 = 1.0, flag(Data, "SHARE", Run);
@@ -150,59 +152,60 @@ settings! {
     /// Filter for resizing: nearest, bilinear, bicubic, box or lanczos, all with Pillow's antialiasing.
     interpolation: Filter = Filter::Bilinear, flag(Data, "FILTER", Run);
 
-    /// How an epoch draws its images, with options as in 'weighted([1, 2, 0.5])', one weight for each class.
+    /// How to draw the training images of an epoch: 'weighted([1, 2, 0.5])', for example, draws three classes
+    /// in proportion to these weights.
     sampling: Spec = Spec::new("shuffle"), flag(Data, "SPEC", Run).of(Samplers);
 
     /// What to do with an image that cannot be read: fail (stop) or skip (leave it out).
     on_bad_image: String = "fail".into(), flag(Data, "fail|skip", Run).fixed(OTHER_IMAGES);
 
-    /// Normalization of the images: auto (by the mean and standard deviation of the training images), your
-    /// own values as in 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2', or known ones.
+    /// Normalization of the images: auto (with the mean and standard deviation of the training images), your
+    /// own values as in 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2', or published ones by name.
     normalize: String = "auto".into(), flag(Data, "NAME", Run).of(Normalizations);
 
-    /// Model, with options as in 'resnet20(activation=silu)'.
+    /// Model, with options if you like, as in 'resnet20(activation=silu)'.
     model: Spec = Spec::new("small_cnn"), flag(Data, "SPEC", Run).of(Models);
 
-    /// Pretrained weights to start from: safetensors, or a file written by torch.save. If only the last
-    /// layer does not fit because the classes differ, that layer starts from random weights.
+    /// Pretrained weights to start from: a safetensors file, or one written by torch.save. If your classes
+    /// differ from those of the weights, the last layer starts from random weights.
     weights: Option<String> = None, flag(Data, "FILE", Start).at(File).unset("random weights");
 
-    /// Optimizer, with options as in 'sgd(lr=0.1, momentum=0.9)'.
+    /// Optimizer, with options if you like, as in 'sgd(lr=0.1, momentum=0.9)'.
     optimizer: Spec = Spec::new("adam"), flag(Training, "SPEC", Branch).of(Optimizers);
 
     /// Learning-rate schedule, such as 'warmup(1ep, then=cosine)'.
     schedule: Spec = Spec::new("constant"), flag(Training, "SPEC", Branch).of(Schedules);
 
-    /// Schedule of the momentum (for Adam: of beta1), such as 'linear(from=0.5, to=0.99)'; replaces the
+    /// Schedule of the momentum (of beta1 for Adam), such as 'linear(from=0.5, to=0.99)', in place of the
     /// optimizer's fixed value.
     momentum_schedule: Option<Spec> = None,
         flag(Training, "SPEC", Branch).unset("the optimizer's own momentum");
 
-    /// Schedule of the weight decay, such as 'cosine(5e-4)'; replaces the optimizer's fixed value.
+    /// Schedule of the weight decay, such as 'cosine(5e-4)', in place of the optimizer's fixed value.
     weight_decay_schedule: Option<Spec> = None,
         flag(Training, "SPEC", Branch).unset("the optimizer's own weight decay");
 
-    /// The update at which the schedule begins: where a branched run left the run that it came from.
+    /// The update at which the schedule begins: in a branched run, the update at which it branched off.
     schedule_start: u64 = 0, internal(Branch).fixed(BRANCHED);
 
     /// The run and the update that this run branched off from.
     branched_from: Option<String> = None, internal(Branch).fixed(BRANCHED);
 
-    /// The program that the run needs because it registers a unit that the recipe names, such as an
-    /// optimizer of another crate; not given where the `firebrick` command line is enough.
+    /// The program that can train this recipe because it registers something that the recipe names, such as
+    /// an optimizer of your own; left out where the `firebrick` command line can train it.
     program: Option<String> = None, internal(Session).fixed("it names the program that trains");
 
     /// Learning rate; overrides the rates given in --optimizer, --schedule and the recipe.
-    lr: Option<f64> = None, flag(Training, "RATE", Branch).unset("that of the schedule or optimizer");
+    lr: Option<f64> = None, flag(Training, "RATE", Branch).unset("the rate of the schedule or optimizer");
 
-    /// Random changes to the training images, applied one after another, such as 'pad_crop(4) | hflip'.
+    /// Augmentation of the training images, applied in the order given, such as 'pad_crop(4) | hflip'.
     augment: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Augmentations);
 
-    /// Mixing of the images of a batch with soft targets, such as 'mixup(0.2)' or
-    /// 'switch(mixup(0.2), cutmix, until=0.8)', which leaves the last fifth of the epochs without.
+    /// Mixing of the training images of a batch and of their targets, such as 'mixup(0.2)', or
+    /// 'switch(mixup(0.2), cutmix, until=0.8)' to mix in the first 80 % of the epochs only.
     mix: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Mixes);
 
-    /// Loss, with options as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'.
+    /// Loss, with options if you like, as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'.
     loss: Spec = Spec::new("cross_entropy"), flag(Training, "SPEC", Branch).of(Losses);
 
     /// Penalties added to the loss, and constraints on the weights, such as 'l1(1e-5, path=fc.*) | max_norm(3)'.
@@ -218,7 +221,7 @@ settings! {
         flag(Training, "all|last=K", Branch).unset("no snapshots").fixed("it saves models and does not change them");
 
     /// Number of passes over the training images.
-    epochs: u64 = 5, flag(Training, "N", Branch).fixed("rounds set it");
+    epochs: u64 = 5, flag(Training, "N", Branch).fixed("its rounds set the number of epochs");
 
     /// Number of images in a batch.
     batch_size: usize = 64, flag(Training, "N", Run);
@@ -239,20 +242,20 @@ settings! {
     /// It is applied after `clip_value`.
     clip_tensor_norm: Option<f64> = None, flag(Training, "NORM", Branch);
 
-    /// Adaptive gradient clipping (AGC): limit the gradient norm of each unit to this share of its weight
-    /// norm, such as 0.01.
+    /// Adaptive gradient clipping (AGC): limit the gradient norm of each unit (output channel) to this share
+    /// of the norm of its weights, such as 0.01.
     ///
     /// It is applied after `clip_tensor_norm`, and not to the last layer.
     clip_agc: Option<f64> = None, flag(Training, "SHARE", Branch);
 
-    /// What to do when a loss or gradient is NaN or infinite: stop, or leave out such updates with
+    /// What to do when a loss or gradient is NaN or infinite: stop, or skip up to ten such updates with
     /// 'skip(limit=10)'.
     on_non_finite: Spec = Spec::new("stop"), flag(Training, "SPEC", Branch);
 
-    /// Early stopping: stop after N epochs in which the --monitor metric has not improved.
+    /// Early stopping: stop after N epochs in a row in which the --monitor metric has not improved.
     early_stop: Option<u64> = None, flag(Training, "N", Branch);
 
-    /// Metric that decides which epoch is the best one.
+    /// Metric that decides which epoch is the best one, whose model is kept.
     monitor: String = "valid_top1".into(),
         flag(Training, "METRIC", Branch)
             .of(Monitors)
@@ -264,9 +267,9 @@ settings! {
     /// Stop after SECONDS of training.
     max_seconds: Option<f64> = None, flag(Training, "SECONDS", Limit).fixed(CUT);
 
-    /// Train on the same N batches all the time, to check that the model can learn at all.
+    /// Train on the same N batches over and over, to check that the model can learn at all.
     overfit_batches: Option<usize> = None,
-        flag(Training, "N", Run).fixed("it is for finding faults");
+        flag(Training, "N", Run).fixed("it is a check of the model, not a way to train");
 
     /// Seed of all random numbers.
     seed: u64 = 0, flag(Training, "N", Run).fixed("it would also change the validation images");
@@ -284,25 +287,26 @@ settings! {
     /// Number of best checkpoints to keep, in addition to the last two.
     keep: usize = 1, flag(Sessions, "K", Session).fixed("it says what to save");
 
-    /// Do not apply weight decay to biases and the parameters of normalization layers.
+    /// Apply no weight decay to biases and to the parameters of normalization layers.
     ///
     /// These are the parameters of rank 1, and those named `bias`.
     no_decay_bias_norm: bool = false, flag(Training, "true|false", Branch);
 
-    /// Layer-wise rate decay: multiply the rate by FACTOR for each layer below the output, such as 0.75.
+    /// Layer-wise learning-rate decay: multiply the rate by FACTOR, such as 0.75, for each layer between a
+    /// parameter and the output.
     ///
-    /// FACTOR lies in (0, 1]. A normalization layer belongs to the layer before it. The result is multiplied
-    /// with the rates of `groups`.
+    /// FACTOR lies in (0, 1]. A normalization layer counts with the layer before it. The factors of `groups`
+    /// apply in addition.
     layer_decay: Option<f64> = None, flag(Training, "FACTOR", Branch);
 
-    /// Settings for the parameters whose path matches (* stands for any text): factors of the rate and the
-    /// weight decay as in 'layer1.*:lr=0.1,weight_decay=0', 'conv1.*:frozen', or an optimizer as in
-    /// 'fc.*:optimizer=adamw(lr=1e-3)'; may be repeated.
+    /// Parameter group, as PATH:SETTINGS, where * in PATH stands for any text: 'layer1.*:lr=0.1,weight_decay=0'
+    /// multiplies the learning rate by 0.1 and the weight decay by 0, 'conv1.*:frozen' freezes, and
+    /// 'fc.*:optimizer=adamw(lr=1e-3)' uses another optimizer; may be repeated.
     ///
-    /// In a recipe, each is a table `[[groups]]` with the keys `path`, `lr` (a factor; 0 freezes),
-    /// `weight_decay` (a factor) and `optimizer` (a spec, whose own `lr` is relative to the main rate).
-    /// Flags add to the groups of the recipe.
-    groups: Vec<GroupRule> = Vec::new(), flag(Training, "GROUP", Branch).named("group").fixed("a range cannot name groups");
+    /// In a recipe, each group is a table `[[groups]]` with the keys `path`, `lr` (a factor; 0 freezes),
+    /// `weight_decay` (a factor) and `optimizer` (a spec; its rate follows the schedule in proportion to the
+    /// main rate). Groups given as flags are added to those of the recipe.
+    groups: Vec<GroupRule> = Vec::new(), flag(Training, "GROUP", Branch).named("group").fixed("a search space has no notation for groups");
 }
 
 #[cfg(test)]

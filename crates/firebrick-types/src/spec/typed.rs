@@ -165,8 +165,8 @@ fn spec_from_toml(value: toml::Value) -> Result<Spec, ConfigError> {
         toml::Value::Table(mut table) => {
             let Some(toml::Value::String(name)) = table.remove("name") else {
                 return Err(ConfigError::Conflict(format!(
-                    "this table needs `name = \"…\"`: {}",
-                    excerpt(&table.to_string())
+                    "this table needs a key `name`, as in {{ name = \"sgd\", lr = 0.1 }}: {}",
+                    excerpt(table.to_string().trim_end())
                 )));
             };
             let named: Result<_, ConfigError> = table
@@ -298,7 +298,7 @@ mod tests {
             ),
             (
                 "sgd(lr=\"fast\")",
-                "sgd: lr = \"fast\" has the wrong type: invalid type: string \"fast\", expected f64",
+                "sgd: lr = \"fast\" is not valid: expected a number, not the string \"fast\"",
             ),
             ("sgd(0.1, lr=0.2)", "given twice"),
             ("sgd(1, 2, 3, four, 5)", "at most 4"),

@@ -16,7 +16,7 @@ use crate::commands::write_file;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Write augmented images: one PNG for each image, as it is in the first epoch
+/// Write augmented images: one PNG file for each image, as the first epoch would see it
 #[derive(Args)]
 pub(super) struct Apply {
     /// Image files or directories of images
@@ -24,7 +24,7 @@ pub(super) struct Apply {
     images: Vec<PathBuf>,
     #[command(flatten)]
     policy: PolicyFlags,
-    /// Directory to write to; it is made if need be
+    /// Directory to write to; created if it does not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Print one JSON document: an array of {path, out, drawn: [{name, params}]}; params is null where a step left the

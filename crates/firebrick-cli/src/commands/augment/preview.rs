@@ -11,14 +11,14 @@ use crate::commands::write_file;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Draw what an image becomes in each epoch, with the drawn parameters below each version
+/// Draw one image as each epoch would see it, with the random parameters below each version
 #[derive(Args)]
 pub(super) struct Preview {
     /// The image file
     image: PathBuf,
     #[command(flatten)]
     policy: PolicyFlags,
-    /// Columns and rows: as many epochs, from the first one on
+    /// Columns and rows of the picture, with one epoch in each cell
     #[arg(long, value_name = "COLUMNSxROWS", default_value = "6x6", value_parser = grid)]
     grid: [usize; 2],
     /// PNG file to write

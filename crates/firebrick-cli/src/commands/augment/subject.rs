@@ -17,14 +17,14 @@ use crate::number::whole;
 /// What is done to the images.
 #[derive(Args)]
 pub(super) struct PolicyFlags {
-    /// The augmentations, such as 'pad_crop(4) | hflip', as `train --augment` takes them
+    /// The augmentations, as for `train --augment`, such as 'pad_crop(4) | hflip'
     #[arg(long, value_name = "SPEC", alias = "augment")]
     policy: Pipeline,
     /// Seed of all random choices
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>)]
     seed: u64,
-    /// Side of the images that the model reads: what the augmentations do not crop or resize is fitted to it first, as in
-    /// training [default: images keep their size]
+    /// Input size of the model: images are first resized to N×N pixels, as in training, unless an augmentation
+    /// crops or resizes them [default: images keep their size]
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     image_size: Option<usize>,
     /// Read the images in greyscale (1) or colour (3)

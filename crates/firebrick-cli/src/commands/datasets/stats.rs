@@ -18,7 +18,8 @@ use crate::figures::counted;
 use crate::number::whole;
 use crate::terminal;
 
-/// Measure the training images: mean and standard deviation of each channel, and the directions in which colours vary
+/// Measure the training images: mean and standard deviation of each channel, and the principal components of the
+/// colours
 #[derive(Args)]
 pub(super) struct Stats {
     /// The data set: a name, or folder:PATH for a folder of images
@@ -27,14 +28,14 @@ pub(super) struct Stats {
     /// Directory that holds the files; by default the cache directory
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Side to which images are fitted before they are measured [default: that of the data set; 224 for a folder]
+    /// Resize images to N×N pixels before measuring them [default: the size of the data set; 224 for a folder]
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     image_size: Option<usize>,
-    /// What to do with an image that cannot be read: fail or skip
+    /// What to do with an image that cannot be read: fail (stop) or skip (leave it out)
     #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = ["fail", "skip"])]
     on_bad_image: String,
     /// Print one JSON document: {images, size, mean, std, eigenvalues, eigenvectors, spec}; the last three are null for
-    /// grey images
+    /// greyscale images
     #[arg(long)]
     json: bool,
 }
@@ -101,7 +102,7 @@ impl Stats {
             "training images",
         );
         terminal::say(&format!(
-            "{images}, fitted to {width}×{height} pixels; values from 0 to 1"
+            "{images}, resized to {width}×{height} pixels; values from 0 to 1"
         ));
         let numbers = |values: &[f32]| -> String {
             let numbers = values.iter().map(|value| format!("{value:.4}"));

@@ -221,10 +221,10 @@ fn the_identity_leaves_out_what_sessions_choose() {
 /// What may change a setting, for the reference page.
 fn changes(scope: Scope) -> &'static str {
     match scope {
-        Scope::Run | Scope::Start => "only a new run can change it",
-        Scope::Branch => "a branched run can change it",
-        Scope::Session => "any resume can change it",
-        Scope::Limit => "a resume starts without it",
+        Scope::Run | Scope::Start => "cannot change within a run",
+        Scope::Branch => "can change when a run branches",
+        Scope::Session => "can change when a run is resumed",
+        Scope::Limit => "a resumed run starts without it",
     }
 }
 
@@ -250,7 +250,7 @@ fn entry(page: &mut String, setting: &Setting) {
     });
     let list = about.family.and_then(Family::command);
     let list = list.map_or_else(String::new, |command| {
-        format!(" `firebrick {command} list` lists the names.")
+        format!(" `firebrick {command} list` shows what is available.")
     });
     writeln!(page, "\n### `{key}`\n").unwrap();
     for (at, paragraph) in setting.paragraphs().enumerate() {
@@ -266,10 +266,11 @@ fn page() -> String {
         "# Settings\n\n\
          <!-- Made from crates/firebrick-types/src/recipe/settings.rs; change it there. -->\n\n\
          Every setting is a key in a recipe and a flag of `firebrick train`, `lr-find` and `search`. A flag\n\
-         overrides the recipe. `firebrick train --help` shows the same settings with the names that they can have.\n\n\
-         To switch off what a recipe sets, give the value `none` to any setting whose default is `none`, as in\n\
-         `--clip-norm none`; `--group none` takes away the groups of the recipe, and `--no-decay-bias-norm=false`\n\
-         applies the decay to all parameters again. In a recipe, leave the key out.\n",
+         overrides the recipe. Below each setting are its flag, its default, whether it can change when a run is\n\
+         [resumed or branched](resume-and-branch.md), and whether `firebrick search` can vary it.\n\n\
+         If the default of a setting is `none`, the value `none` switches off what a recipe sets, as in\n\
+         `--clip-norm none`. `--group none` removes the groups of the recipe, and `--no-decay-bias-norm=false`\n\
+         applies weight decay to all parameters again. In a recipe, leave the key out.\n",
     );
     for heading in Heading::ALL {
         writeln!(page, "\n## {}", heading.title()).unwrap();
@@ -279,8 +280,7 @@ fn page() -> String {
             .filter(here)
             .for_each(|row| entry(&mut page, row));
     }
-    page +=
-        "\n## Written by Firebrick\n\nThese keys are in the recipes of runs and have no flag.\n";
+    page += "\n## Written by Firebrick\n\nFirebrick writes these keys into the recipe of a run. They have no flag.\n";
     let internal = SETTINGS.iter().filter(|row| row.about.flag.is_none());
     internal.for_each(|row| entry(&mut page, row));
     page
