@@ -199,7 +199,7 @@ fn calibration(scores: &Scores, run: &RunRecord) -> String {
     };
     let chance = reliability::chance(&run.calibration).map_or(String::new(), |chance| {
         format!(
-            "; for this many images, chance alone explains about {}",
+            "; for this many images, chance alone gives about {}",
             percent(chance)
         )
     });
