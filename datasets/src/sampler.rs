@@ -5,9 +5,11 @@
 //! | [`sequential`] | every image once, in the order of the data set |
 //! | [`shuffle`] | every image once, in a new random order each epoch |
 //! | [`balanced`] | draws images with replacement, from every class equally often |
+//! | [`bootstrap`] | one sample of the images for the whole run, drawn with replacement |
 //! | [`weighted`] | draws images with replacement, from each class in proportion to its weight |
 
 pub mod balanced;
+pub mod bootstrap;
 mod definition;
 mod draw;
 pub mod sequential;
@@ -25,6 +27,7 @@ use firebrick_types::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 use balanced::Balanced;
+use bootstrap::Bootstrap;
 pub use definition::{Sampler, SamplerConfig};
 use sequential::Sequential;
 use shuffle::Shuffle;
@@ -52,6 +55,7 @@ pub static REGISTRY: Registry<Build> = Registry::new(
         Entry::of::<Shuffle>(),
         Entry::of::<Balanced>(),
         Entry::of::<Weighted>(),
+        Entry::of::<Bootstrap>(),
     ],
 );
 

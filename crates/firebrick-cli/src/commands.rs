@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod datasets;
 pub(crate) mod devices;
 pub(crate) mod dropout;
+pub(crate) mod ensemble;
 pub(crate) mod eval;
 pub(crate) mod groups;
 mod listing;

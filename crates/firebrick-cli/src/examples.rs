@@ -215,6 +215,48 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             "firebrick augment apply photos/ --policy 'erase | hflip' --seed 1 --out augmented --json",
         )],
     ),
+    (
+        "ensemble",
+        &[(
+            "Train five members, then see what they are worth together",
+            "firebrick ensemble train glyphs --members 5 --out glyphs-5\nfirebrick ensemble eval glyphs-5",
+        )],
+    ),
+    (
+        "ensemble train",
+        &[(
+            "",
+            "firebrick ensemble train glyphs --members 5 --out glyphs-5",
+        )],
+    ),
+    (
+        "ensemble status",
+        &[("", "firebrick ensemble status glyphs-5")],
+    ),
+    ("ensemble eval", &[("", "firebrick ensemble eval glyphs-5")]),
+    (
+        "ensemble soup",
+        &[(
+            "",
+            "firebrick ensemble soup runs/glyphs-lenet5-1 --how greedy --out soup.safetensors",
+        )],
+    ),
+    (
+        "ensemble prune",
+        &[(
+            "",
+            "firebrick ensemble prune glyphs-5 --members 3 --out glyphs-3",
+        )],
+    ),
+    (
+        "ensemble calibrate",
+        &[("", "firebrick ensemble calibrate predictions.csv")],
+    ),
+    ("ensemble list", &[("", "firebrick ensemble list")]),
+    (
+        "ensemble describe",
+        &[("", "firebrick ensemble describe stacking")],
+    ),
     ("average", &[("", "firebrick average describe swa")]),
     ("average list", &[("", "firebrick average list")]),
     (

@@ -71,6 +71,7 @@ enum Command {
     LrFind(Box<commands::lr_find::LrFind>),
     Search(Box<commands::search::Search>),
     Predict(commands::predict::Predict),
+    Ensemble(commands::ensemble::Ensemble),
     #[command(alias = "dataset")]
     Datasets(commands::datasets::Datasets),
     #[command(alias = "model")]
@@ -247,6 +248,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Loss(loss) => loss.run(),
         Command::Mix(mix) => mix.run(),
         Command::Average(average) => average.run(),
+        Command::Ensemble(ensemble) => ensemble.run(),
         Command::Tta(tta) => tta.run(),
         Command::Penalty(penalty) => penalty.run(),
         Command::Sampling(sampling) => sampling.run(),

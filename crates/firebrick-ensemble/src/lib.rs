@@ -6,3 +6,4 @@
 pub mod average;
 pub mod manifest;
 pub mod snapshot;
+pub mod soup;

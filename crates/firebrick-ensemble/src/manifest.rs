@@ -22,6 +22,9 @@ pub struct Manifest {
     pub kind: Kind,
     /// The members, in order.
     pub members: Vec<Member>,
+    /// A checksum over the recipes of members that are runs of their own; empty for others.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    plan: String,
     /// Over all that comes before it.
     #[serde(default)]
     checksum: String,
@@ -65,8 +68,15 @@ impl Manifest {
             format: FORMAT,
             kind,
             members,
+            plan: String::new(),
             checksum: String::new(),
         }
+    }
+
+    /// With a checksum over the recipes of the members, so that no others are trained into the same directory.
+    #[must_use]
+    pub fn of_plan(self, plan: String) -> Self {
+        Self { plan, ..self }
     }
 
     /// The file's content, the same for equal manifests.

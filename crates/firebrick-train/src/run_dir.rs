@@ -227,7 +227,7 @@ impl RunDir {
         self.remember(name);
         let path = self.path.join(name);
         let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| write_atomic(&path, bytes))
+        made.and_then(|()| write_whole(&path, bytes))
             .map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
     }
 
@@ -448,7 +448,7 @@ pub(crate) fn checkpoint_dirs(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Writes a file whole or not at all.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)

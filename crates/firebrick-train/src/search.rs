@@ -23,7 +23,7 @@ use firebrick_core::spec::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::run_dir::{checkpoint_dirs, hold, write_atomic};
+use crate::run_dir::{checkpoint_dirs, hold, write_whole};
 
 /// A search on paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -289,7 +289,7 @@ impl SearchDir {
     /// [`TrainError::RunDir`] naming the file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         let path = self.path.join(name);
-        write_atomic(&path, bytes)
+        write_whole(&path, bytes)
             .map_err(|error| TrainError::run_dir(path, format!("cannot write: {error}")))
     }
 

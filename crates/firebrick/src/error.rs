@@ -4,6 +4,8 @@ use firebrick_core::data::DataError;
 use firebrick_core::state_dict::WeightsError;
 use firebrick_core::{ConfigError, DeviceError};
 use firebrick_datasets::registry::DatasetError;
+use firebrick_ensemble::EnsembleError;
+use firebrick_ensemble::manifest::ManifestError;
 use firebrick_optim::race::RaceError;
 use firebrick_train::TrainError;
 
@@ -29,6 +31,12 @@ pub enum Error {
     /// Training stopped, could not start, or could not resume.
     #[error(transparent)]
     Train(TrainError),
+    /// A directory that is no ensemble.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Members that cannot be read, combined or scored together.
+    #[error(transparent)]
+    Ensemble(EnsembleError),
     /// An optimizer gave up in a race.
     #[error(transparent)]
     Race(RaceError),
@@ -49,6 +57,15 @@ impl From<TrainError> for Error {
             TrainError::Data(error) => Self::Data(error),
             TrainError::Weights(error) => Self::Weights(error),
             error => Self::Train(error),
+        }
+    }
+}
+
+impl From<EnsembleError> for Error {
+    fn from(error: EnsembleError) -> Self {
+        match error {
+            EnsembleError::Config(error) => Self::Config(error),
+            error => Self::Ensemble(error),
         }
     }
 }

@@ -20,20 +20,27 @@ use crate::{Error, TrainedModel};
 pub struct EvalJob<'a, M = Model> {
     /// The model.
     pub model: &'a TrainedModel<M>,
-    /// Says which data set to use, and how it is split and read. To score a run on its own data, use its recipe.
+    /// The images.
+    pub images: EvalImages,
+    /// Whether the classes of the model are only numbers, because its weights came without names.
+    pub numbered: bool,
+    /// Views of each image to average over, beside the plain scores.
+    pub tta: Option<TestTime>,
+}
+
+/// The images that models are scored on.
+#[derive(Debug, Clone)]
+pub struct EvalImages {
+    /// Names the data set, and how it is split and read. For the data of a run, the run's recipe.
     pub recipe: Recipe,
     /// Whether this is another data set than the one the model was trained on. A folder of classes is
     /// then scored as a whole, unless `split` asks for a part of it.
     pub held_out: bool,
-    /// The split; by default the test split, or the validation split if there is no test split.
+    /// The split. Without one, the test split; where there is none, the validation split.
     pub split: Option<Split>,
-    /// Whether the model has class numbers in place of names, because its weights came without names.
-    pub numbered: bool,
-    /// The run directory of the model, if it has one. It records which images the model was trained on.
+    /// The run directory of the model, if it has one: it knows the images that it was started with.
     pub run: Option<PathBuf>,
-    /// Views of each image to average over, beside the plain scores.
-    pub tta: Option<TestTime>,
-    /// The directory of data sets, for recipes without `data_dir`.
+    /// Where data sets lie when the recipe does not say.
     pub cache: PathBuf,
 }
 
@@ -61,13 +68,12 @@ pub fn evaluate<M: Classifier>(
         split,
         dataset,
         mut notes,
-    } = take(&job)?;
+    } = job.images.take(job.model.info.preprocessing.channels)?;
     let EvalJob {
         model,
-        recipe,
+        images: EvalImages { recipe, .. },
         numbered,
         tta,
-        ..
     } = job;
     let (dataset, note) = matched(dataset, &model.info.classes, numbered)?;
     notes.extend(note);
@@ -98,29 +104,31 @@ pub fn evaluate<M: Classifier>(
 }
 
 /// The images to score.
-struct Taken {
-    split: Split,
-    dataset: Arc<dyn Dataset>,
-    notes: Vec<String>,
+pub(crate) struct Taken {
+    pub(crate) split: Split,
+    pub(crate) dataset: Arc<dyn Dataset>,
+    pub(crate) notes: Vec<String>,
 }
 
-fn take<M>(job: &EvalJob<'_, M>) -> Result<Taken, Error> {
-    // The model knows how its images are preprocessed: nothing is to be measured on the data.
-    let recipe = Recipe {
-        channels: job
-            .recipe
-            .channels
-            .or(Some(job.model.info.preprocessing.channels)),
-        ..job.recipe.clone()
-    };
-    let whole = matches!(job.split, None | Some(Split::Test | Split::All));
-    if whole
-        && job.held_out
-        && let Some(path) = folder_path(&recipe.dataset)
-    {
-        return held_out(path, &recipe, job);
+impl EvalImages {
+    /// Opens the images, for a model that reads so many channels.
+    pub(crate) fn take(&self, channels: usize) -> Result<Taken, Error> {
+        // The model knows how its images are preprocessed: nothing is to be measured on the data.
+        let recipe = Recipe {
+            channels: self.recipe.channels.or(Some(channels)),
+            ..self.recipe.clone()
+        };
+        let whole = matches!(self.split, None | Some(Split::Test | Split::All));
+        match folder_path(&recipe.dataset) {
+            Some(path) if whole && self.held_out => held_out(path, &recipe, self),
+            _ => of_split(&recipe, self),
+        }
     }
-    let options = prepared::open_options(&recipe, &job.cache)?;
+}
+
+/// A split of a data set.
+fn of_split(recipe: &Recipe, job: &EvalImages) -> Result<Taken, Error> {
+    let options = prepared::open_options(recipe, &job.cache)?;
     let splits = firebrick_datasets::open(&recipe.dataset, &options)?;
     let there = |split: Split| match split {
         Split::Train => Some(splits.train.clone()),
@@ -182,7 +190,7 @@ fn fallback(dataset: &str) -> String {
 }
 
 /// A folder of images that the model has not been trained on.
-fn held_out<M>(path: &str, recipe: &Recipe, job: &EvalJob<'_, M>) -> Result<Taken, Error> {
+fn held_out(path: &str, recipe: &Recipe, job: &EvalImages) -> Result<Taken, Error> {
     let held_out = open_held_out(path, &prepared::open_options(recipe, &job.cache)?)?;
     let mut notes = held_out.notes;
     notes.extend(unreadable(&held_out.skipped));

@@ -60,48 +60,92 @@ pub fn predict<M: Classifier>(
     logits: bool,
     each: &mut dyn FnMut(Result<Prediction, DataError>),
 ) {
-    let info = &model.info;
-    let image = &info.preprocessing;
-    let values = (image.channels * image.height * image.width).max(1);
-    let batch = (VALUES / values).clamp(1, BATCH);
+    let models = std::slice::from_ref(model);
+    let files = files.into_iter().enumerate();
+    let done = logits_of_files(models, files, tta, &mut |_, found| {
+        each(found.and_then(|Logits { path, of_models }| {
+            prediction(&path, &of_models[0], &model.info, top, logits)
+        }));
+    });
+    if let Err(error) = done {
+        each(Err(DataError::Invalid(error.to_string())));
+    }
+}
+
+/// What models say of one image file.
+pub(crate) struct Logits {
+    pub(crate) path: PathBuf,
+    /// For each model the scores of all classes before the softmax.
+    pub(crate) of_models: Vec<Vec<f32>>,
+}
+
+/// Runs models over image files, each of which has a number, a batch at a time. `each` gets the number of every file with
+/// its scores or its error, in order.
+pub(crate) fn logits_of_files<M: Classifier>(
+    models: &[TrainedModel<M>],
+    files: impl IntoIterator<Item = (usize, Result<PathBuf, DataError>)>,
+    tta: Option<&TestTime>,
+    each: &mut dyn FnMut(usize, Result<Logits, DataError>),
+) -> Result<(), ConfigError> {
+    let values = models.iter().map(|model| {
+        let image = &model.info.preprocessing;
+        image.channels * image.height * image.width
+    });
+    let batch = (VALUES / values.max().unwrap_or(1).max(1)).clamp(1, BATCH);
     let mut files = files.into_iter();
-    let mut first = 0;
     loop {
         let chunk: Vec<_> = files.by_ref().take(batch).collect();
         if chunk.is_empty() {
-            return;
+            return Ok(());
         }
-        let size = chunk.len();
-        let images: Vec<Result<(PathBuf, Image), DataError>> = chunk
+        let mut found: Vec<(usize, Result<Logits, DataError>)> = chunk
             .into_iter()
-            .map(|path| {
-                let path = path?;
-                let image = decode::read(&path, info.preprocessing.channels)?;
-                Ok((path, image))
+            .map(|(number, path)| {
+                let of_models = Vec::with_capacity(models.len());
+                (number, path.map(|path| Logits { path, of_models }))
             })
             .collect();
-        let good: Vec<(usize, &Image)> = (first..)
-            .zip(&images)
-            .filter_map(|(index, image)| Some((index, &image.as_ref().ok()?.1)))
-            .collect();
-        first += size;
-        let rows = match scores(model, &good, tta) {
-            Ok(rows) => rows,
-            Err(error) => {
-                each(Err(DataError::Invalid(error.to_string())));
-                return;
+        let mut images: Vec<(usize, Image)> = Vec::new();
+        let mut channels = None;
+        for model in models {
+            let wanted = model.info.preprocessing.channels;
+            if channels != Some(wanted) {
+                images = decoded(&mut found, wanted);
+                channels = Some(wanted);
             }
+            let seen: Vec<_> = images
+                .iter()
+                .map(|(number, image)| (*number, image))
+                .collect();
+            let mut rows = scores(model, &seen, tta)?.into_iter();
+            for (_, logits) in &mut found {
+                if let Ok(logits) = logits {
+                    logits.of_models.extend(rows.next());
+                }
+            }
+        }
+        found
+            .into_iter()
+            .for_each(|(number, logits)| each(number, logits));
+    }
+}
+
+/// The images of files with so many channels; a file that cannot be decoded becomes its error.
+fn decoded(
+    files: &mut [(usize, Result<Logits, DataError>)],
+    channels: usize,
+) -> Vec<(usize, Image)> {
+    let mut images = Vec::new();
+    for (number, file) in files {
+        let Ok(Logits { path, .. }) = file else {
+            continue;
         };
-        let mut rows = rows.into_iter();
-        for image in images {
-            each(image.and_then(|(path, _)| {
-                let row = rows.next().ok_or_else(|| {
-                    DataError::Invalid(format!("{}: the model gave no scores", path.display()))
-                })?;
-                prediction(&path, &row, info, top, logits)
-            }));
+        match decode::read(path, channels) {
+            Ok(image) => images.push((*number, image)),
+            Err(error) => *file = Err(error),
         }
     }
+    images
 }
 
 /// The scores of decoded images, each with its index.
@@ -161,7 +205,7 @@ fn forward<M: Classifier>(model: &TrainedModel<M>, images: &[Image]) -> Vec<Vec<
         .collect()
 }
 
-fn prediction(
+pub(crate) fn prediction(
     path: &Path,
     row: &[f32],
     info: &ModelInfo,

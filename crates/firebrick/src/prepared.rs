@@ -179,7 +179,7 @@ pub(crate) fn open_options(recipe: &Recipe, cache: &Path) -> Result<OpenOptions,
         channels: recipe.channels,
         on_bad_image: on_bad_image(&recipe.on_bad_image)?,
         valid_fraction: recipe.valid_fraction,
-        seed: recipe.seed,
+        seed: recipe.split_seed.unwrap_or(recipe.seed),
         limit_train: recipe.limit_train,
     })
 }

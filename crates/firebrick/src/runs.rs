@@ -105,7 +105,7 @@ fn is_run(path: &Path) -> bool {
     path.join("recipe.toml").is_file()
 }
 
-fn summary(path: &Path) -> RunSummary {
+pub(crate) fn summary(path: &Path) -> RunSummary {
     let recipe = Recipe::read(&path.join("recipe.toml")).ok();
     let progress = Checkpoint::glance(path);
     let record = fs::read(path.join("run.json")).ok();

@@ -118,11 +118,10 @@ pub struct TtaEvaluation {
     pub seconds: f64,
 }
 
-/// Scores the mean predictions over the views of each image of `dataset`. `plain` are the predictions without views, for
-/// the same images in the same order. `progress` is told the images done and their total.
+/// Scores the mean predictions over the views of each image of `dataset`; see [`predict_views`].
 ///
 /// # Errors
-/// [`Error`] when an image cannot be read, or is of a size that cannot be used.
+/// As [`predict_views`].
 pub fn evaluate_views<M: Classifier>(
     model: &TrainedModel<M>,
     recipe: &Recipe,
@@ -132,6 +131,29 @@ pub fn evaluate_views<M: Classifier>(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<TtaEvaluation, Error> {
     let clock = Instant::now();
+    let (all, images) = predict_views(model, recipe, dataset, plain, tta, progress)?;
+    Ok(TtaEvaluation {
+        evaluation: score(&all, &CrossEntropy::default(), &model.device),
+        views: tta.views.count(),
+        images,
+        seconds: clock.elapsed().as_secs_f64(),
+    })
+}
+
+/// The mean predictions over the views of each image of `dataset`, and the number of images that were looked at in all
+/// views. `plain` are the predictions without views, for the same images in the same order. `progress` is told the images
+/// done and their total.
+///
+/// # Errors
+/// [`Error`] when an image cannot be read, or is of a size that cannot be used.
+pub fn predict_views<M: Classifier>(
+    model: &TrainedModel<M>,
+    recipe: &Recipe,
+    dataset: &Arc<dyn Dataset>,
+    plain: &Predictions,
+    tta: &TestTime,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(Predictions, usize), Error> {
     let chosen: Vec<usize> = plain
         .rows()
         .enumerate()
@@ -165,10 +187,5 @@ pub fn evaluate_views<M: Classifier>(
             all.logits[place * classes..][..classes].copy_from_slice(&tta.mean(rows));
         }
     }
-    Ok(TtaEvaluation {
-        evaluation: score(&all, &CrossEntropy::default(), &model.device),
-        views: count,
-        images: chosen.len(),
-        seconds: clock.elapsed().as_secs_f64(),
-    })
+    Ok((all, chosen.len()))
 }

@@ -36,6 +36,28 @@ fn near(found: &[f64], expected: &[f64], tolerance: f64) {
 }
 
 #[test]
+fn a_bootstrap_sample_is_one_for_the_run_and_another_for_each_seed() {
+    let labels = vec![0; 2000];
+    let sampling: Sampling = "bootstrap".parse().unwrap();
+    let sorted = |seed, epoch| {
+        let mut order = sampling.order(&labels, 1, seed, epoch);
+        order.sort_unstable();
+        order
+    };
+    assert_ne!(
+        sampling.order(&labels, 1, 3, 0),
+        sampling.order(&labels, 1, 3, 1)
+    );
+    assert_eq!(sorted(3, 0), sorted(3, 7));
+    assert_ne!(sorted(3, 0), sorted(4, 0));
+    let mut distinct = sorted(3, 0);
+    assert_eq!(distinct.len(), 2000);
+    distinct.dedup();
+    // A share of 1 - 1/e, within five standard deviations.
+    assert!((1215..1315).contains(&distinct.len()), "{}", distinct.len());
+}
+
+#[test]
 fn a_shuffle_visits_every_image_once_and_is_pinned() {
     let labels = labels();
     let order = Sampling::shuffle().order(&labels, 4, 0, 0);

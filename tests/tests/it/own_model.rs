@@ -9,7 +9,7 @@ use firebrick::core::nn::{Conv2d, Conv2dConfig, GlobalAvgPool, Linear, LinearCon
 use firebrick::core::spec::Spec;
 use firebrick::core::state_dict::StateDict;
 use firebrick::datasets::{InMemory, Split};
-use firebrick::eval::{EvalJob, evaluate};
+use firebrick::eval::{EvalImages, EvalJob, evaluate};
 use firebrick::predict::predict;
 use firebrick::prelude::*;
 use firebrick::search::{SearchJob, search};
@@ -145,12 +145,14 @@ fn it_trains_resumes_predicts_and_is_evaluated() {
     let evaluated = EvalJob {
         tta: None,
         model: &trained,
-        recipe: recipe("wide(12)"),
-        held_out: false,
-        split: Some(Split::Test),
+        images: EvalImages {
+            recipe: recipe("wide(12)"),
+            held_out: false,
+            split: Some(Split::Test),
+            run: None,
+            cache: "no-data".into(),
+        },
         numbered: false,
-        run: None,
-        cache: "no-data".into(),
     };
     let found = evaluate(evaluated, &mut |_, _| {}).unwrap();
     assert_eq!(Some(found.evaluation.scores), report.test);

@@ -8,10 +8,13 @@ use firebrick::core::Recipe;
 use firebrick::core::spec::Spec;
 use firebrick::datasets::Split;
 use firebrick::datasets::registry::folder_path;
-use firebrick::eval::{EvalJob, Evaluated, evaluate};
+use firebrick::ensemble::manifest::Manifest;
+use firebrick::eval::{EvalImages, EvalJob, Evaluated, evaluate};
+use firebrick::training::Evaluation;
 use firebrick::tta::TtaEvaluation;
 use serde_json::json;
 
+use super::ensemble::{self, EnsembleFlags};
 use super::plain_weights::{PlainWeights, trained_model};
 use crate::class_scores;
 use crate::epoch_table::TOP5_TELLS_NOTHING;
@@ -51,6 +54,8 @@ pub(crate) struct Eval {
     on_bad_image: Option<String>,
     #[command(flatten)]
     tta: TtaFlags,
+    #[command(flatten)]
+    ensemble: EnsembleFlags,
     /// Print one JSON document: {split, loss, top1, top5, nll, ece, brier, count, seconds, per_class,
     /// confusion}; with --tta also {tta: {top1, top5, nll, ece, brier, views, images, seconds}}
     #[arg(long)]
@@ -77,23 +82,31 @@ fn tta_line(tta: &TtaEvaluation, plain: f64, seconds: f64) -> String {
     )
 }
 
+/// What an evaluation found, for a model or an ensemble.
+struct Found<'a> {
+    classes: &'a [String],
+    dataset: &'a str,
+    split: Split,
+    evaluation: &'a Evaluation,
+    tta: Option<&'a TtaEvaluation>,
+    seconds: f64,
+}
+
 impl Eval {
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        if let Some(run) = self.run.as_deref().filter(|run| Manifest::is_in(run)) {
+            return self.of_ensemble(run);
+        }
         let model = trained_model(self.run.as_deref(), &self.plain, &self.device, |_| {})?;
-        let classes = &model.info.classes;
         let of_run = self.run_recipe()?;
-        let held_out = self.is_held_out(of_run.as_ref());
-        let recipe = self.recipe(&model.info.model, of_run)?;
+        let images = self.images(&model.info.model, of_run)?;
         let clock = Instant::now();
+        let recipe = images.recipe.clone();
         let job = EvalJob {
             model: &model,
-            held_out,
-            recipe: recipe.clone(),
-            split: self.split,
+            images,
             numbered: self.run.is_none(),
-            run: self.run_dir(),
             tta: self.tta.views()?,
-            cache: super::data_cache(),
         };
         let Evaluated {
             evaluation,
@@ -102,7 +115,52 @@ impl Eval {
             notes,
         } = evaluate(job, &mut progress::images(self.quiet || self.json))?;
         notes.iter().for_each(|note| terminal::notice(note));
-        let seconds = clock.elapsed().as_secs_f64();
+        self.say(&Found {
+            classes: &model.info.classes,
+            dataset: &recipe.dataset,
+            split,
+            evaluation: &evaluation,
+            tta: tta.as_ref(),
+            seconds: clock.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Evaluates an ensemble as if it were one model.
+    fn of_ensemble(&self, directory: &Path) -> Result<(), Failure> {
+        let ensemble = self.ensemble.open(directory, &self.device)?;
+        if !self.quiet && !self.json {
+            terminal::log(&format!(
+                "an ensemble of {} members; `firebrick ensemble eval` compares them",
+                ensemble.members.len()
+            ));
+        }
+        let of_run = ensemble.run();
+        let of_run = of_run.as_deref().map(firebrick::run_recipe).transpose()?;
+        let model = &ensemble.members[0].info.model;
+        let images = self.images(model, of_run)?;
+        let dataset = images.recipe.dataset.clone();
+        let (combine, tta) = (self.ensemble.combine(), self.tta.views()?);
+        let quiet = self.quiet || self.json;
+        let found = ensemble::evaluate(&ensemble, images, combine, tta, quiet)?;
+        self.say(&Found {
+            classes: ensemble.classes(),
+            dataset: &dataset,
+            split: found.split,
+            evaluation: &found.evaluation,
+            tta: None,
+            seconds: found.seconds,
+        })
+    }
+
+    fn say(&self, found: &Found<'_>) -> Result<(), Failure> {
+        let Found {
+            classes,
+            dataset,
+            split,
+            evaluation,
+            tta,
+            seconds,
+        } = *found;
         let scores = evaluation.scores;
         if self.json {
             let mut document = json!({
@@ -129,7 +187,7 @@ impl Eval {
         };
         terminal::say(&format!(
             "{} {}: top-1 {} ({wrong} of {} wrong){top5}",
-            recipe.dataset,
+            dataset,
             split,
             percent(scores.top1),
             scores.count
@@ -139,13 +197,24 @@ impl Eval {
             "nll {:.4}, ece {:.4}, brier {:.4}, {seconds:.1} s",
             scores.nll, scores.ece, scores.brier
         ));
-        if let Some(tta) = &tta {
+        if let Some(tta) = tta {
             terminal::say(&tta_line(tta, scores.top1, seconds - tta.seconds));
         }
         class_scores::lines(classes, &evaluation.confusion)
             .iter()
             .for_each(|line| terminal::say(line));
         Ok(())
+    }
+
+    /// The images to evaluate on.
+    fn images(&self, model: &Spec, of_run: Option<Recipe>) -> Result<EvalImages, Failure> {
+        Ok(EvalImages {
+            held_out: self.is_held_out(of_run.as_ref()),
+            recipe: self.recipe(model, of_run)?,
+            split: self.split,
+            run: self.run_dir(),
+            cache: super::data_cache(),
+        })
     }
 
     /// Whether the data set is another one than that of the run.

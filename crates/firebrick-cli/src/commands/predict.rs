@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use firebrick::ModelInfo;
+use firebrick::core::data::DataError;
 use firebrick::core::error::check;
 use firebrick::datasets::image_files::{EXTENSIONS, Listed};
+use firebrick::ensemble::manifest::Manifest;
+use firebrick::ensembles::{self, EnsemblePredict};
 use firebrick::predict::{Prediction, image_files, predict};
 
+use super::ensemble::EnsembleFlags;
 use super::plain_weights::{PlainWeights, trained_model};
 use crate::failure::Failure;
 use crate::number::whole;
@@ -17,7 +21,7 @@ use crate::tta_flags::TtaFlags;
 /// Predict the classes of images
 #[derive(Args)]
 pub(crate) struct Predict {
-    /// A run directory or model file, followed by image files or directories of images. With --model and
+    /// A run directory, model file or ensemble, followed by image files or directories of images. With --model and
     /// --weights, images only
     #[arg(required = true, value_name = "RUN IMAGE")]
     paths: Vec<PathBuf>,
@@ -34,6 +38,11 @@ pub(crate) struct Predict {
     on_bad_image: String,
     #[command(flatten)]
     tta: TtaFlags,
+    #[command(flatten)]
+    ensemble: EnsembleFlags,
+    /// Number of members of an ensemble to keep in memory at a time
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = whole::<usize>)]
+    members_in_memory: usize,
     /// Print one JSON document: an array of {path, top: [{class, index, probability}]}
     #[arg(long)]
     json: bool,
@@ -46,11 +55,6 @@ impl Predict {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         check("predict", "top", self.top, 1..).map_err(Failure::from)?;
         let (run, images) = self.run_and_images()?;
-        let model = trained_model(run, &self.plain, &self.device, |info| {
-            if run.is_none() {
-                self.name_classes(info);
-            }
-        })?;
         let Listed { files, left_out } = image_files(images);
         if let Some(note) = left_out.note() {
             terminal::notice(&note);
@@ -58,18 +62,37 @@ impl Predict {
         let total = files.len();
         let mut predictions = Vec::new();
         let mut unreadable = Vec::new();
-        predict(
-            &model,
-            files,
-            self.tta.views()?.as_ref(),
-            self.top,
-            self.logits,
-            &mut |result| match result {
-                Ok(prediction) if self.json => predictions.push(prediction),
-                Ok(prediction) => say(&prediction),
-                Err(error) => unreadable.push(error.to_string()),
-            },
-        );
+        let tta = self.tta.views()?;
+        let mut each = |result| match result {
+            Ok(prediction) if self.json => predictions.push(prediction),
+            Ok(prediction) => say(&prediction),
+            Err(error) => unreadable.push(DataError::to_string(&error)),
+        };
+        if let Some(run) = run.filter(|run| Manifest::is_in(run)) {
+            let job = EnsemblePredict {
+                ensemble: &self.ensemble.open(run, &self.device)?,
+                combine: self.ensemble.combine(),
+                tta: tta.as_ref(),
+                members_in_memory: self.members_in_memory,
+                top: self.top,
+                logits: self.logits,
+            };
+            ensembles::predict(&job, files, &mut each)?;
+        } else {
+            let model = trained_model(run, &self.plain, &self.device, |info| {
+                if run.is_none() {
+                    self.name_classes(info);
+                }
+            })?;
+            predict(
+                &model,
+                files,
+                tta.as_ref(),
+                self.top,
+                self.logits,
+                &mut each,
+            );
+        }
         if self.json {
             terminal::json(&predictions)?;
         }

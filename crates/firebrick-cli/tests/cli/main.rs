@@ -6,6 +6,7 @@
 mod augment;
 mod bad_input;
 mod damage;
+mod ensemble;
 mod eval;
 mod first_hour;
 mod folders;

@@ -271,6 +271,11 @@ settings! {
     overfit_batches: Option<usize> = None,
         flag(Training, "N", Run).fixed("it is a check of the model, not a way to train");
 
+    /// Seed of the validation split and of --limit-train, for runs with several seeds that must not train on each
+    /// other's validation images.
+    split_seed: Option<u64> = None,
+        flag(Training, "N", Run).unset("that of --seed").fixed("it would change the validation images");
+
     /// Seed of all random numbers.
     seed: u64 = 0, flag(Training, "N", Run).fixed("it would also change the validation images");
 

@@ -1,0 +1,209 @@
+//! Ensembles: trained by several processes that are killed, evaluated, averaged and pruned.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Ran, fails, firebrick, run, start, succeeds};
+
+/// Two epochs of 8 updates for each member.
+const MEMBERS: &str = "ensemble train small.toml --members 4 --out four --quiet";
+const RECIPE: &str = r#"
+dataset = "glyphs(train=270, test=54)"
+model = "small_cnn(width=2)"
+optimizer = "sgd(lr=0.1, momentum=0.9)"
+epochs = 2
+batch_size = 32
+checkpoint_every = 1
+workers = 1
+"#;
+
+fn place() -> tempfile::TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("small.toml"), RECIPE).unwrap();
+    temp
+}
+
+/// The model files of an ensemble's members.
+fn members(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for number in 1..=4 {
+        let name = format!("member-{number}/model.safetensors");
+        files.insert(name.clone(), fs::read(directory.join(name)).unwrap());
+    }
+    files
+}
+
+#[cfg(unix)]
+#[test]
+fn processes_that_are_killed_at_random_leave_the_same_members() {
+    let temp = place();
+    let at = temp.path();
+    succeeds(&run(at, MEMBERS));
+    let expected = members(&at.join("four"));
+    let distinct: std::collections::BTreeSet<_> = expected.values().collect();
+    assert_eq!(distinct.len(), 4, "each member has a seed of its own");
+
+    // Two at a time, as `xargs -P2` starts them; each is killed after so many milliseconds, until all are done.
+    let binary = env!("CARGO_BIN_EXE_firebrick");
+    let script = format!(
+        "for k in 1 2 3 4; do echo $k; done | xargs -P2 -I{{}} sh -c 'timeout -s KILL \"$0\" \"{binary}\" ensemble train small.toml --members 4 --member {{}}/4 --out cut --quiet || true' \"$KILL_AFTER\""
+    );
+    let mut kills = 0;
+    for round in 0..12 {
+        let after = format!("0.{}", 12 + 7 * (round * 5 % 11));
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", &script]).current_dir(at);
+        assert!(shell.env("KILL_AFTER", after).status().unwrap().success());
+        let status = run(at, "ensemble status cut --json").json();
+        kills += usize::from(status["done"] != 4);
+        if status["done"] == 4 {
+            break;
+        }
+    }
+    assert!(kills >= 1, "no process was alive to be killed");
+    let rest = MEMBERS.replace("four", "cut");
+    succeeds(&run(at, &rest));
+    assert!(members(&at.join("cut")) == expected);
+    // Once more: nothing is left to do, and nothing changes.
+    succeeds(&run(at, &rest));
+    assert!(members(&at.join("cut")) == expected);
+    let status = run(at, "ensemble status cut");
+    assert!(status.stdout.contains("4 of 4 members are done"), "{}", status.stdout);
+}
+
+#[test]
+fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
+    let temp = place();
+    let at = temp.path();
+    // A job array chooses the member.
+    let mut array = firebrick(at);
+    let ran: Ran = array.args(MEMBERS.split(' ')).env("SLURM_ARRAY_TASK_ID", "2").output().unwrap().into();
+    succeeds(&ran);
+    let status = run(at, "ensemble status four --json").json();
+    assert_eq!(status["done"], 1);
+    assert_eq!(status["members"][1]["done"], true);
+    fails(&run(at, "ensemble eval four"), 1, &["--allow-missing"]);
+    let one = run(at, "ensemble eval four --allow-missing --json").json();
+    assert_eq!(one["members"].as_array().unwrap().len(), 1);
+    succeeds(&run(at, MEMBERS));
+
+    let report = run(at, "ensemble eval four --json").json();
+    assert_eq!(report["members"].as_array().unwrap().len(), 4);
+    assert_eq!(report["growth"].as_array().unwrap().len(), 4);
+    for key in ["top1", "top5", "nll", "brier", "ece", "ece_adaptive", "aurc", "temperature", "nll_at_temperature", "ece_at_temperature"] {
+        assert!(report["ensemble"][key].is_number(), "{key}");
+    }
+    // Each member alone is what `eval` says of its run, and the whole is what `eval` says of the directory.
+    let second = run(at, "eval four/member-2 --json").json();
+    for key in ["top1", "nll", "brier", "ece"] {
+        assert_eq!(report["members"][1][key], second[key], "{key}");
+    }
+    let whole = run(at, "eval four --json").json();
+    assert_eq!(whole["top1"], report["ensemble"]["top1"]);
+    let apart = whole["nll"].as_f64().unwrap() - report["ensemble"]["nll"].as_f64().unwrap();
+    assert!(apart.abs() < 1e-6, "{apart}");
+    let views = run(at, "ensemble eval four --tta flip --json").json();
+    assert_ne!(views["ensemble"]["nll"], report["ensemble"]["nll"]);
+    for rule in ["logits", "vote", "weighted", "stacking", "rank"] {
+        let other = run(at, &format!("ensemble eval four --combine {rule} --json")).json();
+        assert_ne!(other["ensemble"]["nll"], report["ensemble"]["nll"], "{rule}");
+    }
+
+    let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/image/palette.png");
+    let predict = |more: &str| run(at, &format!("predict four {picture} no.png {picture} --on-bad-image skip --json {more}"));
+    let alone = predict("").json();
+    assert_eq!(alone.as_array().unwrap().len(), 2);
+    assert_eq!(alone, predict("--members-in-memory 3").json());
+    let of_one = run(at, &format!("predict four/member-1 {picture} --json")).json();
+    assert_ne!(of_one[0]["top"][0]["probability"], alone[0]["top"][0]["probability"]);
+
+    let picks = run(at, "ensemble prune four --members 2 --out two --json").json();
+    assert_eq!(picks.as_array().unwrap().len(), 2);
+    let two = run(at, "ensemble eval two --split valid --json").json();
+    let (pruned, pick) = (&two["ensemble"]["nll"], &picks[1]["nll"]);
+    let apart = pruned.as_f64().unwrap() - pick.as_f64().unwrap();
+    assert!(apart.abs() < 1e-9, "{apart}");
+
+    let soup = run(at, "ensemble soup four --how greedy --out soup/m.safetensors --json").json();
+    let best = soup["ingredients"].as_array().unwrap().iter();
+    let best = best.map(|one| one[1]["top1"].as_f64().unwrap()).fold(0.0, f64::max);
+    assert!(soup["valid"]["top1"].as_f64().unwrap() >= best);
+    let all = run(at, "ensemble soup four --how uniform --out all.safetensors --json").json();
+    assert_eq!(all["kept"].as_array().unwrap().len(), 4);
+    let scored = run(at, "eval all.safetensors --dataset glyphs(train=270,test=54) --split test --json");
+    assert!(scored.json()["top1"].is_number());
+}
+
+#[test]
+fn what_is_wrong_with_an_ensemble_is_named() {
+    let temp = place();
+    let at = temp.path();
+    let two = "ensemble train small.toml --members 2 --out two --quiet --epochs 1";
+    succeeds(&run(at, two));
+    for (arguments, status, needle) in [
+        ("ensemble eval nothing", 1, "nothing"),
+        ("ensemble eval .", 1, "no ensemble"),
+        ("ensemble train small.toml --members 0 --out x", 2, "members = 0"),
+        ("ensemble train small.toml --members 2 --member 3/2 --out x", 2, "from 1 to 2"),
+        ("ensemble train small.toml --members 2 --member 1/3 --out x", 2, "from 1 to 2"),
+        ("ensemble train small.toml --members 2 --member first --out x", 2, "`first`"),
+        ("ensemble train small.toml --members 3 --out two", 1, "another number of members"),
+        ("ensemble train small.toml --members 2 --lr 0.5 --out two", 1, "other recipes"),
+        ("ensemble train small.toml --bagging --sampling balanced --members 2 --out x", 2, "bagging"),
+        ("ensemble eval two --fit-on train", 2, "fit on the validation split"),
+        ("ensemble eval two --combine meen", 2, "did you mean `mean`"),
+        ("ensemble prune two --members 3 --out three", 2, "picks = 3"),
+        ("ensemble prune two --members 1 --out two", 2, "not empty"),
+        ("ensemble soup two/member-1 --out s.safetensors", 2, "at least 2 models"),
+    ] {
+        fails(&run(at, arguments), status, &[needle]);
+    }
+    assert!(!at.join("x").exists());
+    // A damaged member is named, and left out if asked.
+    let damaged = at.join("two/member-2/model.safetensors");
+    let mut bytes = fs::read(&damaged).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    fails(&run(at, "ensemble eval two"), 1, &["member-2"]);
+    let ran = run(at, "ensemble eval two --allow-missing");
+    succeeds(&ran);
+    assert!(ran.stderr.contains("going on without member-2"), "{}", ran.stderr);
+    // A manifest that was edited.
+    let manifest = at.join("two/ensemble.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("member-2", "member-9")).unwrap();
+    fails(&run(at, "ensemble eval two"), 1, &["was changed after it was written"]);
+}
+
+#[test]
+fn a_table_of_probabilities_is_calibrated() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    fs::write(at.join("p.csv"), "label,cat,dog\n0,0.9,0.1\n1,0.6,0.4\n0,0.8,0.2\n1,0.1,0.9\n").unwrap();
+    let found = run(at, "ensemble calibrate p.csv --json").json();
+    assert_eq!(found["top1"], 0.75);
+    let nll = -(0.9_f64.ln() + 0.4_f64.ln() + 0.8_f64.ln() + 0.9_f64.ln()) / 4.0;
+    assert!((found["nll"].as_f64().unwrap() - nll).abs() < 1e-12);
+    assert!(found["nll_at_temperature"].as_f64().unwrap() <= nll);
+    fs::write(at.join("bad.csv"), "0,0.9,0.2\n").unwrap();
+    fails(&run(at, "ensemble calibrate bad.csv"), 1, &["bad.csv: line 1"]);
+}
+
+#[test]
+fn a_second_process_does_not_train_the_same_member() {
+    let temp = place();
+    let at = temp.path();
+    let arguments = "ensemble train small.toml --members 2 --out two --quiet --epochs 40";
+    let mut first = start(at, &arguments.split(' ').collect::<Vec<_>>());
+    let lock = at.join("two/member-1/checkpoints");
+    while !lock.exists() && first.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let second = run(at, &format!("{arguments} --member 1"));
+    let _ = first.kill();
+    let _ = first.wait();
+    fails(&second, 1, &["member-1"]);
+}

@@ -1,0 +1,164 @@
+//! Makes one model of several, by averaging their weights.
+
+use std::path::{Path, PathBuf};
+
+use firebrick_core::ConfigError;
+use firebrick_core::loss::CrossEntropy;
+use firebrick_core::run::Scores;
+use firebrick_core::state_dict::StateDict;
+use firebrick_ensemble::manifest::Manifest;
+use firebrick_ensemble::soup::{greedy, mean};
+use firebrick_train::recount_statistics;
+use firebrick_train::run_dir::write_whole;
+use serde::Serialize;
+
+use crate::session::{Session, Sources};
+use crate::{Error, ModelInfo, Models, TrainedModel, run_recipe};
+
+/// Which models go into a soup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// All of them.
+    Uniform,
+    /// The best on validation, and every other one that does not make it worse.
+    Greedy,
+}
+
+/// A soup of models.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Soup {
+    /// Its model file.
+    pub file: String,
+    /// The model files that could go in, with their validation scores.
+    pub ingredients: Vec<(String, Scores)>,
+    /// Those that went in, the best first.
+    pub kept: Vec<String>,
+    /// Its validation scores.
+    pub valid: Scores,
+}
+
+/// The model files that paths name: model files, run directories, and all members of ensembles.
+///
+/// # Errors
+/// [`Error::Manifest`] for an ensemble that is damaged.
+pub fn model_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for path in paths {
+        if Manifest::is_in(path) {
+            let manifest = Manifest::read(path)?;
+            files.extend(
+                manifest
+                    .members
+                    .iter()
+                    .map(|member| path.join(&member.file)),
+            );
+        } else if path.is_dir() {
+            files.push(path.join("model.safetensors"));
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+/// Averages the weights of models and writes the model file `out`. The batch norm statistics of the soup are recomputed from
+/// `recount` training batches of the run in which the first model lies.
+///
+/// # Errors
+/// [`Error`] for fewer than two models, models of two kinds, and a first one that lies in no run with validation images.
+pub fn soup(
+    files: &[PathBuf],
+    how: How,
+    recount: usize,
+    sources: Sources,
+    out: &Path,
+) -> Result<Soup, Error> {
+    let refused = |problem: String| Error::from(ConfigError::Conflict(problem));
+    if files.len() < 2 {
+        return Err(refused(format!(
+            "a soup needs at least 2 models, not {}",
+            files.len()
+        )));
+    }
+    let recipe = run_recipe(&run_of(&files[0])?)?;
+    let mut session = Session::open_with(&recipe, sources)?;
+    let device = session.device.clone().inner();
+    let mut weights = Vec::new();
+    let mut first: Option<ModelInfo> = None;
+    for file in files {
+        let TrainedModel { info, network, .. } =
+            TrainedModel::read_with(file, &Models::default(), &device)?;
+        let first = first.get_or_insert_with(|| info.clone());
+        if *first != info {
+            return Err(refused(format!(
+                "{}: this is another model than {}, or has other classes or another preprocessing; only models of one kind can be averaged",
+                file.display(),
+                files[0].display()
+            )));
+        }
+        weights.push(StateDict::of(&network));
+    }
+    let info = first.unwrap_or_else(|| session.info());
+    let Some(mut valid) = session.valid_loader()? else {
+        return Err(refused(format!(
+            "{} has no validation images to score the soup on",
+            recipe.dataset
+        )));
+    };
+    let architecture = session.architecture;
+    let mut scored =
+        |dict: StateDict, recount: Option<usize>| -> Result<(StateDict, Scores), Error> {
+            let mut model = dict.load_into(architecture.undrawn(&info.input(), &device)?)?;
+            if let Some(batches) = recount {
+                model = recount_statistics(&model, &mut session.train, Some(batches))?;
+            }
+            let loss = CrossEntropy::default();
+            let evaluation = firebrick_train::evaluate(&model, &mut valid, &loss, &mut |_| {})?;
+            Ok((StateDict::of(&model), evaluation.scores))
+        };
+    let names: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    let mut ingredients = Vec::new();
+    for (name, dict) in names.iter().zip(&weights) {
+        ingredients.push((name.clone(), scored(dict.clone(), None)?.1));
+    }
+    let of = |places: &[usize]| mean(&places.iter().map(|at| &weights[*at]).collect::<Vec<_>>());
+    let kept = match how {
+        How::Uniform => (0..weights.len()).collect(),
+        How::Greedy => {
+            let accuracies: Vec<f64> = ingredients.iter().map(|(_, scores)| scores.top1).collect();
+            greedy(&accuracies, |places| {
+                Ok::<_, Error>(scored(of(places)?, Some(recount))?.1.top1)
+            })?
+        }
+    };
+    // A single model keeps its own statistics.
+    let (dict, valid) = scored(of(&kept)?, (kept.len() > 1).then_some(recount))?;
+    let bytes = info.to_bytes(&dict)?;
+    let made = out.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| write_whole(out, &bytes))
+        .map_err(|error| Error::ModelFile {
+            path: out.display().to_string(),
+            problem: format!("cannot be written: {error}"),
+        })?;
+    Ok(Soup {
+        file: out.display().to_string(),
+        kept: kept.into_iter().map(|at| names[at].clone()).collect(),
+        ingredients,
+        valid,
+    })
+}
+
+/// The run directory in which a model file lies, itself or in `averages` or `members`.
+fn run_of(file: &Path) -> Result<PathBuf, Error> {
+    let above = file.ancestors().skip(1).take(2);
+    let mut runs = above.filter(|directory| directory.join("recipe.toml").is_file());
+    let run = runs.next().map(Path::to_path_buf);
+    run.ok_or_else(|| Error::ModelFile {
+        path: file.display().to_string(),
+        problem: "this file lies in no run directory, whose recipe would name the images to score the soup on: give a run or one of its files first".into(),
+    })
+}
