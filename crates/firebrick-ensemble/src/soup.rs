@@ -33,7 +33,9 @@ pub fn mean(models: &[&StateDict]) -> Result<StateDict, WeightsError> {
     for (name, data) in &first.tensors {
         let mut all = vec![data];
         for other in others {
-            let same = |other: &&TensorData| other.shape == data.shape && other.dtype == data.dtype;
+            let same = |other: &&TensorData| {
+                other.shape() == data.shape() && other.dtype() == data.dtype()
+            };
             let Some(other) = other.tensors.get(name).filter(same) else {
                 let problem = format!(
                     "`{name}` is not the same in all models: only models of one kind can be averaged"
@@ -43,7 +45,7 @@ pub fn mean(models: &[&StateDict]) -> Result<StateDict, WeightsError> {
             all.push(other);
         }
         let averaged = if matches!(
-            data.dtype,
+            data.dtype(),
             DType::F32 | DType::F64 | DType::F16 | DType::BF16
         ) {
             average(&all)
@@ -64,7 +66,7 @@ fn average(all: &[&TensorData]) -> TensorData {
     }
     let count = all.len() as f64;
     sum.iter_mut().for_each(|sum| *sum /= count);
-    TensorData::new(sum, all[0].shape.clone()).convert_dtype(all[0].dtype)
+    TensorData::new(sum, all[0].shape()).convert_dtype(all[0].dtype())
 }
 
 /// The places of the ingredients of a greedy soup, the best first: each of these accuracies is tried in turn, and is kept

@@ -447,7 +447,10 @@ pub(crate) fn checkpoint_dirs(path: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all: to a temporary name beside it, synced, then renamed.
+///
+/// # Errors
+/// When it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()

@@ -1,5 +1,5 @@
 //! The types that all crates of Firebrick share and that need no tensors: errors, specs, lengths, the descriptions and
-//! registries of units, reproducible random numbers, images and batches, schedules, recipes, parameter groups, and the
+//! registries of units, reproducible random numbers, images and batches, scores of a classifier, schedules, recipes, parameter groups, and the
 //! record of a run.
 //!
 //! It compiles without Burn. Crates that need tensors too depend on `firebrick-core`, which re-exports every module of
@@ -15,6 +15,7 @@ pub mod groups;
 pub mod image;
 pub mod json_number;
 pub mod length;
+pub mod metrics;
 pub mod number;
 pub mod random;
 pub mod recipe;

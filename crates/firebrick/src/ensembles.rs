@@ -14,7 +14,7 @@ use firebrick_core::data::Dataset;
 use firebrick_core::{Classifier, Recipe};
 use firebrick_datasets::class_names::matched;
 use firebrick_ensemble::class_names::{columns, reordered};
-use firebrick_ensemble::manifest::{Kind, Manifest};
+use firebrick_ensemble::manifest::{Kind, Manifest, ManifestError};
 use firebrick_ensemble::{EnsembleError, Member, Members};
 use firebrick_train::Predictions;
 use firebrick_zoo::Model;
@@ -83,7 +83,8 @@ impl<M: Classifier> Ensemble<M> {
                         "member {}: {error}; --allow-missing goes on without it",
                         member.name
                     );
-                    return Err(EnsembleError::member(problem).into());
+                    let path = directory.into();
+                    return Err(ManifestError { path, problem }.into());
                 }
             };
             let columns = match members.first() {

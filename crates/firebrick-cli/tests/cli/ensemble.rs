@@ -70,7 +70,11 @@ fn processes_that_are_killed_at_random_leave_the_same_members() {
     succeeds(&run(at, &rest));
     assert!(members(&at.join("cut")) == expected);
     let status = run(at, "ensemble status cut");
-    assert!(status.stdout.contains("4 of 4 members are done"), "{}", status.stdout);
+    assert!(
+        status.stdout.contains("4 of 4 members are done"),
+        "{}",
+        status.stdout
+    );
 }
 
 #[test]
@@ -79,7 +83,12 @@ fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
     let at = temp.path();
     // A job array chooses the member.
     let mut array = firebrick(at);
-    let ran: Ran = array.args(MEMBERS.split(' ')).env("SLURM_ARRAY_TASK_ID", "2").output().unwrap().into();
+    let ran: Ran = array
+        .args(MEMBERS.split(' '))
+        .env("SLURM_ARRAY_TASK_ID", "2")
+        .output()
+        .unwrap()
+        .into();
     succeeds(&ran);
     let status = run(at, "ensemble status four --json").json();
     assert_eq!(status["done"], 1);
@@ -92,7 +101,18 @@ fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
     let report = run(at, "ensemble eval four --json").json();
     assert_eq!(report["members"].as_array().unwrap().len(), 4);
     assert_eq!(report["growth"].as_array().unwrap().len(), 4);
-    for key in ["top1", "top5", "nll", "brier", "ece", "ece_adaptive", "aurc", "temperature", "nll_at_temperature", "ece_at_temperature"] {
+    for key in [
+        "top1",
+        "top5",
+        "nll",
+        "brier",
+        "ece",
+        "ece_adaptive",
+        "aurc",
+        "temperature",
+        "nll_at_temperature",
+        "ece_at_temperature",
+    ] {
         assert!(report["ensemble"][key].is_number(), "{key}");
     }
     // Each member alone is what `eval` says of its run, and the whole is what `eval` says of the directory.
@@ -108,16 +128,30 @@ fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
     assert_ne!(views["ensemble"]["nll"], report["ensemble"]["nll"]);
     for rule in ["logits", "vote", "weighted", "stacking", "rank"] {
         let other = run(at, &format!("ensemble eval four --combine {rule} --json")).json();
-        assert_ne!(other["ensemble"]["nll"], report["ensemble"]["nll"], "{rule}");
+        assert_ne!(
+            other["ensemble"]["nll"], report["ensemble"]["nll"],
+            "{rule}"
+        );
     }
 
-    let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/image/palette.png");
-    let predict = |more: &str| run(at, &format!("predict four {picture} no.png {picture} --on-bad-image skip --json {more}"));
+    let picture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/corpus/image/palette.png"
+    );
+    let predict = |more: &str| {
+        run(
+            at,
+            &format!("predict four {picture} no.png {picture} --on-bad-image skip --json {more}"),
+        )
+    };
     let alone = predict("").json();
     assert_eq!(alone.as_array().unwrap().len(), 2);
     assert_eq!(alone, predict("--members-in-memory 3").json());
     let of_one = run(at, &format!("predict four/member-1 {picture} --json")).json();
-    assert_ne!(of_one[0]["top"][0]["probability"], alone[0]["top"][0]["probability"]);
+    assert_ne!(
+        of_one[0]["top"][0]["probability"],
+        alone[0]["top"][0]["probability"]
+    );
 
     let picks = run(at, "ensemble prune four --members 2 --out two --json").json();
     assert_eq!(picks.as_array().unwrap().len(), 2);
@@ -126,13 +160,26 @@ fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
     let apart = pruned.as_f64().unwrap() - pick.as_f64().unwrap();
     assert!(apart.abs() < 1e-9, "{apart}");
 
-    let soup = run(at, "ensemble soup four --how greedy --out soup/m.safetensors --json").json();
+    let soup = run(
+        at,
+        "ensemble soup four --how greedy --out soup/m.safetensors --json",
+    )
+    .json();
     let best = soup["ingredients"].as_array().unwrap().iter();
-    let best = best.map(|one| one[1]["top1"].as_f64().unwrap()).fold(0.0, f64::max);
+    let best = best
+        .map(|one| one[1]["top1"].as_f64().unwrap())
+        .fold(0.0, f64::max);
     assert!(soup["valid"]["top1"].as_f64().unwrap() >= best);
-    let all = run(at, "ensemble soup four --how uniform --out all.safetensors --json").json();
+    let all = run(
+        at,
+        "ensemble soup four --how uniform --out all.safetensors --json",
+    )
+    .json();
     assert_eq!(all["kept"].as_array().unwrap().len(), 4);
-    let scored = run(at, "eval all.safetensors --dataset glyphs(train=270,test=54) --split test --json");
+    let scored = run(
+        at,
+        "eval all.safetensors --dataset glyphs(train=270,test=54) --split test --json",
+    );
     assert!(scored.json()["top1"].is_number());
 }
 
@@ -145,18 +192,54 @@ fn what_is_wrong_with_an_ensemble_is_named() {
     for (arguments, status, needle) in [
         ("ensemble eval nothing", 1, "nothing"),
         ("ensemble eval .", 1, "no ensemble"),
-        ("ensemble train small.toml --members 0 --out x", 2, "members = 0"),
-        ("ensemble train small.toml --members 2 --member 3/2 --out x", 2, "from 1 to 2"),
-        ("ensemble train small.toml --members 2 --member 1/3 --out x", 2, "from 1 to 2"),
-        ("ensemble train small.toml --members 2 --member first --out x", 2, "`first`"),
-        ("ensemble train small.toml --members 3 --out two", 1, "another number of members"),
-        ("ensemble train small.toml --members 2 --lr 0.5 --out two", 1, "other recipes"),
-        ("ensemble train small.toml --bagging --sampling balanced --members 2 --out x", 2, "bagging"),
-        ("ensemble eval two --fit-on train", 2, "fit on the validation split"),
+        (
+            "ensemble train small.toml --members 0 --out x",
+            2,
+            "members = 0",
+        ),
+        (
+            "ensemble train small.toml --members 2 --member 3/2 --out x",
+            2,
+            "from 1 to 2",
+        ),
+        (
+            "ensemble train small.toml --members 2 --member 1/3 --out x",
+            2,
+            "from 1 to 2",
+        ),
+        (
+            "ensemble train small.toml --members 2 --member first --out x",
+            2,
+            "`first`",
+        ),
+        (
+            "ensemble train small.toml --members 3 --out two",
+            1,
+            "another number of members",
+        ),
+        (
+            "ensemble train small.toml --members 2 --lr 0.5 --out two",
+            1,
+            "other recipes",
+        ),
+        (
+            "ensemble train small.toml --bagging --sampling balanced --members 2 --out x",
+            2,
+            "bagging",
+        ),
+        (
+            "ensemble eval two --fit-on train",
+            2,
+            "fit on the validation split",
+        ),
         ("ensemble eval two --combine meen", 2, "did you mean `mean`"),
         ("ensemble prune two --members 3 --out three", 2, "picks = 3"),
         ("ensemble prune two --members 1 --out two", 2, "not empty"),
-        ("ensemble soup two/member-1 --out s.safetensors", 2, "at least 2 models"),
+        (
+            "ensemble soup two/member-1 --out s.safetensors",
+            2,
+            "at least 2 models",
+        ),
     ] {
         fails(&run(at, arguments), status, &[needle]);
     }
@@ -170,26 +253,42 @@ fn what_is_wrong_with_an_ensemble_is_named() {
     fails(&run(at, "ensemble eval two"), 1, &["member-2"]);
     let ran = run(at, "ensemble eval two --allow-missing");
     succeeds(&ran);
-    assert!(ran.stderr.contains("going on without member-2"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("going on without member-2"),
+        "{}",
+        ran.stderr
+    );
     // A manifest that was edited.
     let manifest = at.join("two/ensemble.json");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("member-2", "member-9")).unwrap();
-    fails(&run(at, "ensemble eval two"), 1, &["was changed after it was written"]);
+    fails(
+        &run(at, "ensemble eval two"),
+        1,
+        &["was changed after it was written"],
+    );
 }
 
 #[test]
 fn a_table_of_probabilities_is_calibrated() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
-    fs::write(at.join("p.csv"), "label,cat,dog\n0,0.9,0.1\n1,0.6,0.4\n0,0.8,0.2\n1,0.1,0.9\n").unwrap();
+    fs::write(
+        at.join("p.csv"),
+        "label,cat,dog\n0,0.9,0.1\n1,0.6,0.4\n0,0.8,0.2\n1,0.1,0.9\n",
+    )
+    .unwrap();
     let found = run(at, "ensemble calibrate p.csv --json").json();
     assert_eq!(found["top1"], 0.75);
     let nll = -(0.9_f64.ln() + 0.4_f64.ln() + 0.8_f64.ln() + 0.9_f64.ln()) / 4.0;
     assert!((found["nll"].as_f64().unwrap() - nll).abs() < 1e-12);
     assert!(found["nll_at_temperature"].as_f64().unwrap() <= nll);
     fs::write(at.join("bad.csv"), "0,0.9,0.2\n").unwrap();
-    fails(&run(at, "ensemble calibrate bad.csv"), 1, &["bad.csv: line 1"]);
+    fails(
+        &run(at, "ensemble calibrate bad.csv"),
+        1,
+        &["bad.csv: line 1"],
+    );
 }
 
 #[test]

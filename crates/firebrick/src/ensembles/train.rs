@@ -114,7 +114,7 @@ impl EnsemblePlan {
         let recipe = self.recipes[number].clone();
         if run.join("recipe.toml").is_file() {
             // What was chosen when it began, such as lengths, is written there.
-            let begun = crate::run_recipe(&run).map(Recipe::without_limits);
+            let begun = crate::run_recipe(&run).map(|recipe| recipe.without_limits());
             return Some((begun.unwrap_or(recipe), run, Start::Resume));
         }
         Some((recipe, run, Start::Fresh))
