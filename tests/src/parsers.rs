@@ -22,6 +22,7 @@ use firebrick::datasets::{decode, idx};
 use firebrick::ensemble;
 use firebrick::optim::schedule::{self, Outlook};
 use firebrick::optim::{Request, optimizer};
+use firebrick::predict::{Wanted, predict};
 use firebrick::regularize::augment;
 use firebrick::training::Checkpoint;
 use firebrick::{TrainedModel, zoo};
@@ -193,7 +194,11 @@ fn model_file_as_it_is(data: &[u8]) {
     let mut told = 0;
     // Weights that are not finite have no prediction but an error.
     let each = &mut |_: Result<_, _>| told += 1;
-    firebrick::predict::predict(&model, vec![Ok(image)], None, 3, false, each);
+    let wanted = Wanted {
+        top: 3,
+        ..Wanted::default()
+    };
+    predict(&model, vec![Ok(image)], &wanted, each);
     assert_eq!(told, 1);
 }
 

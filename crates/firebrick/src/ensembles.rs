@@ -135,7 +135,7 @@ impl<M: Classifier> Ensemble<M> {
 
     /// What each member predicts for the images of a data set, each with its own preprocessing. `progress` is told the
     /// images done, over all members, and their total. With `tta`, each is the mean over the views of an image.
-    fn predictions(
+    pub(crate) fn predictions(
         &self,
         recipe: &Recipe,
         dataset: &Arc<dyn Dataset>,
@@ -168,13 +168,13 @@ impl<M: Classifier> Ensemble<M> {
 }
 
 /// What a member predicts.
-struct Predicted {
-    name: String,
-    predictions: Predictions,
+pub(crate) struct Predicted {
+    pub(crate) name: String,
+    pub(crate) predictions: Predictions,
 }
 
 /// The predictions of all members, as what combines them reads them.
-fn members(predicted: &[Predicted]) -> Result<Members<'_>, EnsembleError> {
+pub(crate) fn members(predicted: &[Predicted]) -> Result<Members<'_>, EnsembleError> {
     let members = predicted.iter().map(|one| {
         let Predictions {
             logits, classes, ..

@@ -8,6 +8,8 @@ use firebrick_core::image::fit;
 use firebrick_core::{Classifier, ConfigError};
 use firebrick_datasets::decode;
 use firebrick_datasets::image_files::{Listed, list};
+use firebrick_ensemble::conformal::PredictionSets;
+use firebrick_ensemble::{EnsembleError, Member, Members};
 use firebrick_train::metrics::{ranked, softmax};
 use serde::Serialize;
 
@@ -21,6 +23,9 @@ pub struct Prediction {
     pub path: String,
     /// The most probable classes, the best first.
     pub top: Vec<Guess>,
+    /// The classes of which one is the right one with the probability that was asked for, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<Vec<String>>,
     /// The scores of all classes before the softmax, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logits: Option<Vec<f32>>,
@@ -49,22 +54,32 @@ const BATCH: usize = 32;
 /// The most pixel values in one forward pass of more than one image.
 const VALUES: usize = 1 << 26;
 
+/// What a prediction has, and how it is made.
+#[derive(Clone, Default)]
+pub struct Wanted {
+    /// Views of each image, over which the prediction is averaged.
+    pub tta: Option<TestTime>,
+    /// The number of classes, the most probable first.
+    pub top: usize,
+    /// Whether it has the scores of all classes.
+    pub logits: bool,
+    /// Sets of classes that contain the right one; see [`coverage`](crate::coverage).
+    pub sets: Option<PredictionSets>,
+}
+
 /// Predicts the classes of image files of any size, a batch at a time, so that memory does not grow with their number.
-/// `each` is called with the prediction or the error of every file, in order. With `tta`, the prediction is the mean over
-/// the views of an image.
+/// `each` is called with the prediction or the error of every file, in order.
 pub fn predict<M: Classifier>(
     model: &TrainedModel<M>,
     files: Vec<Result<PathBuf, DataError>>,
-    tta: Option<&TestTime>,
-    top: usize,
-    logits: bool,
+    wanted: &Wanted,
     each: &mut dyn FnMut(Result<Prediction, DataError>),
 ) {
     let models = std::slice::from_ref(model);
     let files = files.into_iter().enumerate();
-    let done = logits_of_files(models, files, tta, &mut |_, found| {
+    let done = logits_of_files(models, files, wanted.tta.as_ref(), &mut |_, found| {
         each(found.and_then(|Logits { path, of_models }| {
-            prediction(&path, &of_models[0], &model.info, top, logits)
+            prediction(&path, &of_models[0], &model.info, wanted)
         }));
     });
     if let Err(error) = done {
@@ -209,8 +224,7 @@ pub(crate) fn prediction(
     path: &Path,
     row: &[f32],
     info: &ModelInfo,
-    top: usize,
-    logits: bool,
+    wanted: &Wanted,
 ) -> Result<Prediction, DataError> {
     let probabilities = softmax(row);
     if !probabilities
@@ -229,7 +243,24 @@ pub(crate) fn prediction(
     };
     Ok(Prediction {
         path: path.display().to_string(),
-        top: ranked(row).into_iter().take(top).map(guess).collect(),
-        logits: logits.then(|| row.to_vec()),
+        top: ranked(row)
+            .into_iter()
+            .take(wanted.top)
+            .map(guess)
+            .collect(),
+        set: wanted
+            .sets
+            .as_ref()
+            .map(|sets| set(sets, row, info))
+            .transpose()
+            .map_err(|error| DataError::Invalid(error.to_string()))?,
+        logits: wanted.logits.then(|| row.to_vec()),
     })
+}
+
+/// The names of the classes in the set of one image.
+fn set(sets: &PredictionSets, row: &[f32], info: &ModelInfo) -> Result<Vec<String>, EnsembleError> {
+    let one = Members::new(vec![Member::new("model", row, row.len())])?;
+    let found = sets.of(&one.prediction(0))?.into_iter().flatten();
+    Ok(found.map(|class| info.classes[class].clone()).collect())
 }

@@ -10,7 +10,7 @@ use firebrick::core::spec::Spec;
 use firebrick::core::state_dict::StateDict;
 use firebrick::datasets::{InMemory, Split};
 use firebrick::eval::{EvalImages, EvalJob, evaluate};
-use firebrick::predict::predict;
+use firebrick::predict::{Wanted, predict};
 use firebrick::prelude::*;
 use firebrick::search::{SearchJob, search};
 use firebrick::training::lr_find::Sweep;
@@ -161,7 +161,11 @@ fn it_trains_resumes_predicts_and_is_evaluated() {
     let mut said = Vec::new();
     let mut each = |prediction: Result<_, _>| said.push(prediction.unwrap());
     let files = vec![Ok(picture)];
-    predict(&trained, files, None, 2, false, &mut each);
+    let wanted = Wanted {
+        top: 2,
+        ..Wanted::default()
+    };
+    predict(&trained, files, &wanted, &mut each);
     assert_eq!((said.len(), said[0].top.len()), (1, 2));
 }
 

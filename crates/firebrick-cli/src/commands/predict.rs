@@ -6,15 +6,18 @@ use clap::Args;
 use firebrick::ModelInfo;
 use firebrick::core::data::DataError;
 use firebrick::core::error::check;
+use firebrick::core::spec::Spec;
+use firebrick::coverage::Coverage;
 use firebrick::datasets::image_files::{EXTENSIONS, Listed};
 use firebrick::ensemble::manifest::Manifest;
 use firebrick::ensembles::{self, EnsemblePredict};
-use firebrick::predict::{Prediction, image_files, predict};
+use firebrick::eval::EvalImages;
+use firebrick::predict::{Prediction, Wanted, image_files, predict};
 
 use super::ensemble::EnsembleFlags;
 use super::plain_weights::{PlainWeights, trained_model};
 use crate::failure::Failure;
-use crate::number::whole;
+use crate::number::{real, whole};
 use crate::terminal;
 use crate::tta_flags::TtaFlags;
 
@@ -43,7 +46,20 @@ pub(crate) struct Predict {
     /// Number of members of an ensemble to keep in memory at a time
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = whole::<usize>)]
     members_in_memory: usize,
-    /// Print one JSON document: an array of {path, top: [{class, index, probability}]}
+    /// Also predict a set of classes for each image that contains the right one with this probability, such as 0.9. The
+    /// sets are calibrated on the validation images of the run
+    #[arg(long, value_name = "P", value_parser = real)]
+    coverage: Option<f64>,
+    /// Score by which the sets of --coverage are made: lac (the smallest sets), aps or raps (sets that grow with the
+    /// difficulty of an image)
+    #[arg(
+        long,
+        value_name = "SPEC",
+        default_value = "lac",
+        requires = "coverage"
+    )]
+    conformal: Spec,
+    /// Print one JSON document: an array of {path, top: [{class, index, probability}]}, with --coverage also set
     #[arg(long)]
     json: bool,
     /// With --json, also print the logits: the scores of all classes before the softmax
@@ -62,20 +78,28 @@ impl Predict {
         let total = files.len();
         let mut predictions = Vec::new();
         let mut unreadable = Vec::new();
-        let tta = self.tta.views()?;
+        let mut wanted = Wanted {
+            tta: self.tta.views()?,
+            top: self.top,
+            logits: self.logits,
+            sets: None,
+        };
         let mut each = |result| match result {
             Ok(prediction) if self.json => predictions.push(prediction),
             Ok(prediction) => say(&prediction),
             Err(error) => unreadable.push(DataError::to_string(&error)),
         };
         if let Some(run) = run.filter(|run| Manifest::is_in(run)) {
+            let ensemble = self.ensemble.open(run, &self.device)?;
+            let combine = self.ensemble.combine();
+            if let Some(coverage) = self.coverage(ensemble.run().as_deref(), &wanted)? {
+                wanted.sets = Some(coverage.of_ensemble(&ensemble, &combine)?);
+            }
             let job = EnsemblePredict {
-                ensemble: &self.ensemble.open(run, &self.device)?,
-                combine: self.ensemble.combine(),
-                tta: tta.as_ref(),
+                ensemble: &ensemble,
+                combine,
                 members_in_memory: self.members_in_memory,
-                top: self.top,
-                logits: self.logits,
+                wanted,
             };
             ensembles::predict(&job, files, &mut each)?;
         } else {
@@ -84,14 +108,17 @@ impl Predict {
                     self.name_classes(info);
                 }
             })?;
-            predict(
-                &model,
-                files,
-                tta.as_ref(),
-                self.top,
-                self.logits,
-                &mut each,
-            );
+            let of_run = run.map(|run| {
+                if run.is_dir() {
+                    run
+                } else {
+                    run.parent().unwrap_or(run)
+                }
+            });
+            if let Some(coverage) = self.coverage(of_run, &wanted)? {
+                wanted.sets = Some(coverage.of_model(&model)?);
+            }
+            predict(&model, files, &wanted, &mut each);
         }
         if self.json {
             terminal::json(&predictions)?;
@@ -132,6 +159,31 @@ impl Predict {
         Ok((Some(run), images))
     }
 
+    /// How the sets of --coverage are calibrated, for a model that lies in this run directory.
+    fn coverage(&self, run: Option<&Path>, wanted: &Wanted) -> Result<Option<Coverage>, Failure> {
+        let Some(coverage) = self.coverage else {
+            return Ok(None);
+        };
+        let run = run.filter(|run| run.join("recipe.toml").is_file());
+        let Some(run) = run else {
+            return Err(Failure::Usage(
+                "--coverage needs the validation images of a run: give a run directory or an ensemble".into(),
+            ));
+        };
+        Ok(Some(Coverage {
+            coverage,
+            score: self.conformal.clone(),
+            images: EvalImages {
+                recipe: firebrick::run_recipe(run)?,
+                held_out: false,
+                split: None,
+                run: Some(run.into()),
+                cache: super::data_cache(),
+            },
+            tta: wanted.tta.clone(),
+        }))
+    }
+
     /// Gives the classes of plain weights the names of the data set that they are for.
     fn name_classes(&self, info: &mut ModelInfo) {
         let Some(named) = self.plain.names_of_a_known_set(info) else {
@@ -170,9 +222,14 @@ fn say(prediction: &Prediction) {
             )
         })
         .collect();
+    let set = prediction.set.as_ref().map(|set| {
+        let names: Vec<_> = set.iter().map(|name| terminal::name(name)).collect();
+        format!(" [{}]", names.join(", "))
+    });
     terminal::say(&format!(
-        "{}: {}",
+        "{}: {}{}",
         terminal::name(&prediction.path),
-        guesses.join(", ")
+        guesses.join(", "),
+        set.unwrap_or_default()
     ));
 }

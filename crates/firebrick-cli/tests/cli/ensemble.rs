@@ -153,6 +153,16 @@ fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
         alone[0]["top"][0]["probability"]
     );
 
+    let wide = run(at, &format!("predict four {picture} --coverage 0.9 --json")).json();
+    let narrow = run(at, &format!("predict four {picture} --coverage 0.2 --json")).json();
+    let size = |found: &serde_json::Value| found[0]["set"].as_array().unwrap().len();
+    assert!(size(&wide) >= size(&narrow) && size(&narrow) >= 1);
+    let single = run(
+        at,
+        &format!("predict four/member-1 {picture} --coverage 0.5 --conformal aps"),
+    );
+    assert!(single.stdout.contains('['), "{}", single.stdout);
+
     let picks = run(at, "ensemble prune four --members 2 --out two --json").json();
     assert_eq!(picks.as_array().unwrap().len(), 2);
     let two = run(at, "ensemble eval two --split valid --json").json();
@@ -231,6 +241,17 @@ fn what_is_wrong_with_an_ensemble_is_named() {
             "ensemble eval two --fit-on train",
             2,
             "fit on the validation split",
+        ),
+        ("predict two x.png --coverage 1.2", 2, "coverage = 1.2"),
+        (
+            "predict two x.png --coverage 0.999",
+            2,
+            "images to calibrate",
+        ),
+        (
+            "predict two x.png --combine stacking",
+            1,
+            "fitted to validation data",
         ),
         ("ensemble eval two --combine meen", 2, "did you mean `mean`"),
         ("ensemble prune two --members 3 --out three", 2, "picks = 3"),

@@ -29,7 +29,8 @@ fn arguments(line: &str) -> Option<Vec<String>> {
     let mut words = words(&line);
     words.remove(0);
     let has = |flag: &str| line.contains(flag);
-    let trains = ["train", "lr-find", "search"].contains(&words[0].as_str());
+    let trains = ["train", "lr-find", "search"].contains(&words[0].as_str())
+        || words.starts_with(&["ensemble", "train"].map(String::from));
     if trains && !has("--resume") {
         let data = if has("folder:") {
             ["--image-size", "32"]

@@ -11,8 +11,7 @@ use firebrick_zoo::Model;
 
 use super::Ensemble;
 use crate::Error;
-use crate::predict::{Logits, Prediction, logits_of_files, prediction};
-use crate::tta::TestTime;
+use crate::predict::{Logits, Prediction, Wanted, logits_of_files, prediction};
 
 /// How an ensemble predicts image files.
 pub struct EnsemblePredict<'a, M = Model> {
@@ -20,14 +19,10 @@ pub struct EnsemblePredict<'a, M = Model> {
     pub ensemble: &'a Ensemble<M>,
     /// How the members combine: a rule that is not fitted.
     pub combine: Spec,
-    /// Views of each image, over which each member averages first.
-    pub tta: Option<&'a TestTime>,
     /// The number of members in memory at a time, at least 1. Files are decoded once for each group of so many.
     pub members_in_memory: usize,
-    /// The number of classes in a prediction, the most probable first.
-    pub top: usize,
-    /// Whether a prediction has the scores of all classes: here the logarithms of probabilities.
-    pub logits: bool,
+    /// What a prediction has. Scores of all classes are here the logarithms of probabilities.
+    pub wanted: Wanted,
 }
 
 /// Predicts image files, in their order. `each` gets the prediction or the error of every file.
@@ -52,15 +47,20 @@ pub fn predict<M: Classifier>(
         let models = models.collect::<Result<Vec<_>, _>>()?;
         let mut rows = vec![Vec::new(); group.len()];
         readable.clear();
-        logits_of_files(&models, files, job.tta, &mut |number, found| match found {
-            Ok(Logits { path, of_models }) => {
-                readable.push((number, path));
-                rows.iter_mut()
-                    .zip(of_models)
-                    .for_each(|(rows, row)| rows.extend(row));
-            }
-            Err(error) => predictions.push((number, Err(error))),
-        })?;
+        logits_of_files(
+            &models,
+            files,
+            job.wanted.tta.as_ref(),
+            &mut |number, found| match found {
+                Ok(Logits { path, of_models }) => {
+                    readable.push((number, path));
+                    rows.iter_mut()
+                        .zip(of_models)
+                        .for_each(|(rows, row)| rows.extend(row));
+                }
+                Err(error) => predictions.push((number, Err(error))),
+            },
+        )?;
         for (member, rows) in group.iter().zip(rows) {
             scores.push(match &member.columns {
                 Some(columns) => reordered(&rows, columns),
@@ -83,7 +83,7 @@ pub fn predict<M: Classifier>(
                 .iter()
                 .map(|value| value.max(f64::from(f32::MIN)) as f32)
                 .collect();
-            predictions.push((*number, prediction(path, &row, info, job.top, job.logits)));
+            predictions.push((*number, prediction(path, &row, info, &job.wanted)));
         }
     }
     predictions.sort_by_key(|(number, _)| *number);
