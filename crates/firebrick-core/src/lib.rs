@@ -33,8 +33,8 @@ pub use device::{DeviceError, DeviceInfo, computes_in_f64, device, devices, feat
 pub use firebrick_types::testkit;
 pub use firebrick_types::{
     ConfigError, GroupRule, Groups, Recipe, Schedule, about, checksum, confusion, contour, data,
-    error, groups, image, json_number, length, number, random, recipe, registry, run, schedule,
-    setting, spec,
+    error, groups, image, json_number, length, metrics, number, random, recipe, registry, run,
+    schedule, setting, spec,
 };
 pub use freeze::{freeze, unfreeze};
 pub use independent_copy::independent_copy;

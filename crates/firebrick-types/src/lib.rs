@@ -1,6 +1,6 @@
 //! The types that all crates of Firebrick share and that need no tensors: errors, spec strings, lengths,
-//! descriptions and registries of units, reproducible randomness, images and batches, schedules, recipes, parameter groups, and the
-//! record of a run.
+//! descriptions and registries of units, reproducible randomness, images and batches, scores of a classifier, schedules, recipes,
+//! parameter groups, and the record of a run.
 //!
 //! Crates that need tensors as well depend on `firebrick-core`, which re-exports every module of this one.
 
@@ -14,6 +14,7 @@ pub mod groups;
 pub mod image;
 pub mod json_number;
 pub mod length;
+pub mod metrics;
 pub mod number;
 pub mod random;
 pub mod recipe;

@@ -1,11 +1,14 @@
 //! Scores of a classifier, from logits on the host, in f64.
+//!
+//! The logits may be f32, as models compute them, or f64; each is widened before anything is computed of it, so both
+//! have the same scores. Log-probabilities are logits too.
 
-use firebrick_core::confusion::Confusion;
-use firebrick_core::data::Targets;
-use firebrick_core::run::{ConfidenceBin, Scores};
+use crate::confusion::Confusion;
+use crate::data::Targets;
+use crate::run::{ConfidenceBin, Scores};
 
 /// Bins of confidence in the expected calibration error.
-const BINS: usize = 15;
+pub const BINS: usize = 15;
 /// Most wrong images that are kept.
 const MISTAKES: usize = 24;
 
@@ -61,13 +64,18 @@ impl Scorer {
     }
 
     /// Adds one image: its logits, its class, its index in the data set.
-    pub fn add(&mut self, logits: &[f32], truth: usize, index: usize) {
+    pub fn add<T: Copy + Into<f64>>(&mut self, logits: &[T], truth: usize, index: usize) {
         self.add_target(logits, Target::Class(truth), index);
     }
 
     /// As [`Self::add`], for any target. A distribution counts as right by its share of the predicted class; in
     /// the confusion matrix and among the mistakes, the image is of its most probable class.
-    pub fn add_target(&mut self, logits: &[f32], target: Target<'_>, index: usize) {
+    pub fn add_target<T: Copy + Into<f64>>(
+        &mut self,
+        logits: &[T],
+        target: Target<'_>,
+        index: usize,
+    ) {
         let probabilities = softmax(logits);
         let ranked = ranked(logits);
         let (truth, predicted) = (target.class(), ranked[0]);
@@ -82,7 +90,7 @@ impl Scorer {
         self.confusion.add(truth, predicted);
         // log-softmax rather than the log of a probability that may have underflowed.
         self.nll += match target {
-            Target::Class(truth) => log_sum_exp(logits) - f64::from(logits[truth]),
+            Target::Class(truth) => log_sum_exp(logits) - logits[truth].into(),
             Target::Soft(shares) => {
                 let log_sum = log_sum_exp(logits);
                 let terms = shares
@@ -90,7 +98,7 @@ impl Scorer {
                     .zip(logits)
                     .filter(|(share, _)| **share != 0.0);
                 terms
-                    .map(|(share, logit)| f64::from(*share) * (log_sum - f64::from(*logit)))
+                    .map(|(share, logit)| f64::from(*share) * (log_sum - (*logit).into()))
                     .sum()
             }
         };
@@ -99,9 +107,8 @@ impl Scorer {
             .enumerate()
             .map(|(class, p)| (p - target.share(class)).powi(2))
             .sum::<f64>();
-        // Bins are (k/15, (k+1)/15], as in Guo et al. 2017.
         let confidence = probabilities[predicted];
-        let bin = &mut self.bins[((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+        let bin = &mut self.bins[bin_of(confidence)];
         bin.count += 1;
         bin.confidence += confidence;
         bin.correct += target.share(predicted);
@@ -199,6 +206,12 @@ impl Scorer {
     }
 }
 
+/// The bin of a confidence, from 0: (k/15, (k+1)/15], as in Guo et al. 2017. 0 is in the first.
+#[must_use]
+pub fn bin_of(confidence: f64) -> usize {
+    ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1
+}
+
 /// What one image is to be classified as.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
@@ -240,7 +253,7 @@ impl Target<'_> {
 
 /// Classes from the highest score to the lowest; the first of equals first, what is not a number last.
 #[must_use]
-pub fn ranked(logits: &[f32]) -> Vec<usize> {
+pub fn ranked<T: Copy + Into<f64>>(logits: &[T]) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..logits.len()).collect();
     classes.sort_by(|a, b| order(logits[*b]).total_cmp(&order(logits[*a])));
     classes
@@ -248,7 +261,7 @@ pub fn ranked(logits: &[f32]) -> Vec<usize> {
 
 /// The first class of [`ranked`], found without ranking the others; 0 without scores.
 #[must_use]
-pub fn highest(logits: &[f32]) -> usize {
+pub fn highest<T: Copy + Into<f64>>(logits: &[T]) -> usize {
     let better = |best: usize, class: usize| {
         let ordering = order(logits[class]).total_cmp(&order(logits[best]));
         if ordering.is_gt() { class } else { best }
@@ -257,9 +270,10 @@ pub fn highest(logits: &[f32]) -> usize {
 }
 
 /// What a score counts in a ranking: a NaN is the least.
-fn order(logit: f32) -> f32 {
+fn order(logit: impl Into<f64>) -> f64 {
+    let logit = logit.into();
     if logit.is_nan() {
-        f32::NEG_INFINITY
+        f64::NEG_INFINITY
     } else {
         logit
     }
@@ -267,22 +281,18 @@ fn order(logit: f32) -> f32 {
 
 /// Probabilities from logits.
 #[must_use]
-pub fn softmax(logits: &[f32]) -> Vec<f64> {
+pub fn softmax<T: Copy + Into<f64>>(logits: &[T]) -> Vec<f64> {
     let norm = log_sum_exp(logits);
-    logits
-        .iter()
-        .map(|logit| (f64::from(*logit) - norm).exp())
-        .collect()
+    let logits = logits.iter().copied().map(Into::into);
+    logits.map(|logit| (logit - norm).exp()).collect()
 }
 
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let max = f64::from(max);
-    max + logits
-        .iter()
-        .map(|logit| (f64::from(*logit) - max).exp())
-        .sum::<f64>()
-        .ln()
+/// The logarithm of the sum of exponentials: what is subtracted from logits to make log-probabilities.
+#[must_use]
+pub fn log_sum_exp<T: Copy + Into<f64>>(logits: &[T]) -> f64 {
+    let logits = || logits.iter().copied().map(Into::into);
+    let max = logits().fold(f64::NEG_INFINITY, f64::max);
+    max + logits().map(|logit| (logit - max).exp()).sum::<f64>().ln()
 }
 
 #[cfg(test)]
@@ -390,6 +400,29 @@ mod tests {
         assert_eq!(scorer(&[(&[f32::NAN, 0.0], 0)]).scores(0.0).top1, 0.0);
         let worst = scorer(&[(&[1.0, 0.0], 1), (&[f32::NAN, 0.0], 0)]).mistakes();
         assert_eq!([worst[0].index, worst[1].index], [1, 0]);
+    }
+
+    #[test]
+    fn logits_in_f32_and_f64_have_the_same_scores() {
+        let rows = [
+            [0.1_f32, 2.7, -3.3],
+            [f32::NAN, 1.0, 0.0],
+            [-0.0, 0.0, 1e-7],
+        ];
+        let wide = rows.map(|row| row.map(f64::from));
+        let mut scorers = [Scorer::new(3), Scorer::new(3)];
+        for (index, (row, wide)) in rows.iter().zip(&wide).enumerate() {
+            assert_eq!((ranked(row), highest(row)), (ranked(wide), highest(wide)));
+            // The NaN is in an image of its own.
+            if index != 1 {
+                scorers[0].add(row, 1, index);
+                scorers[1].add(wide, 1, index);
+            }
+        }
+        let [narrow, wide] = scorers;
+        assert_eq!(narrow.scores(0.0), wide.scores(0.0));
+        assert_eq!(narrow.calibration(), wide.calibration());
+        assert_eq!(narrow.mistakes(), wide.mistakes());
     }
 
     #[test]
