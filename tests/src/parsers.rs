@@ -19,6 +19,7 @@ use firebrick::core::weights_file::WeightsFile;
 use firebrick::core::{Recipe, loss};
 use firebrick::datasets::cifar::{Cifar, Labels, Location};
 use firebrick::datasets::{decode, idx};
+use firebrick::ensemble;
 use firebrick::optim::schedule::{self, Outlook};
 use firebrick::optim::{Request, optimizer};
 use firebrick::regularize::augment;
@@ -35,7 +36,7 @@ pub struct Parser {
 }
 
 /// All of them.
-pub const PARSERS: [Parser; 10] = [
+pub const PARSERS: [Parser; 11] = [
     Parser {
         name: "spec",
         read: spec,
@@ -75,6 +76,10 @@ pub const PARSERS: [Parser; 10] = [
     Parser {
         name: "checkpoint",
         read: checkpoint,
+    },
+    Parser {
+        name: "table",
+        read: table,
     },
 ];
 
@@ -319,6 +324,18 @@ pub fn checkpoint(data: &[u8]) {
                 message.contains(&*folder.path().to_string_lossy()),
                 "{message}"
             );
+        }
+    }
+}
+
+/// Tables of predictions, up to their figures.
+pub fn table(data: &[u8]) {
+    match ensemble::table::read(data) {
+        Err(error) => fit_for_a_person(&error.to_string()),
+        Ok(table) => {
+            assert_eq!(table.labels.len(), table.predicted.len());
+            let figures = table.figures().expect("a table that was read has figures");
+            assert!((0.0..=1.0).contains(&figures.top1) && (0.0..=1.001).contains(&figures.ece));
         }
     }
 }

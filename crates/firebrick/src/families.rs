@@ -4,6 +4,7 @@ use firebrick_core::about::About;
 use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::{Recipe, loss};
 use firebrick_datasets::sampler;
+use firebrick_ensemble::{calibrate, combine, conformal};
 use firebrick_optim::{optimizer, schedule, surface};
 use firebrick_regularize::{augment, dropout, mix, penalty, views};
 
@@ -53,6 +54,9 @@ pub fn families() -> Vec<Units> {
         Units::of(&sampler::REGISTRY),
         Units::of(&firebrick_datasets::registry::REGISTRY),
         Units::of(&surface::REGISTRY),
+        Units::of(&combine::REGISTRY),
+        Units::of(&calibrate::REGISTRY),
+        Units::of(&conformal::REGISTRY),
     ]
 }
 

@@ -42,6 +42,7 @@ mod warnings;
 
 pub use firebrick_core as core;
 pub use firebrick_datasets as datasets;
+pub use firebrick_ensemble as ensemble;
 pub use firebrick_optim as optim;
 pub use firebrick_regularize as regularize;
 pub use firebrick_report as report;

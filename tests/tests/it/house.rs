@@ -38,6 +38,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["firebrick-download", "firebrick-types"],
     ),
     ("firebrick-train", &["firebrick-core"]),
+    (
+        "firebrick-ensemble",
+        &["firebrick-core", "firebrick-train", "firebrick-types"],
+    ),
     ("firebrick-report", &["firebrick-types"]),
     ("firebrick-zoo", &["firebrick-core", "firebrick-regularize"]),
     (
@@ -45,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "firebrick-core",
             "firebrick-datasets",
+            "firebrick-ensemble",
             "firebrick-optim",
             "firebrick-regularize",
             "firebrick-report",
@@ -117,7 +122,7 @@ fn arrows_between_crates_point_down() {
 
 #[test]
 fn only_core_names_a_backend() {
-    for name in ["optim", "regularize", "train", "zoo", "report"] {
+    for name in ["ensemble", "optim", "regularize", "train", "zoo", "report"] {
         let manifest = std::fs::read_to_string(format!(
             "{}/../crates/firebrick-{name}/Cargo.toml",
             env!("CARGO_MANIFEST_DIR")

@@ -8,6 +8,7 @@ use firebrick::core::testkit::fields_out_of_range_are_named;
 use firebrick::core::{ConfigError, loss};
 use firebrick::datasets::sampler::Sampling;
 use firebrick::datasets::{OpenOptions, open};
+use firebrick::ensemble::{calibrate, combine, conformal};
 use firebrick::optim::schedule::{self, Outlook};
 use firebrick::optim::{optimizer, surface};
 use firebrick::regularize::{augment, dropout, mix, penalty, views};
@@ -35,6 +36,9 @@ fn build(family: &str, spec: &Spec) -> Result<(), ConfigError> {
             _ => Ok(()),
         },
         "surface" => surface::build(spec).map(drop),
+        "combination" => combine::build(spec).map(drop),
+        "calibration" => calibrate::build(spec).map(drop),
+        "conformal score" => conformal::build(spec).map(drop),
         other => panic!("how is a {other} built?"),
     }
 }

@@ -1,0 +1,45 @@
+//! The mathematics of ensembles on the host: what several models predict for the same images becomes one prediction,
+//! calibrated, with sets of a coverage that is guaranteed, and with the figures that say whether it was worth it.
+//!
+//! Nothing here runs a model. [`Members`] borrows the logits that were predicted; [`LogProbabilities`] is one
+//! prediction for each image.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`combine`] | one prediction out of those of all members: `mean`, `logits`, `vote`, `weighted`, `stacking`, `rank` |
+//! | [`calibrate`] | a prediction whose confidence fits its accuracy: `temperature`, `vector` |
+//! | [`conformal`] | sets of classes that contain the right one with a given probability: `lac`, `aps`, `raps` |
+//! | [`score`] | accuracy, calibration, disagreement, uncertainty, and how they grow with the members |
+//! | [`select`] | the members that are worth keeping |
+//! | [`class_names`] | columns of members that have the same classes in another order |
+//! | [`table`] | predictions from a CSV file |
+//!
+//! ```
+//! use firebrick_ensemble::{Member, Members, calibrate, combine, score};
+//!
+//! // Two members, three images, two classes.
+//! let (a, b) = ([2.0, 0.0, 0.5, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.2, 0.0, 3.0]);
+//! let members = Members::new(vec![Member::new("a", &a, 2), Member::new("b", &b, 2)])?;
+//! let labels = [0, 1, 1];
+//! let pooled = combine::fit(&"mean".parse()?, &members, None)?.combine(&members)?;
+//! let calibration = calibrate::fit(&"temperature".parse()?, &pooled, &labels)?;
+//! let figures = score::ensemble_figures(&calibration.apply(&pooled)?, &labels)?;
+//! assert!((figures.top1 - 2.0 / 3.0).abs() < 1e-12);
+//! # Ok::<(), firebrick_ensemble::EnsembleError>(())
+//! ```
+
+pub mod calibrate;
+pub mod class_names;
+pub mod combine;
+pub mod conformal;
+mod error;
+mod log_probabilities;
+mod members;
+mod newton;
+pub mod score;
+pub mod select;
+pub mod table;
+
+pub use error::EnsembleError;
+pub use log_probabilities::LogProbabilities;
+pub use members::{Member, Members, NonFinite};
