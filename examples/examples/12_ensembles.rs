@@ -47,15 +47,20 @@ impl Comparison {
                 text.parse().with_context(|| format!("{name} {text}"))
             })
         };
-        let model = given("--model").unwrap_or_else(|| size("small_cnn", "small_cnn(width=2)").into());
+        let model =
+            given("--model").unwrap_or_else(|| size("small_cnn", "small_cnn(width=2)").into());
         let small = size("glyphs", "glyphs(train=270, test=54)").to_string();
         let recipe = Recipe {
             dataset: given("--dataset").unwrap_or(small),
             data_dir: given("--data-dir"),
-            limit_train: given("--limit-train").map(|text| text.parse()).transpose()?,
+            limit_train: given("--limit-train")
+                .map(|text| text.parse())
+                .transpose()?,
             model: model.parse()?,
             optimizer: "sgd(momentum=0.9, nesterov=true, weight_decay=0.0005)".parse()?,
-            augment: given("--augment").unwrap_or_else(|| "none".into()).parse()?,
+            augment: given("--augment")
+                .unwrap_or_else(|| "none".into())
+                .parse()?,
             epochs: number("--epochs", size(10, 2) as f64)? as u64,
             batch_size: 64,
             valid_fraction: 0.1,
@@ -66,7 +71,10 @@ impl Comparison {
             recipe,
             lr: number("--lr", 0.1)?,
             seeds: number("--seeds", 1.0)? as u64,
-            out: given("--out").map_or_else(|| std::env::temp_dir().join("firebrick-ensembles"), PathBuf::from),
+            out: given("--out").map_or_else(
+                || std::env::temp_dir().join("firebrick-ensembles"),
+                PathBuf::from,
+            ),
         })
     }
 
@@ -153,8 +161,16 @@ impl Comparison {
             .collect::<anyhow::Result<_>>()?;
         let raw = |run: &PathBuf| run.join("averages/raw.safetensors");
         let all: Vec<PathBuf> = runs.iter().map(raw).collect();
-        note("(a) single run", 1.0, self.scores(&format!("single-{seed}"), &all[..1])?);
-        note("(b) independent runs", MEMBERS as f64, self.scores(&format!("runs-{seed}"), &all)?);
+        note(
+            "(a) single run",
+            1.0,
+            self.scores(&format!("single-{seed}"), &all[..1])?,
+        );
+        note(
+            "(b) independent runs",
+            MEMBERS as f64,
+            self.scores(&format!("runs-{seed}"), &all)?,
+        );
         let ema = runs[0].join("averages/ema.safetensors");
         note("(e) EMA", 1.0, self.scores(&format!("ema-{seed}"), &[ema])?);
 
@@ -164,15 +180,25 @@ impl Comparison {
             Ok(())
         })?;
         let members = members(&snapshots)?;
-        note("(c) snapshots", 1.0, self.scores(&format!("snapshots-{seed}"), &members)?);
+        note(
+            "(c) snapshots",
+            1.0,
+            self.scores(&format!("snapshots-{seed}"), &members)?,
+        );
         let file = self.out.join(format!("soup-{seed}.safetensors"));
         soup(&members, How::Greedy, 100, Sources::in_cache("data"), &file)?;
-        note("(f) greedy soup of (c)", 1.0, self.scores(&format!("soup-{seed}"), &[file])?);
+        note(
+            "(f) greedy soup of (c)",
+            1.0,
+            self.scores(&format!("soup-{seed}"), &[file])?,
+        );
 
         let swa = self.train("swa", seed, |recipe| {
             let end = lr / 4.0;
-            recipe.schedule =
-                format!("sequence([cosine({lr}, steps=75%, min_lr={end}), constant({end})], [75%])").parse()?;
+            recipe.schedule = format!(
+                "sequence([cosine({lr}, steps=75%, min_lr={end}), constant({end})], [75%])"
+            )
+            .parse()?;
             recipe.average = "swa(start=75%)".parse()?;
             Ok(())
         })?;
@@ -191,7 +217,11 @@ impl Comparison {
         })?;
         let members = self::members(&fge)?;
         // The end of the first part is a cycle's end too, but at a high rate.
-        note("(g) FGE", 1.0, self.scores(&format!("fge-{seed}"), &members[1..])?);
+        note(
+            "(g) FGE",
+            1.0,
+            self.scores(&format!("fge-{seed}"), &members[1..])?,
+        );
         Ok(())
     }
 }
@@ -218,7 +248,9 @@ fn main() -> anyhow::Result<()> {
     for seed in 0..comparison.seeds {
         comparison.compare(seed, &mut reached)?;
     }
-    println!("| method | runs | test top-1 % | NLL | NLL at temperature | ECE | ECE at temperature |");
+    println!(
+        "| method | runs | test top-1 % | NLL | NLL at temperature | ECE | ECE at temperature |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for (name, Reached { runs, figures }) in &reached {
         let column = |value: &dyn Fn(&EnsembleFigures) -> f64, digits: usize| {

@@ -15,9 +15,9 @@ pub(crate) struct TtaFlags {
     /// explains one
     #[arg(long, value_name = "SPEC", default_value = "none")]
     tta: Spec,
-    /// What to average: probabilities or logits
-    #[arg(long, value_name = "WHAT", default_value = "probabilities")]
-    tta_average: Average,
+    /// What to average: probabilities (the default) or logits
+    #[arg(long, value_name = "WHAT")]
+    tta_average: Option<Average>,
     /// Take several views only of images whose most likely class has a probability below P
     #[arg(long, value_name = "P", value_parser = real)]
     tta_below: Option<f64>,
@@ -27,9 +27,19 @@ impl TtaFlags {
     /// The views, if there are any.
     pub(crate) fn views(&self) -> Result<Option<TestTime>, Failure> {
         if self.tta == Spec::new("none") {
-            return Ok(None);
+            let given = [
+                ("--tta-average", self.tta_average.is_some()),
+                ("--tta-below", self.tta_below.is_some()),
+            ];
+            return match given.iter().find(|(_, given)| *given) {
+                None => Ok(None),
+                Some((flag, _)) => Err(Failure::Usage(format!(
+                    "{flag} has no effect without views of the images: give --tta too, such as --tta flip"
+                ))),
+            };
         }
-        let views = TestTime::new(&self.tta, self.tta_average, self.tta_below)?;
+        let average = self.tta_average.unwrap_or(Average::Probabilities);
+        let views = TestTime::new(&self.tta, average, self.tta_below)?;
         Ok(Some(views))
     }
 }

@@ -67,7 +67,10 @@ impl RunDir {
         }
         let made = !path.exists();
         fs::create_dir_all(path.join("checkpoints")).map_err(|error| {
-            TrainError::run_dir(path, format!("cannot make the run directory: {error}"))
+            TrainError::run_dir(
+                path,
+                format!("cannot make the run directory: {error}; choose another with --out"),
+            )
         })?;
         let run = Self::lock(path, made)?;
         for checkpoint in found {
