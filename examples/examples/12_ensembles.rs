@@ -61,7 +61,7 @@ impl Comparison {
             augment: given("--augment")
                 .unwrap_or_else(|| "none".into())
                 .parse()?,
-            epochs: number("--epochs", size(10, 2) as f64)? as u64,
+            epochs: number("--epochs", size(10, 4) as f64)? as u64,
             batch_size: 64,
             valid_fraction: 0.1,
             split_seed: Some(0),

@@ -455,7 +455,11 @@ pub(crate) fn checkpoint_dirs(path: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// When it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    // A bare file name has an empty parent.
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .tempfile_in(parent)?;

@@ -466,7 +466,7 @@ mod tests {
         for (space, needle) in [
             (
                 "epochs=int(1, 5)",
-                "`epochs` cannot be searched: rounds set it",
+                "`epochs` cannot be searched: its rounds set the number of epochs",
             ),
             ("momentum=uniform(0, 1)", "recipe has no key `momentum`"),
             ("optimizer=choice(sgdd)", "did you mean `sgd`?"),

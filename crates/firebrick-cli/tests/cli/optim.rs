@@ -51,7 +51,7 @@ fn the_list_and_the_description_say_what_the_registry_says() {
 
     let text = run(at, "optim describe sgd").stdout;
     for needle in [
-        "memory: 0 times",
+        "memory for its state: 0 times",
         "Sutskever",
         "0.9 or 0.99",
         "in [0, 1)",

@@ -220,7 +220,7 @@ fn what_cannot_be_searched_is_refused_before_training() {
         ("batch_size=uniform(1, 7.5)", "batch_size = 1.0"),
         (
             "epochs=int(1, 5)",
-            "`epochs` cannot be searched: rounds set it",
+            "`epochs` cannot be searched: its rounds set the number of epochs",
         ),
         ("model=choice(lenet5, resnet21)", "unknown model `resnet21`"),
     ] {

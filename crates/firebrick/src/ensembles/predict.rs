@@ -6,7 +6,7 @@ use firebrick_core::Classifier;
 use firebrick_core::data::DataError;
 use firebrick_core::spec::Spec;
 use firebrick_ensemble::class_names::reordered;
-use firebrick_ensemble::{Member, Members, combine};
+use firebrick_ensemble::{EnsembleError, Member, Members, combine};
 use firebrick_zoo::Model;
 
 use super::Ensemble;
@@ -36,6 +36,10 @@ pub fn predict<M: Classifier>(
 ) -> Result<(), Error> {
     let ensemble = job.ensemble;
     let classes = ensemble.classes().len();
+    let rule = combine::build(&job.combine)?;
+    if rule.combine.parameters(ensemble.members.len(), classes) > 0 {
+        return Err(EnsembleError::NeedsLabels(rule.spec.name).into());
+    }
     let mut files: Vec<(usize, Result<PathBuf, DataError>)> =
         files.into_iter().enumerate().collect();
     let mut predictions: Vec<(usize, Result<Prediction, DataError>)> = Vec::new();

@@ -138,7 +138,8 @@ pub fn soup(
     // A single model keeps its own statistics.
     let (dict, valid) = scored(of(&kept)?, (kept.len() > 1).then_some(recount))?;
     let bytes = info.to_bytes(&dict)?;
-    let made = out.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let made = parent.map_or(Ok(()), std::fs::create_dir_all);
     made.and_then(|()| write_whole(out, &bytes))
         .map_err(|error| Error::ModelFile {
             path: out.display().to_string(),
