@@ -3,7 +3,7 @@
 use firebrick_types::ConfigError;
 use firebrick_types::error::{excerpt, visible};
 
-use crate::members::NonFinite;
+use crate::non_finite::NonFinite;
 
 /// Why predictions cannot be combined, calibrated or scored.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -42,6 +42,7 @@ mod log_probabilities;
 pub mod manifest;
 mod members;
 mod newton;
+mod non_finite;
 pub mod score;
 pub mod select;
 pub mod snapshot;
@@ -50,4 +51,5 @@ pub mod table;
 
 pub use error::EnsembleError;
 pub use log_probabilities::LogProbabilities;
-pub use members::{Member, Members, NonFinite};
+pub use members::{Member, Members};
+pub use non_finite::NonFinite;

@@ -1,12 +1,10 @@
 //! What the members of an ensemble predict for the same images.
 
-use std::fmt;
-
-use firebrick_types::error::visible;
 use firebrick_types::metrics::log_sum_exp;
 
 use crate::error::EnsembleError;
 use crate::log_probabilities::LogProbabilities;
+use crate::non_finite::NonFinite;
 
 /// What one member predicts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,32 +38,6 @@ pub struct Members<'a> {
     members: Vec<Member<'a>>,
     classes: usize,
     images: usize,
-}
-
-/// A member that cannot be used, because some of its logits are NaN or infinite.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NonFinite {
-    /// Its name.
-    pub member: String,
-    /// How many of its logits are not finite.
-    pub values: usize,
-    /// All of its logits.
-    pub of: usize,
-    /// The first image that has some, from 0.
-    pub image: usize,
-}
-
-impl fmt::Display for NonFinite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} of the {} logits of member `{}` are NaN or infinite, the first of them for image {}",
-            self.values,
-            self.of,
-            visible(&self.member),
-            self.image
-        )
-    }
 }
 
 impl<'a> Members<'a> {

@@ -2,7 +2,7 @@
 
 use firebrick_types::metrics::BINS;
 
-use super::figures::check;
+use super::checked::check;
 use super::surest::surest_first;
 use crate::error::EnsembleError;
 use crate::log_probabilities::LogProbabilities;

@@ -2,7 +2,7 @@
 
 use firebrick_types::metrics::{BINS, bin_of};
 
-use super::figures::check;
+use super::checked::check;
 use crate::error::EnsembleError;
 use crate::log_probabilities::LogProbabilities;
 

@@ -6,6 +6,7 @@ use firebrick_types::run::ConfidenceBin;
 use serde::{Deserialize, Serialize};
 
 use super::adaptive::ece_adaptive;
+use super::checked::check;
 use super::disagreement::disagreement;
 use super::entropy::{Entropy, entropy};
 use super::growth::{Growth, growth};
@@ -213,12 +214,4 @@ fn scored(predicted: &LogProbabilities, labels: &[usize]) -> Result<Scorer, Ense
         scorer.add(row, *label, image);
     }
     Ok(scorer)
-}
-
-/// Refuses labels that do not go with the images, and no images.
-pub(super) fn check(predicted: &LogProbabilities, labels: &[usize]) -> Result<(), EnsembleError> {
-    if predicted.is_empty() {
-        return Err(EnsembleError::NoImages);
-    }
-    check_labels(labels, predicted.len(), predicted.classes())
 }

@@ -14,6 +14,7 @@
 //! [`firebrick_types::metrics::Scorer`], which training and evaluation report too.
 
 pub mod adaptive;
+mod checked;
 pub mod classwise;
 pub mod disagreement;
 pub mod entropy;

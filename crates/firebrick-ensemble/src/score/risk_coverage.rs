@@ -1,6 +1,6 @@
 //! The error among the surest images.
 
-use super::figures::check;
+use super::checked::check;
 use super::surest::surest_first;
 use crate::error::EnsembleError;
 use crate::log_probabilities::LogProbabilities;
