@@ -1,6 +1,6 @@
 //! Charts and reports: curves, schedules, confusion matrices, the HTML report of a run.
 //!
-//! [`page`] makes the whole report from a [`RunRecord`]. [`curves_svg`], [`schedule_svg`] and [`confusion_svg`] make
+//! [`page`] makes the whole report from a [`RunRecord`], and [`ensemble_page`] that of an ensemble. [`curves_svg`], [`schedule_svg`] and [`confusion_svg`] make
 //! one picture each, as a complete SVG document; [`contour_svg`] and [`contour_gif`] draw paths over a surface;
 //! [`contact_sheet`] puts images and texts side by side. Nothing here reads files or prints, and equal records give
 //! equal bytes.
@@ -23,6 +23,7 @@ mod confusion_counts;
 mod contact_sheet;
 mod contour;
 mod curves;
+mod ensemble;
 mod heat_map;
 mod interval;
 mod levels;
@@ -48,7 +49,7 @@ pub use chart::{Chart, Mark, Series, Tone, charts_svg, curves_svg};
 pub use contact_sheet::{Tile, contact_sheet};
 pub use contour::contour_svg;
 pub use heat_map::confusion_svg;
-pub use page::page;
+pub use page::{ensemble_page, page};
 pub use pixels::png;
 pub use scatter::{Panel, Scatter, ScatterPoint, scatter_svg};
 pub use schedule::{ScheduleCurves, schedule_svg};

@@ -58,41 +58,68 @@ fn short(name: &str) -> String {
     shorten(&end, NAME)
 }
 
+/// The name of a class, or its number where it has none.
+pub(crate) fn class_name(classes: &[String], class: usize) -> String {
+    let name = classes.get(class).cloned();
+    name.unwrap_or_else(|| format!("class {class}"))
+}
+
 fn figure(mistake: &Mistake, classes: &[String]) -> String {
-    let name = |class: usize| {
-        let name = classes.get(class).cloned();
-        name.unwrap_or_else(|| format!("class {class}"))
-    };
+    let name = |class: usize| class_name(classes, class);
     let truth = name(mistake.truth);
     let said = mistake.said.iter().take(SAID);
     let first = said
         .clone()
         .next()
         .map_or("nothing".into(), |(class, _)| name(*class));
-    let short_name = short(&mistake.name);
-    let picture = data_uri(mistake.size, &mistake.pixels).map_or_else(
+    let said: String = said
+        .map(|(class, probability)| line(&name(*class), Some(*probability)))
+        .collect();
+    let answers = format!(
+        "<dt>true</dt>{}<dt>model</dt>{said}",
+        line(&truth, Some(mistake.truth_probability))
+    );
+    captioned(
+        &mistake.name,
+        mistake.size,
+        &mistake.pixels,
+        &format!("is {truth}, was taken for {first}"),
+        &answers,
+    )
+}
+
+/// The picture of an image with its name below it, after `answers`: `<dt>` elements with [`line`]s. `alt` says in words
+/// what the image is and was taken for.
+pub(crate) fn captioned(
+    name: &str,
+    size: [usize; 3],
+    pixels: &[u8],
+    alt: &str,
+    answers: &str,
+) -> String {
+    let short_name = short(name);
+    let picture = data_uri(size, pixels).map_or_else(
         || "<div class=\"missing\">no picture kept</div>".into(),
         |uri| {
-            let alt = escape(&format!("{short_name}: is {truth}, was taken for {first}"));
-            let [width, height, _] = mistake.size;
+            let alt = escape(&format!("{short_name}: {alt}"));
+            let [width, height, _] = size;
             format!("<img src=\"{uri}\" alt=\"{alt}\" width=\"{width}\" height=\"{height}\"/>")
         },
     );
-    let said: String = said
-        .map(|(class, probability)| line(&name(*class), *probability))
-        .collect();
-    let (title, short_name) = (escape(&mistake.name), escape(&short_name));
-    let truth = line(&truth, mistake.truth_probability);
+    let (title, short_name) = (escape(name), escape(&short_name));
     format!(
-        "<figure>{picture}<figcaption><dl><dt>true</dt>{truth}<dt>model</dt>{said}</dl>\
+        "<figure>{picture}<figcaption><dl>{answers}</dl>\
          <small title=\"{title}\">{short_name}</small></figcaption></figure>\n"
     )
 }
 
-/// A class and its probability.
-fn line(class: &str, probability: f64) -> String {
+/// A class and its probability, where it has one.
+pub(crate) fn line(class: &str, probability: Option<f64>) -> String {
     let class = escape(&shorten(class, 24));
-    format!("<dd><b>{class}</b> {}</dd>", percent(probability))
+    match probability {
+        Some(probability) => format!("<dd><b>{class}</b> {}</dd>", percent(probability)),
+        None => format!("<dd><b>{class}</b></dd>"),
+    }
 }
 
 #[cfg(test)]

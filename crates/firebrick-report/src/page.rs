@@ -1,11 +1,12 @@
 //! The page: one self-contained HTML file.
 
 use firebrick_types::run::RunRecord;
+use firebrick_types::run::ensemble::EnsembleRecord;
 
 use crate::text::escape;
 use crate::{
-    activations, advice, batch, compare, confusion, curves, mistakes, penalties, recipes, scores,
-    svg,
+    activations, advice, batch, compare, confusion, curves, ensemble, mistakes, penalties, recipes,
+    scores, svg,
 };
 
 const STYLE: &str = include_str!("page.css");
@@ -33,6 +34,21 @@ pub fn page(runs: &[RunRecord]) -> String {
             shell(&names.join(", "), &compare::body(several))
         }
     }
+}
+
+/// A report on what an ensemble is worth, as one HTML file like those of [`page`].
+///
+/// What the record does not know is left out.
+///
+/// ```
+/// use firebrick_types::run::ensemble::EnsembleRecord;
+/// let record = EnsembleRecord { name: "three".into(), ..EnsembleRecord::default() };
+/// let html = firebrick_report::ensemble_page(&record);
+/// assert!(html.starts_with("<!DOCTYPE html>") && html.contains("<h1>three</h1>"));
+/// ```
+#[must_use]
+pub fn ensemble_page(record: &EnsembleRecord) -> String {
+    shell(&record.name, &ensemble::body(record))
 }
 
 fn one(run: &RunRecord) -> String {

@@ -7,7 +7,7 @@ use crate::recipes::dataset;
 use crate::scores::{right_answers, valid};
 use crate::table::Column::{Number, Words};
 use crate::table::Table;
-use crate::text::{count, escape, number, plural};
+use crate::text::{count, escape, plural, points};
 
 /// More pairs than this are folded away.
 const MOST_IN_VIEW: usize = 15;
@@ -153,19 +153,6 @@ pub(crate) fn section(runs: &[(&str, &RunRecord)]) -> String {
     }
 }
 
-/// Accuracy in points: hundredths of the whole.
-fn points(share: f64) -> String {
-    let text = format!("{:+.2}", share * 100.0);
-    if text == "-0.00" || text == "+0.00" {
-        return "0.00".into();
-    }
-    if share.is_finite() {
-        text.replace('-', "−")
-    } else {
-        number(share)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use firebrick_types::run::{Answers, EpochRow, Scores};
@@ -282,12 +269,5 @@ mod tests {
         assert_eq!(found.split, "validation");
         assert!((found.difference.estimate - 0.3).abs() < 1e-12);
         assert!(pair(&tested, &run("mnist", None)).is_none());
-    }
-
-    #[test]
-    fn points_have_a_sign() {
-        assert_eq!(points(0.0123), "+1.23");
-        assert_eq!(points(-0.5), "−50.00");
-        assert_eq!(points(-1e-9), "0.00");
     }
 }

@@ -1,6 +1,6 @@
 //! The reliability diagram: accuracy among images for which the model states a similar confidence.
 
-use firebrick_types::run::{ConfidenceBin, RunRecord};
+use firebrick_types::run::ConfidenceBin;
 
 use crate::interval::wilson;
 use crate::svg::{self, label, line, px};
@@ -15,12 +15,11 @@ const TOP: f64 = 26.0;
 const STRIP: [f64; 2] = [48.0, 10.0];
 const BELOW: f64 = 38.0;
 
-/// The diagram with its numbers; empty without bins. Where all images lie in one bin, there is nothing
-/// to draw: the sentence alone.
-pub(crate) fn figure(run: &RunRecord) -> String {
-    let bins = &run.calibration;
+/// The diagram of `who`, such as `The model`, with its numbers; empty without bins. Where all images lie
+/// in one bin, there is nothing to draw: the sentence alone.
+pub(crate) fn figure(bins: &[ConfidenceBin], who: &str) -> String {
     let filled: Vec<&ConfidenceBin> = bins.iter().filter(is_filled).collect();
-    let sentence = sentence(&filled);
+    let sentence = sentence(bins, who).unwrap_or_default();
     match filled.len() {
         0 => String::new(),
         1 => format!("<p>{sentence} All images fall into one confidence bin.</p>\n"),
@@ -39,8 +38,10 @@ fn is_filled(bin: &&ConfidenceBin) -> bool {
     bin.count > 0 && share(bin.confidence) && share(bin.accuracy)
 }
 
-/// Confidence against accuracy over all images: which way they differ, if by more than chance.
-fn sentence(filled: &[&ConfidenceBin]) -> String {
+/// Confidence against accuracy over all images: which way they differ, if by more than chance. `None`
+/// without images.
+pub(crate) fn sentence(bins: &[ConfidenceBin], who: &str) -> Option<String> {
+    let filled: Vec<&ConfidenceBin> = bins.iter().filter(is_filled).collect();
     let images: f64 = filled.iter().map(|bin| bin.count as f64).sum();
     let mean = |value: fn(&ConfidenceBin) -> f64| {
         let sum: f64 = filled.iter().map(|bin| value(bin) * bin.count as f64).sum();
@@ -53,13 +54,14 @@ fn sentence(filled: &[&ConfidenceBin]) -> String {
         percent(confidence),
         percent(accuracy)
     );
-    if confidence > high {
-        format!("The model is overconfident: {facts}.")
+    let verdict = if confidence > high {
+        "is overconfident"
     } else if confidence < low {
-        format!("The model is underconfident: {facts}.")
+        "is underconfident"
     } else {
-        format!("Confidence and accuracy differ by no more than chance explains: {facts}.")
-    }
+        "has a confidence and an accuracy that differ by no more than chance explains"
+    };
+    (images > 0.0).then(|| format!("{who} {verdict}: {facts}."))
 }
 
 /// What the calibration error of a model whose confidences are exactly right would be about, from
@@ -180,11 +182,7 @@ mod tests {
     }
 
     fn html(filled: &[(usize, usize, f64, f64)]) -> String {
-        let run = RunRecord {
-            calibration: bins(filled),
-            ..crate::empty_record()
-        };
-        figure(&run)
+        figure(&bins(filled), "The model")
     }
 
     #[test]
@@ -230,7 +228,8 @@ mod tests {
         );
         assert_eq!(html(&[]), "");
         assert_eq!(html(&[(3, 5, f64::NAN, 0.5)]), "");
-        assert_eq!(figure(&crate::empty_record()), "");
+        assert_eq!(figure(&[], "The model"), "");
+        assert_eq!(sentence(&[], "The model"), None);
     }
 
     #[test]

@@ -50,12 +50,7 @@ pub(crate) fn images_per_second(run: &RunRecord) -> Option<f64> {
 /// Title, one sentence, where it branched from, and the facts.
 pub(crate) fn heading(run: &RunRecord) -> String {
     let mut facts = String::new();
-    let mut fact = |name: &str, value: String, note: &str| {
-        facts += &format!(
-            "<div><dt>{name}</dt><dd>{value}<small>{}</small></dd></div>\n",
-            escape(note)
-        );
-    };
+    let mut fact = |name: &str, value: String, note: &str| facts += &self::fact(name, &value, note);
     if let Some(test) = &run.test {
         fact("Test accuracy", percent(test.top1), &wrong(test));
     }
@@ -96,6 +91,14 @@ pub(crate) fn heading(run: &RunRecord) -> String {
         device = escape(&run.device),
         sentence = sentence(run),
         setting = setting::section(run),
+    )
+}
+
+/// One of the facts below the title: its name, its value as HTML, and a note in small letters.
+pub(crate) fn fact(name: &str, value: &str, note: &str) -> String {
+    format!(
+        "<div><dt>{name}</dt><dd>{value}<small>{}</small></dd></div>\n",
+        escape(note)
     )
 }
 
@@ -172,7 +175,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
         "<section id=\"scores\"><h2>Scores</h2>\n{}<p class=\"note\">{}</p>\n{}</section>\n",
         table.html(),
         calibration(scores, run),
-        reliability::figure(run),
+        reliability::figure(&run.calibration, "The model"),
     )
 }
 

@@ -134,6 +134,29 @@ pub(crate) fn percent(fraction: f64) -> String {
     })
 }
 
+/// A difference of two shares in points, hundredths of the whole.
+pub(crate) fn points(share: f64) -> String {
+    let text = format!("{:+.2}", share * 100.0);
+    if text == "-0.00" || text == "+0.00" {
+        return "0.00".into();
+    }
+    not_finite(share).unwrap_or_else(|| text.replace('-', "−"))
+}
+
+/// The size of a file: `1.24 MB`, a million bytes to the megabyte.
+pub(crate) fn file_size(bytes: u64) -> String {
+    let bytes = bytes as f64;
+    let (divisor, unit) = match bytes {
+        small if small < 1e3 => return plural(bytes as u64, "byte"),
+        kilo if kilo < 999_950.0 => (1e3, "kB"),
+        mega if mega < 999_950_000.0 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    let value = bytes / divisor;
+    let decimals = if value < 10.0 { 2 } else { 1 };
+    format!("{value:.decimals$}\u{202f}{unit}")
+}
+
 /// Seconds in the units a person would use.
 pub(crate) fn duration(seconds: f64) -> String {
     if let Some(odd) = not_finite(seconds) {
@@ -170,6 +193,29 @@ mod tests {
             escape("<b a=\"1\">'&'</b>\u{0}\u{ffff}\u{85}\n"),
             "&lt;b a=&quot;1&quot;&gt;&#39;&amp;&#39;&lt;/b&gt;\u{fffd}\u{fffd}\u{fffd}\n"
         );
+    }
+
+    #[test]
+    fn points_have_a_sign() {
+        assert_eq!(points(0.0123), "+1.23");
+        assert_eq!(points(-0.5), "−50.00");
+        assert_eq!(points(-1e-9), "0.00");
+        assert_eq!(points(f64::NAN), "NaN");
+    }
+
+    #[test]
+    fn files_have_sizes_in_the_units_of_people() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (999, "999 bytes"),
+            (1000, "1.00\u{202f}kB"),
+            (1_238_000, "1.24\u{202f}MB"),
+            (999_949, "999.9\u{202f}kB"),
+            (999_999, "1.00\u{202f}MB"),
+            (45_600_000_000, "45.6\u{202f}GB"),
+        ] {
+            assert_eq!(file_size(bytes), text);
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The page as a whole: well-formed, harmless, complete, and the same every time.
 
+#[path = "../examples/demo_page/ensemble.rs"]
+mod ensemble;
 #[path = "../examples/demo_page/record.rs"]
 mod record;
 
-use firebrick_report::{confusion_svg, page};
+use ensemble::{ensemble, hostile_ensemble};
+use firebrick_report::{confusion_svg, ensemble_page, page};
 use firebrick_types::confusion::Confusion;
 use firebrick_types::run::RunRecord;
+use firebrick_types::run::ensemble::EnsembleRecord;
 use roxmltree::Document;
 
 /// Every kind of page that should look right.
@@ -32,6 +36,12 @@ fn pages() -> Vec<(&'static str, String)> {
         ("no validation, one class", one(no_valid)),
         ("hostile", one(record::hostile())),
         ("several", page(&several)),
+        ("ensemble", ensemble_page(&ensemble("five", 5))),
+        ("one member", ensemble_page(&ensemble("one", 1))),
+        ("many members", ensemble_page(&ensemble("many", 130))),
+        ("no members", ensemble_page(&ensemble("none", 0))),
+        ("hostile ensemble", ensemble_page(&hostile_ensemble())),
+        ("empty ensemble", ensemble_page(&EnsembleRecord::default())),
     ]
 }
 
@@ -120,19 +130,23 @@ fn every_row_has_a_cell_for_every_column() {
 
 #[test]
 fn hostile_names_are_shown_and_not_obeyed() {
-    let html = page(&[record::hostile()]);
-    let document = parse("hostile", &html);
-    let shown = text(&document);
-    // Its best epoch is none of its epochs.
-    assert!(!shown.contains("best: epoch"));
-    assert!(shown.contains("</style><script>alert('&\"x\"')</script>"));
-    let titles = document.descendants().filter(|node| {
-        node.has_tag_name("title")
-            && node
-                .parent()
-                .is_some_and(|parent| parent.has_tag_name("head"))
-    });
-    assert_eq!(titles.count(), 1);
+    for html in [
+        page(&[record::hostile()]),
+        ensemble_page(&hostile_ensemble()),
+    ] {
+        let document = parse("hostile", &html);
+        let shown = text(&document);
+        // Its best epoch is none of its epochs.
+        assert!(!shown.contains("best: epoch"));
+        assert!(shown.contains("</style><script>alert('&\"x\"')</script>"));
+        let titles = document.descendants().filter(|node| {
+            node.has_tag_name("title")
+                && node
+                    .parent()
+                    .is_some_and(|parent| parent.has_tag_name("head"))
+        });
+        assert_eq!(titles.count(), 1);
+    }
 }
 
 #[test]
@@ -316,9 +330,101 @@ fn text_of(node: &roxmltree::Node<'_, '_>) -> String {
         .collect()
 }
 
+/// The sections of the page of an ensemble, by their ids.
+fn sections(record: &EnsembleRecord) -> Vec<String> {
+    let html = ensemble_page(record);
+    let document = parse(&record.name, &html);
+    let sections = document
+        .descendants()
+        .filter(|node| node.has_tag_name("section"));
+    sections
+        .filter_map(|section| section.attribute("id").map(String::from))
+        .collect()
+}
+
+#[test]
+fn the_page_of_an_ensemble_says_what_it_gains_and_costs() {
+    let record = ensemble("five", 5);
+    let html = ensemble_page(&record);
+    let document = parse("ensemble", &html);
+    let shown = text(&document);
+    for needle in [
+        "5 members, combined by",
+        "Together, the 5 members classify 92.16\u{202f}% of the images correctly.",
+        // The mean of the members is 90.40 %, and the best has 90.80 %.
+        "is a difference of +1.76 points",
+        // 346 images that only the ensemble has right, and 210 that only the member has: Bonett and Price by hand.
+        "95 % interval: +0.90 to +1.82",
+        "better than its best member by more than chance explains",
+        "The ensemble is underconfident",
+        "A temperature of 0.8200 changes its negative log-likelihood from 0.2980 to 0.2620",
+        "from 3.10\u{202f}% to 0.80\u{202f}%",
+        "At temperature 0.8200",
+        "On the surest 80.00\u{202f}% of the images the error is 3.99\u{202f}%",
+        "0.41",
+        "1.10\u{202f}MB",
+        "member-3/model.safetensors",
+        "differ on 700 of 10\u{202f}000 images",
+        "the training loss rises to 1.020, 1.000 above",
+    ] {
+        assert!(shown.contains(needle), "{needle}: {shown}");
+    }
+    let of_class = |class: &str| {
+        let nodes = document.descendants();
+        nodes
+            .filter(|node| node.attribute("class") == Some(class))
+            .count()
+    };
+    assert_eq!(of_class("reliability"), 2);
+    assert_eq!(of_class("heat"), 2);
+    // Accuracy, likelihood and gap over the members, risk, and two between members.
+    assert_eq!(of_class("chart"), 6);
+    let images = document
+        .descendants()
+        .filter(|node| node.has_tag_name("img"));
+    assert_eq!(images.count(), record.differing_images.len());
+}
+
+#[test]
+fn what_an_ensemble_lacks_is_left_out() {
+    let whole = [
+        "members",
+        "growth",
+        "confidence",
+        "disagreement",
+        "cost",
+        "differing",
+        "line",
+    ];
+    assert_eq!(sections(&ensemble("whole", 5)), whole);
+    assert_eq!(
+        sections(&ensemble("one", 1)),
+        ["members", "confidence", "cost"]
+    );
+    let one = ensemble_page(&ensemble("one", 1));
+    assert!(one.contains("One member alone is no ensemble"));
+    let nothing = EnsembleRecord::default();
+    assert!(sections(&nothing).is_empty());
+    assert!(ensemble_page(&nothing).contains("no members to compare"));
+    let mut short = ensemble("short", 3);
+    short.report.ensemble.temperature = None;
+    short.calibration_at_temperature.clear();
+    short.train_growth.clear();
+    short.error_correlation.clear();
+    short.line = None;
+    let html = ensemble_page(&short);
+    assert!(!html.contains("emperature of") && !html.contains("At temperature"));
+    assert!(!html.contains("training images") && !html.contains("Correlation of errors"));
+    assert_eq!(sections(&short), whole[..6]);
+}
+
 #[test]
 fn the_same_record_gives_the_same_bytes() {
     assert_eq!(page(&[record::hostile()]), page(&[record::hostile()]));
+    assert_eq!(
+        ensemble_page(&hostile_ensemble()),
+        ensemble_page(&hostile_ensemble())
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bytes;
+pub mod ensemble;
 mod observation;
 mod picture;
 mod setting;

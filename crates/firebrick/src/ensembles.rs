@@ -1,13 +1,16 @@
 //! Ensembles: directories whose members predict together. One member at a time is in memory.
 
+mod details;
 mod evaluate;
 mod predict;
 mod prune;
+mod record;
 mod soup;
 mod train;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use burn::tensor::Device;
 use firebrick_core::data::Dataset;
@@ -22,9 +25,11 @@ use firebrick_zoo::Model;
 use crate::tta::{TestTime, predict_views};
 use crate::{Error, ModelInfo, Models, TrainedModel, prepared};
 
+pub use details::{Details, Differing};
 pub use evaluate::{EnsembleEval, EnsembleEvaluated, evaluate};
 pub use predict::{EnsemblePredict, predict};
 pub use prune::prune;
+pub use record::record;
 pub use soup::{How, Soup, model_files, soup};
 pub use train::{EnsemblePlan, MemberState, status};
 
@@ -146,6 +151,7 @@ impl<M: Classifier> Ensemble<M> {
         let total = self.members.len() * dataset.len();
         let mut all = Vec::new();
         for (at, member) in self.members.iter().enumerate() {
+            let clock = Instant::now();
             let model = self.load(member)?;
             let preprocessing = &member.info.preprocessing;
             let mut loader = prepared::evaluation_loader(recipe, preprocessing, dataset.clone())?;
@@ -160,6 +166,7 @@ impl<M: Classifier> Ensemble<M> {
             all.push(Predicted {
                 name: member.name.clone(),
                 predictions,
+                seconds: clock.elapsed().as_secs_f64(),
             });
             progress((at + 1) * dataset.len(), total);
         }
@@ -171,6 +178,8 @@ impl<M: Classifier> Ensemble<M> {
 pub(crate) struct Predicted {
     pub(crate) name: String,
     pub(crate) predictions: Predictions,
+    /// The seconds that it took, reading the model and the images included.
+    pub(crate) seconds: f64,
 }
 
 /// The predictions of all members, as what combines them reads them.

@@ -2,7 +2,7 @@
 
 use firebrick_core::data::{Dataset, Image, Preprocessing};
 use firebrick_core::image::{Filter, Size, fit, resize};
-use firebrick_core::run::Mistake;
+use firebrick_core::run::{Mistake, Picture};
 use firebrick_train::metrics::WrongImage;
 
 /// Longest side of a picture, in pixels.
@@ -20,18 +20,31 @@ pub(crate) fn with_pictures(
     wrong
         .into_iter()
         .filter_map(|wrong| {
-            let image = dataset.get(wrong.index).ok()?.image;
-            let image = within(fit(image, preprocessing), SIDE);
+            let Picture { size, pixels } = picture(wrong.index, dataset, preprocessing)?;
             Some(Mistake {
                 name: dataset.describe(wrong.index),
                 truth: wrong.truth,
                 said: wrong.said,
                 truth_probability: wrong.truth_probability,
-                size: [image.width, image.height, image.channels],
-                pixels: image.pixels,
+                size,
+                pixels,
             })
         })
         .collect()
+}
+
+/// A small copy of what `preprocessing` leaves of an image; `None` for one that cannot be read.
+pub(crate) fn picture(
+    index: usize,
+    dataset: &dyn Dataset,
+    preprocessing: &Preprocessing,
+) -> Option<Picture> {
+    let image = dataset.get(index).ok()?.image;
+    let image = within(fit(image, preprocessing), SIDE);
+    Some(Picture {
+        size: [image.width, image.height, image.channels],
+        pixels: image.pixels,
+    })
 }
 
 /// The image scaled down to at most `side` pixels on its longer side; a small one stays as it is.
@@ -84,7 +97,7 @@ mod tests {
         }
     }
 
-    fn picture(fit: Fit, [width, height]: [usize; 2]) -> Mistake {
+    fn shown(fit: Fit, [width, height]: [usize; 2]) -> Mistake {
         let wrong = WrongImage {
             index: 0,
             truth: 0,
@@ -102,18 +115,18 @@ mod tests {
     #[test]
     fn a_picture_shows_what_the_model_saw() {
         // The middle square of the flag is white: the model sees nothing of its sides.
-        let cropped = picture(Fit::Crop, [20, 20]);
+        let cropped = shown(Fit::Crop, [20, 20]);
         assert_eq!(cropped.size, [20, 20, 3]);
         assert!(cropped.pixels.iter().all(|value| *value == 255));
-        let squashed = picture(Fit::Squash, [20, 20]);
+        let squashed = shown(Fit::Squash, [20, 20]);
         assert_eq!(squashed.pixels[..3], [255, 0, 0]);
         assert_eq!(squashed.pixels[57..60], [0, 0, 255]);
     }
 
     #[test]
     fn large_inputs_are_shown_small_in_their_proportions() {
-        assert_eq!(picture(Fit::Squash, [256, 128]).size, [64, 32, 3]);
-        assert_eq!(picture(Fit::Squash, [64, 48]).size, [64, 48, 3]);
-        assert_eq!(picture(Fit::Squash, [1000, 2]).size, [64, 1, 3]);
+        assert_eq!(shown(Fit::Squash, [256, 128]).size, [64, 32, 3]);
+        assert_eq!(shown(Fit::Squash, [64, 48]).size, [64, 48, 3]);
+        assert_eq!(shown(Fit::Squash, [1000, 2]).size, [64, 1, 3]);
     }
 }

@@ -98,8 +98,10 @@ fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
     assert_eq!(one["members"].as_array().unwrap().len(), 1);
     succeeds(&run(at, MEMBERS));
 
-    let report = run(at, "ensemble eval four --json").json();
+    let report = run(at, "ensemble eval four --report four.html --json").json();
     assert_eq!(report["members"].as_array().unwrap().len(), 4);
+    let page = fs::read_to_string(at.join("four.html")).unwrap();
+    assert!(page.contains("How it grows") && page.contains("training images"));
     assert_eq!(report["growth"].as_array().unwrap().len(), 4);
     for key in [
         "top1",

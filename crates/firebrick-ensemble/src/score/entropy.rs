@@ -1,24 +1,9 @@
 //! How uncertain an ensemble is, and why.
 
-use firebrick_types::json_number;
-use serde::{Deserialize, Serialize};
+pub use firebrick_types::run::ensemble::Entropy;
 
 use crate::error::EnsembleError;
 use crate::members::Members;
-
-/// The uncertainty of an ensemble in nats, as a mean over images.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Entropy {
-    /// The entropy of the mean of the members' probabilities.
-    #[serde(with = "json_number")]
-    pub total: f64,
-    /// The mean of the members' entropies: what they are uncertain about even where they agree.
-    #[serde(with = "json_number")]
-    pub expected: f64,
-    /// The difference, at least 0: how much they disagree. More data of this kind would lower it.
-    #[serde(with = "json_number")]
-    pub mutual_information: f64,
-}
 
 /// The uncertainty of an ensemble whose members count the same (Depeweg et al. 2018), as a mean over images.
 ///

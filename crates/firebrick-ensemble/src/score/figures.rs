@@ -1,89 +1,20 @@
 //! Accuracy, likelihood and calibration of the members and of the ensemble.
 
-use firebrick_types::json_number;
 use firebrick_types::metrics::Scorer;
 use firebrick_types::run::ConfidenceBin;
-use serde::{Deserialize, Serialize};
+pub use firebrick_types::run::ensemble::{EnsembleFigures, EnsembleReport, MemberFigures};
 
 use super::adaptive::ece_adaptive;
 use super::checked::check;
 use super::disagreement::disagreement;
-use super::entropy::{Entropy, entropy};
-use super::growth::{Growth, growth};
+use super::entropy::entropy;
+use super::growth::growth;
 use super::risk_coverage::risk_coverage;
 use crate::calibrate::Calibration;
 use crate::combine::Combiner;
 use crate::error::{EnsembleError, check_labels};
 use crate::log_probabilities::LogProbabilities;
 use crate::members::Members;
-
-/// How good one member is alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MemberFigures {
-    /// Its name.
-    pub name: String,
-    /// Share of images whose most probable class is right.
-    #[serde(with = "json_number")]
-    pub top1: f64,
-    /// Mean negative log-likelihood of the right class, in nats.
-    #[serde(with = "json_number")]
-    pub nll: f64,
-    /// Mean squared distance between probabilities and the one-hot truth, summed over classes.
-    #[serde(with = "json_number")]
-    pub brier: f64,
-    /// Expected calibration error over 15 bins of equal width.
-    #[serde(with = "json_number")]
-    pub ece: f64,
-}
-
-/// How good the ensemble is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EnsembleFigures {
-    /// Share of images whose most probable class is right.
-    #[serde(with = "json_number")]
-    pub top1: f64,
-    /// Share of images whose right class is among the five most probable.
-    #[serde(with = "json_number")]
-    pub top5: f64,
-    /// Mean negative log-likelihood of the right class, in nats. Infinite where one has the probability 0.
-    #[serde(with = "json_number")]
-    pub nll: f64,
-    /// Mean squared distance between probabilities and the one-hot truth, summed over classes.
-    #[serde(with = "json_number")]
-    pub brier: f64,
-    /// Expected calibration error over 15 bins of equal width.
-    #[serde(with = "json_number")]
-    pub ece: f64,
-    /// Expected calibration error over 15 bins of equal mass.
-    #[serde(with = "json_number")]
-    pub ece_adaptive: f64,
-    /// Area under the risk-coverage curve.
-    #[serde(with = "json_number")]
-    pub aurc: f64,
-    /// The temperature that divides the log-probabilities; none where none was fitted, or none fits best.
-    pub temperature: Option<f64>,
-    /// The negative log-likelihood at this temperature.
-    #[serde(with = "json_number")]
-    pub nll_at_temperature: Option<f64>,
-    /// The calibration error over 15 bins of equal width at this temperature.
-    #[serde(with = "json_number")]
-    pub ece_at_temperature: Option<f64>,
-}
-
-/// All that is known about what an ensemble is worth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EnsembleReport {
-    /// Each member alone.
-    pub members: Vec<MemberFigures>,
-    /// The ensemble.
-    pub ensemble: EnsembleFigures,
-    /// Ensembles of 1, 2, … members.
-    pub growth: Vec<Growth>,
-    /// For each two members, the share of images that they classify differently.
-    pub disagreement: Vec<Vec<f64>>,
-    /// How uncertain the ensemble is.
-    pub entropy: Entropy,
-}
 
 /// Each member alone, at its temperature.
 ///

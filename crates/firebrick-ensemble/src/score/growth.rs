@@ -1,29 +1,14 @@
 //! How an ensemble grows with the number of its members.
 
-use firebrick_types::json_number;
 use firebrick_types::metrics::{highest, log_sum_exp};
 use firebrick_types::random::rng;
+pub use firebrick_types::run::ensemble::Growth;
 use firebrick_types::spec::Spec;
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
 
 use crate::combine::build;
 use crate::error::{EnsembleError, check_labels};
 use crate::members::Members;
-
-/// Ensembles of so many of the members.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Growth {
-    /// The number of members.
-    pub members: usize,
-    /// The mean of the top-1 accuracy over ensembles of this size.
-    pub top1_mean: f64,
-    /// Its standard deviation over them, with n - 1; 0 where there is one.
-    pub top1_sd: f64,
-    /// The mean of their negative log-likelihood.
-    #[serde(with = "json_number")]
-    pub nll_mean: f64,
-}
 
 /// Ensembles of 1, 2, … members, combined by a rule that fits nothing.
 ///

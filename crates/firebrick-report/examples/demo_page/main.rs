@@ -1,10 +1,11 @@
-//! Writes pages about made-up runs, to look at: `cargo run -p firebrick-report --example demo_page -- DIR`.
+//! Writes pages about made-up runs and ensembles, to look at: `cargo run -p firebrick-report --example demo_page -- DIR`.
 
+mod ensemble;
 mod record;
 
 use std::path::PathBuf;
 
-use firebrick_report::page;
+use firebrick_report::{ensemble_page, page};
 
 fn main() -> std::io::Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| ".".into()));
@@ -25,6 +26,18 @@ fn main() -> std::io::Result<()> {
         (
             "compare-odd.html",
             page(&[ten, hostile, hundred, record::empty("empty")]),
+        ),
+        (
+            "ensemble.html",
+            ensemble_page(&ensemble::ensemble("five", 5)),
+        ),
+        (
+            "ensemble-many.html",
+            ensemble_page(&ensemble::ensemble("thirty", 30)),
+        ),
+        (
+            "ensemble-hostile.html",
+            ensemble_page(&ensemble::hostile_ensemble()),
         ),
     ];
     for (name, html) in pages {

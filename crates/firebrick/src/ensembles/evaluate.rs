@@ -1,19 +1,23 @@
 //! What an ensemble is worth on a split of a data set.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use firebrick_core::data::Dataset;
 use firebrick_core::loss::CrossEntropy;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
 use firebrick_datasets::Split;
+use firebrick_datasets::split::Subset;
 use firebrick_ensemble::calibrate::{self, Calibration};
 use firebrick_ensemble::combine::{self, Combiner};
-use firebrick_ensemble::score::{self, EnsembleReport};
+use firebrick_ensemble::score::{self, EnsembleReport, Growth};
 use firebrick_ensemble::{EnsembleError, LogProbabilities, Members};
 use firebrick_train::evaluate::hard_labels;
 use firebrick_train::{Evaluation, Predictions};
 use firebrick_zoo::Model;
 
+use super::details::{Details, details};
 use super::{Ensemble, Predicted, members};
 use crate::Error;
 use crate::eval::EvalImages;
@@ -37,6 +41,9 @@ pub struct EnsembleEval<'a, M = Model> {
     pub orders: usize,
     /// The seed of these orders.
     pub seed: u64,
+    /// Whether ensembles of each size are scored on training images too, as many as there are in the split. Images of another
+    /// data set than the members' have none.
+    pub train_images: bool,
 }
 
 /// What an evaluation of an ensemble found.
@@ -45,12 +52,20 @@ pub struct EnsembleEvaluated {
     pub report: EnsembleReport,
     /// Scores, confusion matrix and the worst mistakes of the ensemble.
     pub evaluation: Evaluation,
+    /// How the answers of the ensemble compare with those of its members.
+    pub details: Details,
+    /// Ensembles of 1, 2, … members on training images; empty unless it was asked for.
+    pub train_growth: Vec<Growth>,
     /// The split that was taken.
     pub split: Split,
+    /// The images that were scored.
+    pub dataset: Arc<dyn Dataset>,
     /// Messages for the user: what was left out, or could not be fitted.
     pub notes: Vec<String>,
     /// The seconds that all members took.
     pub seconds: f64,
+    /// The seconds that each member of the report took, reading the model and the images included.
+    pub seconds_of_each: Vec<f64>,
 }
 
 /// Evaluates an ensemble, each member with its own preprocessing. `progress` is told the images done, over all
@@ -105,15 +120,72 @@ pub fn evaluate<M: Classifier>(
         job.orders,
         job.seed,
     )?;
-    let pooled = logits(&combiner.combine(&used)?, &predicted[0].predictions);
+    let pooled = combiner.combine(&used)?;
+    let indices = &predicted[0].predictions.indices;
+    let details = details(&used, &pooled, temperature.as_ref(), &labels, indices)?;
+    let pooled = logits(&pooled, &predicted[0].predictions);
     let evaluation = firebrick_train::score(&pooled, &CrossEntropy::default(), &ensemble.device);
+    let known = !job.images.held_out && taken.split != Split::Train;
+    let train_growth = if job.train_images && known {
+        let count = taken.dataset.len();
+        train_growth(job, channels, count, &used, &combiner, progress).unwrap_or_else(|error| {
+            notes.push(format!("the training images were not scored: {error}"));
+            Vec::new()
+        })
+    } else {
+        Vec::new()
+    };
+    let seconds_of = |name: &str| {
+        let one = predicted.iter().find(|one| one.name == name);
+        one.map_or(0.0, |one| one.seconds)
+    };
+    let seconds_of_each = used.names().map(seconds_of).collect();
     Ok(EnsembleEvaluated {
         report,
         evaluation,
+        details,
+        train_growth,
         split: taken.split,
+        dataset: taken.dataset,
         notes,
         seconds,
+        seconds_of_each,
     })
+}
+
+/// Ensembles of 1, 2, … members on `count` training images, spread evenly over the split, as they are.
+fn train_growth<M: Classifier>(
+    job: &EnsembleEval<'_, M>,
+    channels: usize,
+    count: usize,
+    used: &Members<'_>,
+    combiner: &Combiner,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<Growth>, Error> {
+    let images = EvalImages {
+        split: Some(Split::Train),
+        ..job.images.clone()
+    };
+    let all = images.take(channels)?.dataset;
+    let count = count.min(all.len());
+    let spread = (0..count).map(|at| at * all.len() / count);
+    let sample: Arc<dyn Dataset> = Arc::new(Subset::new(all.clone(), spread.collect())?);
+    let predicted =
+        job.ensemble
+            .predictions(&images.recipe, &sample, job.tta.as_ref(), progress)?;
+    let predicted = those_used(predicted, used);
+    let labels = hard_labels(&predicted[0].predictions.targets);
+    // A rule that was fitted is fitted to all members: see `score::report`.
+    let mean = Spec::new("mean");
+    let rule = if combiner.parameters.is_empty() {
+        &combiner.rule
+    } else {
+        &mean
+    };
+    let members = members(&predicted)?;
+    Ok(score::growth(
+        &members, rule, &labels, job.orders, job.seed,
+    )?)
 }
 
 /// The members whose predictions are finite, and what to say of the others.
@@ -140,11 +212,16 @@ fn fit_images<M: Classifier>(
         ..job.images.clone()
     };
     let taken = images.take(channels)?;
-    let mut predicted =
+    let predicted =
         job.ensemble
             .predictions(&images.recipe, &taken.dataset, job.tta.as_ref(), progress)?;
+    Ok(those_used(predicted, used))
+}
+
+/// What the members predict that were not left out.
+fn those_used(mut predicted: Vec<Predicted>, used: &Members<'_>) -> Vec<Predicted> {
     predicted.retain(|one| used.names().any(|name| name == one.name));
-    Ok(predicted)
+    predicted
 }
 
 /// The rule that combines the members, and the temperature of what it makes of them.

@@ -86,6 +86,10 @@ pub(crate) struct Eval {
     /// nll_mean}], disagreement, entropy: {total, expected, mutual_information}}
     #[arg(long)]
     json: bool,
+    /// Write a page with all of it as pictures and tables, and with the images on which the ensemble and its best member
+    /// differ. The members are then scored on training images too
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Do not print progress
     #[arg(long)]
     quiet: bool,
@@ -100,6 +104,7 @@ impl Eval {
             fit_on: self.fit_on,
             strict: self.strict,
             orders: self.orders,
+            train_images: self.report.is_some(),
             ..job(
                 &ensemble,
                 images,
@@ -110,10 +115,17 @@ impl Eval {
         let mut told = progress::images(self.quiet || self.json);
         let found = ensembles::evaluate(&job, &mut told)?;
         found.notes.iter().for_each(|note| terminal::notice(note));
+        if let Some(file) = &self.report {
+            let record = ensembles::record(&job, &found);
+            super::super::write_file(file, firebrick::report::ensemble_page(&record))?;
+        }
         if self.json {
             return terminal::json(&found.report);
         }
         say(&found, &job.images.recipe.dataset);
+        if let Some(file) = &self.report {
+            terminal::say(&format!("report: {}", file.display()));
+        }
         Ok(())
     }
 }
@@ -134,6 +146,7 @@ fn job(
         strict: false,
         orders: 20,
         seed: 0,
+        train_images: false,
     }
 }
 
