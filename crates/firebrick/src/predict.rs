@@ -6,8 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use firebrick_core::data::{DataError, Image};
 use firebrick_core::image::fit;
 use firebrick_core::{Classifier, ConfigError};
-use firebrick_datasets::decode;
-use firebrick_datasets::image_files::{Listed, list};
+use firebrick_datasets::image_list::{ListedImage, ListedImages, list};
 use firebrick_ensemble::conformal::PredictionSets;
 use firebrick_ensemble::{EnsembleError, Member, Members};
 use firebrick_train::metrics::{ranked, softmax};
@@ -19,7 +18,7 @@ use crate::{ModelInfo, TrainedModel};
 /// The prediction for one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prediction {
-    /// The image file.
+    /// The image.
     pub path: String,
     /// The most probable classes, the best first.
     pub top: Vec<Guess>,
@@ -42,10 +41,10 @@ pub struct Guess {
     pub probability: f64,
 }
 
-/// The image files that `paths` name. Folders are searched with everything below them, sorted, by the same rule as for
-/// training. A path without image files gives an error in its place.
+/// The images that `paths` name. Folders are searched with everything below them, sorted, by the same rule as for training;
+/// of a pack, all images are taken. A path without images gives an error in its place.
 #[must_use]
-pub fn image_files(paths: &[PathBuf]) -> Listed {
+pub fn image_files(paths: &[PathBuf]) -> ListedImages {
     list(paths)
 }
 
@@ -67,19 +66,19 @@ pub struct Wanted {
     pub sets: Option<PredictionSets>,
 }
 
-/// Predicts the classes of image files of any size, a batch at a time, so that memory does not grow with their number.
+/// Predicts the classes of images of any size, paths or [listed](image_files), a batch at a time, so that memory does not grow with their number.
 /// `each` is called with the prediction or the error of every file, in order.
 pub fn predict<M: Classifier>(
     model: &TrainedModel<M>,
-    files: Vec<Result<PathBuf, DataError>>,
+    files: Vec<Result<impl Into<ListedImage>, DataError>>,
     wanted: &Wanted,
     each: &mut dyn FnMut(Result<Prediction, DataError>),
 ) {
     let models = std::slice::from_ref(model);
     let files = files.into_iter().enumerate();
     let done = logits_of_files(models, files, wanted.tta.as_ref(), &mut |_, found| {
-        each(found.and_then(|Logits { path, of_models }| {
-            prediction(&path, &of_models[0], &model.info, wanted)
+        each(found.and_then(|Logits { listed, of_models }| {
+            prediction(listed.path(), &of_models[0], &model.info, wanted)
         }));
     });
     if let Err(error) = done {
@@ -87,18 +86,18 @@ pub fn predict<M: Classifier>(
     }
 }
 
-/// What models say of one image file.
+/// What models say of one image.
 pub(crate) struct Logits {
-    pub(crate) path: PathBuf,
+    pub(crate) listed: ListedImage,
     /// For each model the scores of all classes before the softmax.
     pub(crate) of_models: Vec<Vec<f32>>,
 }
 
-/// Runs models over image files, each of which has a number, a batch at a time. `each` gets the number of every file with
+/// Runs models over images, each of which has a number, a batch at a time. `each` gets the number of every image with
 /// its scores or its error, in order.
 pub(crate) fn logits_of_files<M: Classifier>(
     models: &[TrainedModel<M>],
-    files: impl IntoIterator<Item = (usize, Result<PathBuf, DataError>)>,
+    files: impl IntoIterator<Item = (usize, Result<impl Into<ListedImage>, DataError>)>,
     tta: Option<&TestTime>,
     each: &mut dyn FnMut(usize, Result<Logits, DataError>),
 ) -> Result<(), ConfigError> {
@@ -115,9 +114,10 @@ pub(crate) fn logits_of_files<M: Classifier>(
         }
         let mut found: Vec<(usize, Result<Logits, DataError>)> = chunk
             .into_iter()
-            .map(|(number, path)| {
+            .map(|(number, listed)| {
                 let of_models = Vec::with_capacity(models.len());
-                (number, path.map(|path| Logits { path, of_models }))
+                let listed = listed.map(Into::into);
+                (number, listed.map(|listed| Logits { listed, of_models }))
             })
             .collect();
         let mut images: Vec<(usize, Image)> = Vec::new();
@@ -152,10 +152,10 @@ fn decoded(
 ) -> Vec<(usize, Image)> {
     let mut images = Vec::new();
     for (number, file) in files {
-        let Ok(Logits { path, .. }) = file else {
+        let Ok(Logits { listed, .. }) = file else {
             continue;
         };
-        match decode::read(path, channels) {
+        match listed.read(channels) {
             Ok(image) => images.push((*number, image)),
             Err(error) => *file = Err(error),
         }

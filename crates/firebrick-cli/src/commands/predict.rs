@@ -8,7 +8,8 @@ use firebrick::core::data::DataError;
 use firebrick::core::error::check;
 use firebrick::core::spec::Spec;
 use firebrick::coverage::Coverage;
-use firebrick::datasets::image_files::{EXTENSIONS, Listed};
+use firebrick::datasets::image_files::EXTENSIONS;
+use firebrick::datasets::image_list::ListedImages;
 use firebrick::ensemble::manifest::Manifest;
 use firebrick::ensembles::{self, EnsemblePredict};
 use firebrick::eval::EvalImages;
@@ -24,8 +25,8 @@ use crate::tta_flags::TtaFlags;
 /// Predict the classes of images
 #[derive(Args)]
 pub(crate) struct Predict {
-    /// A run directory, model file or ensemble, followed by image files or directories of images. With --model and
-    /// --weights, images only
+    /// A run directory, model file or ensemble, followed by image files, directories of images or packs. With
+    /// --model and --weights, images only
     #[arg(required = true, value_name = "RUN IMAGE")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -71,7 +72,10 @@ impl Predict {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         check("predict", "top", self.top, 1..).map_err(Failure::from)?;
         let (run, images) = self.run_and_images()?;
-        let Listed { files, left_out } = image_files(images);
+        let ListedImages {
+            images: files,
+            left_out,
+        } = image_files(images);
         if let Some(note) = left_out.note() {
             terminal::notice(&note);
         }

@@ -1,10 +1,9 @@
 //! Predicts the classes of image files with an ensemble.
 
-use std::path::PathBuf;
-
 use firebrick_core::Classifier;
 use firebrick_core::data::DataError;
 use firebrick_core::spec::Spec;
+use firebrick_datasets::image_list::ListedImage;
 use firebrick_ensemble::class_names::reordered;
 use firebrick_ensemble::{EnsembleError, Member, Members, combine};
 use firebrick_zoo::Model;
@@ -31,7 +30,7 @@ pub struct EnsemblePredict<'a, M = Model> {
 /// [`Error`] when a member cannot be read, or the members cannot be combined.
 pub fn predict<M: Classifier>(
     job: &EnsemblePredict<'_, M>,
-    files: Vec<Result<PathBuf, DataError>>,
+    files: Vec<Result<ListedImage, DataError>>,
     each: &mut dyn FnMut(Result<Prediction, DataError>),
 ) -> Result<(), Error> {
     let ensemble = job.ensemble;
@@ -40,10 +39,10 @@ pub fn predict<M: Classifier>(
     if rule.combine.parameters(ensemble.members.len(), classes) > 0 {
         return Err(EnsembleError::NeedsLabels(rule.spec.name).into());
     }
-    let mut files: Vec<(usize, Result<PathBuf, DataError>)> =
+    let mut files: Vec<(usize, Result<ListedImage, DataError>)> =
         files.into_iter().enumerate().collect();
     let mut predictions: Vec<(usize, Result<Prediction, DataError>)> = Vec::new();
-    let mut readable: Vec<(usize, PathBuf)> = Vec::new();
+    let mut readable: Vec<(usize, ListedImage)> = Vec::new();
     // For each member the scores of one readable file after another.
     let mut scores: Vec<Vec<f32>> = Vec::new();
     for group in ensemble.members.chunks(job.members_in_memory.max(1)) {
@@ -56,8 +55,8 @@ pub fn predict<M: Classifier>(
             files,
             job.wanted.tta.as_ref(),
             &mut |number, found| match found {
-                Ok(Logits { path, of_models }) => {
-                    readable.push((number, path));
+                Ok(Logits { listed, of_models }) => {
+                    readable.push((number, listed));
                     rows.iter_mut()
                         .zip(of_models)
                         .for_each(|(rows, row)| rows.extend(row));
@@ -73,7 +72,7 @@ pub fn predict<M: Classifier>(
         }
         files = readable
             .iter()
-            .map(|(number, path)| (*number, Ok(path.clone())))
+            .map(|(number, listed)| (*number, Ok(listed.clone())))
             .collect();
     }
     if !readable.is_empty() {
@@ -82,12 +81,12 @@ pub fn predict<M: Classifier>(
         let members = Members::new(members.collect())?;
         let pooled = combine::fit(&job.combine, &members, None)?.combine(&members)?;
         let info = &ensemble.members[0].info;
-        for ((number, path), row) in readable.iter().zip(pooled.rows()) {
+        for ((number, listed), row) in readable.iter().zip(pooled.rows()) {
             let row: Vec<f32> = row
                 .iter()
                 .map(|value| value.max(f64::from(f32::MIN)) as f32)
                 .collect();
-            predictions.push((*number, prediction(path, &row, info, &job.wanted)));
+            predictions.push((*number, prediction(listed.path(), &row, info, &job.wanted)));
         }
     }
     predictions.sort_by_key(|(number, _)| *number);
