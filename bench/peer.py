@@ -230,7 +230,7 @@ def open_case(case):
     raise Missing(f"no suite {suite}")
 
 
-def main():
+def main(load=load, open_case=open_case):
     """Answers commands until the pipe closes."""
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not fall between the replies

@@ -39,6 +39,8 @@ pub(crate) enum Case {
     Step(Network),
     /// Evaluation.
     Infer(Network),
+    /// Image augmentation.
+    Augment(Augmentation),
     /// What the machine can do at most.
     Peak(Peak),
 }
@@ -150,6 +152,34 @@ pub(crate) struct Network {
     pub(crate) lr: f64,
     /// The file that carries the weights from one contender to the next: whoever finds none writes it.
     pub(crate) weights: PathBuf,
+}
+
+/// A pipeline and the images that it changes.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Augmentation {
+    /// What is done to each image.
+    pub(crate) pipeline: String,
+    /// Rows and columns of the images.
+    pub(crate) side: usize,
+    /// Rows and columns afterwards.
+    pub(crate) output: usize,
+    /// Images.
+    pub(crate) batch: u32,
+    /// How pixels become values of a tensor; where there is nothing, the result is an image.
+    pub(crate) normalize: Option<Normalize>,
+    /// The folder with the images as JPEG files, which are decoded each time; where there is none, pixels are given.
+    pub(crate) jpegs: Option<PathBuf>,
+    /// Whether everyone should get the same result, but for rounding.
+    pub(crate) fixed: bool,
+}
+
+/// The statistics that a tensor is normalized with.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Normalize {
+    /// Mean of each channel, of values in [0, 1].
+    pub(crate) mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub(crate) std: Vec<f32>,
 }
 
 /// A loop that shows what the machine can do.

@@ -1,20 +1,36 @@
 //! A case that is ready to run.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use serde_json::{Map, Value};
 
 /// How to run the case once, and what it says.
 pub(crate) struct Opened {
-    /// One repetition.
-    pub(crate) step: Box<dyn FnMut() -> Result<()>>,
+    /// One repetition, and how long it took.
+    pub(crate) time: Box<dyn FnMut() -> Result<Duration>>,
     /// What the case says besides its time.
     pub(crate) report: Map<String, Value>,
 }
 
 impl Opened {
-    pub(crate) fn new(step: impl FnMut() -> Result<()> + 'static) -> Self {
+    pub(crate) fn new(mut step: impl FnMut() -> Result<()> + 'static) -> Self {
+        Self::on(|| (), move |()| step())
+    }
+
+    /// A step that uses up its input, which is made anew for each repetition outside of its time.
+    pub(crate) fn on<T>(
+        mut input: impl FnMut() -> T + 'static,
+        mut step: impl FnMut(T) -> Result<()> + 'static,
+    ) -> Self {
+        let time = move || {
+            let input = input();
+            let begun = Instant::now();
+            step(input)?;
+            Ok(begun.elapsed())
+        };
         Self {
-            step: Box::new(step),
+            time: Box::new(time),
             report: Map::new(),
         }
     }

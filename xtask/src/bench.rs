@@ -1,11 +1,12 @@
-//! `cargo xtask bench`: Firebrick against burn-flex, PyTorch and ONNX Runtime on this machine, in one
-//! interleaved run.
+//! `cargo xtask bench`: Firebrick against burn-flex, PyTorch and ONNX Runtime on this machine, and its
+//! augmentation against torchvision, Pillow, albumentations and OpenCV, in one interleaved run.
 //!
 //! Every contender is a process that waits for commands (the protocol is in `bench/peer.py`). In each
 //! round each of them runs a burst of a few repetitions, one after another, in an order that rotates
 //! from round to round; the median of a burst is its figure. Slow drifts of the machine so meet all
 //! contenders alike, and are gone from the ratios, which are taken within rounds.
 
+mod augmentations;
 mod cases;
 mod contender;
 mod machine;
@@ -86,6 +87,12 @@ struct Hall<'a> {
 impl Hall<'_> {
     fn suite(&mut self, suite: Suite, folder: &Path) -> Result<Vec<Record>> {
         let mut records = Vec::new();
+        if suite == Suite::Augment {
+            let written = self.programs.write_photos(&augmentations::jpegs(folder));
+            if let Err(error) = written {
+                eprintln!("the case from JPEG will be missing: {error:#}");
+            }
+        }
         for case in cases::cases(suite, self.options.threads, folder) {
             let wanted = self.options.filter.as_deref();
             if wanted.is_some_and(|wanted| !case.name.contains(wanted)) {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::augmentations::{PEERS, augmentations};
 use super::contender::{Contender, Who};
 
 /// Cases that belong together.
@@ -19,11 +20,19 @@ pub(super) enum Suite {
     Step,
     /// Evaluation.
     Infer,
+    /// Image augmentation, on one thread.
+    Augment,
 }
 
 impl Suite {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Conv, Self::Norm, Self::Optim, Self::Step, Self::Infer];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Conv,
+        Self::Norm,
+        Self::Optim,
+        Self::Step,
+        Self::Infer,
+        Self::Augment,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -32,6 +41,7 @@ impl Suite {
             Self::Optim => "optim",
             Self::Step => "step",
             Self::Infer => "infer",
+            Self::Augment => "augment",
         }
     }
 
@@ -73,8 +83,9 @@ impl Case {
     }
 }
 
-/// The cases of a suite; `folder` holds weights that go from one contender to the next.
+/// The cases of a suite; `folder` holds weights that go from one contender to the next, and photos.
 pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
+    let threads = if suite == Suite::Augment { 1 } else { threads };
     let of = |whos: &[Who]| -> Vec<Contender> {
         let contender = |who: &Who| Contender { who: *who, threads };
         whos.iter().map(contender).collect()
@@ -85,12 +96,15 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
         Suite::Optim => optimizers(),
         Suite::Step => networks(folder),
         Suite::Infer => inference(folder),
+        Suite::Augment => augmentations(folder),
     };
+    let [torchvision, pillow, albumentations, opencv] = PEERS;
     let whos: &[Who] = match suite {
         Suite::Conv => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Fma],
         Suite::Norm | Suite::Optim => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Triad],
         Suite::Step => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned],
         Suite::Infer => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
+        Suite::Augment => &[Who::Ours, torchvision, pillow, albumentations, opencv],
     };
     let mut cases: Vec<Case> = cases
         .into_iter()
@@ -265,6 +279,17 @@ mod tests {
         assert_eq!(flop("3×3 64→64 @32 b64 forward"), Some(expected));
         let expected = Work::Flop(2.0 * 64.0 * 256.0 * 64.0 * 128.0);
         assert_eq!(flop("1×1 /2 64→128 @32 b64 weight_grad"), Some(expected));
+    }
+
+    #[test]
+    fn augmentation_runs_on_one_thread() {
+        let cases = cases(Suite::Augment, 8, Path::new("weights"));
+        let threads = |case: &Case| -> BTreeSet<usize> {
+            let of = |contender: &Contender| contender.threads;
+            case.contenders.iter().map(of).collect()
+        };
+        assert!(cases.iter().all(|case| threads(case) == [1].into()));
+        assert!(cases.iter().all(|case| case.told["suite"] == "augment"));
     }
 
     #[test]

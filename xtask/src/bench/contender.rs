@@ -1,11 +1,13 @@
 //! The programs that a benchmark compares, each in a process of its own.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+
+use super::augmentations::{PEERS, PHOTOS, SIDE};
 
 /// Who runs a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +22,14 @@ pub(super) enum Who {
     Tuned,
     /// ONNX Runtime.
     Onnx,
+    /// torchvision's transforms, version 2.
+    Torchvision,
+    /// Pillow.
+    Pillow,
+    /// albumentations 2.0.8.
+    Albumentations,
+    /// OpenCV.
+    OpenCv,
     /// Multiply-adds in registers: the most arithmetic the machine does.
     Fma,
     /// a = b + 3 c: the most memory it moves.
@@ -34,6 +44,10 @@ impl Who {
             Self::Torch => "PyTorch",
             Self::Tuned => "PyTorch tuned",
             Self::Onnx => "ONNX Runtime",
+            Self::Torchvision => "torchvision",
+            Self::Pillow => "Pillow",
+            Self::Albumentations => "albumentations",
+            Self::OpenCv => "OpenCV",
             Self::Fma => "fma",
             Self::Triad => "triad",
         }
@@ -66,11 +80,21 @@ impl Contender {
 pub(super) struct Programs {
     worker: PathBuf,
     python: String,
-    peer: PathBuf,
+    /// `bench`, with the programs in Python.
+    folder: PathBuf,
 }
 
-/// Large blocks are kept by the process instead of going back to the system: what PyTorch runs best
-/// with.
+/// How many threads a contender has is said in each of these.
+const THREADS: [&str; 5] = [
+    "RAYON_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+];
+
+/// Large blocks are kept by the process instead of going back to the system: what PyTorch and
+/// the libraries for images run best with.
 const TUNED_MALLOC: [(&str, &str); 2] = [
     ("MALLOC_MMAP_THRESHOLD_", "4294967296"),
     ("MALLOC_TRIM_THRESHOLD_", "8589934592"),
@@ -87,7 +111,7 @@ impl Programs {
         Ok(Self {
             worker,
             python: std::env::var("FIREBRICK_BENCH_PYTHON").unwrap_or_else(|_| "python3".into()),
-            peer: PathBuf::from(root).join("bench/peer.py"),
+            folder: PathBuf::from(root).join("bench"),
         })
     }
 
@@ -97,33 +121,52 @@ impl Programs {
             command.arg(who);
             command
         };
-        let python = |who| {
-            let mut command = Command::new(&self.python);
-            command.arg(&self.peer).arg(who);
-            command
-        };
+        let python = |who| self.script("peer.py", &[who]);
+        let augment = |who| self.script("peer_augment.py", &[who]);
         let mut command = match contender.who {
             Who::Ours | Who::Fma | Who::Triad => rust("ours"),
             Who::Flex => rust("flex"),
             Who::Torch => python("torch"),
             Who::Tuned => python("tuned"),
             Who::Onnx => python("onnx"),
+            Who::Torchvision => augment("torchvision"),
+            Who::Pillow => augment("pillow"),
+            Who::Albumentations => augment("albumentations"),
+            Who::OpenCv => augment("opencv"),
         };
         for (name, _) in TUNED_MALLOC {
             command.env_remove(name);
         }
-        if contender.who == Who::Tuned {
+        if contender.who == Who::Tuned || PEERS.contains(&contender.who) {
             command.envs(TUNED_MALLOC);
         }
         let threads = contender.threads.to_string();
-        for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
+        for name in THREADS {
             command.env(name, &threads);
         }
+        command
+    }
+
+    fn script(&self, script: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(self.folder.join(script)).args(arguments);
         command.envs([
             ("PYTHONWARNINGS", "ignore"),
             ("PYTHONDONTWRITEBYTECODE", "1"),
         ]);
         command
+    }
+
+    /// Writes the photos of `augment` as JPEGs, with Pillow.
+    pub(super) fn write_photos(&self, folder: &Path) -> Result<()> {
+        let [side, count] = [SIDE, PHOTOS].map(|number| number.to_string());
+        let mut command = self.script("peer_augment.py", &["photos"]);
+        let status = command.arg(folder).args([side, count]).status();
+        let status = status.with_context(|| format!("cannot start {}", self.python))?;
+        if !status.success() {
+            bail!("bench/peer_augment.py cannot write JPEGs: {status}");
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn describe() -> String {
 /// The first lines of the output.
 pub(super) fn header(threads: usize, rounds: usize) -> String {
     format!(
-        "{}; {threads} threads for every contender, f32, medians of {rounds} interleaved rounds.\n\
+        "{}; {threads} threads for every contender (augment: one), f32, medians of {rounds} interleaved rounds.\n\
          Ours and burn flex are one program whose kernels are on or off; both keep freed pages \
          (`memory::keep_freed_pages`).\n\
          PyTorch tuned: malloc keeps freed pages too, channels last (in single operations the faster \

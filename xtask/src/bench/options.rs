@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::cases::Suite;
 
 /// How it is called.
-pub(crate) const USAGE: &str = "cargo xtask bench [conv|norm|optim|step|infer]… \
+pub(crate) const USAGE: &str = "cargo xtask bench [conv|norm|optim|step|infer|augment]… \
     [--threads N] [--rounds N] [--filter TEXT] [--json FILE] [--worker FILE]";
 
 /// What to measure and how.
@@ -15,7 +15,7 @@ pub(crate) const USAGE: &str = "cargo xtask bench [conv|norm|optim|step|infer]�
 pub(super) struct Options {
     /// In the order given; all without one.
     pub(super) suites: Vec<Suite>,
-    /// Of every contender.
+    /// Of every contender; `augment` has one.
     pub(super) threads: usize,
     /// Bursts of each contender in each case.
     pub(super) rounds: usize,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::augmentations::PEERS;
 use super::cases::{Case, Work};
 use super::contender::{Contender, Who};
 use super::statistics::{Estimate, median};
@@ -59,6 +60,25 @@ impl Record {
         Some(Estimate::of(other.iter().zip(ours).map(|(a, b)| a / b)))
     }
 
+    /// The fastest of some contenders, and how many times as long as ours it takes, round by round.
+    pub(super) fn fastest(&self, whos: &[Who]) -> Option<(Who, Estimate)> {
+        let ran = whos.iter().copied();
+        let all: Vec<(Who, &[f64])> = ran
+            .filter_map(|who| Some((who, self.times(who)?)))
+            .collect();
+        let middle = |(_, times): &&(Who, &[f64])| median(times);
+        let (first, _) = all
+            .iter()
+            .min_by(|one, other| middle(one).total_cmp(&middle(other)))?;
+        let least = |round: usize| {
+            let times = all.iter().filter_map(|(_, times)| times.get(round));
+            times.copied().fold(f64::INFINITY, f64::min)
+        };
+        let ours = self.times(Who::Ours)?.iter().enumerate();
+        let ratios = ours.map(|(round, ours)| least(round) / ours);
+        Some((*first, Estimate::of(ratios)))
+    }
+
     /// How many times as fast the threads of `who` are as one of them, round by round.
     pub(super) fn scaling(&self, who: Who) -> Option<Estimate> {
         let alone = Contender { who, threads: 1 };
@@ -81,6 +101,15 @@ impl Record {
             Work::Flop(work) | Work::Bytes(work) => 1e-6 * work / milliseconds,
             Work::Images(images) => 1e3 * images / milliseconds,
         })
+    }
+
+    /// Images a second of ours, round by round.
+    pub(super) fn images(&self) -> Option<Estimate> {
+        let Work::Images(images) = self.case.work else {
+            return None;
+        };
+        let speeds = self.times(Who::Ours)?.iter().map(|ms| 1e3 * images / ms);
+        Some(Estimate::of(speeds))
     }
 
     /// GFLOP/s or GB/s of the loop that is the limit.
@@ -138,15 +167,25 @@ impl Record {
                 })
             })
             .collect();
+        let over_ours = |who| self.times_ours(who).map(Estimate::to_json);
+        let fastest = self
+            .fastest(&PEERS)
+            .map(|(who, estimate)| (who.label(), estimate));
         json!({
             "suite": self.case.suite.name(),
             "case": self.case.name,
             "contenders": contenders,
             "of_limit": self.of_limit().map(Estimate::to_json),
-            "flex_over_ours": self.times_ours(Who::Flex).map(Estimate::to_json),
-            "torch_over_ours": self.times_ours(Who::Torch).map(Estimate::to_json),
-            "tuned_over_ours": self.times_ours(Who::Tuned).map(Estimate::to_json),
-            "onnx_over_ours": self.times_ours(Who::Onnx).map(Estimate::to_json),
+            "flex_over_ours": over_ours(Who::Flex),
+            "torch_over_ours": over_ours(Who::Torch),
+            "tuned_over_ours": over_ours(Who::Tuned),
+            "onnx_over_ours": over_ours(Who::Onnx),
+            "torchvision_over_ours": over_ours(Who::Torchvision),
+            "pillow_over_ours": over_ours(Who::Pillow),
+            "albumentations_over_ours": over_ours(Who::Albumentations),
+            "opencv_over_ours": over_ours(Who::OpenCv),
+            "fastest_for_images": fastest.map(|(who, _)| who),
+            "fastest_for_images_over_ours": fastest.map(|(_, estimate)| estimate.to_json()),
         })
     }
 }

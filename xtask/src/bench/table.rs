@@ -2,23 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use super::augmentations;
 use super::cases::{SCALING, Suite, Work};
 use super::contender::{Contender, Who};
 use super::record::Record;
 use super::statistics::Estimate;
 
-/// Who gets a column of milliseconds.
-const PEERS: [Who; 4] = [Who::Flex, Who::Torch, Who::Tuned, Who::Onnx];
+/// Who gets a column of milliseconds besides ours.
+fn peers(suite: Suite) -> &'static [Who] {
+    match suite {
+        Suite::Conv | Suite::Norm | Suite::Optim | Suite::Step => {
+            &[Who::Flex, Who::Torch, Who::Tuned]
+        }
+        Suite::Infer => &[Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
+        Suite::Augment => &augmentations::PEERS,
+    }
+}
 
 /// The table of a suite and what must be said below it.
 pub(super) fn table(suite: Suite, records: &[Record]) -> String {
-    let peers: Vec<Who> = PEERS
-        .into_iter()
-        .filter(|who| *who != Who::Onnx || suite == Suite::Infer)
-        .collect();
+    let peers = peers(suite);
     let mut header = vec![suite.name().to_string(), "ours ms".into()];
     header.push(unit(suite).into());
-    if suite != Suite::Step && suite != Suite::Infer {
+    if matches!(suite, Suite::Conv | Suite::Norm | Suite::Optim) {
         header.push("of peak".into());
     }
     header.extend(peers.iter().map(|who| format!("{} ms", who.label())));
@@ -59,7 +65,7 @@ fn unit(suite: Suite) -> &'static str {
     match suite {
         Suite::Conv => "GFLOP/s",
         Suite::Norm | Suite::Optim => "GB/s",
-        Suite::Step | Suite::Infer => "images/s",
+        Suite::Step | Suite::Infer | Suite::Augment => "images/s",
     }
 }
 
@@ -150,6 +156,8 @@ fn notes(records: &[Record]) -> Vec<String> {
             comparison(record, key).into_iter().for_each(&mut add);
         }
     }
+    forms(records).into_iter().for_each(&mut add);
+    records.iter().flat_map(others).for_each(&mut add);
     missing(records).into_iter().for_each(&mut add);
     let scaling = records.iter().find(|record| record.case.name == SCALING);
     if let Some(record) = scaling {
@@ -162,6 +170,48 @@ fn notes(records: &[Record]) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// On which form of an image torchvision is the fastest.
+fn forms(records: &[Record]) -> Vec<String> {
+    let mut forms: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for record in records {
+        if let Some(how) = record.said_text(Who::Torchvision, "how") {
+            forms.entry(how).or_default().push(&record.case.name);
+        }
+    }
+    let line = |(how, names): (&str, Vec<&str>)| {
+        format!("torchvision is fastest on {how} in: {}", names.join(", "))
+    };
+    forms.into_iter().map(line).collect()
+}
+
+/// Who computes something else than ours, by the means of 4 × 4 cells of an image.
+fn others(record: &Record) -> Vec<String> {
+    /// Levels of 255: formulas differ in how they round.
+    const LIKE: f64 = 2.0;
+    let thumbnail = |who| record.said_all(who, "thumbnail");
+    let Some(ours) = thumbnail(Who::Ours) else {
+        return Vec::new();
+    };
+    let apart = |who| -> Option<f64> {
+        let theirs = thumbnail(who)?;
+        let pairs = ours.iter().zip(&theirs);
+        let most = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        Some(if ours.len() == theirs.len() {
+            most
+        } else {
+            255.0
+        })
+    };
+    let line = |who: Who| {
+        let most = apart(who).filter(|most| *most > LIKE)?;
+        let (name, who) = (&record.case.name, who.label());
+        Some(format!(
+            "{who} computes something else in {name}: cells of its image differ by up to {most:.1} of 255 levels"
+        ))
+    };
+    augmentations::PEERS.into_iter().filter_map(line).collect()
 }
 
 /// Who did not run, how often, and why.

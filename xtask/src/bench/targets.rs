@@ -1,7 +1,8 @@
-//! The performance targets of the kernels, and whether they are met.
+//! The performance targets of kernels and augmentations, and whether they are met.
 
 use serde_json::{Value, json};
 
+use super::augmentations::PEERS;
 use super::cases::{SCALING, Suite};
 use super::contender::Who;
 use super::record::Record;
@@ -81,7 +82,39 @@ fn of_case(record: &Record) -> Vec<Check> {
             checks
         }
         Suite::Infer => vec![against(Who::Tuned, 1.0)],
+        Suite::Augment => augmentation(record),
         Suite::Conv | Suite::Norm | Suite::Optim => Vec::new(),
+    }
+}
+
+/// Four times torchvision and twice the fastest for a photo, eight times torchvision for a CIFAR image, and images a second;
+/// no single operation slower than the fastest.
+fn augmentation(record: &Record) -> Vec<Check> {
+    let (name, told) = (&record.case.name, &record.case.told);
+    let fastest = |bar: f64| {
+        let fastest = record.fastest(&PEERS);
+        let who = fastest.map_or("the fastest", |(who, _)| who.label());
+        Check {
+            text: format!("{name}: the fastest, {who} / ours"),
+            bar,
+            reached: fastest.map(|(_, estimate)| estimate),
+        }
+    };
+    let torchvision = |bar: f64| Check {
+        text: format!("{name}: torchvision / ours"),
+        bar,
+        reached: record.times_ours(Who::Torchvision),
+    };
+    let images = |bar: f64| Check {
+        text: format!("{name}: images/s on one core"),
+        bar,
+        reached: record.images(),
+    };
+    match told["operation"].as_str() {
+        Some("photo") if told["jpegs"].is_null() => vec![torchvision(4.0), fastest(2.0)],
+        Some("photo") => vec![images(700.0)],
+        Some("cifar") => vec![torchvision(8.0), images(8000.0)],
+        _ => vec![fastest(1.0)],
     }
 }
 
