@@ -138,6 +138,7 @@ impl Comparison {
             fit_on: Split::Valid,
             strict: true,
             orders: 1,
+            train_images: false,
             seed: 0,
         };
         Ok(evaluate(&job, &mut |_, _| {})?.report.ensemble)
