@@ -110,7 +110,7 @@ fn every_command_gives_of_a_pack_what_it_gives_of_the_folder() {
     let (training, val) = rows.split_at(24);
     let expected: Vec<_> = training.iter().chain(val).cloned().collect();
     assert_eq!(of_pack, Value::from(expected));
-    let search = "search --dataset folder:photos.fbpack --model lenet5 --image-size 28 --vary lr=[0.001,0.01] --trials 1 --rounds 1 --epochs 1 --out found --quiet";
+    let search = "search mnist-lenet5 --dataset folder:photos.fbpack --model lenet5 --image-size 28 --space lr=log(0.001,0.01) --trials 1 --rounds 1 --epochs 1 --out found --quiet";
     let found = run(at, search);
     succeeds(&found);
     let apply = run(
