@@ -20,6 +20,7 @@ use crate::emnist::{EmnistConfig, EmnistSplit};
 use crate::glyphs::GlyphsConfig;
 use crate::in_memory::InMemory;
 use crate::mnist::IdxSet;
+use crate::pack_file;
 
 /// What is known of a data set besides its name, its summary and its options.
 #[derive(Debug, Clone, Copy)]
@@ -335,7 +336,7 @@ pub fn info(name: &str) -> Result<Entry<Card>, ConfigError> {
     known.ok_or_else(|| {
         if is_path(text) {
             return ConfigError::Conflict(format!(
-                "unknown data set `{text}`; for the images of a folder write folder:{text}"
+                "unknown data set `{text}`; for the images of a folder or a pack write folder:{text}"
             ));
         }
         let known: Vec<_> = REGISTRY
@@ -347,9 +348,11 @@ pub fn info(name: &str) -> Result<Entry<Card>, ConfigError> {
     })
 }
 
-/// Whether a text that names no data set is the path of a folder: it looks like one, or there is one.
+/// Whether a text that names no data set is the path of a folder or a pack: it looks like one, or there is one.
 fn is_path(text: &str) -> bool {
-    text.contains(['/', '\\']) || text.starts_with(['~', '.']) || Path::new(text).is_dir()
+    let path = Path::new(text);
+    let looks = text.contains(['/', '\\']) || text.starts_with(['~', '.']);
+    looks || path.is_dir() || pack_file::has_extension(path)
 }
 
 /// The folders of one data set below `data_dir`.
@@ -431,6 +434,7 @@ mod tests {
             "./photos",
             "~/photos",
             "C:\\photos",
+            "photos.fbpack",
         ] {
             let error = info(path).err().unwrap().to_string();
             assert!(error.contains(&format!("write folder:{path}")), "{error}");

@@ -55,12 +55,17 @@ pub fn read(path: &Path, channels: usize) -> Result<Image, DataError> {
 /// [`MAX_BYTES`], which is found from the header before memory is taken, or of a kind that makes the
 /// decoder panic (see [`catches_panics`]).
 pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataError> {
-    let refuse = |problem: String| DataError::corrupt(path, problem);
     if !matches!(channels, 1 | 3) {
         return Err(DataError::Invalid(format!(
             "images can be read with 1 channel (grey) or 3 (RGB), not {channels}"
         )));
     }
+    Ok(decode_as_stored(path, bytes)?.with_channels(channels))
+}
+
+/// As [`decode`], in the channels that the file has: grey or RGB.
+pub(crate) fn decode_as_stored(path: &Path, bytes: &[u8]) -> Result<Image, DataError> {
+    let refuse = |problem: String| DataError::corrupt(path, problem);
     if bytes.is_empty() {
         return Err(refuse("the file is empty".into()));
     }
@@ -91,14 +96,13 @@ pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Image, DataE
                 .into(),
         )
     })?;
-    let (found, pixels) = over_white(found, pixels);
-    let image = Image {
+    let (channels, pixels) = over_white(found, pixels);
+    Ok(Image {
         width,
         height,
-        channels: found,
+        channels,
         pixels,
-    };
-    Ok(image.with_channels(channels))
+    })
 }
 
 /// The bytes that the decoder is given; `None` for a JPEG that is cut off: the decoder would fill what

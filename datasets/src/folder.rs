@@ -1,7 +1,9 @@
-//! Image folders: `split/class/image` or `class/image`, decoded one by one when they are asked for.
+//! Image folders: `split/class/image` or `class/image`, decoded one by one when they are asked for. A pack of a folder
+//! ([`crate::pack`]) is read as the folder was.
 
 mod checksums;
 mod layout;
+mod renewed;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -11,17 +13,22 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 pub use checksums::Changes;
+pub(crate) use renewed::modified;
 
 use crate::decode;
 use crate::image_files::{EXTENSIONS, Found, Kind, LeftOut, entries};
+use crate::pack_file::index::{Index, PackedSplit};
+use crate::pack_file::{self, PackFile, Stored};
 use crate::split_names::Split;
 use checksums::Sum;
 use layout::{Layout, counted, invalid, refuse_parts, subfolders};
 
-/// Labelled image files. Only their paths are in memory.
+/// Labelled image files, or the images of a pack. Only their paths are in memory.
 #[derive(Debug, Clone)]
 pub struct FolderDataset {
     root: PathBuf,
+    /// What has the images, if the root lies in a pack.
+    pack: Option<Arc<PackFile>>,
     channels: usize,
     classes: Vec<String>,
     files: Vec<Arc<ImageFile>>,
@@ -34,14 +41,20 @@ pub struct FolderDataset {
 struct ImageFile {
     /// Relative to the root.
     path: PathBuf,
-    /// `None` when the file cannot be read; computed when it is first asked for.
+    /// `None` when the file cannot be read; computed when it is first asked for. In a pack, that of the file that was
+    /// packed.
     sum: OnceLock<Option<Sum>>,
+    /// In a pack, where it is.
+    stored: Option<Stored>,
 }
 
 impl ImageFile {
     fn new(path: PathBuf) -> Arc<Self> {
-        let sum = OnceLock::new();
-        Arc::new(Self { path, sum })
+        Arc::new(Self {
+            path,
+            sum: OnceLock::new(),
+            stored: None,
+        })
     }
 }
 
@@ -56,7 +69,8 @@ pub struct Folders {
     pub notes: Vec<String>,
 }
 
-/// Reads the names of the images below `root`; `channels` (1 or 3) is what they will be decoded to.
+/// Reads the names of the images below `root`; `channels` (1 or 3) is what they will be decoded to. A `root` that is a
+/// file is opened as a pack of such a folder; a note says so if the folder is there too and has changed since.
 ///
 /// The folders in `root` are splits when one of them has the name of a train split
 /// ([`Split::of_folder`]) and folders in it, or when all of them have names of splits; otherwise they
@@ -66,8 +80,11 @@ pub struct Folders {
 /// # Errors
 /// [`DataError`] naming the folder: it does not exist, has no class folders, a class without an image,
 /// a folder next to the train split that has images but is not a split, two folders for one split, or
-/// "classes" that are parts of a data set.
+/// "classes" that are parts of a data set; or a pack that is damaged.
 pub fn open(root: &Path, channels: usize) -> Result<Folders, DataError> {
+    if root.is_file() {
+        return open_pack(root, channels);
+    }
     let Layout {
         mut splits,
         mut notes,
@@ -91,6 +108,48 @@ pub fn open(root: &Path, channels: usize) -> Result<Folders, DataError> {
         splits,
         notes,
     })
+}
+
+fn open_pack(path: &Path, channels: usize) -> Result<Folders, DataError> {
+    let (pack, index) = PackFile::open(path)?;
+    let notes = note_of_changes(path, &pack, &index);
+    let pack = Arc::new(pack);
+    let images = index.splits.iter().flat_map(|part| &part.images);
+    let mut places = pack_file::places(images);
+    let splits = index.splits.iter().map(|part| {
+        let set = FolderDataset::packed(path, channels, &pack, part, &mut places);
+        (part.split, set)
+    });
+    Ok(Folders {
+        root: path.into(),
+        splits: splits.collect(),
+        notes: notes.into_iter().collect(),
+    })
+}
+
+/// Tells that the folder of a pack has changed since the pack was made. Only names, sizes and times are compared, and the
+/// content of files whose time is another. A folder with none of the files is another one that has the name now.
+fn note_of_changes(path: &Path, pack: &PackFile, index: &Index) -> Option<String> {
+    let source = index.source(path);
+    if !renewed::has_any(&source, index) {
+        return None;
+    }
+    let changes = match open(&source, 3) {
+        Ok(now) => {
+            let changes = renewed::changes(&source, index, now.paths());
+            if changes.is_empty() {
+                return None;
+            }
+            changes.to_string()
+        }
+        Err(error) => error.to_string(),
+    };
+    Some(format!(
+        "{} is older than its folder {}: {changes}. The images of the pack are used as they are; to renew them: {}",
+        path.display(),
+        source.display(),
+        pack.remedy()
+    ))
 }
 
 fn note_of_left_out(set: &FolderDataset) -> Option<String> {
@@ -137,6 +196,23 @@ impl Folders {
             same_classes(&set.root, &set.classes, &train.classes)?;
         }
         Ok(train)
+    }
+
+    /// The pack, if it is one rather than a folder.
+    #[must_use]
+    pub fn pack(&self) -> Option<&Path> {
+        let is_pack = self.splits.iter().any(|(_, set)| set.pack.is_some());
+        is_pack.then_some(&*self.root)
+    }
+
+    /// The paths of all images from the root.
+    fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for (_, set) in &self.splits {
+            let prefix = set.root.strip_prefix(&self.root).unwrap_or(&set.root);
+            paths.extend(set.files.iter().map(|file| prefix.join(&file.path)));
+        }
+        paths
     }
 
     /// The SHA-256 of every image, in the format of `sha256sum`, with paths from the root. Reads the
@@ -198,12 +274,47 @@ impl FolderDataset {
         }
         Ok(Self {
             root: root.into(),
+            pack: None,
             channels,
             classes,
             files,
             labels,
             left_out,
         })
+    }
+
+    /// A split of a pack, whose images lie at the next of `places`.
+    fn packed(
+        path: &Path,
+        channels: usize,
+        pack: &Arc<PackFile>,
+        part: &PackedSplit,
+        places: &mut impl Iterator<Item = Stored>,
+    ) -> Self {
+        let files = part.images.iter().zip(places).map(|(image, stored)| {
+            Arc::new(ImageFile {
+                path: image.source.path.as_str().into(),
+                sum: image.source.sum().into(),
+                stored: Some(stored),
+            })
+        });
+        Self {
+            root: match part.split {
+                Split::All => path.into(),
+                _ => path.join(&part.folder),
+            },
+            pack: Some(pack.clone()),
+            channels,
+            classes: part.classes.clone(),
+            files: files.collect(),
+            labels: part.images.iter().map(|image| image.label).collect(),
+            left_out: LeftOut::default(),
+        }
+    }
+
+    /// Where the files are, and the path of file `index` from there.
+    pub(crate) fn place(&self, index: usize) -> (&Path, &Path) {
+        (&self.root, &self.files[index].path)
     }
 
     /// How many images have a checksum that occurs in `checksums`, whatever they are called there.
@@ -295,8 +406,13 @@ impl Dataset for FolderDataset {
                 &format!("there is no image {index}, the folder has {}", self.len()),
             ));
         };
+        let path = self.root.join(&file.path);
+        let image = match (&self.pack, &file.stored) {
+            (Some(pack), Some(stored)) => pack.read(stored, &path, self.channels)?,
+            _ => decode::read(&path, self.channels)?,
+        };
         Ok(Sample {
-            image: decode::read(&self.root.join(&file.path), self.channels)?,
+            image,
             label: self.labels[index],
         })
     }
@@ -318,6 +434,8 @@ impl Dataset for FolderDataset {
 
     /// The first 128 bits of a SHA-256 over the relative paths and the content of all files; where the
     /// folder is does not matter. The first call reads every file, on all cores.
+    ///
+    /// A pack whose images are those of the folder has the folder's; where images were made smaller, those count.
     fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update([self.channels as u8]);
@@ -329,6 +447,9 @@ impl Dataset for FolderDataset {
             // A file that cannot be read counts as such.
             hasher.update([u8::from(sum.is_some())]);
             hasher.update(sum.unwrap_or_default());
+            if let Some(changed) = file.stored.and_then(|stored| stored.identity()) {
+                hasher.update(changed);
+            }
         }
         let mut digest = format!("{:x}", hasher.finalize());
         digest.truncate(32);

@@ -36,7 +36,7 @@ const SYSTEM: [&str; 11] = [
     "Icon\r",
 ];
 /// The largest file that is read, in bytes: more than a decoded image may take.
-const MAX_FILE: u64 = 1 << 30;
+pub(crate) const MAX_FILE: u64 = 1 << 30;
 
 /// What a name in a folder stands for; links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -86,7 +86,7 @@ pub struct Splits {
     pub valid_is_cut: bool,
     /// What the user should know about the files, one sentence each: what was ignored, and why.
     pub notes: Vec<String>,
-    /// For a folder: its files, including those that cannot be read.
+    /// For a folder or a pack: its files, including those that cannot be read.
     pub folders: Option<Folders>,
 }
 
@@ -159,7 +159,8 @@ impl fmt::Debug for Splits {
 }
 
 /// Opens the data set that `spec` names: `glyphs`, `glyphs(train=6000, domain=rgb)`, `mnist`,
-/// `fashion_mnist`, `kmnist`, `emnist(split=letters)`, `cifar10`, `cifar100`, or `folder:PATH`.
+/// `fashion_mnist`, `kmnist`, `emnist(split=letters)`, `cifar10`, `cifar100`, or `folder:PATH`, where the path leads to a
+/// folder of images or to a pack of one.
 ///
 /// Nothing is downloaded. A set without a validation split gives up `valid_fraction` of its train
 /// split, class by class, chosen by the seed.
@@ -193,7 +194,7 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<Splits, DatasetError> {
     Ok(splits)
 }
 
-/// The path in `folder:PATH`.
+/// The path in `folder:PATH`: that of a folder of images, or of a pack of one.
 #[must_use]
 pub fn folder_path(spec: &str) -> Option<&str> {
     spec.trim().strip_prefix("folder:").map(str::trim)
@@ -273,9 +274,9 @@ fn folder_channels(path: &Path, options: &OpenOptions) -> Result<usize, DatasetE
         let problem = "`folder:` needs the path of a folder: folder:PATH";
         return Err(ConfigError::Conflict(problem.into()).into());
     }
-    if !path.is_dir() {
+    if !path.is_dir() && !path.is_file() {
         let problem = if path.exists() {
-            "this is a file, not a folder of images"
+            "this is a pipe or device, not a folder of images or a pack of them"
         } else {
             "there is no such folder; if it was moved, give its new path with --dataset folder:PATH"
         };

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use firebrick::core::checksum;
-use firebrick::core::data::{Fit, Preprocessing};
+use firebrick::core::data::{Dataset, Fit, Preprocessing};
 use firebrick::core::image::fit;
 use firebrick::core::length::RunLength;
 use firebrick::core::run::RunRecord;
@@ -18,7 +18,7 @@ use firebrick::core::spec::{Pipeline, Spec};
 use firebrick::core::weights_file::WeightsFile;
 use firebrick::core::{Recipe, loss};
 use firebrick::datasets::cifar::{Cifar, Labels, Location};
-use firebrick::datasets::{decode, idx};
+use firebrick::datasets::{decode, folder, idx};
 use firebrick::optim::schedule::{self, Outlook};
 use firebrick::optim::{Request, optimizer};
 use firebrick::regularize::augment;
@@ -35,7 +35,7 @@ pub struct Parser {
 }
 
 /// All of them.
-pub const PARSERS: [Parser; 10] = [
+pub const PARSERS: [Parser; 11] = [
     Parser {
         name: "spec",
         read: spec,
@@ -71,6 +71,10 @@ pub const PARSERS: [Parser; 10] = [
     Parser {
         name: "cifar",
         read: cifar,
+    },
+    Parser {
+        name: "pack",
+        read: pack,
     },
     Parser {
         name: "checkpoint",
@@ -271,6 +275,52 @@ pub fn cifar(data: &[u8]) {
     ] {
         if let Err(error) = set.read(&location) {
             fit_for_a_person(&error.to_string());
+        }
+    }
+}
+
+/// Packs of image folders, up to the pixels of every image: as they are, and with a checksum that fits the index, which
+/// would refuse every damaged one before it is looked at.
+pub fn pack(data: &[u8]) {
+    pack_as_it_is(data);
+    let Some((before, trailer)) = data.split_last_chunk::<48>() else {
+        return;
+    };
+    let length = trailer
+        .first_chunk()
+        .map_or(0, |length| u64::from_le_bytes(*length));
+    let begin = usize::try_from(length).ok();
+    let Some(begin) = begin.and_then(|length| before.len().checked_sub(length)) else {
+        return;
+    };
+    let digits = checksum::of(&before[begin..]);
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).expect("two digits");
+    let mut unchecked = data.to_vec();
+    let sum = &mut unchecked[before.len() + 8..before.len() + 40];
+    sum.fill_with({
+        let mut places = (0..64).step_by(2);
+        move || places.next().map_or(0, byte)
+    });
+    pack_as_it_is(&unchecked);
+}
+
+fn pack_as_it_is(data: &[u8]) {
+    let temp = folder();
+    let path = path_in(&temp, "images.fbpack", data);
+    let folders = match folder::open(&path, 3) {
+        Err(error) => return fit_for_a_person(&error.to_string()),
+        Ok(folders) => folders,
+    };
+    for (_, set) in &folders.splits {
+        for index in 0..set.len() {
+            match set.get(index) {
+                Err(error) => fit_for_a_person(&error.to_string()),
+                Ok(sample) => {
+                    assert!(sample.label < set.classes().len());
+                    let image = sample.image;
+                    assert_eq!(image.pixels.len(), image.width * image.height * 3);
+                }
+            }
         }
     }
 }

@@ -118,6 +118,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "datasets pack",
+        &[
+            (
+                "Make the photos smaller and put them into photos.fbpack, which trains faster",
+                "firebrick datasets pack photos --max-side 320",
+            ),
+            ("", "firebrick train --dataset folder:photos.fbpack"),
+        ],
+    ),
+    (
         "datasets fetch",
         &[("", "firebrick datasets fetch mnist --data-dir data")],
     ),

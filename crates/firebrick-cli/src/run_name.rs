@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use firebrick::core::Recipe;
+use firebrick::datasets::pack_file::{EXTENSION, has_extension};
 use firebrick::datasets::registry::folder_path;
 
 /// Characters of a data set's name in the name of a directory, at most: a file name has 255 bytes.
@@ -14,9 +15,13 @@ pub(crate) fn run_name(recipe: &Recipe) -> String {
     format!("{}-{}", file_name(&data), file_name(&recipe.model.name))
 }
 
-/// The last folder of `folder:PATH`, else the name of the data set without its options.
+/// The last folder of `folder:PATH`, or the name of the pack there without its extension; else the name of the data set
+/// without its options.
 pub(crate) fn data_name(dataset: &str) -> String {
     match folder_path(dataset) {
+        Some(path) if has_extension(Path::new(path)) => {
+            last_folder(&path[..path.len() - EXTENSION.len() - 1])
+        }
         Some(path) => last_folder(path),
         None => dataset.trim().split('(').next().unwrap_or_default().into(),
     }
@@ -68,6 +73,7 @@ mod tests {
         assert_eq!(named("folder:/a/b/Flower Photos/"), "Flower-Photos-lenet5");
         assert_eq!(named("folder:../.hidden/"), "hidden-lenet5");
         assert_eq!(named("folder:a/café:1*?"), "café-1-lenet5");
+        assert_eq!(named("folder:/a/my.photos.FBpack"), "my.photos-lenet5");
         assert_eq!(named("folder:/"), "data-lenet5");
         let long = named(&format!("folder:{}", "ü".repeat(300)));
         assert!(long.len() < 128, "{long}");

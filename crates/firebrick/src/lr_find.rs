@@ -7,7 +7,7 @@ use firebrick_train::lr_find::{LrCurve, Sweep};
 use crate::{Error, Session, Sources};
 
 /// Runs the test with the model, data, optimizer and groups of a recipe; its schedule does not count.
-/// `notice` is told what a person should know about the weights. Nothing is written.
+/// `notice` is told what a person should know about the data and the weights. Nothing is written.
 ///
 /// # Errors
 /// [`Error`] naming the setting or file.
@@ -26,6 +26,8 @@ pub fn lr_find<M: Classifier>(
     };
     let mut session = Session::open_with(&recipe, sources)?;
     let (model, notes) = session.model()?;
+    let of_data = session.data.splits.notes.iter();
+    of_data.for_each(|note| notice(note));
     notes.iter().for_each(|note| notice(note));
     let (update, loss) = (session.plan.update, &*session.loss);
     let (curve, _) = firebrick_train::lr_find(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use burn::module::Module;
 use firebrick_core::data::Dataset;
 use firebrick_datasets::Splits;
+use firebrick_datasets::folder::Folders;
 
 use crate::Session;
 use crate::start::Begun;
@@ -66,7 +67,7 @@ pub struct DataOverview {
     pub size: Option<[usize; 2]>,
     /// Images left out because they cannot be read.
     pub skipped: usize,
-    /// An image file of a split that is not trained on, where there is one, else of `train`; none
+    /// An image file of a split that is not trained on, where there is one, else of `train`; a pack; none
     /// when the images have no files of their own.
     pub example: Option<String>,
 }
@@ -99,8 +100,12 @@ impl DataOverview {
         let held_out = splits.test.as_ref().or(splits.valid.as_ref());
         let example = held_out.unwrap_or(&splits.train);
         let has_files = splits.name.starts_with("folder:") && !example.is_empty();
+        let pack = splits.folders.as_ref().and_then(Folders::pack);
         Self {
-            example: has_files.then(|| example.describe(0)),
+            example: match pack {
+                Some(pack) => Some(pack.display().to_string()),
+                None => has_files.then(|| example.describe(0)),
+            },
             name: splits.name.clone(),
             classes,
             splits: splits_there,

@@ -6,8 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use firebrick_core::data::{DataError, Image};
 use firebrick_core::image::fit;
 use firebrick_core::{Classifier, ConfigError};
-use firebrick_datasets::decode;
-use firebrick_datasets::image_files::{Listed, list};
+use firebrick_datasets::image_list::{ListedImage, ListedImages, list};
 use firebrick_train::metrics::{ranked, softmax};
 use serde::Serialize;
 
@@ -17,7 +16,7 @@ use crate::{ModelInfo, TrainedModel};
 /// What a model says of one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prediction {
-    /// The image file.
+    /// The image.
     pub path: String,
     /// The most probable classes, first the best.
     pub top: Vec<Guess>,
@@ -37,10 +36,10 @@ pub struct Guess {
     pub probability: f64,
 }
 
-/// The image files that `paths` name: files as they are, folders searched with everything below them,
-/// sorted, by the same rule as for training. A path that gives none is an error in its place.
+/// The images that `paths` name: files as they are, folders searched with everything below them, sorted, by the same rule
+/// as for training, and all images of a pack. A path that gives none is an error in its place.
 #[must_use]
-pub fn image_files(paths: &[PathBuf]) -> Listed {
+pub fn image_files(paths: &[PathBuf]) -> ListedImages {
     list(paths)
 }
 
@@ -49,12 +48,12 @@ const BATCH: usize = 32;
 /// The most pixel values in one forward pass of more than one image.
 const VALUES: usize = 1 << 26;
 
-/// Runs a model over image files of any size, a batch at a time: memory does not grow with
+/// Runs a model over images of any size, paths or [listed](image_files), a batch at a time: memory does not grow with
 /// their number. `each` gets the prediction or the error of every file, in order; an error among the files
 /// comes out in its place. With `tta`, the prediction is the mean over the views of an image.
 pub fn predict<M: Classifier>(
     model: &TrainedModel<M>,
-    files: Vec<Result<PathBuf, DataError>>,
+    files: Vec<Result<impl Into<ListedImage>, DataError>>,
     tta: Option<&TestTime>,
     top: usize,
     logits: bool,
@@ -72,12 +71,12 @@ pub fn predict<M: Classifier>(
             return;
         }
         let size = chunk.len();
-        let images: Vec<Result<(PathBuf, Image), DataError>> = chunk
+        let images: Vec<Result<(ListedImage, Image), DataError>> = chunk
             .into_iter()
-            .map(|path| {
-                let path = path?;
-                let image = decode::read(&path, info.preprocessing.channels)?;
-                Ok((path, image))
+            .map(|listed| {
+                let listed = listed?.into();
+                let image = listed.read(info.preprocessing.channels)?;
+                Ok((listed, image))
             })
             .collect();
         let good: Vec<(usize, &Image)> = (first..)
@@ -94,11 +93,12 @@ pub fn predict<M: Classifier>(
         };
         let mut rows = rows.into_iter();
         for image in images {
-            each(image.and_then(|(path, _)| {
+            each(image.and_then(|(listed, _)| {
+                let path = listed.path();
                 let row = rows.next().ok_or_else(|| {
                     DataError::Invalid(format!("{}: the model gave no scores", path.display()))
                 })?;
-                prediction(&path, &row, info, top, logits)
+                prediction(path, &row, info, top, logits)
             }));
         }
     }

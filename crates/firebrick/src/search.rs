@@ -210,7 +210,8 @@ pub fn search<M: Classifier>(job: SearchJob<'_, M>) -> Result<SearchReport, Erro
         clock,
     } = job;
     search.check()?;
-    check_corners(&recipe, &search, &sources)?;
+    let notes = check_corners(&recipe, &search, &sources)?;
+    notes.iter().for_each(|note| notice(note));
     let identity = recipe.identity().to_toml()?;
     let (dir, mut record) = SearchDir::open(&out, &search, &identity)?;
     for trial in &record.trials {
@@ -271,12 +272,14 @@ pub fn search<M: Classifier>(job: SearchJob<'_, M>) -> Result<SearchReport, Erro
     report(&recipe, &dir, &record, ended)
 }
 
-/// Whether the recipe can be trained at the ends of every range and with every choice.
+/// Whether the recipe can be trained at the ends of every range and with every choice. Gives what a person should know
+/// about the data.
 fn check_corners<M: Classifier>(
     recipe: &Recipe,
     search: &Search,
     sources: &Sources<M>,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
+    let mut notes = Vec::new();
     let corners: Vec<(&String, Vec<Value>)> = search
         .space
         .0
@@ -303,9 +306,10 @@ fn check_corners<M: Classifier>(
                 );
                 return Err(ConfigError::Conflict(text).into());
             }
+            notes = session.data.splits.notes;
         }
     }
-    Ok(())
+    Ok(notes)
 }
 
 fn report(

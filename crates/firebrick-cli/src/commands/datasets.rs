@@ -1,5 +1,6 @@
 //! `firebrick datasets`.
 
+mod pack;
 mod stats;
 
 use std::io::IsTerminal;
@@ -19,7 +20,7 @@ use crate::figures::{counted, grouped};
 use crate::overview;
 use crate::terminal;
 
-/// List, describe, measure, download and verify data sets
+/// List, describe, measure, download, verify and pack data sets
 #[derive(Args)]
 pub(crate) struct Datasets {
     #[command(subcommand)]
@@ -43,6 +44,7 @@ enum Action {
         name: String,
     },
     Stats(stats::Stats),
+    Pack(pack::Pack),
     /// Download a data set and verify its checksums; an interrupted download continues when repeated
     Fetch {
         /// The data set
@@ -74,6 +76,7 @@ impl Datasets {
                 None => describe(name),
             },
             Action::Stats(stats) => stats.run(),
+            Action::Pack(pack) => pack.run(),
             Action::Fetch { name, data_dir } => fetch_one(name, data_dir.as_ref()),
             Action::Verify {
                 name,
@@ -97,7 +100,7 @@ fn list_all(json: bool) -> Result<(), Failure> {
         .collect();
     rows.push(vec![
         "folder:PATH".into(),
-        "images in PATH/class/ or PATH/split/class/".into(),
+        "images in PATH/class/ or PATH/split/class/, or a pack of such a folder".into(),
     ]);
     terminal::table(&rows);
     Ok(())
@@ -227,8 +230,13 @@ fn verify_folder(path: &str, run: Option<&Path>) -> Result<(), Failure> {
     }
     if bad > 0 {
         return Err(Failure::Work(format!(
-            "{} cannot be read: repair or remove the files listed above, or train with --on-bad-image skip",
-            counted(bad as u64, "image", "images")
+            "{} cannot be read: {}, or train with --on-bad-image skip",
+            counted(bad as u64, "image", "images"),
+            if folders.pack().is_some() {
+                "make the pack again"
+            } else {
+                "repair or remove the files listed above"
+            }
         )));
     }
     Ok(())

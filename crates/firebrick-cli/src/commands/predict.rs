@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use firebrick::ModelInfo;
 use firebrick::core::error::check;
-use firebrick::datasets::image_files::{EXTENSIONS, Listed};
+use firebrick::datasets::image_files::EXTENSIONS;
+use firebrick::datasets::image_list::ListedImages;
 use firebrick::predict::{Prediction, image_files, predict};
 
 use super::plain_weights::{PlainWeights, trained_model};
@@ -17,7 +18,7 @@ use crate::tta_flags::TtaFlags;
 /// Predict the classes of images
 #[derive(Args)]
 pub(crate) struct Predict {
-    /// A run directory or model file, followed by image files or directories of images. With --model and
+    /// A run directory or model file, followed by image files, directories of images or packs. With --model and
     /// --weights, only images
     #[arg(required = true, value_name = "RUN IMAGE")]
     paths: Vec<PathBuf>,
@@ -51,7 +52,10 @@ impl Predict {
                 self.name_classes(info);
             }
         })?;
-        let Listed { files, left_out } = image_files(images);
+        let ListedImages {
+            images: files,
+            left_out,
+        } = image_files(images);
         if let Some(note) = left_out.note() {
             terminal::notice(&note);
         }

@@ -20,6 +20,7 @@ mod lr_find;
 #[cfg(target_os = "linux")]
 mod memory;
 mod optim;
+mod pack;
 mod predict;
 mod runs;
 mod schedule;

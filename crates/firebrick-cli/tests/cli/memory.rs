@@ -144,3 +144,27 @@ fn the_number_of_images_hardly_matters() {
         assert!(more < 10 << 20, "{many}: {more} bytes more than for 20");
     }
 }
+
+#[test]
+fn the_size_of_a_pack_hardly_matters() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    RgbImage::new(400, 400).save(at.join("image.png")).unwrap();
+    for (folder, count) in [("few", 20), ("some", 300)] {
+        links(&at.join(folder), &at.join("image.png"), count);
+        assert_eq!(peak(at, &format!("datasets pack {folder}")).0, 0);
+    }
+    let bytes = at.join("some.fbpack").metadata().unwrap().len();
+    assert!(bytes > 140_000_000, "{bytes}");
+    zeros(&at.join("weights"), "lenet5", 10, &BTreeMap::new());
+    let predict = "predict --model lenet5 --weights weights --normalize none";
+    for command in [predict, "datasets stats"] {
+        let folder = if command == predict { "" } else { "folder:" };
+        let few = peak_of_short(at, &format!("{command} {folder}few.fbpack"));
+        let more = peak_of(at, &format!("{command} {folder}some.fbpack")).saturating_sub(few);
+        assert!(more < 20 << 20, "{command}: {more} bytes more than for 20");
+    }
+    // Making it does not take the memory either.
+    let more = peak_of(at, "datasets pack some");
+    assert!(more < 100 << 20, "{more} bytes for a pack of {bytes}");
+}

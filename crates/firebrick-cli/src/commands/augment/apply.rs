@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use firebrick::core::data::Drawn;
-use firebrick::datasets::image_files::Listed;
+use firebrick::datasets::image_list::{ListedImage, ListedImages};
 use firebrick::predict::image_files;
 use firebrick::report::png;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::terminal;
 /// Write augmented images: one PNG for each image, as it is in the first epoch
 #[derive(Args)]
 pub(super) struct Apply {
-    /// Image files or directories of images
+    /// Image files, directories of images or packs
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     #[command(flatten)]
@@ -44,17 +44,18 @@ struct Applied {
 impl Apply {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let policy = self.policy.open()?;
-        let Listed { files, left_out } = image_files(&self.images);
+        let ListedImages { images, left_out } = image_files(&self.images);
         if let Some(note) = left_out.note() {
             terminal::notice(&note);
         }
         std::fs::create_dir_all(&self.out)
             .map_err(|error| Failure::Work(format!("{}: {error}", self.out.display())))?;
         let (mut names, mut applied) = (BTreeSet::new(), Vec::new());
-        for (index, path) in files.into_iter().enumerate() {
-            let path = path.map_err(firebrick::Error::from)?;
-            let out = self.out.join(file_name(&path, &mut names));
-            let drawn = one(&policy, &path, index, &out)?;
+        for (index, image) in images.into_iter().enumerate() {
+            let image = image.map_err(firebrick::Error::from)?;
+            let path = image.path();
+            let out = self.out.join(file_name(path, &mut names));
+            let drawn = one(&policy, &image, index, &out)?;
             let (path, out) = (path.display().to_string(), out.display().to_string());
             if !self.json {
                 let drawn = drawn_text::lines(&drawn).join(", ");
@@ -74,11 +75,16 @@ impl Apply {
     }
 }
 
-fn one(policy: &Policy<'_>, path: &Path, index: usize, out: &Path) -> Result<Vec<Drawn>, Failure> {
-    let image = policy.read(path)?;
+fn one(
+    policy: &Policy<'_>,
+    listed: &ListedImage,
+    index: usize,
+    out: &Path,
+) -> Result<Vec<Drawn>, Failure> {
+    let image = policy.read(listed)?;
     let (image, drawn) = policy.change(image, index, 0)?;
     let png = png(&image).ok_or_else(|| {
-        let path = path.display();
+        let path = listed.path().display();
         Failure::Work(format!("{path}: --policy leaves no pixels of it"))
     })?;
     write_file(out, png)?;

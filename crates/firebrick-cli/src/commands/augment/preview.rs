@@ -48,7 +48,7 @@ fn grid(text: &str) -> Result<[usize; 2], String> {
 impl Preview {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let policy = self.policy.open()?;
-        let image = policy.read(&self.image)?;
+        let image = policy.read(&self.image.clone().into())?;
         let [columns, rows] = self.grid;
         let mut tiles = Vec::with_capacity(columns * rows);
         for epoch in 0..(columns * rows) as u64 {

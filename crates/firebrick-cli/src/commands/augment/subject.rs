@@ -1,7 +1,5 @@
 //! The image that is augmented, and the settings that `preview` and `apply` share.
 
-use std::path::Path;
-
 use clap::Args;
 use firebrick::core::ConfigError;
 use firebrick::core::data::{Drawn, Image, Preprocessing, SampleTransform, Subject};
@@ -9,6 +7,7 @@ use firebrick::core::error::check;
 use firebrick::core::image::fit;
 use firebrick::core::spec::Pipeline;
 use firebrick::datasets::decode;
+use firebrick::datasets::image_list::ListedImage;
 use firebrick::regularize::augment::{self, Chain};
 
 use crate::failure::Failure;
@@ -56,10 +55,10 @@ impl PolicyFlags {
 }
 
 impl Policy<'_> {
-    /// Reads an image file.
-    pub(super) fn read(&self, path: &Path) -> Result<Image, Failure> {
-        decode::read(path, self.flags.channels)
-            .map_err(|error| firebrick::Error::from(error).into())
+    /// Reads an image.
+    pub(super) fn read(&self, image: &ListedImage) -> Result<Image, Failure> {
+        let read = image.read(self.flags.channels);
+        read.map_err(|error| firebrick::Error::from(error).into())
     }
 
     /// What image `index` of a data set becomes in an epoch, and what was drawn for it.
