@@ -132,7 +132,7 @@ fn what_stands_in_the_wrong_place_is_named() {
         ),
         (
             "train --dataset photos",
-            &["for the images of a folder write folder:photos"],
+            &["for the images of a folder or a pack write folder:photos"],
         ),
         ("train --dataset /data/x", &["folder:/data/x"]),
         ("train --dataset ./x", &["folder:./x"]),
