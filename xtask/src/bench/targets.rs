@@ -93,9 +93,9 @@ fn augmentation(record: &Record) -> Vec<Check> {
     let (name, told) = (&record.case.name, &record.case.told);
     let fastest = |bar: f64| {
         let fastest = record.fastest(&PEERS);
-        let who = fastest.map_or("the fastest", |(who, _)| who.label());
+        let who = fastest.map_or("nobody", |(who, _)| who.label());
         Check {
-            text: format!("{name}: the fastest, {who} / ours"),
+            text: format!("{name}: the fastest ({who}) / ours"),
             bar,
             reached: fastest.map(|(_, estimate)| estimate),
         }
