@@ -55,7 +55,8 @@ def operation(case):
         "rotate": lambda: A.Rotate((values["degrees"],) * 2, p=1),
         "affine": lambda: A.Affine(
             scale=(values["scale"],) * 2,
-            rotate=(values["degrees"],) * 2,
+            # It turns anticlockwise, and slants before.
+            rotate=(-values["degrees"],) * 2,
             shear={"x": (values["shear"],) * 2, "y": (0, 0)},
             p=1,
         ),
@@ -65,7 +66,7 @@ def operation(case):
         "posterize": lambda: A.Posterize(values["bits"], p=1),
         "solarize": lambda: A.Solarize((values["threshold"] / 256,) * 2, p=1),
         "equalize": lambda: A.Equalize(p=1),
-        "autocontrast": lambda: A.AutoContrast(p=1),
+        "autocontrast": lambda: A.AutoContrast(method="pil", p=1),
         "invert": lambda: A.InvertImg(p=1),
         "grayscale": lambda: A.ToGray(p=1),
         "blur": lambda: A.GaussianBlur((values["kernel"],) * 2, (values["sigma"],) * 2, p=1),

@@ -33,7 +33,8 @@ def photo(side, index):
     seed = 16 * index
     light, cell, weight = 0, side // 4, 32
     while cell >= 2:
-        seed, light = seed + 1, light + (clouds(side, cell, seed) - 128) * weight
+        seed += 1
+        light = light + (clouds(side, cell, seed) - 128) * weight
         cell, weight = cell // 2, weight // 2
     shape = numpy.where(clouds(side, side // 4, 16 * index + 9) > 120, 150, 90)
     grain = noise(side, side, 16 * index + 10) // 32 - 4

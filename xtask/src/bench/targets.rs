@@ -93,9 +93,9 @@ fn augmentation(record: &Record) -> Vec<Check> {
     let (name, told) = (&record.case.name, &record.case.told);
     let fastest = |bar: f64| {
         let fastest = record.fastest(&PEERS);
-        let who = fastest.map_or("the fastest", |(who, _)| who.label());
+        let who = fastest.map_or("nobody", |(who, _)| who.label());
         Check {
-            text: format!("{name}: the fastest, {who} / ours"),
+            text: format!("{name}: the fastest ({who}) / ours"),
             bar,
             reached: fastest.map(|(_, estimate)| estimate),
         }
@@ -168,7 +168,49 @@ pub(super) fn table(checks: &[Check]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::bench::cases::cases;
+
+    #[test]
+    fn augmentation_is_held_against_the_fastest_of_each_round() {
+        let case = |name: &str| {
+            let mut cases = cases(Suite::Augment, 2, Path::new("")).into_iter();
+            cases.find(|case| case.name.starts_with(name)).unwrap()
+        };
+        let record = |name: &str, times: &[(Who, [f64; 3])]| {
+            let mut record = Record::new(case(name));
+            for contender in record.case.contenders.clone() {
+                let of = times.iter().find(|(who, _)| *who == contender.who);
+                for time in of.into_iter().flat_map(|(_, times)| times) {
+                    record.add(contender, *time);
+                }
+            }
+            record
+        };
+        let times = [
+            (Who::Ours, [1.0, 1.0, 2.0]),
+            (Who::Torchvision, [4.0, 5.0, 8.0]),
+            (Who::OpenCv, [2.0, 4.0, 4.0]),
+            (Who::Pillow, [3.0, 1.0, 6.0]),
+        ];
+        let checks = of_case(&record("hflip", &times));
+        assert_eq!(checks.len(), 1);
+        assert!(checks[0].text.contains("Pillow"), "{}", checks[0].text);
+        let reached = checks[0].reached.unwrap();
+        assert_eq!((reached.median, reached.low), (2.0, 1.0));
+        let held = |name: &str, times: &[(Who, [f64; 3])]| -> Vec<(f64, bool)> {
+            let checks = of_case(&record(name, times));
+            let held = checks.iter().map(|check| (check.bar, check.holds()));
+            held.collect()
+        };
+        assert_eq!(held("photo @256 →", &times), [(4.0, true), (2.0, false)]);
+        assert_eq!(held("photo @256 from JPEG", &times), [(700.0, true)]);
+        // 128 images in 1 ms or 2 ms.
+        assert_eq!(held("CIFAR", &times), [(8.0, false), (8000.0, true)]);
+        assert_eq!(held("CIFAR", &[]), [(8.0, false), (8000.0, false)]);
+    }
 
     #[test]
     fn a_bar_holds_by_the_lower_end() {
