@@ -30,8 +30,8 @@ pub(crate) fn photo(side: usize, index: u32) -> Image {
         let (x, y) = (at % side, at / side);
         let (mut light, mut cell, mut weight, mut seed) = (0, coarse, 32, base);
         while cell >= 2 {
-            light += (clouds(x, y, cell, seed) - 128) * weight;
             seed += 1;
+            light += (clouds(x, y, cell, seed) - 128) * weight;
             (cell, weight) = (cell / 2, weight / 2);
         }
         let shape = if clouds(x, y, coarse, base + 9) > 120 {

@@ -11,10 +11,13 @@ mod cases;
 mod contender;
 mod machine;
 mod options;
+mod photos;
 mod record;
 mod statistics;
 mod table;
 mod targets;
+mod who;
+mod work;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -88,7 +91,7 @@ impl Hall<'_> {
     fn suite(&mut self, suite: Suite, folder: &Path) -> Result<Vec<Record>> {
         let mut records = Vec::new();
         if suite == Suite::Augment {
-            let written = self.programs.write_photos(&augmentations::jpegs(folder));
+            let written = self.programs.write_photos(&photos::jpegs(folder));
             if let Err(error) = written {
                 eprintln!("the case from JPEG will be missing: {error:#}");
             }

@@ -7,30 +7,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::cases::Work;
-use super::contender::Who;
+use super::photos::{PHOTOS, SIDE, jpegs};
+use super::work::Work;
 
-/// Who is compared with ours.
-pub(super) const PEERS: [Who; 4] = [
-    Who::Torchvision,
-    Who::Pillow,
-    Who::Albumentations,
-    Who::OpenCv,
-];
-
-/// Side of the photos.
-pub(super) const SIDE: usize = 256;
 /// Side of what the model reads.
 const OUTPUT: usize = 224;
-/// Photos that one repetition changes.
-pub(super) const PHOTOS: usize = 16;
 /// Images of 32 pixels that one repetition changes.
 const SMALL: usize = 128;
-
-/// The folder of the photos as JPEGs.
-pub(super) fn jpegs(folder: &Path) -> std::path::PathBuf {
-    folder.join("photos")
-}
 
 pub(super) fn augmentations(folder: &Path) -> Vec<(String, Value, Work)> {
     let mut cases = pipelines(folder);

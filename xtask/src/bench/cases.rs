@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::augmentations::{PEERS, augmentations};
-use super::contender::{Contender, Who};
+use super::augmentations::augmentations;
+use super::contender::Contender;
+use super::who::{PEERS, Who};
+use super::work::Work;
 
 /// Cases that belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,17 +51,6 @@ impl Suite {
     pub(super) fn wants_fresh_processes(self) -> bool {
         matches!(self, Self::Step | Self::Infer)
     }
-}
-
-/// What one repetition of a case does, as a measure of speed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Work {
-    /// Floating-point operations.
-    Flop(f64),
-    /// Bytes that must come from memory or go there, if each is moved as seldom as can be.
-    Bytes(f64),
-    /// Images.
-    Images(f64),
 }
 
 /// One row of a table.

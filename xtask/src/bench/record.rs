@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::augmentations::PEERS;
-use super::cases::{Case, Work};
-use super::contender::{Contender, Who};
+use super::cases::Case;
+use super::contender::Contender;
 use super::statistics::{Estimate, median};
+use super::who::PEERS;
+use super::who::Who;
+use super::work::Work;
 
 /// The figures of a case.
 #[derive(Debug, Clone)]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::augmentations;
-use super::cases::{SCALING, Suite, Work};
-use super::contender::{Contender, Who};
+use super::cases::{SCALING, Suite};
+use super::contender::Contender;
 use super::record::Record;
 use super::statistics::Estimate;
+use super::who::{PEERS, Who};
+use super::work::Work;
 
 /// Who gets a column of milliseconds besides ours.
 fn peers(suite: Suite) -> &'static [Who] {
@@ -15,7 +16,7 @@ fn peers(suite: Suite) -> &'static [Who] {
             &[Who::Flex, Who::Torch, Who::Tuned]
         }
         Suite::Infer => &[Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
-        Suite::Augment => &augmentations::PEERS,
+        Suite::Augment => &PEERS,
     }
 }
 
@@ -211,7 +212,7 @@ fn others(record: &Record) -> Vec<String> {
             "{who} computes something else in {name}: cells of its image differ by up to {most:.1} of 255 levels"
         ))
     };
-    augmentations::PEERS.into_iter().filter_map(line).collect()
+    PEERS.into_iter().filter_map(line).collect()
 }
 
 /// Who did not run, how often, and why.

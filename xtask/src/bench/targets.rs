@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::augmentations::PEERS;
 use super::cases::{SCALING, Suite};
-use super::contender::Who;
 use super::record::Record;
 use super::statistics::Estimate;
 use super::table::{markdown, ratio};
+use super::who::PEERS;
+use super::who::Who;
 
 /// A bar holds when the lower end of the interval is at least this part of it.
 const LEEWAY: f64 = 0.97;

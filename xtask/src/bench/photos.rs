@@ -1,0 +1,13 @@
+//! The made-up photos of `cargo xtask bench augment`.
+
+use std::path::{Path, PathBuf};
+
+/// Side of the photos.
+pub(super) const SIDE: usize = 256;
+/// Photos that one repetition changes.
+pub(super) const PHOTOS: usize = 16;
+
+/// The folder of the photos as JPEGs.
+pub(super) fn jpegs(folder: &Path) -> PathBuf {
+    folder.join("photos")
+}
