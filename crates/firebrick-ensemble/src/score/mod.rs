@@ -5,10 +5,10 @@
 //! | [`figures`] | top-1 and top-5 accuracy, NLL, Brier score and calibration errors of members and ensemble |
 //! | [`adaptive`] | the calibration error over bins of equal mass |
 //! | [`classwise`] | the calibration error of each class |
-//! | [`risk_coverage`] | the error among the surest images, and the area under this curve |
-//! | [`growth`] | how accuracy grows with the number of members |
-//! | [`disagreement`] | how often members differ, and how their errors correlate |
-//! | [`entropy`] | how uncertain the ensemble is, and how much of it is disagreement |
+//! | [`mod@risk_coverage`] | the error among the surest images, and the area under this curve |
+//! | [`mod@growth`] | how accuracy grows with the number of members |
+//! | [`mod@disagreement`] | how often members differ, and how their errors correlate |
+//! | [`mod@entropy`] | how uncertain the ensemble is, and how much of it is disagreement |
 //!
 //! Accuracy, NLL, Brier score and the calibration error of 15 equal bins are those of
 //! [`firebrick_types::metrics::Scorer`], which training and evaluation report too.
