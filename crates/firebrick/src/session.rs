@@ -186,7 +186,7 @@ impl<'a, M: Classifier> Session<'a, M> {
     }
 
     /// Trains to the end of the recipe, evaluating on the validation split after each epoch. Writes no
-    /// files; for a run directory with checkpoints and a report, see [`train`](crate::train()).
+    /// files, and so takes no snapshots; for a run directory with checkpoints and a report, see [`train`](crate::train()).
     ///
     /// # Errors
     /// [`Error`] naming what is wrong with the model's weights, or why training stopped.

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::figures::percent;
 use crate::number::whole;
 use crate::progress::{Header, Progress};
-use crate::shell::quoted_path;
+use crate::shell::{program, quoted_path};
 use crate::signals::on_interrupt;
 use crate::terminal;
 use crate::train_flags::TrainFlags;
@@ -74,9 +74,9 @@ impl Train {
             self.one(&plan, number, one.is_some(), &interrupted)?;
         }
         if !self.quiet {
-            let out = quoted_path(&self.out);
+            let (program, out) = (program(), quoted_path(&self.out));
             terminal::log(&format!(
-                "next: firebrick ensemble status {out}, firebrick ensemble eval {out}"
+                "next: {program} ensemble status {out}, {program} ensemble eval {out}"
             ));
         }
         Ok(())
