@@ -135,6 +135,9 @@ def activation():
         "silu": nn.functional.silu,
         "tanh": torch.tanh,
         "sigmoid": torch.sigmoid,
+        "relu6": nn.functional.relu6,
+        "hardsigmoid": nn.functional.hardsigmoid,
+        "hardswish": nn.functional.hardswish,
         "identity": nn.Identity(),
         # Clamped: for larger values the result is a difference of large numbers.
         "log_softmax": lambda x: nn.functional.log_softmax(x.clamp(-9.5, 9.5), 1),

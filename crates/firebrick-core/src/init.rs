@@ -18,6 +18,10 @@ use crate::{ConfigError, error::nearest};
 pub enum WeightInit {
     /// U(-1/√fan_in, 1/√fan_in): PyTorch's default for both layers, `kaiming_uniform_(a=√5)`.
     KaimingUniform,
+    /// U(-√(6/fan_in), √(6/fan_in)): He et al. 2015, `kaiming_uniform_(a=0)`.
+    KaimingUniformRelu,
+    /// U(-√(c/fan_out), √(c/fan_out)): last layers of EfficientNet (c = 1) and MNASNet (c = 3).
+    UniformFanOut(f64),
     /// N(0, 2/fan_in): He et al. 2015.
     KaimingNormal,
     /// N(0, 2/fan_out): torchvision's ResNet.
@@ -215,6 +219,8 @@ impl WeightInit {
             |std: f64, rng: &mut HostRng| (0..count).map(|_| (std * normal(rng)) as f32).collect();
         match self {
             Self::KaimingUniform => uniforms(1.0 / inputs.sqrt(), rng),
+            Self::KaimingUniformRelu => uniforms((6.0 / inputs).sqrt(), rng),
+            Self::UniformFanOut(factor) => uniforms((factor / outputs).sqrt(), rng),
             Self::XavierUniform => uniforms((6.0 / (inputs + outputs)).sqrt(), rng),
             Self::KaimingNormal => normals((2.0 / inputs).sqrt(), rng),
             Self::KaimingNormalFanOut => normals((2.0 / outputs).sqrt(), rng),
@@ -405,6 +411,16 @@ mod tests {
                 WeightInit::XavierUniform,
                 (2.0_f64 / 432.0).sqrt(),
                 (2.0_f64 / 114.0).sqrt(),
+            ),
+            (
+                WeightInit::KaimingUniformRelu,
+                (6.0_f64 / 144.0 / 3.0).sqrt(),
+                (6.0_f64 / 64.0 / 3.0).sqrt(),
+            ),
+            (
+                WeightInit::UniformFanOut(3.0),
+                (1.0_f64 / 288.0).sqrt(),
+                (1.0_f64 / 50.0).sqrt(),
             ),
             (WeightInit::Normal(0.3), 0.3, 0.3),
         ] {

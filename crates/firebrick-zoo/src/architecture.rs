@@ -17,7 +17,9 @@ pub(crate) const INIT: Field = Field::new(
 /// The option `activation` of every model.
 pub(crate) const ACTIVATION: Field = Field::new(
     "activation",
-    Range::Unit("activation: relu, leaky_relu, elu, gelu, silu, tanh, sigmoid or identity"),
+    Range::Unit(
+        "activation: relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, relu6, hardsigmoid, hardswish or identity",
+    ),
 );
 
 /// The configuration of a model: its options, and how it is built from them. `M` is the type of the model;

@@ -17,37 +17,72 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Every model takes the options
+//! Every model takes the option `init`: how weights are drawn. `pytorch` is the way of the reference implementation; the others are `xavier`,
+//! `kaiming`, `orthogonal` and `normal(std=…)`. Most networks take `dropout`, the probability of dropping a value in front of the last layers,
+//! and residual networks `drop_path`, the probability of dropping the branch of the last block (stochastic depth). The small networks `lenet5`,
+//! `small_cnn`, `resnet18` and those for CIFAR take `activation` as well.
 //!
-//! | option | default | values |
-//! |---|---|---|
-//! | `init` | `pytorch` | `pytorch` (that of the reference implementation), `xavier`, `kaiming`, `orthogonal`, `normal(std=…)` |
-//! | `activation` | `relu` | `relu`, `leaky_relu`, `elu`, `gelu`, `silu`, `tanh`, `sigmoid`, `identity` |
-//!
-//! `lenet5` and `small_cnn` also take `dropout`, the probability of dropping a value before the last layer; residual
-//! networks take `drop_path`, the probability of dropping the branch of the last block (stochastic depth).
+//! A network that names its stages is a [`Backbone`]; [`Model::backbone`] returns it.
 
+mod alexnet;
 mod architecture;
+mod backbone;
+mod builder;
+mod convnext;
+mod densenet;
 mod describe;
+mod efficientnet;
+mod efficientnet_lite;
+mod family;
+mod googlenet;
+mod head;
+mod inception_v3;
 mod input;
+mod layers;
 mod lenet5;
+mod mnasnet;
+mod mobilenet_v1;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod mobilenet_v4;
 mod model;
+mod network;
 mod normalizations;
+mod options;
 mod registry;
+mod regnet;
+mod repvgg;
 mod residual;
+mod resnet;
 mod resnet18;
 mod resnet_cifar;
+mod resnet_v2;
+mod shufflenet_v2;
 mod small_cnn;
+mod squeezenet;
+mod vgg;
 mod weights;
+mod wide_resnet_cifar;
 
+pub use alexnet::AlexNetOptions;
 pub use architecture::{Architecture, Build, ModelConfig};
+pub use backbone::{Backbone, Stage};
+pub use convnext::ConvNextOptions;
 pub use describe::{Description, describe};
+pub use googlenet::InceptionOptions;
+pub use head::Head;
 pub use input::{Input, MAX_CLASSES, MAX_SIDE};
+pub use layers::{Join, Layer, LayerScale, Layers, Operation, Plain};
 pub use lenet5::{LeNet5, LeNet5Config, Pool};
+pub use mobilenet_v1::MobileNetV1Options;
 pub use model::Model;
+pub use network::Network;
 pub use normalizations::{NORMALIZATIONS, Normalization};
-pub use registry::{REGISTRY, architecture, build, canonical, default_input, undrawn};
+pub use options::{ClassifierOptions, ResidualOptions};
+pub use registry::{REGISTRY, TINY, architecture, build, canonical, default_input, undrawn};
+pub use repvgg::reparameterized;
 pub use resnet_cifar::{ResNetCifar, ResNetCifarBlock, ResNetCifarConfig, Shortcut};
 pub use resnet18::{ResNet18, ResNet18Block, ResNet18Config, Stem};
 pub use small_cnn::{SmallCnn, SmallCnnConfig, SmallCnnStage};
 pub use weights::{load, load_for_training, parameters};
+pub use wide_resnet_cifar::WideResNetOptions;

@@ -12,7 +12,8 @@ use burn::module::{
 use burn::tensor::{Device, Tensor};
 use firebrick_core::Classifier;
 
-use erased::{Erased, Mapping, Visiting};
+use crate::backbone::Backbone;
+use erased::{Erased, Held, Mapping, Visiting};
 
 /// A model that is picked by name at run time, of this crate or of another one. Parameter paths and weight
 /// files do not show the wrapping: they are those of the model inside.
@@ -23,7 +24,24 @@ impl Model {
     /// Wraps a model. Its parameters have at most 8 dimensions.
     #[must_use]
     pub fn new<M: Classifier + ModuleDisplay + 'static>(model: M) -> Self {
-        Self(Box::new(model))
+        let backbone = None;
+        Self(Box::new(Held { model, backbone }))
+    }
+
+    /// Wraps a network whose features can be taken. Its parameters have at most 8 dimensions.
+    #[must_use]
+    pub fn of_backbone<M: Classifier + Backbone + ModuleDisplay + 'static>(model: M) -> Self {
+        fn shown<M: Backbone + 'static>(model: &M) -> &dyn Backbone {
+            model
+        }
+        let backbone: Option<fn(&M) -> &dyn Backbone> = Some(shown::<M>);
+        Self(Box::new(Held { model, backbone }))
+    }
+
+    /// The stages of the model and their features; `None` for a model that does not name them.
+    #[must_use]
+    pub fn backbone(&self) -> Option<&dyn Backbone> {
+        self.0.backbone()
     }
 
     /// The model inside, if it is of this type.

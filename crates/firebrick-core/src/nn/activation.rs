@@ -24,13 +24,19 @@ pub enum Activation {
     Tanh,
     /// 1 / (1 + e⁻ˣ).
     Sigmoid,
+    /// x between 0 and 6: min(max(0, x), 6).
+    Relu6,
+    /// The piecewise linear sigmoid: relu6(x + 3) / 6.
+    Hardsigmoid,
+    /// x · hardsigmoid(x).
+    Hardswish,
     /// x: a net of these is one linear map.
     Identity,
 }
 
 impl Activation {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 11] = [
         ("relu", Self::Relu),
         ("leaky_relu", Self::LeakyRelu),
         ("elu", Self::Elu),
@@ -38,6 +44,9 @@ impl Activation {
         ("silu", Self::Silu),
         ("tanh", Self::Tanh),
         ("sigmoid", Self::Sigmoid),
+        ("relu6", Self::Relu6),
+        ("hardsigmoid", Self::Hardsigmoid),
+        ("hardswish", Self::Hardswish),
         ("identity", Self::Identity),
     ];
 
@@ -72,6 +81,9 @@ impl Activation {
             Self::Silu => kernels::silu(input),
             Self::Tanh => kernels::tanh(input),
             Self::Sigmoid => kernels::sigmoid(input),
+            Self::Relu6 => relu6(input),
+            Self::Hardsigmoid => relu6(input + 3.0) / 6.0,
+            Self::Hardswish => input.clone() * (relu6(input + 3.0) / 6.0),
             Self::Identity => return input,
         };
         let name = Self::ALL
@@ -81,4 +93,10 @@ impl Activation {
         probe::record(name, None, &output, 0);
         output
     }
+}
+
+/// min(max(0, x), 6), with PyTorch's gradient: 0 at 0 and from 6 on.
+fn relu6<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let above = x.clone().greater_equal_elem(6.0);
+    kernels::relu(x).mask_fill(above, 6.0)
 }

@@ -152,3 +152,30 @@ impl GlobalAvgPool {
         output
     }
 }
+
+/// The mean of as many windows as the output has pixels; PyTorch's `AdaptiveAvgPool2d`.
+///
+/// Along each side, window `i` of `n` covers the pixels from `floor(i · size / n)` to `ceil((i + 1) · size / n)`: windows
+/// overlap where `n` does not divide the size, and repeat pixels where `n` is larger.
+#[derive(Module, Debug)]
+pub struct AdaptiveAvgPool2d {
+    /// `[height, width]` of the output.
+    pub output_size: [usize; 2],
+}
+
+impl AdaptiveAvgPool2d {
+    /// To this `[height, width]`.
+    #[must_use]
+    pub fn new(output_size: [usize; 2]) -> Self {
+        Self { output_size }
+    }
+
+    /// # Shapes
+    /// `[N, C, H, W]` to `[N, C, output_size[0], output_size[1]]`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let output = burn::tensor::module::adaptive_avg_pool2d(input, self.output_size);
+        probe::record("AdaptiveAvgPool2d", None, &output, 0);
+        output
+    }
+}

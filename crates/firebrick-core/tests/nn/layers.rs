@@ -6,7 +6,8 @@ use firebrick_core::data::Targets;
 use firebrick_core::gradcheck::GradCheck;
 use firebrick_core::loss::{CrossEntropy, Loss};
 use firebrick_core::nn::{
-    Activation, AvgPool2dConfig, Conv2dConfig, GlobalAvgPool, LinearConfig, MaxPool2dConfig,
+    Activation, AdaptiveAvgPool2d, AvgPool2dConfig, Conv2dConfig, GlobalAvgPool, LinearConfig,
+    LocalResponseNorm, MaxPool2dConfig, channel_shuffle,
 };
 use firebrick_core::spec::Spec;
 
@@ -156,6 +157,9 @@ fn activation_gradients_and_values() {
         ("silu", [-0.268_941_43, 1.761_594_2]),
         ("tanh", [-0.761_594_2, 0.964_027_6]),
         ("sigmoid", [0.268_941_43, 0.880_797_1]),
+        ("relu6", [0.0, 2.0]),
+        ("hardsigmoid", [0.333_333_34, 0.833_333_3]),
+        ("hardswish", [-0.333_333_34, 1.666_666_6]),
         ("identity", [-1.0, 2.0]),
     ];
     for (name, expected) in expected {
@@ -163,6 +167,83 @@ fn activation_gradients_and_values() {
         let output = activation.forward(Tensor::<1>::from_floats([-1.0, 2.0], &plain()));
         assert_close(&values(&output), &expected, 1e-6);
     }
+}
+
+#[test]
+fn adaptive_pooling_has_pytorchs_windows() {
+    let pixels: Vec<f32> = (0..15).map(|at| (7 * at % 15) as f32).collect();
+    let image = Tensor::<1>::from_floats(pixels.as_slice(), &plain()).reshape([1, 1, 5, 3]);
+    let pooled = |size| values(&AdaptiveAvgPool2d::new(size).forward(image.clone()));
+    assert_close(&pooled([2, 2]), &[7.0, 9.0, 6.5, 6.0], 1e-6);
+    assert_close(
+        &pooled([3, 5]),
+        &[
+            3.0, 6.5, 10.0, 9.75, 9.5, 7.0, 8.0, 9.0, 7.5, 6.0, 6.0, 5.75, 5.5, 5.25, 5.0,
+        ],
+        1e-6,
+    );
+    let input = noise([2, 3, 5, 7]);
+    let report = GradCheck::in_f64().tensor("input", &input, |input| {
+        scalar(AdaptiveAvgPool2d::new([3, 2]).forward(input))
+    });
+    report.assert_within(TOLERANCE);
+}
+
+/// Sizes that are odd and even: the neighbourhood of an even one has one more channel before than behind.
+#[test]
+fn local_response_norm_is_pytorchs() {
+    let input = Tensor::<1>::from_floats([1.0, 2.0, -3.0, 4.0, 5.0], &plain());
+    let input = input.reshape([1, 5, 1, 1]);
+    let layer = |size| LocalResponseNorm {
+        alpha: 1.5,
+        k: 2.0,
+        ..LocalResponseNorm::new(size)
+    };
+    for (size, expected) in [
+        (
+            3,
+            [
+                0.323_661_18,
+                0.384_900_18,
+                -0.366_444_56,
+                0.337_704_75,
+                0.483_986_35,
+            ],
+        ),
+        (
+            2,
+            [
+                0.468_274_47,
+                0.538_615_82,
+                -0.472_707_9,
+                0.411_430_42,
+                0.365_225_85,
+            ],
+        ),
+    ] {
+        assert_close(
+            &values(&layer(size).forward(input.clone())),
+            &expected,
+            1e-6,
+        );
+    }
+    let input = noise([2, 7, 2, 3]);
+    let report =
+        GradCheck::in_f64().tensor("input", &input, |input| scalar(layer(5).forward(input)));
+    report.assert_within(TOLERANCE);
+}
+
+#[test]
+fn a_channel_shuffle_deals_groups_out_in_turn() {
+    let input = Tensor::<1>::from_floats([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &plain());
+    let shuffled = |groups| {
+        values(&channel_shuffle(
+            input.clone().reshape([1, 6, 1, 1]),
+            groups,
+        ))
+    };
+    assert_eq!(shuffled(2), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+    assert_eq!(shuffled(3), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
 }
 
 #[test]

@@ -2,16 +2,19 @@
 //! go through ones that take a reference to either, one method for each kind of parameter.
 
 use std::any::Any;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use burn::module::{Content, Flag, Module, ModuleDisplay, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use firebrick_core::Classifier;
 
+use crate::backbone::Backbone;
+
 /// A [`Classifier`] of any type.
 pub(super) trait Erased: Send + Debug {
     fn cloned(&self) -> Box<dyn Erased>;
     fn as_any(&self) -> &dyn Any;
+    fn backbone(&self) -> Option<&dyn Backbone>;
     fn forward(&self, images: Tensor<4>) -> Tensor<2>;
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device>;
     fn fork(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
@@ -24,53 +27,84 @@ pub(super) trait Erased: Send + Debug {
     fn content(&self, content: Content) -> Option<Content>;
 }
 
-impl<M: Classifier + ModuleDisplay + 'static> Erased for M {
+/// A [`Classifier`] of this type, and how its features are taken, if they can be.
+pub(super) struct Held<M> {
+    pub(super) model: M,
+    pub(super) backbone: Option<fn(&M) -> &dyn Backbone>,
+}
+
+impl<M: Debug> Debug for Held<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.model.fmt(f)
+    }
+}
+
+impl<M: Classifier + ModuleDisplay + 'static> Held<M> {
+    /// Another model of the same type.
+    fn with(&self, model: M) -> Box<dyn Erased> {
+        let backbone = self.backbone;
+        Box::new(Self { model, backbone })
+    }
+
+    fn map_model(self, change: impl FnOnce(M) -> M) -> Box<dyn Erased> {
+        Box::new(Self {
+            model: change(self.model),
+            backbone: self.backbone,
+        })
+    }
+}
+
+impl<M: Classifier + ModuleDisplay + 'static> Erased for Held<M> {
     fn cloned(&self) -> Box<dyn Erased> {
-        Box::new(self.clone())
+        self.with(self.model.clone())
     }
 
     fn as_any(&self) -> &dyn Any {
-        self
+        &self.model
+    }
+
+    fn backbone(&self) -> Option<&dyn Backbone> {
+        self.backbone.map(|backbone| backbone(&self.model))
     }
 
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        Classifier::forward(self, images)
+        self.model.forward(images)
     }
 
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
-        Module::collect_devices(self, devices)
+        self.model.collect_devices(devices)
     }
 
     fn fork(self: Box<Self>, device: &Device) -> Box<dyn Erased> {
-        Box::new(Module::fork(*self, device))
+        self.map_model(|model| model.fork(device))
     }
 
     fn to_device(self: Box<Self>, device: &Device) -> Box<dyn Erased> {
-        Box::new(Module::to_device(*self, device))
+        self.map_model(|model| model.to_device(device))
     }
 
     fn train(self: Box<Self>) -> Box<dyn Erased> {
-        Box::new(Module::train(*self))
+        self.map_model(Module::train)
     }
 
     fn valid(&self) -> Box<dyn Erased> {
-        Box::new(Module::valid(self))
+        self.with(self.model.valid())
     }
 
     fn materialize(self: Box<Self>) -> Box<dyn Erased> {
-        Box::new(Module::materialize(*self))
+        self.map_model(Module::materialize)
     }
 
     fn visit(&self, visitor: &mut dyn Visit) {
-        Module::visit(self, &mut Visited(visitor));
+        self.model.visit(&mut Visited(visitor));
     }
 
     fn map(self: Box<Self>, mapper: &mut dyn Map) -> Box<dyn Erased> {
-        Box::new(Module::map(*self, &mut Mapped(mapper)))
+        self.map_model(|model| model.map(&mut Mapped(mapper)))
     }
 
     fn content(&self, content: Content) -> Option<Content> {
-        burn::module::ModuleDisplayDefault::content(self, content)
+        self.model.content(content)
     }
 }
 

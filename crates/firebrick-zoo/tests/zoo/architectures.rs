@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use firebrick_core::Classifier;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::state_dict::StateDict;
-use firebrick_zoo::{Input, REGISTRY, build, describe, parameters};
+use firebrick_zoo::{Input, TINY, build, describe, parameters};
 
 use super::{distance, flex, model, noise, values};
 
@@ -112,13 +112,13 @@ fn keys_are_those_of_the_reference_implementations() {
 
 #[test]
 fn the_wrapping_is_not_in_paths() {
-    for entry in REGISTRY.entries() {
+    for entry in TINY.entries() {
         let (model, _) = model(entry.about.name, 0);
         let listed = Parameters::list(&model.train());
         assert!(!listed.is_empty());
         let plain = |path: &str| {
             path.chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c))
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
         };
         for (path, _) in &listed {
             assert!(plain(path), "{}: {path}", entry.about.name);
@@ -184,7 +184,7 @@ fn blocks_activate_after_the_sum() {
 
 #[test]
 fn models_read_other_sizes_channels_and_classes() {
-    for entry in REGISTRY.entries() {
+    for entry in TINY.entries() {
         let spec = entry.about.name.parse().unwrap();
         let inputs = [
             (1, 28, 28, 10),
@@ -195,8 +195,8 @@ fn models_read_other_sizes_channels_and_classes() {
         for (channels, height, width, classes) in inputs {
             let input = Input {
                 channels,
-                height,
-                width,
+                height: height.max(least_side(entry.about.name)),
+                width: width.max(least_side(entry.about.name)),
                 classes,
             };
             let model = build(&spec, &input, 0, &flex()).unwrap();
@@ -216,23 +216,34 @@ fn models_read_other_sizes_channels_and_classes() {
     }
 }
 
+/// Torchvision's for its networks.
+fn least_side(name: &str) -> usize {
+    match name {
+        "lenet5" => 12,
+        "small_cnn" => 4,
+        "test_alexnet" => 63,
+        "test_vgg" | "test_vgg_bn" | "test_convnext" => 32,
+        "test_squeezenet" => 17,
+        "test_googlenet" => 15,
+        "test_inception_v3" => 75,
+        "test_densenet" => 29,
+        _ => 1,
+    }
+}
+
 #[test]
 fn the_least_size_works_and_one_less_is_an_error() {
-    for entry in REGISTRY.entries() {
+    for entry in TINY.entries() {
         let spec = entry.about.name.parse().unwrap();
         let of = |side| Input {
             channels: 1,
             height: side,
-            width: 40,
+            width: 80,
             classes: 2,
         };
-        let least = match entry.about.name {
-            "lenet5" => 12,
-            "small_cnn" => 4,
-            _ => 1,
-        };
+        let least = least_side(entry.about.name);
         let model = build(&spec, &of(least), 0, &flex()).unwrap();
-        let logits = model.forward(Tensor::ones([1, 1, least, 40], &flex()));
+        let logits = model.forward(Tensor::ones([1, 1, least, 80], &flex()));
         assert_eq!(logits.dims(), [1, 2]);
         let error = build(&spec, &of(least - 1), 0, &flex())
             .unwrap_err()

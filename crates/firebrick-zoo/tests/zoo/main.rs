@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod architectures;
+mod golden;
 mod options;
+mod photos;
 mod pretrained;
 mod statistics;
 mod weights;

@@ -18,10 +18,12 @@ fn the_canonical_spec_says_everything_and_builds_the_same() {
         let spec = Spec::new(entry.about.name);
         let full = canonical(&spec).unwrap();
         assert_eq!(full.name, entry.about.name);
-        let keys: Vec<_> = full.named.iter().map(|(key, _)| key.clone()).collect();
-        let fields = (entry.fields)().into_iter().map(|(key, _)| key);
         // Runs from before this option existed have the spec without it.
-        let fields: Vec<_> = fields.filter(|key| key != "drop_path").collect();
+        let told = |key: &String| key != "drop_path";
+        let keys = full.named.iter().map(|(key, _)| key.clone());
+        let keys: Vec<_> = keys.filter(told).collect();
+        let fields = (entry.fields)().into_iter().map(|(key, _)| key);
+        let fields: Vec<_> = fields.filter(told).collect();
         assert_eq!(keys, fields);
         assert_eq!(canonical(&full.to_string().parse().unwrap()).unwrap(), full);
         assert_eq!(default_input(&full).unwrap(), default_input(&spec).unwrap());
@@ -38,6 +40,14 @@ fn the_canonical_spec_says_everything_and_builds_the_same() {
     assert_eq!(
         text("resnet18(stem=cifar)"),
         "resnet18(init=pytorch, activation=relu, stem=cifar)"
+    );
+    assert_eq!(
+        text("mobilenet_v1(width=0.25)"),
+        "mobilenet_v1(init=pytorch, dropout=0.001, width=0.25)"
+    );
+    assert_eq!(
+        text("convnext_tiny"),
+        "convnext_tiny(init=pytorch, dropout=0.0, drop_path=0.1)"
     );
     assert_eq!(
         text("resnet20(drop_path=0.25)"),
@@ -91,10 +101,10 @@ fn mistakes_are_named() {
         assert_eq!(built, error);
     }
     for (input, needle) in [
-        ((0, 32, 10), "input channels = 0"),
+        ((0, 100, 10), "input channels = 0"),
         ((3, 0, 10), "input height = 0"),
         (
-            (3, 32, 1),
+            (3, 100, 1),
             "classes = 1 is out of range: it must be at least 2",
         ),
     ] {
@@ -196,6 +206,31 @@ fn stochastic_depth_drops_branches_in_training_only() {
             "resnet18(stem=cifar, drop_path=0.5)",
             "resnet18(stem=cifar)",
         ],
+        ["test_resnet(drop_path=0.5)", "test_resnet"],
+        ["test_resnetv2(drop_path=0.5)", "test_resnetv2"],
+        ["test_wide_resnet(drop_path=0.5)", "test_wide_resnet"],
+        ["test_regnet(drop_path=0.5)", "test_regnet"],
+        [
+            "test_efficientnet(dropout=0, drop_path=0.9)",
+            "test_efficientnet(dropout=0, drop_path=0)",
+        ],
+        [
+            "test_efficientnet_lite(drop_path=0.9)",
+            "test_efficientnet_lite",
+        ],
+        ["test_mobilenetv4(drop_path=0.9)", "test_mobilenetv4"],
+        [
+            "test_mobilenet_v2(dropout=0, drop_path=0.9)",
+            "test_mobilenet_v2(dropout=0)",
+        ],
+        [
+            "test_mobilenet_v3(dropout=0, drop_path=0.9)",
+            "test_mobilenet_v3(dropout=0)",
+        ],
+        [
+            "test_mnasnet(dropout=0, drop_path=0.9)",
+            "test_mnasnet(dropout=0)",
+        ],
     ] {
         let (model, input) = model(name, 0);
         let (without, _) = super::model(plain, 0);
@@ -221,10 +256,41 @@ fn stochastic_depth_drops_branches_in_training_only() {
         };
         assert_eq!(trained(&model), trained(&model), "{name}");
         assert!(
-            distance(&trained(&model), &trained(&without)) > 1e-3,
+            distance(&trained(&model), &trained(&without)) > 1e-4,
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_stem_for_small_images_keeps_their_size() {
+    for name in [
+        "test_resnet",
+        "test_resnet_d",
+        "test_resnetv2",
+        "test_regnet",
+        "test_mobilenet_v2",
+        "test_mobilenet_v3",
+        "test_mobilenetv4",
+        "test_mnasnet",
+        "test_efficientnet",
+        "test_efficientnet_lite",
+    ] {
+        let first = |spec: &str| {
+            let (model, input) = model(spec, 0);
+            let backbone = model.backbone().unwrap();
+            let stride = backbone.stages()[0].stride.unwrap();
+            let features = &backbone.features(noise(1, &input, 1))[0];
+            assert_eq!(features.dims()[2], input.height / stride, "{spec}");
+            (input, stride)
+        };
+        let (_, stride) = first(name);
+        let (input, small) = first(&format!("{name}(stem=cifar)"));
+        assert_eq!((input.height, input.classes), (32, 10), "{name}");
+        assert_eq!(2 * small, stride, "{name}");
+    }
+    let error = canonical(&"test_vgg(stem=cifar)".parse().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("stem"), "{error}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use firebrick_zoo::{Model, Normalization, build, default_input, load};
 use super::{distance, flex, values};
 
 /// A file of the shared data beside the repository; without the data a loud line and nothing.
-fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
     if !root.is_dir() {
         println!("SKIPPED: there is no directory shared/data beside the repository");

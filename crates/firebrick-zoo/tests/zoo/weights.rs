@@ -3,14 +3,14 @@
 use burn::tensor::TensorData;
 use firebrick_core::Classifier;
 use firebrick_core::state_dict::{StateDict, WeightsError};
-use firebrick_zoo::{REGISTRY, load};
+use firebrick_zoo::{TINY, load};
 
 use super::{distance, model, noise, values};
 
 #[test]
 fn every_model_goes_through_a_file() {
     let dir = tempfile::tempdir().unwrap();
-    for entry in REGISTRY.entries() {
+    for entry in TINY.entries() {
         let (saved, input) = model(entry.about.name, 1);
         let bytes = StateDict::of(&saved).to_safetensors().unwrap();
         let again = StateDict::of(&model(entry.about.name, 1).0)
@@ -26,7 +26,15 @@ fn every_model_goes_through_a_file() {
         let (fresh, _) = model(entry.about.name, 2);
         let images = noise(1, &input, 3);
         let expected = values(&saved.forward(images.clone()));
-        assert!(distance(&values(&fresh.forward(images.clone())), &expected) > 1e-3);
+        let largest = expected
+            .iter()
+            .fold(0f32, |largest, value| largest.max(value.abs()));
+        let other = values(&fresh.forward(images.clone()));
+        assert!(
+            distance(&other, &expected) > 1e-2 * largest.min(0.1),
+            "{}",
+            entry.about.name
+        );
         let (loaded, notes) = load(fresh, &path).unwrap();
         assert!(notes.is_empty(), "{notes:?}");
         assert_eq!(

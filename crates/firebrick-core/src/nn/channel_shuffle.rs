@@ -1,0 +1,26 @@
+//! The channel shuffle.
+//!
+//! Source: Zhang, Zhou, Lin and Sun, "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices",
+//! CVPR 2018, section 3.1; PyTorch's `ChannelShuffle`.
+
+use burn::tensor::Tensor;
+
+/// Deals the channels of each group out in turn: of channels `0 1 2 3 4 5` in two groups it makes `0 3 1 4 2 5`.
+///
+/// # Shapes
+/// `[N, C, H, W]` to the same.
+///
+/// # Panics
+/// When `groups` does not divide the channels.
+#[must_use]
+pub fn channel_shuffle(input: Tensor<4>, groups: usize) -> Tensor<4> {
+    let [images, channels, height, width] = input.dims();
+    assert!(
+        groups > 0 && channels.is_multiple_of(groups),
+        "channel shuffle: {channels} channels are not {groups} equal groups"
+    );
+    input
+        .reshape([images, groups, channels / groups, height, width])
+        .swap_dims(1, 2)
+        .reshape([images, channels, height, width])
+}
