@@ -179,6 +179,18 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "optim surfaces",
+        &[("", "firebrick optim surfaces describe quadratic")],
+    ),
+    (
+        "optim surfaces list",
+        &[("", "firebrick optim surfaces list")],
+    ),
+    (
+        "optim surfaces describe",
+        &[("", "firebrick optim surfaces describe quadratic")],
+    ),
+    (
         "schedule",
         &[(
             "Show a linear warm-up followed by cosine decay",

@@ -77,6 +77,14 @@ fn of_case(record: &Record) -> Vec<Check> {
             if name.starts_with("ResNet-20") {
                 checks.push(against(Who::Flex, 5.0));
             }
+            if record
+                .case
+                .contenders
+                .iter()
+                .any(|one| one.who == Who::Before)
+            {
+                checks.push(against(Who::Before, 0.98));
+            }
             let text = format!("{name}: peak memory, PyTorch's lower / ours");
             checks.push(check(text, 1.0, memory(record)));
             checks
