@@ -25,6 +25,7 @@ use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
 pub use firebrick_kernels::memory::keep_freed_pages;
 pub use firebrick_kernels::simd::{Level, level};
+pub use firebrick_kernels::wide;
 
 pub use activation::{add_relu, elu, gelu, leaky_relu, relu, sigmoid, silu, tanh};
 pub(crate) use batch_norm::fold as fold_scale_and_shift;

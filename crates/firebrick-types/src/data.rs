@@ -405,8 +405,26 @@ impl Preprocessing {
                 1.0 / (255.0 * self.std[channel]),
                 self.mean[channel] / self.std[channel],
             );
-            let pixels = image.pixels[channel..].iter().step_by(self.channels);
-            out.extend(pixels.map(|value| f32::from(*value) * scale - shift));
+            // 256 numbers are looked up faster than converted one by one.
+            let table: [f32; 256] =
+                std::array::from_fn(|value| f32::from(value as u8) * scale - shift);
+            match self.channels {
+                3 => {
+                    // Near first: memory far away takes a few long pieces faster than many short ones.
+                    let mut near = [0.0; 256];
+                    let (pixels, _) = image.pixels.as_chunks::<3>();
+                    for pixels in pixels.chunks(near.len()) {
+                        for (value, pixel) in near.iter_mut().zip(pixels) {
+                            *value = table[usize::from(pixel[channel])];
+                        }
+                        out.extend_from_slice(&near[..pixels.len()]);
+                    }
+                }
+                channels => {
+                    let values = image.pixels[channel..].iter().step_by(channels);
+                    out.extend(values.map(|value| table[usize::from(*value)]));
+                }
+            }
         }
     }
 }
@@ -451,6 +469,23 @@ mod tests {
             (changed(&|p| p.mean[0] = 3e38), "mean = 3"),
         ] {
             assert!(error.contains(needle), "{needle}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_pixel_is_normalized() {
+        for channels in [1, 3] {
+            let image = crate::testkit::photo(37, 19, channels);
+            let preprocessing = Preprocessing {
+                mean: vec![0.25; channels],
+                std: vec![0.5; channels],
+                ..Preprocessing::unnormalized(channels, 19, 37)
+            };
+            let mut out = vec![7.0];
+            preprocessing.normalize_into(&image, &mut out);
+            let planes = (0..channels).flat_map(|at| image.pixels[at..].iter().step_by(channels));
+            let expected = planes.map(|value| f32::from(*value) * (1.0 / (255.0 * 0.5)) - 0.5);
+            assert!(out.into_iter().eq(std::iter::once(7.0).chain(expected)));
         }
     }
 

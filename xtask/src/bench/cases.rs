@@ -111,6 +111,12 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
         .into_iter()
         .map(|(name, mut told, work)| {
             told["suite"] = suite.name().into();
+            // Nobody else has packs.
+            let whos: &[Who] = if told["pack"].is_null() {
+                whos
+            } else {
+                &[Who::Ours]
+            };
             Case {
                 suite,
                 name,
