@@ -11,7 +11,7 @@ use firebrick::core::spec::Spec;
 use firebrick::datasets::Split;
 use firebrick::ensemble::manifest::{FILE, Kind, Manifest, Member};
 use firebrick::ensemble::score::EnsembleFigures;
-use firebrick::ensembles::{Ensemble, EnsembleEval, How, evaluate, soup};
+use firebrick::ensembles::{Calibrate, Ensemble, EnsembleEval, How, evaluate, soup};
 use firebrick::eval::EvalImages;
 use firebrick::prelude::*;
 use firebrick::{Models, Sources};
@@ -136,9 +136,11 @@ impl Comparison {
             combine: Spec::new("mean"),
             tta: None,
             fit_on: Split::Valid,
+            calibrate: Calibrate::default(),
             strict: true,
             orders: 1,
             train_images: false,
+            line: None,
             seed: 0,
         };
         Ok(evaluate(&job, &mut |_, _| {})?.report.ensemble)
