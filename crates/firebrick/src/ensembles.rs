@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod details;
+mod distill;
 mod evaluate;
 mod line;
 mod predict;
@@ -29,6 +30,7 @@ use crate::{Error, ModelInfo, Models, TrainedModel, prepared};
 
 pub use calibrate::Calibrate;
 pub use details::{Details, Differing};
+pub use distill::{Distilled, compare, like_a_member, same_images, student, student_start};
 pub use evaluate::{EnsembleEval, EnsembleEvaluated, evaluate};
 pub use predict::{EnsemblePredict, predict};
 pub use prune::prune;
