@@ -1,10 +1,10 @@
 //! Compares ways to get more than one model out of a training budget: a single run, five runs, snapshots, averages of
-//! weights, a soup, fast geometric ensembling. It prints tables of test scores for the guide, mean ± standard deviation over
-//! seeds, and the share of the gain of five runs that each method has.
+//! weights, a soup, fast geometric ensembling, packed members. It prints tables of test scores for the guide, mean ± standard
+//! deviation over seeds, and the share of the gain of five runs that each method has.
 //!
 //! `cargo run --release -p firebrick-examples --example 12_ensembles -- --cifar10 DIR --fashion-mnist DIR --out DIR`
 //!
-//! At 500 images per second, a run takes about 15 minutes, and there are eight for each data set, model and seed; `--epochs` scales
+//! At 500 images per second, a run takes about 15 minutes, and there are nine for each data set, model and seed; `--epochs` scales
 //! everything. Kill it at any time: the same command goes on. The first seed of every task comes first, and `--table` prints
 //! what is known so far.
 

@@ -255,7 +255,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "ensemble status",
         &[("", "firebrick ensemble status glyphs-5")],
     ),
-    ("ensemble eval", &[("", "firebrick ensemble eval glyphs-5")]),
+    (
+        "ensemble eval",
+        &[
+            ("", "firebrick ensemble eval glyphs-5"),
+            (
+                "Give each member a temperature of its own before they combine",
+                "firebrick ensemble eval glyphs-5 --calibrate per_member",
+            ),
+        ],
+    ),
     (
         "ensemble soup",
         &[(
@@ -268,6 +277,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[(
             "",
             "firebrick ensemble prune glyphs-5 --members 3 --out glyphs-3",
+        )],
+    ),
+    (
+        "ensemble distill",
+        &[(
+            "Train one small model that learns from the ensemble",
+            "firebrick ensemble distill glyphs-5 --recipe glyphs --model lenet5 --out student",
         )],
     ),
     (

@@ -69,7 +69,7 @@ fn recount<M: Classifier>(
             if !complete {
                 break;
             }
-            let Some(batch) = source.next_batch() else {
+            let Some(batch) = source.next_images() else {
                 break;
             };
             let mut batch = batch?;

@@ -124,6 +124,13 @@ pub enum Targets {
         /// The number of classes.
         classes: usize,
     },
+    /// What the images are, and beside it what a teacher says of them, for a loss that learns from both.
+    Taught {
+        /// What the images are.
+        labels: Box<Targets>,
+        /// The logarithm of the probability that the teacher gives each class, `[N × classes]` row by row.
+        teacher: Vec<f32>,
+    },
 }
 
 /// Images and targets on the host, ready for a device.
@@ -168,6 +175,11 @@ pub trait BatchSource {
 
     /// The next batch of the epoch, or `None` at its end.
     fn next_batch(&mut self) -> Option<Result<Batch, DataError>>;
+
+    /// As [`Self::next_batch`], where only the images are of use: what is said of them may be left out.
+    fn next_images(&mut self) -> Option<Result<Batch, DataError>> {
+        self.next_batch()
+    }
 
     /// The class names.
     fn classes(&self) -> &[String];

@@ -1,7 +1,7 @@
 //! [`Session::open`] turns a recipe into everything that trains it. Training, the learning-rate range test and searches
 //! start here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use firebrick_core::data::{BatchSource, Dataset};
@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::lone_image::train_loader;
 use crate::models::Models;
 use crate::prepared::Prepared;
-use crate::{Error, ModelInfo, memory, model_file, own_program};
+use crate::teacher::{Lesson, Taught, Teacher};
+use crate::{Error, ModelInfo, memory, model_file, own_program, teacher};
 
 /// Where the images and the model of a recipe come from.
 #[derive(Clone)]
@@ -109,6 +110,10 @@ pub struct Session<'a, M = Model> {
     /// Batches to train on.
     pub(crate) train: Loader,
     pub(crate) architecture: Box<dyn Architecture<M>>,
+    /// What the recipe can name.
+    models: Models<M>,
+    /// The teacher, once it is open.
+    pub(crate) teacher: Option<Teacher<M>>,
 }
 
 impl Session<'_> {
@@ -138,6 +143,7 @@ impl<'a, M: Classifier> Session<'a, M> {
         let mut config = train_config(&recipe)?;
         config.check()?;
         let loss = loss(&recipe)?;
+        teacher::check(&recipe, &*loss)?;
         let penalties = penalties(&recipe)?;
         let native = architecture.native_input();
         let data = match sources.data {
@@ -175,7 +181,26 @@ impl<'a, M: Classifier> Session<'a, M> {
             hooks: Vec::new(),
             train,
             architecture,
+            models: sources.models,
+            teacher: None,
         })
+    }
+
+    /// Opens the teacher that the recipe names, if it names one. `run` is the directory of a run that goes on.
+    pub(crate) fn open_teacher(
+        &mut self,
+        run: Option<&Path>,
+        notice: &mut dyn FnMut(&str),
+    ) -> Result<(), Error> {
+        let lesson = Lesson {
+            recipe: &self.recipe,
+            data: &self.data,
+            models: &self.models,
+            device: self.device.clone().inner(),
+            run,
+        };
+        self.teacher = Teacher::open(&lesson, notice)?;
+        Ok(())
     }
 
     /// With one more hook that runs beside the training loop.
@@ -191,10 +216,15 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// # Errors
     /// [`Error`] naming what is wrong with the model's weights, or why training stopped.
     pub fn train(mut self) -> Result<Outcome<M>, Error> {
+        self.open_teacher(None, &mut |_| {})?;
         let (model, _) = self.model()?;
         let mut valid = self.valid_loader()?;
         let (update, schedule) = (self.plan.update, self.plan.schedule);
-        let mut training = Training::new(model, update, schedule, &*self.loss, &mut self.train);
+        let mut train = Taught {
+            images: &mut self.train,
+            teacher: self.teacher.as_ref(),
+        };
+        let mut training = Training::new(model, update, schedule, &*self.loss, &mut train);
         training.penalties = &self.penalties;
         training.valid = valid.as_mut().map(|valid| valid as &mut dyn BatchSource);
         let averages = self.averages.into_iter().map(AverageHook::new);
@@ -284,9 +314,13 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// # Errors
     /// [`ConfigError`] for a number that TOML cannot hold.
     pub fn identity(&self) -> Result<Identity, ConfigError> {
+        let data = self.data.fingerprint();
         Ok(Identity {
             model: self.recipe.model.to_string(),
-            data: self.data.fingerprint(),
+            data: match &self.teacher {
+                Some(teacher) => teacher.beside(&data),
+                None => data,
+            },
             recipe: self.recipe.identity().to_toml()?,
         })
     }

@@ -7,7 +7,7 @@ use firebrick::core::spec::Spec;
 use firebrick::datasets::Split;
 use firebrick::ensemble::manifest::{FILE, Kind, Manifest, Member};
 use firebrick::ensemble::score::EnsembleFigures;
-use firebrick::ensembles::{Ensemble, EnsembleEval, How, evaluate, soup};
+use firebrick::ensembles::{Calibrate, Ensemble, EnsembleEval, How, evaluate, soup};
 use firebrick::eval::EvalImages;
 use firebrick::prelude::*;
 use firebrick_examples::{End, Experiment};
@@ -28,7 +28,7 @@ pub struct Method {
 }
 
 /// The methods, in the order of the table. `runs`, which takes longest, is the last one to train.
-pub static METHODS: [Method; 7] = [
+pub static METHODS: [Method; 8] = [
     Method {
         key: "single",
         title: "(a) single run",
@@ -74,6 +74,12 @@ pub static METHODS: [Method; 7] = [
         title: "(g) FGE",
         runs: 1,
         models: Task::fge,
+    },
+    Method {
+        key: "packed",
+        title: "(h) packed members",
+        runs: 1,
+        models: Task::packed,
     },
 ];
 
@@ -182,6 +188,16 @@ impl Task {
         })
     }
 
+    /// Four members in one network of the same cost.
+    fn packed(&self, seed: u64) -> anyhow::Result<Vec<PathBuf>> {
+        let run = self.train("packed", seed, |recipe| {
+            let members: Spec = "packed(4)".parse()?;
+            recipe.model = recipe.model.clone().with("members", members);
+            Ok(())
+        })?;
+        Ok(vec![run.join("model.safetensors")])
+    }
+
     /// Fast geometric ensembling: short cycles in the last quarter of the run.
     fn fge(&self, seed: u64) -> anyhow::Result<Vec<PathBuf>> {
         let lr = self.lr()?;
@@ -229,9 +245,11 @@ impl Task {
             combine: Spec::new("mean"),
             tta: None,
             fit_on: Split::Valid,
+            calibrate: Calibrate::default(),
             strict: true,
             orders: 1,
             train_images: false,
+            line: None,
             seed: 0,
         };
         Ok(evaluate(&job, &mut |_, _| {})?.report.ensemble)

@@ -1,10 +1,16 @@
-//! Averages and snapshots of a run: what is left of a run that was killed and resumed, and of what it is made.
+//! Averages and snapshots of a run, and students of one: what is left of a run that was killed and resumed, and of what
+//! it is made.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use firebrick::core::loss::CrossEntropy;
+use firebrick::core::run::ensemble::LinePoint;
 use firebrick::core::state_dict::StateDict;
 use firebrick::ensemble::manifest::Manifest;
+use firebrick::ensemble::soup::between;
+use firebrick::ensembles::{self, Calibrate, Ensemble, EnsembleEval};
+use firebrick::eval::EvalImages;
 use firebrick::prelude::*;
 
 /// 2 epochs of 9 updates, in 3 cycles of 6.
@@ -248,4 +254,219 @@ fn what_cannot_be_saved_or_averaged_is_refused_before_anything_is_written() {
         assert!(error.contains(needle), "{needle}: {error}");
         assert!(!run.exists(), "{needle}");
     }
+}
+
+/// Snapshots to learn from, in `directory`.
+fn snapshots(directory: &Path) {
+    let with = Recipe {
+        snapshots: Some("all".into()),
+        ..recipe()
+    };
+    train(&with, directory, Start::Fresh);
+}
+
+#[test]
+fn a_student_that_is_killed_and_resumed_is_the_same_whatever_the_teacher_sees() {
+    let temp = tempfile::tempdir().unwrap();
+    let teacher = temp.path().join("teacher");
+    snapshots(&teacher);
+    for (views, mix) in [("plain", "none"), ("same", "mixup(0.4)")] {
+        let place = |name: &str| temp.path().join(format!("{views}-{name}"));
+        let student = Recipe {
+            loss: "distillation(temperature=2, alpha=0.7)".parse().unwrap(),
+            teacher: Some(teacher.display().to_string()),
+            teacher_views: views.into(),
+            augment: "pad_crop(2)".parse().unwrap(),
+            mix: mix.parse().unwrap(),
+            schedule: "cosine".parse().unwrap(),
+            checkpoint_every: Some(2),
+            ..recipe()
+        };
+        let (whole, cut) = (place("whole"), place("cut"));
+        train(&student, &whole, Start::Fresh);
+        assert_eq!(
+            whole.join("teacher.safetensors").is_file(),
+            views == "plain"
+        );
+        let mut start = Start::Fresh;
+        for updates in [3, 7, 10] {
+            let part = Recipe {
+                max_updates: Some(updates),
+                ..student.clone()
+            };
+            train(&part, &cut, start);
+            start = Start::Resume;
+        }
+        // The teacher is moved; a table knows what it said.
+        let moved = place("moved");
+        std::fs::rename(&teacher, &moved).unwrap();
+        let mut rest = firebrick::run_recipe(&cut).unwrap().without_limits();
+        if views == "same" {
+            rest.teacher = Some(moved.display().to_string());
+        }
+        train(&rest, &cut, Start::Resume);
+        let file = |run: &Path| std::fs::read(run.join("model.safetensors")).unwrap();
+        assert!(file(&whole) == file(&cut), "{views}");
+        std::fs::rename(&moved, &teacher).unwrap();
+
+        // Without a teacher, and with another one, it is another run.
+        let part = Recipe {
+            max_updates: Some(3),
+            ..student.clone()
+        };
+        let other = place("other");
+        train(&part, &other, Start::Fresh);
+        let _ = std::fs::remove_file(other.join("teacher.safetensors"));
+        let with_other = Recipe {
+            teacher: Some(
+                teacher
+                    .join("members/snapshot-1.safetensors")
+                    .display()
+                    .to_string(),
+            ),
+            ..student.clone()
+        };
+        let job = Job {
+            start: Start::Resume,
+            ..Job::new(with_other, &other)
+        };
+        let error = firebrick::train(job).unwrap_err().to_string();
+        assert!(error.contains("teacher"), "{error}");
+        // It learned from its teacher: without one, and for other views, it is another model.
+        let alone = place("alone");
+        let labels = Recipe {
+            loss: "cross_entropy".parse().unwrap(),
+            teacher: None,
+            ..student
+        };
+        train(&labels, &alone, Start::Fresh);
+        assert!(file(&whole) != file(&alone));
+    }
+}
+
+#[test]
+fn a_damaged_table_is_made_again_and_one_that_is_not_begun_keeps_its_settings() {
+    let temp = tempfile::tempdir().unwrap();
+    let teacher = temp.path().join("teacher");
+    snapshots(&teacher);
+    let student = Recipe {
+        loss: "distillation".parse().unwrap(),
+        teacher: Some(teacher.display().to_string()),
+        max_updates: Some(2),
+        checkpoint_every: Some(1),
+        schedule: "cosine".parse().unwrap(),
+        ..recipe()
+    };
+    let run = temp.path().join("run");
+    train(&student, &run, Start::Fresh);
+    let table = run.join("teacher.safetensors");
+    let bytes = std::fs::read(&table).unwrap();
+    let mut damaged = bytes.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(&table, damaged).unwrap();
+    let mut told = Vec::new();
+    let job = Job {
+        start: Start::Resume,
+        notice: Box::new(|text: &str| told.push(text.to_string())),
+        ..Job::new(
+            Recipe {
+                max_updates: Some(4),
+                ..student.clone()
+            },
+            &run,
+        )
+    };
+    firebrick::train(job).unwrap();
+    assert!(
+        told.iter().any(|text| text.contains("teacher.safetensors")),
+        "{told:?}"
+    );
+    assert_eq!(std::fs::read(&table).unwrap(), bytes);
+    // Without a checkpoint, only its recipe knows how it began.
+    std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    let job = Job {
+        start: Start::Resume,
+        ..Job::new(
+            Recipe {
+                monitor: "valid_loss".into(),
+                ..student
+            },
+            &run,
+        )
+    };
+    let error = firebrick::train(job).unwrap_err().to_string();
+    assert!(
+        error.contains("began with `monitor = \"valid_top1\"`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_line_between_two_snapshots_is_that_of_interpolated_models() {
+    let temp = tempfile::tempdir().unwrap();
+    let run = temp.path().join("run");
+    snapshots(&run);
+    let device = firebrick::core::device("flex").unwrap();
+    let ensemble = Ensemble::open(&run, Models::default(), device.clone(), false).unwrap();
+    let recipe = firebrick::run_recipe(&run).unwrap();
+    let job = |line| EnsembleEval {
+        ensemble: &ensemble,
+        images: EvalImages {
+            recipe: recipe.clone(),
+            held_out: false,
+            split: None,
+            run: Some(run.clone()),
+            cache: "data".into(),
+        },
+        combine: Spec::new("mean"),
+        tta: None,
+        fit_on: firebrick::datasets::Split::Valid,
+        calibrate: Calibrate::default(),
+        strict: false,
+        orders: 1,
+        seed: 0,
+        train_images: false,
+        line,
+    };
+    let found = ensembles::evaluate(&job(Some(3)), &mut |_, _| {}).unwrap();
+    let line = found.line.as_ref().unwrap();
+    assert_eq!(line.members, ["snapshot-1", "snapshot-3"]);
+    assert_eq!(
+        ensembles::record(&job(None), &found).line.as_ref(),
+        Some(line)
+    );
+
+    // The same by hand: weights in the middle, statistics of training batches, scores of the validation images.
+    let file = |number: u32| run.join(format!("members/snapshot-{number}.safetensors"));
+    let bytes = [1, 3].map(|number| std::fs::read(file(number)).unwrap());
+    let [first, last] = bytes.map(|bytes| StateDict::from_safetensors(&bytes).unwrap());
+    let session = Session::open(&recipe).unwrap();
+    for (point, t) in line.points.iter().zip([0.0, 0.5, 1.0]) {
+        let model = TrainedModel::read(&file(1), &device).unwrap().network;
+        let weights = between(&first, &last, t).unwrap();
+        let model = weights.load_into(model).unwrap();
+        let mut batches = session.data.train_loader(&recipe).unwrap();
+        let model = recount_statistics(&model, &mut batches, Some(100)).unwrap();
+        let mut valid = session.valid_loader().unwrap().unwrap();
+        let scores = evaluate(&model, &mut valid, &CrossEntropy::default(), &mut |_| {});
+        let scores = scores.unwrap().scores;
+        let expected = LinePoint {
+            t,
+            train_loss: point.train_loss,
+            valid_loss: scores.loss,
+            valid_top1: scores.top1,
+        };
+        assert_eq!(*point, expected);
+        assert!(point.train_loss.is_finite() && point.train_loss > 0.0);
+    }
+    assert_ne!(line.points[0].valid_loss, line.points[1].valid_loss);
+    // What has no line says so, and the rest is found all the same.
+    let none = ensembles::evaluate(&job(Some(1)), &mut |_, _| {}).unwrap();
+    assert!(none.line.is_none());
+    assert!(
+        none.notes.iter().any(|note| note.contains("points = 1")),
+        "{:?}",
+        none.notes
+    );
 }

@@ -196,6 +196,153 @@ fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
 }
 
 #[test]
+fn an_ensemble_is_calibrated_in_other_ways() {
+    let temp = place();
+    let at = temp.path();
+    succeeds(&run(
+        at,
+        "ensemble train small.toml --members 2 --out two --quiet",
+    ));
+    let plain = run(at, "ensemble eval two --json").json();
+    assert!(plain.get("calibrated").is_none());
+    let default = run(at, "ensemble eval two --calibrate temperature --json").json();
+    assert_eq!(plain, default);
+    let mut found = run(at, "ensemble eval two --calibrate per_member --json").json();
+    let calibrated = found.as_object_mut().unwrap().remove("calibrated").unwrap();
+    assert_eq!(found, plain, "the other figures stay");
+    assert_eq!(calibrated["by"], "per_member");
+    assert_eq!(calibrated["parameters"].as_array().unwrap().len(), 2);
+    for key in ["top1", "nll", "brier", "ece", "ece_adaptive"] {
+        assert!(calibrated[key].is_number(), "{key}");
+    }
+    assert_ne!(calibrated["nll"], plain["ensemble"]["nll"]);
+    let said = run(
+        at,
+        "ensemble eval two --calibrate per_member --report two.html --line 3",
+    );
+    assert!(
+        said.stdout.contains("with a temperature for each member ("),
+        "{}",
+        said.stdout
+    );
+    let page = fs::read_to_string(at.join("two.html")).unwrap();
+    assert!(page.contains("Between two members") && page.contains("With a temperature for each"));
+    // 27 classes and 27 validation images, some of them of one class: there is no best vector.
+    let vector = run(at, "ensemble eval two --calibrate vector --json");
+    succeeds(&vector);
+    let fitted = vector.json().get("calibrated").is_some();
+    assert!(
+        fitted || vector.stderr.contains("`vector` cannot be fitted"),
+        "{}",
+        vector.stderr
+    );
+    for (arguments, needle) in [
+        ("ensemble eval two --calibrate tempered", "per_member"),
+        ("ensemble eval two --line 3", "--report"),
+    ] {
+        fails(&run(at, arguments), 2, &[needle]);
+    }
+    // A line of one point is none, and the page is written without it.
+    let short = run(at, "ensemble eval two --report short.html --line 1");
+    succeeds(&short);
+    assert!(short.stderr.contains("points = 1"), "{}", short.stderr);
+}
+
+#[test]
+fn an_ensemble_is_distilled_into_a_run() {
+    let temp = place();
+    let at = temp.path();
+    succeeds(&run(
+        at,
+        "ensemble train small.toml --members 2 --out two --quiet",
+    ));
+    let command =
+        "ensemble distill two --model small_cnn(width=3) --temperature 2 --out student --quiet";
+    let found = run(at, &format!("{command} --json")).json();
+    assert_eq!(found["images"], 27);
+    assert!((0.0..=1.0).contains(&found["agreement"].as_f64().unwrap()));
+    // The student is a run like any other, and so are its scores.
+    let of_run = run(at, "eval student --split valid --json").json();
+    let of_teacher = run(at, "eval two --split valid --json").json();
+    for key in ["top1", "nll"] {
+        for (side, expected) in [("student", &of_run), ("teacher", &of_teacher)] {
+            let apart = found[side][key].as_f64().unwrap() - expected[key].as_f64().unwrap();
+            assert!(apart.abs() < 1e-6, "{side} {key}: {apart}");
+        }
+    }
+    let members = ["two/member-1", "two/member-2"]
+        .map(|member| run(at, &format!("eval {member} --split valid --json")).json());
+    let best = members.iter().map(|one| one["top1"].as_f64().unwrap());
+    assert_eq!(found["best_member"]["top1"], best.fold(0.0, f64::max));
+    assert!(at.join("student/report.html").is_file());
+    let recipe = fs::read_to_string(at.join("student/recipe.toml")).unwrap();
+    assert!(
+        recipe.contains("temperature=2") && recipe.contains("alpha=0.9"),
+        "{recipe}"
+    );
+    // Once more: nothing is trained.
+    let model = fs::read(at.join("student/model.safetensors")).unwrap();
+    let again = run(at, command);
+    succeeds(&again);
+    assert!(
+        again.stdout.contains("best member (member-"),
+        "{}",
+        again.stdout
+    );
+    assert!(fs::read(at.join("student/model.safetensors")).unwrap() == model);
+    // Interrupted and repeated, or resumed as a run, it comes to the same.
+    for (out, resume) in [("a", None), ("b", Some("train --resume b --quiet"))] {
+        let whole = command.replace("--out student", &format!("--out {out}"));
+        succeeds(&run(at, &format!("{whole} --max-updates 3")));
+        succeeds(&run(at, resume.unwrap_or(&whole)));
+        let other = fs::read(at.join(out).join("model.safetensors")).unwrap();
+        assert!(other == model, "{out}");
+    }
+    // A run is a teacher too, and sees what is augmented.
+    let of_one = "ensemble distill two/member-1 --epochs 1 --out one --quiet --augment hflip";
+    succeeds(&run(at, of_one));
+    for (arguments, status, needle) in [
+        (
+            "ensemble distill two --teacher x --out no",
+            2,
+            "the teacher is two",
+        ),
+        ("ensemble distill nothing --out no", 1, "nothing"),
+        (
+            "ensemble distill two --alpha 1.5 --out no",
+            2,
+            "alpha = 1.5",
+        ),
+        (
+            "ensemble distill two --teacher-views plain --mix mixup --out no",
+            2,
+            "mixed images",
+        ),
+        (
+            "ensemble distill two --batch-size 8 --out student2 --max-updates 1 --quiet --teacher-combine stacking",
+            2,
+            "fitted to validation images",
+        ),
+        (
+            "train --teacher two --out no",
+            2,
+            "learns from labels alone",
+        ),
+    ] {
+        fails(&run(at, arguments), status, &[needle]);
+    }
+    assert!(!at.join("no").exists());
+    // With other settings it is another student.
+    let begun = command.replace("--out student", "--out c");
+    succeeds(&run(at, &format!("{begun} --max-updates 3")));
+    fails(
+        &run(at, &begun.replace("--temperature 2", "--temperature 3")),
+        1,
+        &["temperature"],
+    );
+}
+
+#[test]
 fn what_is_wrong_with_an_ensemble_is_named() {
     let temp = place();
     let at = temp.path();

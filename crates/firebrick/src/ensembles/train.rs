@@ -131,7 +131,7 @@ fn member(number: usize) -> Member {
 }
 
 /// Whether the run has come to its end, its model and record written.
-fn is_done(run: &Path) -> bool {
+pub(super) fn is_done(run: &Path) -> bool {
     run.join("model.safetensors").is_file()
         && run.join("run.json").is_file()
         && summary(run).state == RunState::Done
