@@ -1,5 +1,5 @@
 //! Compares ways to get more than one model out of a training budget: a single run, five runs, snapshots, averages of
-//! weights, a soup, fast geometric ensembling. It prints a table of test scores, mean ± standard deviation over seeds.
+//! weights, a soup, fast geometric ensembling, members in one network. It prints a table of test scores, mean ± standard deviation over seeds.
 //!
 //! `cargo run --release --example 12_ensembles -- --dataset cifar10 --data-dir DIR --model resnet20 --epochs 20 --seeds 3`
 
@@ -223,6 +223,25 @@ impl Comparison {
             1.0,
             self.scores(&format!("fge-{seed}"), &members[1..])?,
         );
+
+        // Members that share all weights compute each image once for each of them.
+        for (name, members, runs) in [
+            ("(h) packed members", "packed(4)", 1.0),
+            ("(h) BatchEnsemble", "batch_ensemble(4)", 4.0),
+        ] {
+            let members: Spec = members.parse()?;
+            let file = self.train(&members.name, seed, |recipe| {
+                recipe.schedule = format!("cosine({lr})").parse()?;
+                recipe.model = recipe.model.clone().with("members", members.clone());
+                Ok(())
+            })?;
+            let file = file.join("model.safetensors");
+            note(
+                name,
+                runs,
+                self.scores(&format!("{}-{seed}", members.name), &[file])?,
+            );
+        }
         Ok(())
     }
 }
