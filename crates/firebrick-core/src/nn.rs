@@ -4,6 +4,7 @@
 //! [`crate::kernels`], which use Burn's operations where we have no kernel.
 
 mod activation;
+mod batch_ensemble;
 mod batch_norm;
 mod conv2d;
 mod conv_bn_relu;
@@ -11,10 +12,12 @@ mod fold;
 mod group_norm;
 mod layer_norm2d;
 mod linear;
+mod packed_linear;
 mod pool;
 mod std_conv2d;
 
 pub use activation::Activation;
+pub use batch_ensemble::{BatchConv2d, BatchConv2dConfig, BatchLinear, BatchLinearConfig};
 pub use batch_norm::{
     BatchNorm, BatchNorm as BatchNorm2d, BatchNormConfig, BatchNormConfig as BatchNorm2dConfig,
     fewest_values_per_channel, with_batch_norm_momentum, with_pooled_batch_norm,
@@ -25,5 +28,6 @@ pub use fold::fold;
 pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use layer_norm2d::{LayerNorm2d, LayerNorm2dConfig};
 pub use linear::{Linear, LinearConfig};
+pub use packed_linear::{PackedLinear, PackedLinearConfig};
 pub use pool::{AvgPool2d, AvgPool2dConfig, GlobalAvgPool, MaxPool2d, MaxPool2dConfig};
 pub use std_conv2d::{StdConv2d, StdConv2dConfig};

@@ -133,6 +133,40 @@ pub enum Targets {
     },
 }
 
+impl Targets {
+    /// The targets of these images, in this order; an image may come several times.
+    ///
+    /// # Panics
+    /// When there is no such image.
+    #[must_use]
+    pub fn of(&self, images: &[usize]) -> Self {
+        let rows = |values: &[f32], classes: usize| -> Vec<f32> {
+            let row = |at: &usize| values[at * classes..(at + 1) * classes].iter().copied();
+            images.iter().flat_map(row).collect()
+        };
+        match self {
+            Self::Classes(labels) => Self::Classes(images.iter().map(|at| labels[*at]).collect()),
+            Self::Soft { values, classes } => Self::Soft {
+                values: rows(values, *classes),
+                classes: *classes,
+            },
+            Self::Taught { labels, teacher } => Self::Taught {
+                labels: Box::new(labels.of(images)),
+                teacher: rows(teacher, teacher.len() / labels.len().max(1)),
+            },
+        }
+    }
+
+    /// The number of images.
+    fn len(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.len(),
+            Self::Soft { values, classes } => values.len() / classes,
+            Self::Taught { labels, .. } => labels.len(),
+        }
+    }
+}
+
 /// Images and targets on the host, ready for a device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -444,6 +478,18 @@ impl Preprocessing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn targets_are_picked_by_image() {
+        let classes = Targets::Classes(vec![3, 1, 2]);
+        assert_eq!(classes.of(&[2, 0, 2]), Targets::Classes(vec![2, 3, 2]));
+        let soft = |values: &[f32]| Targets::Soft {
+            values: values.to_vec(),
+            classes: 2,
+        };
+        let two = soft(&[0.25, 0.75, 1.0, 0.0]);
+        assert_eq!(two.of(&[1, 1, 0]), soft(&[1.0, 0.0, 1.0, 0.0, 0.25, 0.75]));
+    }
 
     #[test]
     fn preprocessing_that_no_image_survives_is_refused() {

@@ -25,12 +25,14 @@
 //! | `activation` | `relu` | `relu`, `leaky_relu`, `elu`, `gelu`, `silu`, `tanh`, `sigmoid`, `identity` |
 //!
 //! `lenet5` and `small_cnn` also take `dropout`, the probability of dropping a value before the last layer; residual
-//! networks take `drop_path`, the probability of dropping the branch of the last block (stochastic depth).
+//! networks take `drop_path`, the probability of dropping the branch of the last block (stochastic depth). Residual
+//! networks and `small_cnn` take `members`, several members in one network ([`Members`]).
 
 mod architecture;
 mod describe;
 mod input;
 mod lenet5;
+mod members;
 mod model;
 mod normalizations;
 mod registry;
@@ -44,6 +46,7 @@ pub use architecture::{Architecture, Build, ModelConfig};
 pub use describe::{Description, describe};
 pub use input::{Input, MAX_CLASSES, MAX_SIDE};
 pub use lenet5::{LeNet5, LeNet5Config, Pool};
+pub use members::{BatchEnsemble, Conv, Head, Members, Mimo, Packed};
 pub use model::Model;
 pub use normalizations::{NORMALIZATIONS, Normalization};
 pub use registry::{REGISTRY, architecture, build, canonical, default_input, undrawn};

@@ -72,7 +72,7 @@ impl TrainingMemory {
             let outputs = layer.shape.iter().product::<usize>() as f64;
             values += match (layer.kind.as_str(), layer.shape.len()) {
                 // Its output, and what batch norm or the activation makes of it.
-                ("Conv2d", _) => 2.0 * outputs * area,
+                ("Conv2d" | "BatchConv2d", _) => 2.0 * outputs * area,
                 (_, 4) if layer.kind.contains("Pool") => outputs * area,
                 (_, 4) => 0.0,
                 _ => outputs,

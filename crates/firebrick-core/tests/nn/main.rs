@@ -7,6 +7,7 @@ mod batch_norm;
 mod freeze;
 mod gradcheck;
 mod layers;
+mod members;
 mod normalization;
 mod parameters;
 mod state_dict;

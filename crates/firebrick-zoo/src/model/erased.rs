@@ -6,13 +6,14 @@ use std::fmt::Debug;
 
 use burn::module::{Content, Flag, Module, ModuleDisplay, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
-use firebrick_core::Classifier;
+use firebrick_core::{Classifier, TrainingScores};
 
 /// A [`Classifier`] of any type.
 pub(super) trait Erased: Send + Debug {
     fn cloned(&self) -> Box<dyn Erased>;
     fn as_any(&self) -> &dyn Any;
     fn forward(&self, images: Tensor<4>) -> Tensor<2>;
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores;
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device>;
     fn fork(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
     fn to_device(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
@@ -35,6 +36,10 @@ impl<M: Classifier + ModuleDisplay + 'static> Erased for M {
 
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         Classifier::forward(self, images)
+    }
+
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
+        Classifier::forward_training(self, images)
     }
 
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {

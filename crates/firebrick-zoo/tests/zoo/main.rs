@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod architectures;
+mod members;
 mod options;
 mod pretrained;
 mod statistics;
