@@ -7,7 +7,7 @@ mod sampling;
 
 use std::sync::Arc;
 
-use firebrick_core::image::{Image, Size};
+use firebrick_core::image::Size;
 use serde::{Deserialize, Serialize};
 
 pub use homography::Homography;
@@ -219,32 +219,6 @@ impl Warp {
     #[must_use]
     pub fn source(&self, point: [f64; 2]) -> [f64; 2] {
         self.maps.iter().fold(point, |point, map| map.at(point))
-    }
-
-    /// The warped image.
-    #[must_use]
-    pub fn apply(&self, image: &Image) -> Image {
-        let interpolation = match self.reading {
-            Reading::Exact => Interpolation::Nearest,
-            Reading::Points(interpolation) => interpolation,
-            Reading::Areas => Interpolation::Bilinear,
-        };
-        sampling::sample(
-            self,
-            image,
-            interpolation,
-            self.outside.unwrap_or(Outside::Edge),
-        )
-    }
-
-    /// The warped mask: values are never mixed, and what lies outside the mask is `fill`.
-    #[must_use]
-    pub fn mask(&self, mask: &Image, fill: u8) -> Image {
-        let outside = match self.outside {
-            Some(Outside::Fill(_)) | None => Outside::Fill(fill),
-            Some(other) => other,
-        };
-        sampling::sample(self, mask, Interpolation::Nearest, outside)
     }
 }
 
