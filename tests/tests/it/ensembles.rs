@@ -4,14 +4,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use burn::tensor::TensorData;
 use firebrick::core::loss::CrossEntropy;
 use firebrick::core::run::ensemble::LinePoint;
 use firebrick::core::state_dict::StateDict;
-use firebrick::ensemble::manifest::Manifest;
+use firebrick::ensemble::manifest::{Kind, Manifest, Member};
 use firebrick::ensemble::soup::between;
-use firebrick::ensembles::{self, Calibrate, Ensemble, EnsembleEval};
+use firebrick::ensembles::{self, Calibrate, Ensemble, EnsembleEval, EnsemblePredict};
 use firebrick::eval::EvalImages;
+use firebrick::predict::Wanted;
 use firebrick::prelude::*;
+use firebrick::training::metrics::softmax;
+use firebrick::tta::{Average, TestTime, predict_views};
 
 /// 2 epochs of 9 updates, in 3 cycles of 6.
 fn recipe() -> Recipe {
@@ -196,6 +200,48 @@ fn averages_are_scored_beside_the_weights_in_training() {
     let record = firebrick::core::run::RunRecord::read(&run).unwrap();
     let noted: Vec<firebrick::AverageScores> = record.section("averages").unwrap().unwrap();
     assert_eq!(noted, report.averages);
+}
+
+#[test]
+fn an_average_that_is_evaluated_has_statistics_of_its_own() {
+    let temp = tempfile::tempdir().unwrap();
+    let [own, kept] = ["ema(0.5)", "ema(0.5, recount=0)"].map(|average| {
+        let run = temp.path().join(average);
+        let recipe = Recipe {
+            average: average.parse().unwrap(),
+            epochs: 1,
+            ..recipe()
+        };
+        train(&recipe, &run, Start::Fresh);
+        weights(&std::fs::read(run.join("model.safetensors")).unwrap())
+    });
+    for (key, value) in &own.tensors {
+        let same = kept.tensors[key] == *value;
+        assert_eq!(same, !key.contains("running_"), "{key}");
+    }
+}
+
+#[test]
+fn each_epoch_begins_from_the_average_of_switch_ema() {
+    let temp = tempfile::tempdir().unwrap();
+    let after = |average: &str, updates: u64| {
+        let run = temp.path().join(format!("{average}-{updates}"));
+        let stopped = Recipe {
+            average: average.parse().unwrap(),
+            max_updates: Some(updates),
+            checkpoint_every: Some(updates),
+            ..recipe()
+        };
+        train(&stopped, &run, Start::Fresh);
+        let checkpoint = format!("checkpoints/step-{updates:09}/model.safetensors");
+        weights(&std::fs::read(run.join(checkpoint)).unwrap()).tensors
+    };
+    // 9 updates make an epoch.
+    for (updates, same) in [(9, true), (10, false)] {
+        let plain = after("none", updates);
+        assert_eq!(after("ema(0.5)", updates), plain);
+        assert_eq!(after("switch_ema(0.5)", updates) == plain, same);
+    }
 }
 
 #[test]
@@ -469,4 +515,156 @@ fn the_line_between_two_snapshots_is_that_of_interpolated_models() {
         "{:?}",
         none.notes
     );
+}
+
+/// The model file of a run, with its classes and the rows of its last layer the other way round: the same model.
+fn turned(run: &Path) -> Vec<u8> {
+    let path = run.join("model.safetensors");
+    let (info, _) = ModelInfo::open(&path).unwrap();
+    let classes = info.classes.len();
+    let mut weights = weights(&std::fs::read(&path).unwrap());
+    for key in ["fc.weight", "fc.bias"] {
+        let data = &weights.tensors[key];
+        let values: Vec<f32> = data.iter::<f32>().collect();
+        let rows = values.chunks(values.len() / classes).rev();
+        let turned = TensorData::new(
+            rows.flatten().copied().collect::<Vec<f32>>(),
+            data.shape().clone(),
+        );
+        weights.tensors.insert(key.into(), turned);
+    }
+    let info = ModelInfo {
+        classes: info.classes.into_iter().rev().collect(),
+        ..info
+    };
+    info.to_bytes(&weights).unwrap()
+}
+
+#[test]
+fn members_with_their_classes_in_another_order_agree() {
+    let temp = tempfile::tempdir().unwrap();
+    let run = temp.path().join("run");
+    train(&recipe(), &run, Start::Fresh);
+    let file = run.join("model.safetensors");
+    let (info, _) = ModelInfo::open(&file).unwrap();
+    std::fs::write(run.join("turned.safetensors"), turned(&run)).unwrap();
+    let member = |name: &str| Member {
+        name: name.into(),
+        file: format!("{name}.safetensors"),
+    };
+    let device = firebrick::core::device("flex").unwrap();
+    let image = {
+        let path = temp.path().join("image.png");
+        let pixels = (0..28 * 28).map(|at| (at * 31 % 251) as u8).collect();
+        let image = Image {
+            width: 28,
+            height: 28,
+            channels: 1,
+            pixels,
+        };
+        std::fs::write(&path, firebrick::report::png(&image).unwrap()).unwrap();
+        path
+    };
+    let of = |members: &[&str]| {
+        let manifest = Manifest::new(
+            Kind::Independent,
+            members.iter().map(|name| member(name)).collect(),
+        );
+        std::fs::write(run.join("ensemble.json"), manifest.to_bytes()).unwrap();
+        let ensemble = Ensemble::open(&run, Models::default(), device.clone(), false).unwrap();
+        let job = EnsembleEval {
+            ensemble: &ensemble,
+            images: EvalImages {
+                recipe: firebrick::run_recipe(&run).unwrap(),
+                held_out: false,
+                split: None,
+                run: Some(run.clone()),
+                cache: temp.path().into(),
+            },
+            combine: Spec::new("mean"),
+            tta: None,
+            fit_on: firebrick::datasets::Split::Valid,
+            calibrate: Calibrate::default(),
+            strict: true,
+            orders: 1,
+            seed: 0,
+            train_images: false,
+            line: None,
+        };
+        let found = ensembles::evaluate(&job, &mut |_, _| {}).unwrap();
+        let mut predicted = Vec::new();
+        for members_in_memory in [1, 2] {
+            let job = EnsemblePredict {
+                ensemble: &ensemble,
+                combine: Spec::new("mean"),
+                members_in_memory,
+                wanted: Wanted {
+                    tta: None,
+                    top: 27,
+                    logits: true,
+                    sets: None,
+                },
+            };
+            let files = vec![Ok(image.clone().into())];
+            ensembles::predict(&job, files, &mut |one| predicted.push(one.unwrap())).unwrap();
+        }
+        (found.evaluation.scores, predicted)
+    };
+    let (alone, once) = of(&["model"]);
+    let (both, twice) = of(&["model", "turned"]);
+    assert_eq!((alone.top1, alone.count), (both.top1, both.count));
+    assert!((alone.loss - both.loss).abs() < 1e-5, "{alone:?} {both:?}");
+    assert_eq!(info.classes.len(), 27);
+    for (one, other) in once.iter().zip(&twice) {
+        let logits = |of: &firebrick::predict::Prediction| of.logits.clone().unwrap();
+        for (one, other) in logits(one).iter().zip(logits(other)) {
+            assert!((one - other).abs() < 1e-4, "{one} {other}");
+        }
+    }
+}
+
+#[test]
+fn views_are_averaged_for_the_images_that_the_model_is_unsure_of() {
+    let temp = tempfile::tempdir().unwrap();
+    let run = temp.path().join("run");
+    train(&recipe(), &run, Start::Fresh);
+    let session = Session::open(&firebrick::run_recipe(&run).unwrap()).unwrap();
+    let device = firebrick::core::device("flex").unwrap();
+    let model = TrainedModel::read(&run, &device).unwrap();
+    let mut loader = session.test_loader().unwrap().unwrap();
+    let plain = firebrick::training::predict(&model.network, &mut loader).unwrap();
+    let dataset = session.data.splits.test.clone().unwrap();
+    let views = |below| {
+        let tta = TestTime::new(
+            &"policy(pad_crop(4), n=3)".parse().unwrap(),
+            Average::Logits,
+            below,
+        );
+        let tta = tta.unwrap();
+        let (found, images) = predict_views(
+            &model,
+            &session.recipe,
+            &dataset,
+            &plain,
+            &tta,
+            &mut |_, _| {},
+        )
+        .unwrap();
+        (found, images, tta)
+    };
+    let (all, images, _) = views(None);
+    assert_eq!(images, 27);
+    let mut surest: Vec<f64> = plain
+        .rows()
+        .map(|row| softmax(row).into_iter().fold(0.0, f64::max))
+        .collect();
+    surest.sort_by(f64::total_cmp);
+    let (some, images, tta) = views(Some(surest[13]));
+    assert_eq!(images, 13);
+    let rows = some.rows().zip(plain.rows()).zip(all.rows());
+    for (at, ((found, plain), all)) in rows.enumerate() {
+        let expected = if tta.is_for(plain) { all } else { plain };
+        assert_eq!(found, expected, "{at}");
+        assert_ne!(plain, all);
+    }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Ran, fails, firebrick, run, start, succeeds};
+use crate::support::{Ran, fails, firebrick, run, succeeds};
 
 /// Two epochs of 8 updates for each member.
 const MEMBERS: &str = "ensemble train small.toml --members 4 --out four --quiet";
@@ -461,18 +461,127 @@ fn a_table_of_probabilities_is_calibrated() {
     );
 }
 
+/// What another process that trains a member holds, for as long as this lives.
+fn held(run: &Path) -> fs::File {
+    fs::create_dir_all(run).unwrap();
+    let lock = fs::File::create(run.join(".lock")).unwrap();
+    lock.try_lock().unwrap();
+    lock
+}
+
 #[test]
-fn a_second_process_does_not_train_the_same_member() {
+fn a_member_that_another_process_trains_is_passed_over() {
     let temp = place();
     let at = temp.path();
-    let arguments = "ensemble train small.toml --members 2 --out two --quiet --epochs 40";
-    let mut first = start(at, &arguments.split(' ').collect::<Vec<_>>());
-    let lock = at.join("two/member-1/checkpoints");
-    while !lock.exists() && first.try_wait().unwrap().is_none() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+    let arguments = "ensemble train small.toml --members 2 --out two --epochs 1";
+    let lock = held(&at.join("two/member-1"));
+    let second = run(at, arguments);
+    succeeds(&second);
+    assert!(
+        second
+            .stderr
+            .contains("member 1 of 2: another process is training it"),
+        "{}",
+        second.stderr
+    );
+    let done = |number: usize| {
+        let status = run(at, "ensemble status two --json").json();
+        status["members"][number - 1]["done"] == true
+    };
+    assert!(!done(1) && done(2));
+    // Whoever asks for that member alone is told.
+    let asked = run(at, &format!("{arguments} --member 1/2"));
+    fails(
+        &asked,
+        1,
+        &[
+            "member-1",
+            "another process is training in this run directory",
+        ],
+    );
+    drop(lock);
+    succeeds(&run(at, arguments));
+    assert!(done(1) && done(2));
+}
+
+#[test]
+fn a_member_that_was_stopped_by_a_limit_goes_on_to_the_end() {
+    let temp = place();
+    let at = temp.path();
+    let whole = "ensemble train small.toml --members 1 --out whole --quiet";
+    succeeds(&run(at, whole));
+    let part = whole.replace("whole", "part");
+    succeeds(&run(at, &format!("{part} --max-updates 5")));
+    let stopped = || {
+        let status = run(at, "ensemble status part --json").json();
+        assert_eq!(status["done"], 0);
+        assert_eq!(status["members"][0]["run"]["state"], "resumable");
+    };
+    stopped();
+    // Each session has the limit that it was started with.
+    succeeds(&run(at, &format!("{part} --max-updates 9")));
+    stopped();
+    succeeds(&run(at, &part));
+    let model = |out: &str| fs::read(at.join(out).join("member-1/model.safetensors")).unwrap();
+    assert!(model("part") == model("whole"));
+}
+
+#[test]
+fn the_flag_names_the_member_rather_than_the_job_array() {
+    let temp = place();
+    let at = temp.path();
+    let mut array = firebrick(at);
+    let arguments = "ensemble train small.toml --members 3 --out three --quiet --epochs 1";
+    let ran: Ran = array
+        .args(arguments.split(' '))
+        .args(["--member", "3"])
+        .env("SLURM_ARRAY_TASK_ID", "2")
+        .output()
+        .unwrap()
+        .into();
+    succeeds(&ran);
+    let status = run(at, "ensemble status three --json").json();
+    let done: Vec<_> = (0..3).map(|at| &status["members"][at]["done"]).collect();
+    assert_eq!(done, [false, false, true]);
+}
+
+#[test]
+fn each_member_reads_images_with_its_own_preprocessing() {
+    let temp = place();
+    let at = temp.path();
+    let other = RECIPE.replace("batch_size", "image_size = 20\nbatch_size");
+    fs::write(at.join("other.toml"), other).unwrap();
+    let arguments = "ensemble train small.toml other.toml --members 2 --out two --quiet --epochs 1";
+    succeeds(&run(at, arguments));
+    let both = run(at, "ensemble eval two --json").json();
+    let picture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/corpus/image/palette.png"
+    );
+    let mut means = std::collections::BTreeMap::<String, f64>::new();
+    for number in [1, 2] {
+        let alone = run(at, &format!("eval two/member-{number} --json")).json();
+        for key in ["top1", "nll"] {
+            assert_eq!(
+                both["members"][number - 1][key],
+                alone[key],
+                "{number} {key}"
+            );
+        }
+        let alone = run(
+            at,
+            &format!("predict two/member-{number} {picture} --top 27 --json"),
+        )
+        .json();
+        for guess in alone[0]["top"].as_array().unwrap() {
+            let class = guess["class"].as_str().unwrap().to_string();
+            *means.entry(class).or_default() += guess["probability"].as_f64().unwrap() / 2.0;
+        }
     }
-    let second = run(at, &format!("{arguments} --member 1"));
-    let _ = first.kill();
-    let _ = first.wait();
-    fails(&second, 1, &["member-1"]);
+    let pooled = run(at, &format!("predict two {picture} --top 27 --json")).json();
+    for guess in pooled[0]["top"].as_array().unwrap() {
+        let mean = means[guess["class"].as_str().unwrap()];
+        let found = guess["probability"].as_f64().unwrap();
+        assert!((found - mean).abs() < 1e-6, "{guess}: {mean}");
+    }
 }

@@ -8,7 +8,7 @@ mod sampling;
 
 use std::sync::Arc;
 
-use firebrick_core::image::{Image, Size};
+use firebrick_core::image::Size;
 use serde::{Deserialize, Serialize};
 
 use displacements::Displacements;
@@ -261,32 +261,6 @@ impl Warp {
     /// As [`source`](Self::source), for many points, whose coordinates are in two slices.
     fn follow(&self, xs: &mut [f64], ys: &mut [f64]) {
         self.maps.iter().for_each(|map| map.follow(xs, ys));
-    }
-
-    /// The warped image.
-    #[must_use]
-    pub fn apply(&self, image: &Image) -> Image {
-        let interpolation = match self.reading {
-            Reading::Exact => Interpolation::Nearest,
-            Reading::Points(interpolation) => interpolation,
-            Reading::Areas => Interpolation::Bilinear,
-        };
-        sampling::sample(
-            self,
-            image,
-            interpolation,
-            self.outside.unwrap_or(Outside::Edge),
-        )
-    }
-
-    /// The warped mask: values are never mixed, and what lies outside the mask is `fill`.
-    #[must_use]
-    pub fn mask(&self, mask: &Image, fill: u8) -> Image {
-        let outside = match self.outside {
-            Some(Outside::Fill(_)) | None => Outside::Fill(fill),
-            Some(other) => other,
-        };
-        sampling::sample(self, mask, Interpolation::Nearest, outside)
     }
 }
 

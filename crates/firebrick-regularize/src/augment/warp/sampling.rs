@@ -4,15 +4,38 @@
 use firebrick_core::image::{Image, Size};
 use firebrick_core::kernels::wide;
 
-use super::{Interpolation, Outside, Warp};
+use super::{Interpolation, Outside, Reading, Warp};
 use crate::augment::rounding::floor;
 
-pub(super) fn sample(
-    warp: &Warp,
-    image: &Image,
-    interpolation: Interpolation,
-    outside: Outside,
-) -> Image {
+impl Warp {
+    /// The warped image.
+    #[must_use]
+    pub fn apply(&self, image: &Image) -> Image {
+        let interpolation = match self.reading {
+            Reading::Exact => Interpolation::Nearest,
+            Reading::Points(interpolation) => interpolation,
+            Reading::Areas => Interpolation::Bilinear,
+        };
+        sample(
+            self,
+            image,
+            interpolation,
+            self.outside.unwrap_or(Outside::Edge),
+        )
+    }
+
+    /// The warped mask: values are never mixed, and what lies outside the mask is `fill`.
+    #[must_use]
+    pub fn mask(&self, mask: &Image, fill: u8) -> Image {
+        let outside = match self.outside {
+            Some(Outside::Fill(_)) | None => Outside::Fill(fill),
+            Some(other) => other,
+        };
+        sample(self, mask, Interpolation::Nearest, outside)
+    }
+}
+
+fn sample(warp: &Warp, image: &Image, interpolation: Interpolation, outside: Outside) -> Image {
     let source = Source {
         image,
         outside,

@@ -1,4 +1,4 @@
-use firebrick_core::image::Region;
+use firebrick_core::image::{Image, Region};
 use firebrick_core::testkit::photo;
 
 use super::*;
