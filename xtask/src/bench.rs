@@ -44,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Measures and prints.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
-    let programs = Programs::build(&options)?;
+    let programs = Programs::build(options.worker.clone(), options.before.clone())?;
     let folder = tempfile::tempdir().context("cannot make a folder for weights")?;
     let mut hall = Hall {
         programs: &programs,

@@ -271,9 +271,10 @@ fn preprocessing(
     let channels = splits.channels;
     if let Some(wanted) = recipe.channels.filter(|wanted| *wanted != channels) {
         return Err(ConfigError::Conflict(format!(
-            "recipe: channels = {wanted}, but the images of {} have {channels} channels; only the images of a folder \
-             are converted: leave channels out",
-            recipe.dataset
+            "recipe: channels = {wanted}, but the images of {} are {}; only the images of a folder are converted: leave \
+             channels out",
+            recipe.dataset,
+            if channels == 1 { "in greyscale" } else { "in colour" }
         ))
         .into());
     }

@@ -7,7 +7,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::options::Options;
 use super::photos::{PHOTOS, SIDE};
 use super::who::{PEERS, Who};
 
@@ -51,15 +50,15 @@ const TUNED_MALLOC: [(&str, &str); 2] = [
 
 impl Programs {
     /// Builds the worker, unless there is one. Python is `$FIREBRICK_BENCH_PYTHON`, else `python3`.
-    pub(super) fn build(options: &Options) -> Result<Self> {
-        let worker = match &options.worker {
-            Some(worker) => worker.clone(),
+    pub(super) fn build(worker: Option<PathBuf>, before: Option<PathBuf>) -> Result<Self> {
+        let worker = match worker {
+            Some(worker) => worker,
             None => build_worker()?,
         };
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         Ok(Self {
             worker,
-            before: options.before.clone(),
+            before,
             python: std::env::var("FIREBRICK_BENCH_PYTHON").unwrap_or_else(|_| "python3".into()),
             folder: PathBuf::from(root).join("bench"),
         })

@@ -4,8 +4,6 @@ use std::sync::LazyLock;
 
 use firebrick_core::image::Size;
 
-use super::Point;
-
 /// How far each pixel reads to the right and further down, computed when it is first asked for; linear in between.
 pub(super) struct Displacements {
     size: Size,
@@ -24,7 +22,7 @@ impl Displacements {
     }
 
     /// A point and its displacement.
-    pub(super) fn at(&self, [x, y]: Point) -> Point {
+    pub(super) fn at(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let [right, down] = &*self.axes;
         [
             x + between(right, self.size, [x, y]),
@@ -61,7 +59,7 @@ impl Displacements {
 }
 
 /// A field of values at the centres of pixels, at any point.
-fn between(field: &[f64], size: Size, [x, y]: Point) -> f64 {
+fn between(field: &[f64], size: Size, [x, y]: [f64; 2]) -> f64 {
     let axis = |at: f64, length: usize| {
         let at = (at - 0.5).clamp(0.0, length.saturating_sub(1) as f64);
         let first = at.floor();
