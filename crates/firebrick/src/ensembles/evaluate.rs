@@ -20,7 +20,7 @@ use firebrick_zoo::Model;
 
 use super::calibrate::{Calibrate, Known, calibrated};
 use super::details::{Details, details};
-use super::line::line;
+use super::line::{check_points, line};
 use super::{Ensemble, EnsembleMember, Predicted, members};
 use crate::Error;
 use crate::eval::EvalImages;
@@ -88,6 +88,9 @@ pub fn evaluate<M: Classifier>(
     job: &EnsembleEval<'_, M>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<EnsembleEvaluated, Error> {
+    if let Some(points) = job.line {
+        check_points(points)?;
+    }
     if job.fit_on == Split::Train {
         return Err(ConfigError::Conflict(
             "the members were trained on the training images, so nothing can be fitted to what they predict for them: fit on the validation split".into(),

@@ -24,21 +24,29 @@ const RECOUNT: usize = 100;
 /// The most points.
 const MOST: usize = 1001;
 
-/// Scores `points` models, evenly spread over the straight line from the weights of the first member to those of the last,
-/// on validation images and on as many training images without augmentation. Of snapshots, these two are furthest apart.
+/// Whether a line can have so many points.
+///
+/// # Errors
+/// [`ConfigError`] naming the number.
+pub(super) fn check_points(points: usize) -> Result<(), ConfigError> {
+    check("line", "points", points, 2..=MOST)
+}
+
+/// Scores models on the straight line from the weights of the first member to those of the last, on validation images and
+/// on as many training images without augmentation. Of snapshots, these two are furthest apart. `points` is a number that
+/// [`check_points`] accepts.
 ///
 /// The batch norm statistics of every model, the two members too, are recomputed from training batches, as Garipov et al.
 /// 2018 do: those of the members belong to none of the models in between.
 ///
 /// # Errors
-/// [`Error`] for members of two kinds, too few or too many points, and images that are not those of the members' run.
+/// [`Error`] for members of two kinds, and images that are not those of the members' run.
 pub(super) fn line<M: Classifier>(
     ensemble: &Ensemble<M>,
     members: [&EnsembleMember; 2],
     images: &EvalImages,
     points: usize,
 ) -> Result<MemberLine, Error> {
-    check("line", "points", points, 2..=MOST)?;
     let [first, last] = members;
     let info = &first.info;
     let refused = |problem: String| Err(ConfigError::Conflict(problem).into());
