@@ -10,5 +10,6 @@ mod layers;
 mod members;
 mod normalization;
 mod parameters;
+mod pass;
 mod state_dict;
 mod support;

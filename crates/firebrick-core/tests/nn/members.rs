@@ -1,10 +1,8 @@
 //! Layers of networks with several members against torch-uncertainty's float64 values, on every device of this machine. The values come
 //! from `python3 xtask/golden/layers/members.py`.
 
-use std::collections::BTreeMap;
-
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use firebrick_core::ConfigError;
 use firebrick_core::gradcheck::GradCheck;
 use firebrick_core::init::{FastWeights, Init};
@@ -12,15 +10,12 @@ use firebrick_core::nn::{
     BatchConv2d, BatchConv2dConfig, BatchLinear, BatchLinearConfig, Conv2dConfig, LinearConfig,
     PackedLinear, PackedLinearConfig,
 };
-use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
 use serde::Deserialize;
 
+use crate::pass::{Pass, check, loaded, on_devices};
 use crate::support::{TOLERANCE as IN_F64, f64_weights, noise, plain, scalar, training, values};
-
-/// Of the largest entry expected.
-const TOLERANCE: f64 = 1e-5;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -60,97 +55,18 @@ struct PackedCase {
     pass: Pass,
 }
 
-#[derive(Deserialize)]
-struct Pass {
-    parameters: BTreeMap<String, Array>,
-    input: Array,
-    cotangent: Array,
-    output: Array,
-    input_gradient: Array,
-    gradients: BTreeMap<String, Array>,
-}
-
-#[derive(Deserialize)]
-struct Array {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-}
-
-impl Array {
-    fn data(&self) -> TensorData {
-        TensorData::new(self.values.clone(), self.shape.clone()).convert::<f32>()
-    }
-
-    fn assert_near(&self, found: &TensorData, place: &str) {
-        assert_eq!(found.shape().to_vec(), self.shape, "{place}");
-        let sizes = self.values.iter().map(|value| value.abs());
-        let largest = sizes.fold(1e-30_f64, f64::max);
-        for (index, (found, expected)) in found.iter::<f64>().zip(&self.values).enumerate() {
-            let error = (found - expected).abs() / largest;
-            assert!(
-                error <= TOLERANCE,
-                "{place}[{index}]: {found} is not {expected}"
-            );
-        }
-    }
-}
-
 fn golden() -> Golden {
     serde_json::from_str(include_str!("../golden/members.json")).unwrap()
 }
 
-fn loaded<M: Module>(module: M, tensors: &BTreeMap<String, Array>) -> M {
-    let entries = tensors.iter();
-    let dict = StateDict {
-        tensors: entries
-            .map(|(key, array)| (key.clone(), array.data()))
-            .collect(),
-        ..StateDict::default()
-    };
-    dict.load_into(module).unwrap()
-}
-
-fn on_devices(check: impl Fn(&str, &Device)) {
-    for name in ["flex", "ndarray", "wgpu"] {
-        match firebrick_core::device(name) {
-            Ok(device) => check(name, &device.autodiff()),
-            Err(error) => println!("SKIPPED: {error}"),
-        }
-    }
-}
-
-/// Output and all gradients of a pass, after the file's names and layouts were those of the layer.
-fn check<M: Module, const D: usize>(
-    pass: &Pass,
-    module: M,
-    forward: impl Fn(&M, Tensor<D>) -> Tensor<D>,
-    device: &Device,
-    place: &str,
-) {
-    let module = loaded(module, &pass.parameters);
-    let on = |array: &Array| Tensor::<D>::from_data(array.data(), device);
-    let input = on(&pass.input).require_grad();
-    let output = forward(&module, input.clone());
-    pass.output.assert_near(&output.to_data(), place);
-    let mut gradients = (output * on(&pass.cotangent)).sum().backward();
-    let own = input.grad(&gradients).unwrap();
-    pass.input_gradient
-        .assert_near(&own.to_data(), &format!("{place}: input gradient"));
-    let found = Gradients::take(&module, &mut gradients);
-    let parameters = Parameters::list(&module);
-    assert_eq!(parameters.len(), pass.gradients.len(), "{place}");
-    for ((path, shape), gradient) in parameters.into_iter().zip(found.0) {
-        let expected = &pass.gradients[&path];
-        let values: Vec<f32> = gradient.unwrap().to_data().iter::<f32>().collect();
-        let mut data = TensorData::new(values, shape.clone());
-        if let ([rows, columns], true) = (&shape[..], shape != expected.shape) {
-            // A linear weight lies `[in, out]`.
-            let matrix = Tensor::<2>::from_data(data, device);
-            assert_eq!([*columns, *rows], expected.shape[..]);
-            data = matrix.transpose().to_data();
-        }
-        expected.assert_near(&data, &format!("{place}: gradient of {path}"));
-    }
+/// The layer with the tensors of the file, which has all of the layer's keys and no other.
+fn exactly<M: Module>(layer: M, pass: &Pass) -> M {
+    let keys: Vec<_> = StateDict::shapes(&layer)
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(keys.len(), pass.parameters.len(), "{keys:?}");
+    loaded(layer, &pass.parameters)
 }
 
 fn conv(case: &ConvCase, device: &Device) -> BatchConv2d {
@@ -176,13 +92,25 @@ fn shared_layers_are_torch_uncertaintys() {
         for (index, case) in golden.batch_conv2d.iter().enumerate() {
             let place = format!("convolution {index} on {name}");
             let layer = conv(case, device);
-            check(&case.pass, layer, BatchConv2d::forward, device, &place);
+            check(
+                &case.pass,
+                &exactly(layer, &case.pass),
+                BatchConv2d::forward,
+                device,
+                &place,
+            );
         }
         for (index, case) in golden.batch_linear.iter().enumerate() {
             let place = format!("linear layer {index} on {name}");
             let linear = features(case.features, case.bias);
             let layer = BatchLinearConfig::new(linear, case.members).init(device);
-            check(&case.pass, layer, BatchLinear::forward, device, &place);
+            check(
+                &case.pass,
+                &exactly(layer, &case.pass),
+                BatchLinear::forward,
+                device,
+                &place,
+            );
         }
     });
 }
@@ -196,7 +124,13 @@ fn a_packed_linear_layer_is_torch_uncertaintys() {
             let linear = features(case.features, case.bias);
             let layer = PackedLinearConfig::new(linear, case.groups).init(device);
             let layer = layer.unwrap();
-            check(&case.pass, layer, PackedLinear::forward, device, &place);
+            check(
+                &case.pass,
+                &exactly(layer, &case.pass),
+                PackedLinear::forward,
+                device,
+                &place,
+            );
         }
     });
 }
