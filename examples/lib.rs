@@ -1,4 +1,12 @@
-//! Examples of Firebrick: see `examples/`. Each takes `--smoke` to run in seconds.
+//! What the examples share: their size, and for experiments of many runs, their flags, their runs and the spread over seeds.
+
+mod experiment;
+mod flags;
+mod spread;
+
+pub use experiment::{End, Experiment};
+pub use flags::Flags;
+pub use spread::Spread;
 
 /// `full`, or `smoke` when the program was started with `--smoke`.
 pub fn size<T>(full: T, smoke: T) -> T {

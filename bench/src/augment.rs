@@ -1,12 +1,17 @@
-//! Image augmentation, as the loader runs it: image by image, on one thread, from pixels or from the content of a JPEG file.
+//! Image augmentation, as the loader runs it: image by image, on one thread, from pixels, from the content of a JPEG file or
+//! from a pack of pixels.
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use firebrick::core::data::{SampleTransform, Subject};
+use firebrick::core::data::{Dataset, SampleTransform, Subject};
 use firebrick::core::image::Size;
+use firebrick::datasets::OnBadImage;
 use firebrick::datasets::decode::decode;
+use firebrick::datasets::folder::{self, FolderDataset};
+use firebrick::datasets::pack::{self, Making};
 use firebrick::prelude::{Image, Preprocessing};
 use firebrick::regularize::augment;
 
@@ -19,6 +24,7 @@ use crate::photo::photo;
 enum Source {
     Pixels(Image),
     Jpeg(Vec<u8>),
+    Packed(Arc<FolderDataset>, usize),
 }
 
 pub(crate) fn open(case: &Augmentation) -> Result<Opened> {
@@ -34,6 +40,7 @@ pub(crate) fn open(case: &Augmentation) -> Result<Opened> {
         let image = match source {
             Source::Pixels(image) => image,
             Source::Jpeg(content) => decode(Path::new("photo.jpg"), &content, 3)?,
+            Source::Packed(set, index) => set.get(index)?.image,
         };
         let subject = Subject {
             seed: 0,
@@ -75,6 +82,11 @@ pub(crate) fn open(case: &Augmentation) -> Result<Opened> {
 }
 
 fn sources(case: &Augmentation) -> Result<Vec<Source>> {
+    if let Some(photos) = &case.pack {
+        let set = Arc::new(packed(photos)?);
+        let of = |index| Source::Packed(Arc::clone(&set), index);
+        return Ok((0..case.batch as usize).map(of).collect());
+    }
     let of = |index: u32| {
         let Some(folder) = &case.jpegs else {
             return Ok(Source::Pixels(photo(case.side, index)));
@@ -85,6 +97,21 @@ fn sources(case: &Augmentation) -> Result<Vec<Source>> {
         Ok(Source::Jpeg(content))
     };
     (0..case.batch).map(of).collect()
+}
+
+/// The images of a folder, in a pack beside it.
+fn packed(photos: &Path) -> Result<FolderDataset> {
+    let out = pack::beside(photos);
+    pack::pack(
+        photos,
+        &out,
+        Making::default(),
+        OnBadImage::Fail,
+        &mut |_, _| (),
+    )?;
+    let mut splits = folder::open(&out, 3)?.splits;
+    let (_, set) = splits.pop().context("the pack has no images")?;
+    Ok(set)
 }
 
 /// Means of 4 × 4 cells, to compare with those of the others.

@@ -169,6 +169,8 @@ pub(crate) struct Augmentation {
     pub(crate) normalize: Option<Normalize>,
     /// The folder with the images as JPEG files, which are decoded each time; where there is none, pixels are given.
     pub(crate) jpegs: Option<PathBuf>,
+    /// The data set of these photos, which is packed and read from the pack each time.
+    pub(crate) pack: Option<PathBuf>,
     /// Whether everyone should get the same result, but for rounding.
     pub(crate) fixed: bool,
 }

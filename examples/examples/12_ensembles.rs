@@ -1,270 +1,162 @@
 //! Compares ways to get more than one model out of a training budget: a single run, five runs, snapshots, averages of
-//! weights, a soup, fast geometric ensembling. It prints a table of test scores, mean ± standard deviation over seeds.
+//! weights, a soup, fast geometric ensembling, packed members. It prints tables of test scores for the guide, mean ± standard
+//! deviation over seeds, and the share of the gain of five runs that each method has.
 //!
-//! `cargo run --release --example 12_ensembles -- --dataset cifar10 --data-dir DIR --model resnet20 --epochs 20 --seeds 3`
+//! `cargo run --release -p firebrick-examples --example 12_ensembles -- --cifar10 DIR --fashion-mnist DIR --out DIR`
+//!
+//! At 500 images per second, a run takes about 15 minutes, and there are nine for each data set, model and seed; `--epochs` scales
+//! everything. Kill it at any time: the same command goes on. The first seed of every task comes first, and `--table` prints
+//! what is known so far.
+
+#[path = "12_ensembles/methods.rs"]
+mod methods;
+#[path = "12_ensembles/table.rs"]
+mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use firebrick::core::spec::Spec;
-use firebrick::datasets::Split;
-use firebrick::ensemble::manifest::{FILE, Kind, Manifest, Member};
-use firebrick::ensemble::score::EnsembleFigures;
-use firebrick::ensembles::{Ensemble, EnsembleEval, How, evaluate, soup};
-use firebrick::eval::EvalImages;
+use anyhow::{Context, bail, ensure};
 use firebrick::prelude::*;
-use firebrick::{Models, Sources};
-use firebrick_examples::size;
+use firebrick_examples::{Experiment, Flags, size};
 
-/// The members of the ensemble of independent runs, and the cycles of the run with snapshots.
-const MEMBERS: usize = 5;
+use methods::{METHODS, Task};
+use table::{Row, Table};
 
-/// The settings of the comparison.
-struct Comparison {
-    recipe: Recipe,
-    lr: f64,
-    seeds: u64,
-    out: PathBuf,
-}
+/// The data sets with the flag of their place, and the models, in the order in which the tasks of a seed train.
+const TASKS: [(&str, &str, &str); 4] = [
+    ("cifar10", "--cifar10", "resnet20"),
+    ("fashion_mnist", "--fashion-mnist", "small_cnn"),
+    ("cifar10", "--cifar10", "small_cnn"),
+    ("fashion_mnist", "--fashion-mnist", "resnet20"),
+];
 
-/// What a method reached: one entry for each seed.
-#[derive(Default)]
-struct Reached {
-    runs: f64,
-    figures: Vec<EnsembleFigures>,
-}
-
-impl Comparison {
-    fn from_arguments() -> anyhow::Result<Self> {
-        let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let given = |name: &str| {
-            let at = arguments.iter().position(|argument| argument == name)?;
-            arguments.get(at + 1).cloned()
-        };
-        let number = |name: &str, default: f64| {
-            given(name).map_or(Ok(default), |text| {
-                text.parse().with_context(|| format!("{name} {text}"))
-            })
-        };
-        let model =
-            given("--model").unwrap_or_else(|| size("small_cnn", "small_cnn(width=2)").into());
-        let small = size("glyphs", "glyphs(train=270, test=54)").to_string();
+/// Begins the tasks that the flags name, or goes on with them.
+fn begin(flags: &Flags, out: &Path) -> anyhow::Result<Vec<Task>> {
+    let models = flags.text("--models").unwrap_or("resnet20,small_cnn");
+    let models: Vec<&str> = models.split(',').map(str::trim).collect();
+    if let Some(other) = models
+        .iter()
+        .find(|model| !TASKS.iter().any(|task| task.2 == **model))
+    {
+        bail!("--models {other}: give resnet20, small_cnn or both with a comma between them");
+    }
+    let mut chosen: Vec<(String, Option<String>, &str)> = Vec::new();
+    for (dataset, place, model) in TASKS.iter().filter(|task| models.contains(&task.2)) {
+        if let Some(place) = flags.text(place) {
+            chosen.push((dataset.to_string(), Some(place.into()), model));
+        }
+    }
+    if flags.has("--smoke") {
+        let glyphs = "glyphs(train=270, test=54)".to_string();
+        chosen = vec![(glyphs, None, "small_cnn(width=2)")];
+    }
+    ensure!(
+        !chosen.is_empty(),
+        "give --cifar10 DIR, --fashion-mnist DIR or both; `firebrick datasets fetch` downloads them"
+    );
+    let lr = flags.value("--lr", 0.1)?;
+    let mut tasks = Vec::new();
+    for (dataset, data_dir, model) in chosen {
+        let augment = flags
+            .text("--augment")
+            .unwrap_or(size("pad_crop(4) | hflip", "none"));
         let recipe = Recipe {
-            dataset: given("--dataset").unwrap_or(small),
-            data_dir: given("--data-dir"),
-            limit_train: given("--limit-train")
-                .map(|text| text.parse())
-                .transpose()?,
+            data_dir,
+            limit_train: Some(flags.count("--images", 10_000)? as usize),
             model: model.parse()?,
             optimizer: "sgd(momentum=0.9, nesterov=true, weight_decay=0.0005)".parse()?,
-            augment: given("--augment")
-                .unwrap_or_else(|| "none".into())
-                .parse()?,
-            epochs: number("--epochs", size(10, 4) as f64)? as u64,
+            schedule: format!("cosine({lr})").parse()?,
+            augment: augment.parse()?,
+            epochs: flags.count("--epochs", size(40, 4))?,
             batch_size: 64,
             valid_fraction: 0.1,
+            // The same images for every seed.
             split_seed: Some(0),
+            device: flags.text("--device").unwrap_or("flex").into(),
+            dataset,
             ..Recipe::default()
         };
-        Ok(Self {
-            recipe,
-            lr: number("--lr", 0.1)?,
-            seeds: number("--seeds", 1.0)? as u64,
-            out: given("--out").map_or_else(
-                || std::env::temp_dir().join("firebrick-ensembles"),
-                PathBuf::from,
-            ),
+        let name = |text: &str| text.split('(').next().unwrap_or_default().to_string();
+        let directory = out.join(format!("{}-{}", name(&recipe.dataset), name(model)));
+        let experiment = Experiment::begin(directory, recipe)?;
+        tasks.push(Task { experiment });
+    }
+    Ok(tasks)
+}
+
+/// The tasks that were begun in a directory, by name.
+fn begun(out: &Path) -> anyhow::Result<Vec<Task>> {
+    let entries = std::fs::read_dir(out).with_context(|| out.display().to_string())?;
+    let mut directories: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    directories.retain(|directory| directory.join("recipe.toml").is_file());
+    directories.sort();
+    ensure!(
+        !directories.is_empty(),
+        "{} holds no comparison",
+        out.display()
+    );
+    let experiments = directories.into_iter().map(Experiment::read);
+    experiments
+        .map(|experiment| {
+            Ok(Task {
+                experiment: experiment?,
+            })
         })
-    }
-
-    /// Trains a run, unless that was done before.
-    fn train(
-        &self,
-        name: &str,
-        seed: u64,
-        change: impl FnOnce(&mut Recipe) -> anyhow::Result<()>,
-    ) -> anyhow::Result<PathBuf> {
-        let run = self.out.join(format!("{name}-{seed}"));
-        if run.join("run.json").is_file() {
-            return Ok(run);
-        }
-        let mut recipe = Recipe {
-            seed,
-            ..self.recipe.clone()
-        };
-        change(&mut recipe)?;
-        let start = if run.join("recipe.toml").is_file() {
-            Start::Resume
-        } else {
-            Start::Fresh
-        };
-        let report = firebrick::train(Job {
-            start,
-            ..Job::new(recipe, &run)
-        })?;
-        eprintln!("{}: {:.0} s", run.display(), report.seconds);
-        Ok(run)
-    }
-
-    /// The scores on test of models together, with a temperature from validation.
-    fn scores(&self, name: &str, files: &[PathBuf]) -> anyhow::Result<EnsembleFigures> {
-        let directory = self.out.join(format!("ensemble-{name}"));
-        std::fs::create_dir_all(&directory)?;
-        let mut members = Vec::new();
-        for (number, file) in (1..).zip(files) {
-            let member = Member {
-                name: format!("model-{number}"),
-                file: format!("model-{number}.safetensors"),
-            };
-            std::fs::copy(file, directory.join(&member.file))?;
-            members.push(member);
-        }
-        let manifest = Manifest::new(Kind::Independent, members);
-        std::fs::write(directory.join(FILE), manifest.to_bytes())?;
-        let device = firebrick::core::device(&self.recipe.device)?;
-        let ensemble = Ensemble::open(&directory, Models::default(), device, false)?;
-        let job = EnsembleEval {
-            ensemble: &ensemble,
-            images: EvalImages {
-                recipe: self.recipe.clone(),
-                held_out: false,
-                split: Some(Split::Test),
-                run: None,
-                cache: "data".into(),
-            },
-            combine: Spec::new("mean"),
-            tta: None,
-            fit_on: Split::Valid,
-            strict: true,
-            orders: 1,
-            train_images: false,
-            seed: 0,
-        };
-        Ok(evaluate(&job, &mut |_, _| {})?.report.ensemble)
-    }
-
-    /// All methods for one seed.
-    fn compare(&self, seed: u64, reached: &mut BTreeMap<&str, Reached>) -> anyhow::Result<()> {
-        let lr = self.lr;
-        let mut note = |name: &'static str, runs: f64, figures: EnsembleFigures| {
-            let entry = reached.entry(name).or_default();
-            entry.runs = runs;
-            entry.figures.push(figures);
-        };
-        let cosine = |recipe: &mut Recipe| {
-            recipe.schedule = format!("cosine({lr})").parse()?;
-            recipe.average = "ema(0.99)".parse()?;
-            Ok(())
-        };
-        let runs: Vec<PathBuf> = (0..MEMBERS as u64)
-            .map(|member| self.train("single", seed * MEMBERS as u64 + member, cosine))
-            .collect::<anyhow::Result<_>>()?;
-        let raw = |run: &PathBuf| run.join("averages/raw.safetensors");
-        let all: Vec<PathBuf> = runs.iter().map(raw).collect();
-        note(
-            "(a) single run",
-            1.0,
-            self.scores(&format!("single-{seed}"), &all[..1])?,
-        );
-        note(
-            "(b) independent runs",
-            MEMBERS as f64,
-            self.scores(&format!("runs-{seed}"), &all)?,
-        );
-        let ema = runs[0].join("averages/ema.safetensors");
-        note("(e) EMA", 1.0, self.scores(&format!("ema-{seed}"), &[ema])?);
-
-        let snapshots = self.train("snapshots", seed, |recipe| {
-            recipe.schedule = format!("snapshot_cosine({lr}, cycles={MEMBERS})").parse()?;
-            recipe.snapshots = Some("all".into());
-            Ok(())
-        })?;
-        let members = members(&snapshots)?;
-        note(
-            "(c) snapshots",
-            1.0,
-            self.scores(&format!("snapshots-{seed}"), &members)?,
-        );
-        let file = self.out.join(format!("soup-{seed}.safetensors"));
-        soup(&members, How::Greedy, 100, Sources::in_cache("data"), &file)?;
-        note(
-            "(f) greedy soup of (c)",
-            1.0,
-            self.scores(&format!("soup-{seed}"), &[file])?,
-        );
-
-        let swa = self.train("swa", seed, |recipe| {
-            let end = lr / 4.0;
-            recipe.schedule = format!(
-                "sequence([cosine({lr}, steps=75%, min_lr={end}), constant({end})], [75%])"
-            )
-            .parse()?;
-            recipe.average = "swa(start=75%)".parse()?;
-            Ok(())
-        })?;
-        let swa = swa.join("averages/swa.safetensors");
-        note("(d) SWA", 1.0, self.scores(&format!("swa-{seed}"), &[swa])?);
-
-        let fge = self.train("fge", seed, |recipe| {
-            let (low, high) = (lr / 100.0, lr / 4.0);
-            let half = (self.recipe.epochs as f64 / 40.0).max(0.5);
-            recipe.schedule = format!(
-                "sequence([cosine({lr}, steps=75%, min_lr={high}), cyclic(base_lr={low}, max_lr={high}, step_size_up={half}ep, cycle_momentum=false)], [75%])"
-            )
-            .parse()?;
-            recipe.snapshots = Some("all".into());
-            Ok(())
-        })?;
-        let members = self::members(&fge)?;
-        // The end of the first part is a cycle's end too, but at a high rate.
-        note(
-            "(g) FGE",
-            1.0,
-            self.scores(&format!("fge-{seed}"), &members[1..])?,
-        );
-        Ok(())
-    }
-}
-
-/// The members of a run with snapshots.
-fn members(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let manifest = Manifest::read(run)?;
-    let files = manifest.members.iter().map(|member| run.join(&member.file));
-    Ok(files.collect())
-}
-
-/// `12.34 ± 0.56`.
-fn spread(values: &[f64], digits: usize) -> String {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let sd = (squares / (count - 1.0).max(1.0)).sqrt();
-    format!("{mean:.digits$} ± {sd:.digits$}")
+        .collect()
 }
 
 fn main() -> anyhow::Result<()> {
-    let comparison = Comparison::from_arguments()?;
-    let mut reached = BTreeMap::new();
-    for seed in 0..comparison.seeds {
-        comparison.compare(seed, &mut reached)?;
+    let names = [
+        "--cifar10",
+        "--fashion-mnist",
+        "--models",
+        "--images",
+        "--epochs",
+        "--seeds",
+        "--lr",
+        "--augment",
+        "--device",
+        "--out",
+    ];
+    let flags = Flags::read(&names, &["--table"])?;
+    let out = Path::new(flags.text("--out").unwrap_or("ensembles"));
+    let tasks = if flags.has("--table") {
+        begun(out)?
+    } else {
+        let tasks = begin(&flags, out)?;
+        for seed in 0..flags.count("--seeds", size(3, 1))? {
+            for task in &tasks {
+                task.compare(seed)?;
+            }
+        }
+        tasks
+    };
+    let (mut page, mut results) = (String::new(), BTreeMap::new());
+    for task in &tasks {
+        let experiment = &task.experiment;
+        let mut rows = Vec::new();
+        for method in &METHODS {
+            rows.push(Row {
+                title: method.title,
+                runs: method.runs,
+                figures: task.reached(method)?,
+            });
+        }
+        let name = experiment.directory.file_name().unwrap_or_default();
+        let figures = METHODS.iter().zip(&rows);
+        let figures: BTreeMap<_, _> = figures
+            .map(|(method, row)| (method.key, row.figures.clone()))
+            .collect();
+        results.insert(name.to_string_lossy().into_owned(), figures);
+        page += &Table { rows }.text(&experiment.recipe, experiment.seconds()?);
+        page += "\n";
     }
-    println!(
-        "| method | runs | test top-1 % | NLL | NLL at temperature | ECE | ECE at temperature |"
-    );
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for (name, Reached { runs, figures }) in &reached {
-        let column = |value: &dyn Fn(&EnsembleFigures) -> f64, digits: usize| {
-            spread(&figures.iter().map(value).collect::<Vec<_>>(), digits)
-        };
-        println!(
-            "| {name} | {runs} | {} | {} | {} | {} | {} |",
-            column(&|f| 100.0 * f.top1, 2),
-            column(&|f| f.nll, 4),
-            column(&|f| f.nll_at_temperature.unwrap_or(f.nll), 4),
-            column(&|f| f.ece, 4),
-            column(&|f| f.ece_at_temperature.unwrap_or(f.ece), 4),
-        );
-    }
+    std::fs::write(
+        out.join("results.json"),
+        serde_json::to_vec_pretty(&results)?,
+    )?;
+    std::fs::write(out.join("table.md"), &page)?;
+    print!("{page}");
     Ok(())
 }

@@ -7,6 +7,10 @@ writes crates/firebrick-ensemble/tests/golden/ensemble.json. The logits are rand
 they are the same in f32; everything is computed of them in f64 (but for accuracies and calibration errors, which
 torchmetrics computes in f32). The script fails where two references for one figure
 differ, and where a case could not tell a right formula from a wrong one.
+
+The seed of the data, 27, was searched for among 11 to 39. With 13 of these 29 the script stops: in 12, vector scaling is so
+badly conditioned that L-BFGS does not bring the gradient down to 1e-9, and in 2, other than one member of the weighted mean
+has no weight. Which of the other seeds it is makes no difference to what the cases test.
 """
 
 import json

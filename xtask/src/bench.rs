@@ -44,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Measures and prints.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
-    let programs = Programs::build(options.worker.clone())?;
+    let programs = Programs::build(options.worker.clone(), options.before.clone())?;
     let folder = tempfile::tempdir().context("cannot make a folder for weights")?;
     let mut hall = Hall {
         programs: &programs,
@@ -96,7 +96,10 @@ impl Hall<'_> {
                 eprintln!("the case from JPEG will be missing: {error:#}");
             }
         }
-        for case in cases::cases(suite, self.options.threads, folder) {
+        for mut case in cases::cases(suite, self.options.threads, folder) {
+            if self.options.before.is_some() {
+                case.add_before();
+            }
             let wanted = self.options.filter.as_deref();
             if wanted.is_some_and(|wanted| !case.name.contains(wanted)) {
                 continue;

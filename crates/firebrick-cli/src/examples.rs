@@ -179,6 +179,18 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "optim surfaces",
+        &[("", "firebrick optim surfaces describe quadratic")],
+    ),
+    (
+        "optim surfaces list",
+        &[("", "firebrick optim surfaces list")],
+    ),
+    (
+        "optim surfaces describe",
+        &[("", "firebrick optim surfaces describe quadratic")],
+    ),
+    (
         "schedule",
         &[(
             "Show a linear warm-up followed by cosine decay",
@@ -243,7 +255,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "ensemble status",
         &[("", "firebrick ensemble status glyphs-5")],
     ),
-    ("ensemble eval", &[("", "firebrick ensemble eval glyphs-5")]),
+    (
+        "ensemble eval",
+        &[
+            ("", "firebrick ensemble eval glyphs-5"),
+            (
+                "Give each member a temperature of its own before they combine",
+                "firebrick ensemble eval glyphs-5 --calibrate per_member",
+            ),
+        ],
+    ),
     (
         "ensemble soup",
         &[(
@@ -256,6 +277,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[(
             "",
             "firebrick ensemble prune glyphs-5 --members 3 --out glyphs-3",
+        )],
+    ),
+    (
+        "ensemble distill",
+        &[(
+            "Train one small model that learns from the ensemble",
+            "firebrick ensemble distill glyphs-5 --recipe glyphs --model lenet5 --out student",
         )],
     ),
     (

@@ -1,5 +1,7 @@
 //! Weight initialization from a seed. It draws on the host, so weights are equal on every device.
 
+mod fast_weights;
+
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use rand::{Rng, RngExt};
@@ -10,6 +12,9 @@ use crate::parameters::Path;
 use crate::random::{self, HostRng};
 use crate::spec::Spec;
 use crate::{ConfigError, error::nearest};
+
+pub use fast_weights::FastWeights;
+use fast_weights::is_fast;
 
 /// How the weights of convolutions and linear layers are drawn.
 ///
@@ -137,35 +142,39 @@ impl ModuleMapper for Apply {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let weights = match self.path.container() {
-            "Struct:Conv2d" | "Struct:StdConv2d" => self.init.conv,
-            "Struct:Linear" => self.init.linear,
+            "Struct:Conv2d" | "Struct:StdConv2d" | "Struct:BatchConv2d" => self.init.conv,
+            "Struct:Linear" | "Struct:BatchLinear" | "Struct:PackedLinear" => self.init.linear,
             _ => return param,
         };
-        // The gain of standardized weights stays 1.
-        if self.path.key().ends_with("gain") {
+        let key = self.path.key();
+        // The gain of standardized weights stays 1, and fast weights have a distribution of their own.
+        if key.ends_with("gain") || is_fast(&key) {
             return param;
         }
         let param = undrawn(param);
         let shape = param.val().dims();
         let mut rng = random::rng(self.seed, "init", self.tensor, 0);
         self.tensor += 1;
-        let values = if D == 1 {
+        let count = shape.iter().product();
+        let values = if D == 1 || key == "bias" || key.ends_with(".bias") {
             let bound = if self.init.random_bias {
                 1.0 / (self.fan_in as f64).sqrt()
             } else {
                 0.0
             };
-            (0..shape[0]).map(|_| uniform(&mut rng, bound)).collect()
+            (0..count).map(|_| uniform(&mut rng, bound)).collect()
         } else {
-            let (fan_in, fan_out, outputs_first) = fans(&shape);
+            let packed = self.path.container() == "Struct:PackedLinear";
+            let (groups, (fan_in, fan_out, outputs_first)) = match shape[..] {
+                // Each group is a matrix of its own.
+                [groups, outputs, inputs] if packed => (groups, (inputs, outputs, true)),
+                _ => (1, fans(&shape)),
+            };
             self.fan_in = fan_in;
-            weights.draw(
-                fan_in,
-                fan_out,
-                outputs_first,
-                shape.iter().product(),
-                &mut rng,
-            )
+            let each = count / groups;
+            (0..groups)
+                .flat_map(|_| weights.draw(fan_in, fan_out, outputs_first, each, &mut rng))
+                .collect()
         };
         let (tracked, device) = (param.is_require_grad(), param.val().device());
         param.map(|_| {
@@ -287,14 +296,20 @@ pub(crate) fn layer<const D: usize>(
     outputs: usize,
     device: &Device,
 ) -> (Param<Tensor<D>>, Param<Tensor<1>>) {
-    let bound = 1.0 / (fans(&shape).0 as f64).sqrt();
+    let bound = bound(&shape);
     (
         uniform_param(shape, bound, device),
         uniform_param([outputs], bound, device),
     )
 }
 
-fn uniform_param<const D: usize>(
+/// What the entries of a weight of this shape, and of the bias beside it, are within by PyTorch's default.
+pub(crate) fn bound(shape: &[usize]) -> f64 {
+    1.0 / (fans(shape).0 as f64).sqrt()
+}
+
+/// A parameter whose entries are uniform in [-bound, bound], drawn when first looked at.
+pub(crate) fn uniform_param<const D: usize>(
     shape: [usize; D],
     bound: f64,
     device: &Device,

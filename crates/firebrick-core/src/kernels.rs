@@ -9,6 +9,7 @@
 mod activation;
 mod batch_norm;
 mod conv2d;
+mod conv2d_parts;
 mod dropout;
 mod folded;
 mod host;
@@ -25,11 +26,13 @@ use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
 pub use firebrick_kernels::memory::keep_freed_pages;
 pub use firebrick_kernels::simd::{Level, level};
+pub use firebrick_kernels::wide;
 
 pub use activation::{add_relu, elu, gelu, leaky_relu, relu, sigmoid, silu, tanh};
 pub(crate) use batch_norm::fold as fold_scale_and_shift;
 pub use batch_norm::{BatchNormTrained, batch_norm, batch_norm_train};
 pub use conv2d::conv2d;
+pub use conv2d_parts::conv2d_parts;
 pub use dropout::{dropout, keep_mask};
 pub(crate) use folded::{ConvBn, Folded};
 pub use linear::linear;

@@ -26,7 +26,7 @@ pub mod variance_shift;
 mod weights_error;
 pub mod weights_file;
 
-pub use classifier::Classifier;
+pub use classifier::{Classifier, TrainingScores};
 pub use clip::Clipping;
 pub use device::{DeviceError, DeviceInfo, computes_in_f64, device, devices, features};
 #[cfg(feature = "testkit")]

@@ -3,9 +3,11 @@
 //! | name | file |
 //! |---|---|
 //! | `cross_entropy` | [`cross_entropy`] |
+//! | `distillation` | [`distillation`] |
 
 pub mod cross_entropy;
 mod definition;
+pub mod distillation;
 
 use crate::ConfigError;
 use crate::registry::{Entry, Registry};
@@ -13,9 +15,13 @@ use crate::spec::Spec;
 
 pub use cross_entropy::CrossEntropy;
 pub use definition::{Build, Loss, LossConfig, LossValue};
+pub use distillation::Distillation;
 
 /// All losses.
-pub static REGISTRY: Registry<Build> = Registry::new("loss", &[Entry::of::<CrossEntropy>()]);
+pub static REGISTRY: Registry<Build> = Registry::new(
+    "loss",
+    &[Entry::of::<CrossEntropy>(), Entry::of::<Distillation>()],
+);
 
 /// The loss that a spec names.
 ///

@@ -69,8 +69,9 @@ fn is_undrawn<M: Module>(module: &M) -> bool {
 fn pytorch_name(path: &Path) -> PytorchName {
     let key = path.key();
     let is_weight = key == "weight" || key.ends_with(".weight");
+    let is_linear = ["Struct:Linear", "Struct:BatchLinear"].contains(&path.container());
     PytorchName {
-        transposed: path.container() == "Struct:Linear" && is_weight,
+        transposed: is_linear && is_weight,
         key,
     }
 }

@@ -1,6 +1,6 @@
 //! Layers, loss and clipping against PyTorch's and timm's float64 values, in f32 on every device of this
 //! machine, activations and the loss in f64 too where a device has it. The values come from
-//! `python3 xtask/golden/{nn,clipping,conv2d_error}.py`.
+//! `python3 xtask/golden/{nn,clipping,conv2d_error,distillation}.py`.
 
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
@@ -10,7 +10,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_core::Clipping;
 use firebrick_core::data::Targets;
-use firebrick_core::loss::{CrossEntropy, Loss};
+use firebrick_core::loss::{CrossEntropy, Distillation, Loss, LossConfig};
 use firebrick_core::nn::{Activation, BatchNormConfig, Conv2dConfig};
 use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::spec::Spec;
@@ -85,6 +85,24 @@ struct CrossEntropyCase {
     labels: Option<Vec<usize>>,
     soft: Option<Array>,
     logits: Array,
+    loss: f64,
+    gradient: Array,
+}
+
+#[derive(Deserialize)]
+struct DistillationGolden {
+    distillation: Vec<DistillationCase>,
+}
+
+#[derive(Deserialize)]
+struct DistillationCase {
+    temperature: f64,
+    alpha: f64,
+    label_smoothing: f64,
+    labels: Option<Vec<usize>>,
+    soft: Option<Array>,
+    logits: Array,
+    teacher: Array,
     loss: f64,
     gradient: Array,
 }
@@ -271,6 +289,61 @@ fn cross_entropy_is_pytorchs() {
                 let gradient = logits.grad(&mean.backward()).unwrap();
                 case.gradient.assert_near(&gradient, &place);
             }
+        }
+    });
+}
+
+#[test]
+fn distillation_is_pytorchs() {
+    let golden = include_str!("golden/distillation.json");
+    let golden: DistillationGolden = serde_json::from_str(golden).unwrap();
+    assert_eq!(golden.distillation.len(), 16);
+    on_devices(|name, device| {
+        for (index, case) in golden.distillation.iter().enumerate() {
+            let hard = Spec::new("cross_entropy").with("label_smoothing", case.label_smoothing);
+            let loss = Distillation {
+                temperature: case.temperature,
+                alpha: case.alpha,
+                loss: hard,
+            };
+            let loss = loss.make().unwrap();
+            let numbers = |array: &Array| -> Vec<f32> {
+                array.values.iter().map(|value| *value as f32).collect()
+            };
+            let labels = match (&case.labels, &case.soft) {
+                (Some(labels), _) => Targets::Classes(labels.clone()),
+                (None, Some(soft)) => Targets::Soft {
+                    values: numbers(soft),
+                    classes: soft.shape[1],
+                },
+                (None, None) => panic!("case {index} has no targets"),
+            };
+            let taught = Targets::Taught {
+                labels: Box::new(labels.clone()),
+                teacher: numbers(&case.teacher),
+            };
+            let logits = case.logits.tensor::<2>(device).require_grad();
+            let mean = loss.loss(logits.clone(), &taught).mean();
+            let place = format!("distillation {index} on {name}");
+            let expected = Array {
+                shape: vec![1],
+                values: vec![case.loss],
+            };
+            expected.assert_near(&mean, &place);
+            let gradient = logits.grad(&mean.backward()).unwrap();
+            case.gradient.assert_near(&gradient, &place);
+            // Without a teacher, as in validation, it is the loss on the labels.
+            let plain = CrossEntropy {
+                label_smoothing: case.label_smoothing,
+                ..CrossEntropy::default()
+            };
+            let of = |loss: &dyn Loss, targets: &Targets| {
+                let mean = loss.loss(logits.clone(), targets).mean();
+                mean.into_data().iter::<f64>().sum::<f64>()
+            };
+            assert_eq!(of(&*loss, &labels), of(&plain, &labels), "{place}");
+            // What a loss on labels makes of the same targets.
+            assert_eq!(of(&plain, &taught), of(&plain, &labels), "{place}");
         }
     });
 }

@@ -11,6 +11,27 @@ use firebrick_core::state_dict::{StateDict, WeightsError};
 /// # Errors
 /// [`WeightsError::Mismatch`] for no models, and naming the tensor that is not the same in all.
 pub fn mean(models: &[&StateDict]) -> Result<StateDict, WeightsError> {
+    joined(models, average)
+}
+
+/// The weights at a place of the straight line between those of two models, in f64: the first at 0, the second at 1. What
+/// is no floating-point number is that of the first.
+///
+/// # Errors
+/// As [`mean`].
+pub fn between(first: &StateDict, second: &StateDict, t: f64) -> Result<StateDict, WeightsError> {
+    joined(&[first, second], |pair| {
+        let values = pair[0].iter::<f64>().zip(pair[1].iter::<f64>());
+        let values: Vec<f64> = values.map(|(a, b)| (1.0 - t) * a + t * b).collect();
+        TensorData::new(values, pair[0].shape()).convert_dtype(pair[0].dtype())
+    })
+}
+
+/// Weights of which each tensor is made of those in all models. What is no floating-point number is that of the first.
+fn joined(
+    models: &[&StateDict],
+    join: impl Fn(&[&TensorData]) -> TensorData,
+) -> Result<StateDict, WeightsError> {
     let Some((first, others)) = models.split_first() else {
         return Err(WeightsError::Mismatch(
             "there are no models to average".into(),
@@ -26,7 +47,7 @@ pub fn mean(models: &[&StateDict]) -> Result<StateDict, WeightsError> {
             more.tensors.len()
         )));
     }
-    let mut mean = StateDict {
+    let mut whole = StateDict {
         tensors: Default::default(),
         metadata: first.metadata.clone(),
     };
@@ -48,13 +69,13 @@ pub fn mean(models: &[&StateDict]) -> Result<StateDict, WeightsError> {
             data.dtype(),
             DType::F32 | DType::F64 | DType::F16 | DType::BF16
         ) {
-            average(&all)
+            join(&all)
         } else {
             data.clone()
         };
-        mean.tensors.insert(name.clone(), averaged);
+        whole.tensors.insert(name.clone(), averaged);
     }
-    Ok(mean)
+    Ok(whole)
 }
 
 fn average(all: &[&TensorData]) -> TensorData {
@@ -124,6 +145,17 @@ mod tests {
         let values: Vec<f32> = soup.tensors["w"].iter::<f32>().collect();
         assert_eq!(values, [3.0, 0.1]);
         assert_eq!(soup.tensors["n"], models[0].tensors["n"]);
+    }
+
+    #[test]
+    fn a_line_ends_at_its_models_and_is_straight() {
+        let (a, b) = (model([1.0, 0.5], 3), model([2.0, -0.5], 5));
+        assert_eq!(between(&a, &b, 0.0).unwrap(), a);
+        assert_eq!(between(&a, &b, 1.0).unwrap().tensors["w"], b.tensors["w"]);
+        let quarter = between(&a, &b, 0.25).unwrap();
+        let values: Vec<f32> = quarter.tensors["w"].iter::<f32>().collect();
+        assert_eq!(values, [1.25, 0.25]);
+        assert_eq!(quarter.tensors["n"], a.tensors["n"]);
     }
 
     #[test]

@@ -16,9 +16,11 @@ mod level;
 mod neon;
 mod portable;
 mod vector;
+mod wide;
 
 #[cfg(test)]
 pub(crate) use level::READS;
 pub(crate) use level::Vectors;
 pub use level::{Level, force, level};
 pub(crate) use vector::{Simd, Task};
+pub use wide::{Wide, wide};

@@ -34,6 +34,7 @@ pub fn hard_labels(targets: &Targets) -> Vec<usize> {
     match targets {
         Targets::Classes(labels) => labels.clone(),
         Targets::Soft { values, classes } => values.chunks(*classes).map(highest).collect(),
+        Targets::Taught { labels, .. } => hard_labels(labels),
     }
 }
 

@@ -416,7 +416,9 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         };
         let enough = images.dims()[0] > 1;
         let (_, seen) = if enough {
-            probe::observe(&model, |model| scope.enter(|| model.forward(images)))
+            probe::observe(&model, |model| {
+                scope.enter(|| model.forward_training(images).logits)
+            })
         } else {
             probe::observe(&model.valid(), |model| model.forward(images.inner()))
         };

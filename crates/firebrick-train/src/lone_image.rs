@@ -14,7 +14,7 @@ pub fn cannot_train_alone<M: Classifier>(model: &M, [c, h, w]: [usize; 3]) -> bo
     let device = model.devices().into_iter().next().unwrap_or_default();
     let images = Tensor::zeros([2, c, h, w], &device.autodiff());
     let fewest = fewest_values_per_channel(|| {
-        StepScope::default().enter(|| model.forward(images));
+        StepScope::default().enter(|| model.forward_training(images));
     });
     fewest.is_some_and(|fewest| fewest <= 2)
 }

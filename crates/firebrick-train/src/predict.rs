@@ -72,6 +72,7 @@ impl Predictions {
 fn distributions(targets: Targets, classes: usize) -> Vec<f32> {
     match targets {
         Targets::Soft { values, .. } => values,
+        Targets::Taught { labels, .. } => distributions(*labels, classes),
         Targets::Classes(labels) => {
             let mut values = vec![0.0; labels.len() * classes];
             for (row, label) in values.chunks_exact_mut(classes).zip(labels) {

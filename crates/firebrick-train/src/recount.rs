@@ -69,7 +69,7 @@ fn recount<M: Classifier>(
             if !complete {
                 break;
             }
-            let Some(batch) = source.next_batch() else {
+            let Some(batch) = source.next_images() else {
                 break;
             };
             let mut batch = batch?;
@@ -78,7 +78,7 @@ fn recount<M: Classifier>(
                 continue;
             }
             let pixels = images_on(&mut batch, &device);
-            with_pooled_batch_norm(before, images, || copy.forward(pixels));
+            with_pooled_batch_norm(before, images, || copy.forward_training(pixels));
             before += images;
         }
     }

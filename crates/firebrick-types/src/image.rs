@@ -121,6 +121,7 @@ impl Image {
 
 /// The grey of an RGB pixel: ITU-R 601 in 16-bit fixed point, the formula behind Pillow's `convert("L")`.
 #[must_use]
+#[inline(always)]
 pub fn luma(pixel: &[u8]) -> u8 {
     let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8

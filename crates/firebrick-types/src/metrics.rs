@@ -247,6 +247,7 @@ impl Target<'_> {
             Targets::Soft { values, classes } => {
                 Box::new(values.chunks(*classes).map(Target::Soft))
             }
+            Targets::Taught { labels, .. } => Self::each(labels),
         }
     }
 }

@@ -104,11 +104,22 @@ impl Recipe {
         self.without(|scope| scope == Scope::Limit)
     }
 
+    /// The recipe with the limits that another one sets to a session.
+    #[must_use]
+    pub fn with_limits_of(&self, other: &Self) -> Self {
+        self.with(other, |scope| scope == Scope::Limit)
+    }
+
     /// The recipe with the defaults of all settings in these scopes.
     fn without(&self, scopes: impl Fn(Scope) -> bool) -> Self {
-        let (mut recipe, plain) = (self.clone(), Self::default());
+        self.with(&Self::default(), scopes)
+    }
+
+    /// The recipe with another one's settings in these scopes.
+    fn with(&self, other: &Self, scopes: impl Fn(Scope) -> bool) -> Self {
+        let mut recipe = self.clone();
         for setting in SETTINGS.iter().filter(|row| scopes(row.about.scope)) {
-            setting.copy(&plain, &mut recipe);
+            setting.copy(other, &mut recipe);
         }
         recipe
     }

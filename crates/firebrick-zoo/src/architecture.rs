@@ -89,6 +89,7 @@ mod tests {
     use firebrick_core::nn::Activation;
 
     use super::*;
+    use crate::members::{MEMBERS, Members};
 
     #[test]
     fn options_of_all_models_list_every_name() {
@@ -97,9 +98,10 @@ mod tests {
             other => panic!("{other}"),
         };
         let none = Spec::new("none");
+        let members = known(Members::from_spec(&none).unwrap_err());
         let inits = known(Init::from_spec(&none, Init::PYTORCH).unwrap_err());
         let activations = known(Activation::from_spec(&none).unwrap_err());
-        for (field, known) in [(INIT, inits), (ACTIVATION, activations)] {
+        for (field, known) in [(INIT, inits), (ACTIVATION, activations), (MEMBERS, members)] {
             let range = field.range.to_string();
             for name in known.split(", ") {
                 assert!(range.contains(name), "{name} is not in: {range}");

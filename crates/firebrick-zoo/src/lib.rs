@@ -22,7 +22,8 @@
 //! and residual networks `drop_path`, the probability of dropping the branch of the last block (stochastic depth). The small networks `lenet5`,
 //! `small_cnn`, `resnet18` and those for CIFAR take `activation` as well.
 //!
-//! A network that names its stages is a [`Backbone`]; [`Model::backbone`] returns it.
+//! A network that names its stages is a [`Backbone`]; [`Model::backbone`] returns it. Residual networks for small images, `resnet18` and `small_cnn` take `members`,
+//! several members in one network ([`Members`]).
 
 mod alexnet;
 mod architecture;
@@ -40,6 +41,7 @@ mod inception_v3;
 mod input;
 mod layers;
 mod lenet5;
+mod members;
 mod mnasnet;
 mod mobilenet_v1;
 mod mobilenet_v2;
@@ -74,6 +76,7 @@ pub use head::Head;
 pub use input::{Input, MAX_CLASSES, MAX_SIDE};
 pub use layers::{Join, Layer, LayerScale, Layers, Operation, Plain};
 pub use lenet5::{LeNet5, LeNet5Config, Pool};
+pub use members::{BatchEnsemble, MemberConv, MemberHead, Members, Mimo, Packed};
 pub use mobilenet_v1::MobileNetV1Options;
 pub use model::Model;
 pub use network::Network;

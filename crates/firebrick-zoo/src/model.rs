@@ -10,7 +10,7 @@ use burn::module::{
     ModuleVisitor,
 };
 use burn::tensor::{Device, Tensor};
-use firebrick_core::Classifier;
+use firebrick_core::{Classifier, TrainingScores};
 
 use crate::backbone::Backbone;
 use erased::{Erased, Held, Mapping, Visiting};
@@ -61,6 +61,10 @@ impl Clone for Model {
 impl Classifier for Model {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.0.forward(images)
+    }
+
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
+        self.0.forward_training(images)
     }
 }
 

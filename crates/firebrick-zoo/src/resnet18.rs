@@ -5,16 +5,16 @@ use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::{
-    Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, GlobalAvgPool, Linear,
-    LinearConfig, MaxPool2d, MaxPool2dConfig, conv_bn,
+    Activation, BatchNorm, Conv2dConfig, GlobalAvgPool, MaxPool2d, MaxPool2dConfig,
 };
 use firebrick_core::spec::Spec;
-use firebrick_core::{Classifier, ConfigError};
+use firebrick_core::{Classifier, ConfigError, TrainingScores};
 use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::residual::{add_branch, conv3x3, projection, without_idle_drop_path};
+use crate::members::{MemberConv, MemberHead, MEMBERS, Members, Place, without_idle_options};
+use crate::residual::{add_branch, conv3x3, projection};
 use crate::{Architecture, Input, Model, ModelConfig};
 
 const NAME: &str = "resnet18";
@@ -27,6 +27,7 @@ const NAME: &str = "resnet18";
 /// | `activation` | `relu` | after every batch norm, in blocks after the sum |
 /// | `stem` | `imagenet` | 7×7 convolution and max-pool, both with stride 2; `cifar`: one 3×3 convolution |
 /// | `drop_path` | 0 | stochastic depth: the probability of dropping the branch of the last block, in [0, 1]; it rises from 0 in equal steps |
+/// | `members` | `one` | several members in one network: [`Members`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResNet18Config {
@@ -38,6 +39,8 @@ pub struct ResNet18Config {
     pub stem: Stem,
     /// The probability of dropping the branch of the last block in training, in [0, 1]; it rises from 0 at the first.
     pub drop_path: f64,
+    /// Several members in one network: `one`, `batch_ensemble(…)`, `packed(…)`, `mimo(…)`.
+    pub members: Spec,
 }
 
 /// What comes before the residual blocks.
@@ -65,6 +68,7 @@ impl Default for ResNet18Config {
             activation: Spec::new("relu"),
             stem: Stem::default(),
             drop_path: 0.0,
+            members: Spec::new("one"),
         }
     }
 }
@@ -81,7 +85,8 @@ impl ResNet18Config {
         device: &Device,
     ) -> Result<ResNet18, ConfigError> {
         let init = Init::from_spec(&self.init, REFERENCE)?;
-        Ok(init.apply(self.undrawn(input, device)?, seed))
+        let model = self.undrawn(input, device)?;
+        Ok(model.members.draw(init, model, seed))
     }
 
     /// The layers, whose weights take no memory before they are drawn or loaded.
@@ -89,29 +94,35 @@ impl ResNet18Config {
         self.check()?;
         input.check(NAME, 1)?;
         let activation = Activation::from_spec(&self.activation)?;
-        let (conv1, maxpool) = self.stem.layers(input.channels, device);
+        let members = Members::from_spec(&self.members)?;
+        let (conv1, maxpool) = self.stem.layers(input.channels);
         let mut drop_paths = drop_path_rates(self.drop_path, 8).into_iter();
         let mut block = |inputs: usize, outputs: usize| {
             let p = drop_paths.next().unwrap_or(self.drop_path);
             let drop_path = DropPathConfig::new(p).init()?;
             Ok(ResNet18Block::new(
-                inputs, outputs, activation, drop_path, device,
+                [inputs, outputs],
+                activation,
+                drop_path,
+                members,
+                device,
             ))
         };
         let mut stage = |inputs: usize, outputs: usize| {
             Ok::<_, ConfigError>(vec![block(inputs, outputs)?, block(outputs, outputs)?])
         };
         Ok(ResNet18 {
-            conv1,
-            bn1: BatchNormConfig::new(64).init(device),
+            conv1: members.conv(&conv1, Place::Images, device),
+            bn1: members.norm(64, device),
             maxpool,
             layer1: stage(64, 64)?,
             layer2: stage(64, 128)?,
             layer3: stage(128, 256)?,
             layer4: stage(256, 512)?,
             avgpool: GlobalAvgPool {},
-            fc: LinearConfig::new(512, input.classes).init(device),
+            fc: members.head(512, input.classes, device)?,
             activation,
+            members,
         })
     }
 }
@@ -125,13 +136,14 @@ impl ModelConfig for ResNet18Config {
             ACTIVATION,
             Field::new("stem", Range::Choice(&["imagenet", "cifar"])),
             Field::new("drop_path", Range::Within(0.0, 1.0)),
+            MEMBERS,
         ],
     );
 }
 
 impl Architecture for ResNet18Config {
     fn spec(&self) -> Spec {
-        without_idle_drop_path(Spec::canonical(NAME, self))
+        without_idle_options(Spec::canonical(NAME, self), &self.members)
     }
 
     fn native_input(&self) -> Input {
@@ -155,7 +167,7 @@ impl Architecture for ResNet18Config {
         Self::ABOUT.check(self)?;
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
-        Ok(())
+        Members::from_spec(&self.members)?.check(NAME, &[64, 128, 256, 512])
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
@@ -168,7 +180,7 @@ impl Architecture for ResNet18Config {
 }
 
 impl Stem {
-    fn layers(self, channels: usize, device: &Device) -> (Conv2d, Option<MaxPool2d>) {
+    fn layers(self, channels: usize) -> (Conv2dConfig, Option<MaxPool2d>) {
         match self {
             Self::Imagenet => {
                 let conv = Conv2dConfig::new([channels, 64], 7)
@@ -180,9 +192,9 @@ impl Stem {
                     padding: 1,
                     ..MaxPool2dConfig::new(3)
                 };
-                (conv.init(device), Some(pool.init()))
+                (conv, Some(pool.init()))
             }
-            Self::Cifar => (conv3x3(channels, 64, 1, device), None),
+            Self::Cifar => (conv3x3(channels, 64, 1), None),
         }
     }
 }
@@ -193,7 +205,7 @@ impl Stem {
 #[derive(Module, Debug)]
 pub struct ResNet18 {
     /// To 64 planes.
-    pub conv1: Conv2d,
+    pub conv1: MemberConv,
     /// Batch norm of the first convolution.
     pub bn1: BatchNorm,
     /// The rest of the stem for photos.
@@ -209,15 +221,30 @@ pub struct ResNet18 {
     /// The mean of each plane.
     pub avgpool: GlobalAvgPool,
     /// To the classes.
-    pub fc: Linear,
+    pub fc: MemberHead,
     /// After each batch norm.
     #[module(skip)]
     pub activation: Activation,
+    /// The members of the network; planes are those of a single one.
+    #[module(skip)]
+    pub members: Members,
 }
 
 impl Classifier for ResNet18 {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = conv_bn(&self.conv1, &self.bn1, images, None, self.activation);
+        self.members.forward(images, |images| self.scores(images))
+    }
+
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
+        self.members
+            .forward_training(images, |images| self.scores(images))
+    }
+}
+
+impl ResNet18 {
+    /// The outputs of the network for the inputs of its members.
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+        let planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
         let planes = match &self.maxpool {
             Some(maxpool) => maxpool.forward(planes),
             None => planes,
@@ -233,15 +260,15 @@ impl Classifier for ResNet18 {
 #[derive(Module, Debug)]
 pub struct ResNet18Block {
     /// The first convolution.
-    pub conv1: Conv2d,
+    pub conv1: MemberConv,
     /// Batch norm of the first convolution.
     pub bn1: BatchNorm,
     /// The second convolution.
-    pub conv2: Conv2d,
+    pub conv2: MemberConv,
     /// Batch norm of the second convolution.
     pub bn2: BatchNorm,
     /// The projection where the number of planes doubles.
-    pub downsample: Option<(Conv2d, BatchNorm)>,
+    pub downsample: Option<(MemberConv, BatchNorm)>,
     /// Stochastic depth of the branch.
     pub drop_path: DropPath,
     /// After each batch norm.
@@ -251,20 +278,25 @@ pub struct ResNet18Block {
 
 impl ResNet18Block {
     fn new(
-        inputs: usize,
-        outputs: usize,
+        [inputs, outputs]: [usize; 2],
         activation: Activation,
         drop_path: DropPath,
+        members: Members,
         device: &Device,
     ) -> Self {
         let grows = inputs != outputs;
         let stride = if grows { 2 } else { 1 };
+        let conv = |config: &Conv2dConfig, place| members.conv(config, place, device);
+        let norm = || members.norm(outputs, device);
         Self {
-            conv1: conv3x3(inputs, outputs, stride, device),
-            bn1: BatchNormConfig::new(outputs).init(device),
-            conv2: conv3x3(outputs, outputs, 1, device),
-            bn2: BatchNormConfig::new(outputs).init(device),
-            downsample: grows.then(|| projection(inputs, outputs, stride, device)),
+            conv1: conv(&conv3x3(inputs, outputs, stride), Place::First),
+            bn1: norm(),
+            conv2: conv(&conv3x3(outputs, outputs, 1), Place::Inner),
+            bn2: norm(),
+            downsample: grows.then(|| {
+                let projection = projection(inputs, outputs, stride);
+                (conv(&projection, Place::Inner), norm())
+            }),
             drop_path,
             activation,
         }
@@ -272,10 +304,10 @@ impl ResNet18Block {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some((conv, bn)) => conv_bn(conv, bn, input.clone(), None, Activation::Identity),
+            Some((conv, bn)) => conv.with_bn(bn, input.clone(), None, Activation::Identity),
             None => input.clone(),
         };
-        let planes = conv_bn(&self.conv1, &self.bn1, input, None, self.activation);
+        let planes = self.conv1.with_bn(&self.bn1, input, None, self.activation);
         add_branch(
             (&self.conv2, &self.bn2),
             &self.drop_path,

@@ -6,17 +6,16 @@ use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::check;
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::kernels::subsample;
-use firebrick_core::nn::{
-    Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig, conv_bn,
-};
+use firebrick_core::nn::{Activation, BatchNorm, Conv2dConfig, GlobalAvgPool};
 use firebrick_core::registry::Entry;
 use firebrick_core::spec::Spec;
-use firebrick_core::{Classifier, ConfigError};
+use firebrick_core::{Classifier, ConfigError, TrainingScores};
 use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::residual::{add_branch, conv3x3, projection, without_idle_drop_path};
+use crate::members::{MemberConv, MemberHead, MEMBERS, Members, Place, without_idle_options};
+use crate::residual::{add_branch, conv3x3, projection};
 use crate::{Architecture, Build, Input, Model};
 
 /// Configuration of [`ResNetCifar`].
@@ -27,6 +26,7 @@ use crate::{Architecture, Build, Input, Model};
 /// | `activation` | `relu` | after every batch norm, in blocks after the sum |
 /// | `shortcut` | `a` | where the number of planes doubles: `a` pads with zeros, `b` has a 1×1 convolution |
 /// | `drop_path` | 0 | stochastic depth: the probability of dropping the branch of the last block, in [0, 1]; it rises from 0 in equal steps |
+/// | `members` | `one` | several members in one network: [`Members`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResNetCifarConfig {
@@ -41,6 +41,8 @@ pub struct ResNetCifarConfig {
     pub shortcut: Shortcut,
     /// The probability of dropping the branch of the last block in training, in [0, 1]; it rises from 0 at the first.
     pub drop_path: f64,
+    /// Several members in one network: `one`, `batch_ensemble(…)`, `packed(…)`, `mimo(…)`.
+    pub members: Spec,
 }
 
 const FIELDS: &[Field] = &[
@@ -48,6 +50,7 @@ const FIELDS: &[Field] = &[
     ACTIVATION,
     Field::new("shortcut", Range::Choice(&["a", "b"])),
     Field::new("drop_path", Range::Within(0.0, 1.0)),
+    MEMBERS,
 ];
 
 /// The depths that have a name.
@@ -102,6 +105,7 @@ impl Default for ResNetCifarConfig {
             activation: Spec::new("relu"),
             shortcut: Shortcut::default(),
             drop_path: 0.0,
+            members: Spec::new("one"),
         }
     }
 }
@@ -127,7 +131,8 @@ impl ResNetCifarConfig {
         device: &Device,
     ) -> Result<ResNetCifar, ConfigError> {
         let init = Init::from_spec(&self.init, REFERENCE)?;
-        Ok(init.apply(self.undrawn(input, device)?, seed))
+        let model = self.undrawn(input, device)?;
+        Ok(model.members.draw(init, model, seed))
     }
 
     /// The layers, whose weights take no memory before they are drawn or loaded.
@@ -135,6 +140,7 @@ impl ResNetCifarConfig {
         self.check()?;
         input.check(&self.name(), 1)?;
         let activation = Activation::from_spec(&self.activation)?;
+        let members = Members::from_spec(&self.members)?;
         let blocks = (self.depth - 2) / 6;
         let mut drop_paths = drop_path_rates(self.drop_path, 3 * blocks).into_iter();
         let mut stage = |inputs: usize, outputs: usize| {
@@ -147,20 +153,22 @@ impl ResNetCifarConfig {
                     self.shortcut,
                     activation,
                     drop_path,
+                    members,
                     device,
                 ))
             });
             blocks.collect::<Result<Vec<_>, ConfigError>>()
         };
         Ok(ResNetCifar {
-            conv1: conv3x3(input.channels, 16, 1, device),
-            bn1: BatchNormConfig::new(16).init(device),
+            conv1: members.conv(&conv3x3(input.channels, 16, 1), Place::Images, device),
+            bn1: members.norm(16, device),
             layer1: stage(16, 16)?,
             layer2: stage(16, 32)?,
             layer3: stage(32, 64)?,
-            linear: LinearConfig::new(64, input.classes).init(device),
+            linear: members.head(64, input.classes, device)?,
             pool: GlobalAvgPool {},
             activation,
+            members,
         })
     }
 
@@ -171,7 +179,7 @@ impl ResNetCifarConfig {
 
 impl Architecture for ResNetCifarConfig {
     fn spec(&self) -> Spec {
-        without_idle_drop_path(Spec::canonical(&self.name(), self))
+        without_idle_options(Spec::canonical(&self.name(), self), &self.members)
     }
 
     fn native_input(&self) -> Input {
@@ -197,7 +205,7 @@ impl Architecture for ResNetCifarConfig {
         check(&self.name(), "drop_path", self.drop_path, 0.0..=1.0)?;
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
-        Ok(())
+        Members::from_spec(&self.members)?.check(&self.name(), &[16, 32, 64])
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
@@ -217,7 +225,7 @@ impl Architecture for ResNetCifarConfig {
 #[derive(Module, Debug)]
 pub struct ResNetCifar {
     /// To 16 planes.
-    pub conv1: Conv2d,
+    pub conv1: MemberConv,
     /// Batch norm of the first convolution.
     pub bn1: BatchNorm,
     /// The stage of 16 planes.
@@ -227,17 +235,32 @@ pub struct ResNetCifar {
     /// The stage of 64 planes.
     pub layer3: Vec<ResNetCifarBlock>,
     /// To the classes.
-    pub linear: Linear,
+    pub linear: MemberHead,
     /// The mean of each plane.
     pub pool: GlobalAvgPool,
     /// After each batch norm.
     #[module(skip)]
     pub activation: Activation,
+    /// The members of the network; planes are those of a single one.
+    #[module(skip)]
+    pub members: Members,
 }
 
 impl Classifier for ResNetCifar {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = conv_bn(&self.conv1, &self.bn1, images, None, self.activation);
+        self.members.forward(images, |images| self.scores(images))
+    }
+
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
+        self.members
+            .forward_training(images, |images| self.scores(images))
+    }
+}
+
+impl ResNetCifar {
+    /// The outputs of the network for the inputs of its members.
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+        let planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
         let blocks = self.layer1.iter().chain(&self.layer2).chain(&self.layer3);
         let planes = blocks.fold(planes, |planes, block| block.forward(planes));
         self.linear.forward(self.pool.forward(planes))
@@ -248,20 +271,23 @@ impl Classifier for ResNetCifar {
 #[derive(Module, Debug)]
 pub struct ResNetCifarBlock {
     /// The first convolution.
-    pub conv1: Conv2d,
+    pub conv1: MemberConv,
     /// Batch norm of the first convolution.
     pub bn1: BatchNorm,
     /// The second convolution.
-    pub conv2: Conv2d,
+    pub conv2: MemberConv,
     /// Batch norm of the second convolution.
     pub bn2: BatchNorm,
     /// The projection of option B where the number of planes doubles.
-    pub shortcut: Option<(Conv2d, BatchNorm)>,
+    pub shortcut: Option<(MemberConv, BatchNorm)>,
     /// Stochastic depth of the branch.
     pub drop_path: DropPath,
     /// After each batch norm.
     #[module(skip)]
     pub activation: Activation,
+    /// The members of the network.
+    #[module(skip)]
+    pub members: Members,
 }
 
 impl ResNetCifarBlock {
@@ -270,25 +296,31 @@ impl ResNetCifarBlock {
         shortcut: Shortcut,
         activation: Activation,
         drop_path: DropPath,
+        members: Members,
         device: &Device,
     ) -> Self {
         let grows = inputs != outputs;
         let stride = if grows { 2 } else { 1 };
+        let conv = |config: &Conv2dConfig, place| members.conv(config, place, device);
+        let norm = || members.norm(outputs, device);
         Self {
-            conv1: conv3x3(inputs, outputs, stride, device),
-            bn1: BatchNormConfig::new(outputs).init(device),
-            conv2: conv3x3(outputs, outputs, 1, device),
-            bn2: BatchNormConfig::new(outputs).init(device),
-            shortcut: (grows && shortcut == Shortcut::B)
-                .then(|| projection(inputs, outputs, stride, device)),
+            conv1: conv(&conv3x3(inputs, outputs, stride), Place::First),
+            bn1: norm(),
+            conv2: conv(&conv3x3(outputs, outputs, 1), Place::Inner),
+            bn2: norm(),
+            shortcut: (grows && shortcut == Shortcut::B).then(|| {
+                let projection = projection(inputs, outputs, stride);
+                (conv(&projection, Place::Inner), norm())
+            }),
             drop_path,
             activation,
+            members,
         }
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let shortcut = self.shortcut(input.clone());
-        let planes = conv_bn(&self.conv1, &self.bn1, input, None, self.activation);
+        let planes = self.conv1.with_bn(&self.bn1, input, None, self.activation);
         add_branch(
             (&self.conv2, &self.bn2),
             &self.drop_path,
@@ -300,13 +332,20 @@ impl ResNetCifarBlock {
 
     fn shortcut(&self, input: Tensor<4>) -> Tensor<4> {
         if let Some((conv, bn)) = &self.shortcut {
-            return conv_bn(conv, bn, input, None, Activation::Identity);
+            return conv.with_bn(bn, input, None, Activation::Identity);
         }
-        let [outputs, ..] = self.conv1.weight.dims();
-        let missing = outputs - input.dims()[1];
+        let [_, inputs, ..] = input.dims();
+        let missing = self.conv1.outputs() - inputs;
         if missing == 0 {
             return input;
         }
-        subsample(input, 2, (missing / 2, missing / 2))
+        let members = self.members.side_by_side();
+        let before = missing / members / 2;
+        let sides = (before, missing / members - before);
+        if members == 1 {
+            return subsample(input, 2, sides);
+        }
+        let parts = input.chunk(members, 1).into_iter();
+        Tensor::cat(parts.map(|own| subsample(own, 2, sides)).collect(), 1)
     }
 }

@@ -4,16 +4,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
 use firebrick_core::init::Init;
-use firebrick_core::nn::{
-    Activation, BatchNorm, BatchNormConfig, Conv2d, GlobalAvgPool, Linear, LinearConfig, MaxPool2d,
-    MaxPool2dConfig, conv_bn,
-};
+use firebrick_core::nn::{Activation, BatchNorm, GlobalAvgPool, MaxPool2d, MaxPool2dConfig};
 use firebrick_core::spec::Spec;
-use firebrick_core::{Classifier, ConfigError};
+use firebrick_core::{Classifier, ConfigError, TrainingScores};
 use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
+use crate::members::{MemberConv, MemberHead, MEMBERS, Members, Place, without_idle_options};
 use crate::residual::conv3x3;
 use crate::{Architecture, Input, Model, ModelConfig};
 
@@ -27,6 +25,7 @@ const NAME: &str = "small_cnn";
 /// | `activation` | `relu` | after every batch norm |
 /// | `dropout` | 0 | drop probability before the last layer, in [0, 1] |
 /// | `width` | 16 | planes of the first stage, 1 to 1024; each later stage has twice as many |
+/// | `members` | `one` | several members in one network: [`Members`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmallCnnConfig {
@@ -38,6 +37,8 @@ pub struct SmallCnnConfig {
     pub dropout: f64,
     /// Planes of the first stage.
     pub width: usize,
+    /// Several members in one network: `one`, `batch_ensemble(…)`, `packed(…)`, `mimo(…)`.
+    pub members: Spec,
 }
 
 impl Default for SmallCnnConfig {
@@ -47,6 +48,7 @@ impl Default for SmallCnnConfig {
             activation: Spec::new("relu"),
             dropout: 0.0,
             width: 16,
+            members: Spec::new("one"),
         }
     }
 }
@@ -66,7 +68,8 @@ impl SmallCnnConfig {
         device: &Device,
     ) -> Result<SmallCnn, ConfigError> {
         let init = Init::from_spec(&self.init, Init::PYTORCH)?;
-        Ok(init.apply(self.undrawn(input, device)?, seed))
+        let model = self.undrawn(input, device)?;
+        Ok(model.members.draw(init, model, seed))
     }
 
     /// The layers, whose weights take no memory before they are drawn or loaded.
@@ -74,16 +77,18 @@ impl SmallCnnConfig {
         self.check()?;
         input.check(NAME, Self::LEAST_SIDE)?;
         let activation = Activation::from_spec(&self.activation)?;
-        let stage = |inputs, outputs| SmallCnnStage::new(inputs, outputs, activation, device);
+        let members = Members::from_spec(&self.members)?;
+        let stage = |planes, place| SmallCnnStage::new(planes, place, activation, members, device);
         let width = self.width;
         Ok(SmallCnn {
-            layer1: stage(input.channels, width),
-            layer2: stage(width, 2 * width),
-            layer3: stage(2 * width, 4 * width),
-            fc: LinearConfig::new(4 * width, input.classes).init(device),
+            layer1: stage([input.channels, width], Place::Images),
+            layer2: stage([width, 2 * width], Place::First),
+            layer3: stage([2 * width, 4 * width], Place::First),
+            fc: members.head(4 * width, input.classes, device)?,
             pool: MaxPool2dConfig::new(2).init(),
             mean: GlobalAvgPool {},
             dropout: DropoutConfig::new(self.dropout).init()?,
+            members,
         })
     }
 }
@@ -97,13 +102,14 @@ impl ModelConfig for SmallCnnConfig {
             ACTIVATION,
             Field::new("dropout", Range::Within(0.0, 1.0)),
             Field::new("width", Range::Whole(1, 1024)),
+            MEMBERS,
         ],
     );
 }
 
 impl Architecture for SmallCnnConfig {
     fn spec(&self) -> Spec {
-        Spec::canonical(NAME, self)
+        without_idle_options(Spec::canonical(NAME, self), &self.members)
     }
 
     fn native_input(&self) -> Input {
@@ -123,7 +129,8 @@ impl Architecture for SmallCnnConfig {
         Self::ABOUT.check(self)?;
         Init::from_spec(&self.init, Init::PYTORCH)?;
         Activation::from_spec(&self.activation)?;
-        Ok(())
+        let planes = [1, 2, 4].map(|times| times * self.width);
+        Members::from_spec(&self.members)?.check(NAME, &planes)
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
@@ -147,17 +154,32 @@ pub struct SmallCnn {
     /// The third stage, with twice the planes.
     pub layer3: SmallCnnStage,
     /// To the classes.
-    pub fc: Linear,
+    pub fc: MemberHead,
     /// Between stages.
     pub pool: MaxPool2d,
     /// The mean of each plane.
     pub mean: GlobalAvgPool,
     /// Before the last layer.
     pub dropout: Dropout,
+    /// The members of the network; planes are those of a single one.
+    #[module(skip)]
+    pub members: Members,
 }
 
 impl Classifier for SmallCnn {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.members.forward(images, |images| self.scores(images))
+    }
+
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
+        self.members
+            .forward_training(images, |images| self.scores(images))
+    }
+}
+
+impl SmallCnn {
+    /// The outputs of the network for the inputs of its members.
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
         let planes = self.pool.forward(self.layer1.forward(images));
         let planes = self.pool.forward(self.layer2.forward(planes));
         let features = self.mean.forward(self.layer3.forward(planes));
@@ -169,11 +191,11 @@ impl Classifier for SmallCnn {
 #[derive(Module, Debug)]
 pub struct SmallCnnStage {
     /// The first convolution.
-    pub conv1: Conv2d,
+    pub conv1: MemberConv,
     /// Batch norm of the first convolution.
     pub bn1: BatchNorm,
     /// The second convolution.
-    pub conv2: Conv2d,
+    pub conv2: MemberConv,
     /// Batch norm of the second convolution.
     pub bn2: BatchNorm,
     /// After each batch norm.
@@ -182,18 +204,24 @@ pub struct SmallCnnStage {
 }
 
 impl SmallCnnStage {
-    fn new(inputs: usize, outputs: usize, activation: Activation, device: &Device) -> Self {
+    fn new(
+        [inputs, outputs]: [usize; 2],
+        place: Place,
+        activation: Activation,
+        members: Members,
+        device: &Device,
+    ) -> Self {
         Self {
-            conv1: conv3x3(inputs, outputs, 1, device),
-            bn1: BatchNormConfig::new(outputs).init(device),
-            conv2: conv3x3(outputs, outputs, 1, device),
-            bn2: BatchNormConfig::new(outputs).init(device),
+            conv1: members.conv(&conv3x3(inputs, outputs, 1), place, device),
+            bn1: members.norm(outputs, device),
+            conv2: members.conv(&conv3x3(outputs, outputs, 1), Place::Inner, device),
+            bn2: members.norm(outputs, device),
             activation,
         }
     }
 
     fn forward(&self, planes: Tensor<4>) -> Tensor<4> {
-        let planes = conv_bn(&self.conv1, &self.bn1, planes, None, self.activation);
-        conv_bn(&self.conv2, &self.bn2, planes, None, self.activation)
+        let planes = self.conv1.with_bn(&self.bn1, planes, None, self.activation);
+        self.conv2.with_bn(&self.bn2, planes, None, self.activation)
     }
 }

@@ -1,7 +1,10 @@
 //! Ensembles: directories whose members predict together. One member at a time is in memory.
 
+mod calibrate;
 mod details;
+mod distill;
 mod evaluate;
+mod line;
 mod predict;
 mod prune;
 mod record;
@@ -25,7 +28,9 @@ use firebrick_zoo::Model;
 use crate::tta::{TestTime, predict_views};
 use crate::{Error, ModelInfo, Models, TrainedModel, prepared};
 
+pub use calibrate::Calibrate;
 pub use details::{Details, Differing};
+pub use distill::{Distilled, compare, like_a_member, same_images, student, student_start};
 pub use evaluate::{EnsembleEval, EnsembleEvaluated, evaluate};
 pub use predict::{EnsemblePredict, predict};
 pub use prune::prune;
@@ -116,6 +121,36 @@ impl<M: Classifier> Ensemble<M> {
         })
     }
 
+    /// Opens the ensemble in a directory, or a run or a model file as an ensemble of one member.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of(path: &Path, models: Models<M>, device: Device) -> Result<Self, Error> {
+        if Manifest::is_in(path) {
+            return Self::open(path, models, device, false);
+        }
+        let (info, _) = ModelInfo::open_with(path, &models)?;
+        let name = path.file_name().unwrap_or_default();
+        let file = match path.is_dir() {
+            true => path.join("model.safetensors"),
+            false => path.into(),
+        };
+        let member = EnsembleMember {
+            name: name.to_string_lossy().into_owned(),
+            file,
+            info,
+            columns: None,
+        };
+        Ok(Self {
+            directory: path.into(),
+            kind: Kind::Independent,
+            members: vec![member],
+            notes: Vec::new(),
+            models,
+            device,
+        })
+    }
+
     /// The run directory whose recipe names the images: that of the snapshots, else that of the first member.
     #[must_use]
     pub fn run(&self) -> Option<PathBuf> {
@@ -134,7 +169,7 @@ impl<M: Classifier> Ensemble<M> {
     }
 
     /// Reads a member with its weights.
-    fn load(&self, member: &EnsembleMember) -> Result<TrainedModel<M>, Error> {
+    pub(crate) fn load(&self, member: &EnsembleMember) -> Result<TrainedModel<M>, Error> {
         TrainedModel::read_with(&member.file, &self.models, &self.device)
     }
 

@@ -90,4 +90,5 @@ pub(crate) fn registered_in(recipe: &Recipe) -> Option<&'static str> {
             averages.find_map(|spec| average::REGISTRY.registered_in(spec))
         })
         .or_else(|| sampler::REGISTRY.registered_in(&recipe.sampling))
+        .or_else(|| combine::REGISTRY.registered_in(&recipe.teacher_combine))
 }

@@ -40,6 +40,7 @@ mod runs;
 pub mod search;
 mod session;
 mod start;
+mod teacher;
 mod train;
 pub mod tta;
 mod warnings;

@@ -4,6 +4,7 @@ use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, Recipe};
 use firebrick_train::lr_find::{LrCurve, Sweep};
 
+use crate::teacher::Taught;
 use crate::{Error, Session, Sources};
 
 /// Runs the range test with the model, data, optimizer and groups of a recipe; its schedule is ignored. `notice` is
@@ -25,17 +26,22 @@ pub fn lr_find<M: Classifier>(
         ..recipe.clone()
     };
     let mut session = Session::open_with(&recipe, sources)?;
+    session.open_teacher(None, notice)?;
     let (model, notes) = session.model()?;
     let of_data = session.data.splits.notes.iter();
     of_data.for_each(|note| notice(note));
     notes.iter().for_each(|note| notice(note));
     let (update, loss) = (session.plan.update, &*session.loss);
+    let mut train = Taught {
+        images: &mut session.train,
+        teacher: session.teacher.as_ref(),
+    };
     let (curve, _) = firebrick_train::lr_find(
         &model,
         update,
         loss,
         &session.penalties,
-        &mut session.train,
+        &mut train,
         &session.config,
         sweep,
     )?;

@@ -74,7 +74,7 @@ impl TrainingMemory {
                 // The same for every size of the image.
                 (_, 4) if layer.shape[2..] == [1, 1] => outputs,
                 // Its output, and what batch norm or the activation makes of it.
-                ("Conv2d", _) => 2.0 * outputs * area,
+                ("Conv2d" | "BatchConv2d", _) => 2.0 * outputs * area,
                 (_, 4) if layer.kind.contains("Pool") => outputs * area,
                 (_, 4) => 0.0,
                 _ => outputs,

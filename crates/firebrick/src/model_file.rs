@@ -5,6 +5,7 @@
 //! in the metadata too; reading compares it. What the metadata asks for is checked before anything is
 //! built from it: such files come from elsewhere too.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -64,7 +65,6 @@ impl ModelInfo {
         let metadata = [
             // What PyTorch's own reader expects to find.
             ("format".to_string(), "pt".to_string()),
-            ("firebrick.checksum".into(), "0".repeat(DIGITS)),
             ("firebrick.model".into(), self.model.to_string()),
             (
                 "firebrick.classes".into(),
@@ -75,15 +75,7 @@ impl ModelInfo {
                 json(serde_json::to_string(&self.preprocessing))?,
             ),
         ];
-        let mut bytes = weights
-            .to_safetensors_with(&metadata.into())
-            .map_err(problem)?;
-        // Taken over the file with zeros in the place of the checksum.
-        let sum = firebrick_core::checksum::of(&bytes);
-        if let Some(at) = place_of_checksum(&bytes) {
-            bytes[at..at + DIGITS].copy_from_slice(sum.as_bytes());
-        }
-        Ok(bytes)
+        sealed(weights, metadata.into()).map_err(problem)
     }
 
     /// Opens a model file, or that of a run directory, whose model is of the zoo. The weights are not read yet.
@@ -224,6 +216,24 @@ impl<M: Classifier> TrainedModel<M> {
         let (info, weights) = ModelInfo::open_with(path, models)?;
         Ok(info.load(weights, models, device)?.0)
     }
+}
+
+/// The bytes of a safetensors file with this text and a checksum over the whole, which [`verify`] compares.
+///
+/// # Errors
+/// What the format cannot hold.
+pub(crate) fn sealed(
+    tensors: &StateDict,
+    mut metadata: BTreeMap<String, String>,
+) -> Result<Vec<u8>, String> {
+    metadata.insert("firebrick.checksum".into(), "0".repeat(DIGITS));
+    let mut bytes = tensors.to_safetensors_with(&metadata)?;
+    // Taken over the file with zeros in the place of the checksum.
+    let sum = firebrick_core::checksum::of(&bytes);
+    if let Some(at) = place_of_checksum(&bytes) {
+        bytes[at..at + DIGITS].copy_from_slice(sum.as_bytes());
+    }
+    Ok(bytes)
 }
 
 /// Refuses a file whose content does not match its checksum. Files from elsewhere have no checksum and

@@ -269,6 +269,15 @@ fn preprocessing(
     };
     firebrick_core::error::check("recipe", "image_size", height, 1..=4096)?;
     let channels = splits.channels;
+    if let Some(wanted) = recipe.channels.filter(|wanted| *wanted != channels) {
+        return Err(ConfigError::Conflict(format!(
+            "recipe: channels = {wanted}, but the images of {} are {}; only the images of a folder are converted: leave \
+             channels out",
+            recipe.dataset,
+            if channels == 1 { "in greyscale" } else { "in colour" }
+        ))
+        .into());
+    }
     let mut preprocessing = Preprocessing {
         fit: recipe.fit,
         crop: recipe.crop_pct,

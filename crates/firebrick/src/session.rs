@@ -1,7 +1,9 @@
 //! [`Session::open`] turns a recipe into everything that trains it. Training, the learning-rate range test and searches
 //! start here.
 
-use std::path::PathBuf;
+mod from_recipe;
+
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use firebrick_core::data::{BatchSource, Dataset};
@@ -9,20 +11,22 @@ use firebrick_core::length::RunLength;
 use firebrick_core::loss::Loss;
 use firebrick_core::parameters::Parameters;
 use firebrick_core::penalty::Penalties;
-use firebrick_core::schedule::Delayed;
-use firebrick_core::spec::Spec;
-use firebrick_core::{Classifier, Clipping, ConfigError, Groups, Recipe};
+use firebrick_core::{Classifier, ConfigError, Recipe};
 use firebrick_datasets::{Loader, Splits};
 use firebrick_ensemble::average::{self, AverageHook, NamedAverage};
-use firebrick_optim::{Plan, Request, grouped};
-use firebrick_train::{Hook, Identity, Monitor, OnNonFinite, Outcome, TrainConfig, Training, fit};
-use firebrick_zoo::{Architecture, Model, Normalization};
-use serde::{Deserialize, Serialize};
+use firebrick_optim::Plan;
+use firebrick_train::{Hook, Identity, Outcome, TrainConfig, Training, fit};
+use firebrick_zoo::{Architecture, Model};
 
 use crate::lone_image::train_loader;
 use crate::models::Models;
 use crate::prepared::Prepared;
-use crate::{Error, ModelInfo, memory, model_file, own_program};
+use crate::teacher::{Lesson, Taught, Teacher};
+use crate::{Error, ModelInfo, memory, model_file, own_program, teacher};
+
+use from_recipe::{
+    averages, loss, monitor_training, penalties, planned, resolve, run_length, train_config,
+};
 
 /// Where the images and the model of a recipe come from.
 #[derive(Clone)]
@@ -109,6 +113,10 @@ pub struct Session<'a, M = Model> {
     /// Batches to train on.
     pub(crate) train: Loader,
     pub(crate) architecture: Box<dyn Architecture<M>>,
+    /// What the recipe can name.
+    models: Models<M>,
+    /// The teacher, once it is open.
+    pub(crate) teacher: Option<Teacher<M>>,
 }
 
 impl Session<'_> {
@@ -138,6 +146,7 @@ impl<'a, M: Classifier> Session<'a, M> {
         let mut config = train_config(&recipe)?;
         config.check()?;
         let loss = loss(&recipe)?;
+        teacher::check(&recipe, &*loss)?;
         let penalties = penalties(&recipe)?;
         let native = architecture.native_input();
         let data = match sources.data {
@@ -175,7 +184,26 @@ impl<'a, M: Classifier> Session<'a, M> {
             hooks: Vec::new(),
             train,
             architecture,
+            models: sources.models,
+            teacher: None,
         })
+    }
+
+    /// Opens the teacher that the recipe names, if it names one. `run` is the directory of a run that goes on.
+    pub(crate) fn open_teacher(
+        &mut self,
+        run: Option<&Path>,
+        notice: &mut dyn FnMut(&str),
+    ) -> Result<(), Error> {
+        let lesson = Lesson {
+            recipe: &self.recipe,
+            data: &self.data,
+            models: &self.models,
+            device: self.device.clone().inner(),
+            run,
+        };
+        self.teacher = Teacher::open(&lesson, notice)?;
+        Ok(())
     }
 
     /// With one more hook that runs beside the training loop.
@@ -191,10 +219,15 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// # Errors
     /// [`Error`] naming what is wrong with the model's weights, or why training stopped.
     pub fn train(mut self) -> Result<Outcome<M>, Error> {
+        self.open_teacher(None, &mut |_| {})?;
         let (model, _) = self.model()?;
         let mut valid = self.valid_loader()?;
         let (update, schedule) = (self.plan.update, self.plan.schedule);
-        let mut training = Training::new(model, update, schedule, &*self.loss, &mut self.train);
+        let mut train = Taught {
+            images: &mut self.train,
+            teacher: self.teacher.as_ref(),
+        };
+        let mut training = Training::new(model, update, schedule, &*self.loss, &mut train);
         training.penalties = &self.penalties;
         training.valid = valid.as_mut().map(|valid| valid as &mut dyn BatchSource);
         let averages = self.averages.into_iter().map(AverageHook::new);
@@ -284,153 +317,15 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// # Errors
     /// [`ConfigError`] for a number that TOML cannot hold.
     pub fn identity(&self) -> Result<Identity, ConfigError> {
+        let data = self.data.fingerprint();
         Ok(Identity {
             model: self.recipe.model.to_string(),
-            data: self.data.fingerprint(),
+            data: match &self.teacher {
+                Some(teacher) => teacher.beside(&data),
+                None => data,
+            },
             recipe: self.recipe.identity().to_toml()?,
         })
-    }
-}
-
-/// Writes what was found and planned into the recipe.
-fn resolve(recipe: &mut Recipe, plan: &Plan, loss: &dyn Loss, data: &Prepared) {
-    recipe.optimizer = plan.optimizer.clone();
-    recipe.schedule = plan.schedule_spec.clone();
-    recipe.momentum_schedule = plan.momentum_schedule.clone();
-    recipe.weight_decay_schedule = plan.weight_decay_schedule.clone();
-    recipe.lr = None;
-    recipe.loss = loss.spec();
-    recipe.normalize = Normalization {
-        mean: data.preprocessing.mean.clone(),
-        std: data.preprocessing.std.clone(),
-    }
-    .to_string();
-    let of_any_size = data.splits.size.is_none();
-    recipe.image_size = recipe
-        .image_size
-        .or(of_any_size.then_some(data.preprocessing.height));
-}
-
-/// The settings of the loop.
-fn train_config(recipe: &Recipe) -> Result<TrainConfig, ConfigError> {
-    Ok(TrainConfig {
-        epochs: recipe.epochs,
-        accumulate: recipe.accumulate,
-        clipping: Clipping {
-            value: recipe.clip_value,
-            tensor_norm: recipe.clip_tensor_norm,
-            agc: recipe.clip_agc,
-            norm: recipe.clip_norm,
-        },
-        seed: recipe.seed,
-        on_non_finite: on_non_finite(&recipe.on_non_finite)?,
-        early_stop: recipe.early_stop,
-        monitor: Monitor::from_name(&recipe.monitor)?,
-        max_updates: recipe.max_updates,
-        max_seconds: recipe.max_seconds,
-        checkpoint_every: recipe.checkpoint_every,
-        keep: recipe.keep,
-        groups: groups(recipe),
-    })
-}
-
-/// What makes parameters differ in rate and decay.
-fn groups(recipe: &Recipe) -> Groups {
-    Groups {
-        rules: recipe.groups.clone(),
-        no_decay_bias_norm: recipe.no_decay_bias_norm,
-        layer_decay: recipe.layer_decay,
-    }
-}
-
-/// `stop`, `skip` or `skip(limit)`.
-fn on_non_finite(spec: &Spec) -> Result<OnNonFinite, ConfigError> {
-    #[derive(Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Skip {
-        limit: u64,
-    }
-    impl Default for Skip {
-        fn default() -> Self {
-            Self { limit: 10 }
-        }
-    }
-    match spec.name.as_str() {
-        "stop" if *spec == Spec::new("stop") => Ok(OnNonFinite::Stop),
-        "skip" => Ok(OnNonFinite::Skip {
-            limit: spec.resolve::<Skip>()?.limit,
-        }),
-        other => Err(ConfigError::unknown_name(
-            "on_non_finite",
-            other,
-            ["stop", "skip"],
-        )),
-    }
-}
-
-fn loss(recipe: &Recipe) -> Result<Box<dyn Loss>, ConfigError> {
-    firebrick_core::loss::build(&recipe.loss).map_err(|error| own_program::explain(error, recipe))
-}
-
-/// The averages of a recipe. They count the updates of the whole run, also in a branch.
-fn averages(recipe: &Recipe, scheduled: RunLength) -> Result<Vec<NamedAverage>, ConfigError> {
-    let updates = scheduled.updates.saturating_add(recipe.schedule_start);
-    let run = RunLength {
-        updates,
-        ..scheduled
-    };
-    average::build(&recipe.average, run).map_err(|error| own_program::explain(error, recipe))
-}
-
-fn penalties(recipe: &Recipe) -> Result<Penalties, ConfigError> {
-    let built = firebrick_regularize::penalty::build(&recipe.penalize);
-    built.map_err(|error| own_program::explain(error, recipe))
-}
-
-/// Without validation images, epochs are compared by what there is: returns what to say about that.
-fn monitor_training(config: &mut TrainConfig) -> Option<String> {
-    let asked = config.monitor;
-    config.monitor = asked.without_validation();
-    (asked != config.monitor).then(|| {
-        format!(
-            "no images are held out for validation, so the best epoch is chosen by {} instead of {}",
-            config.monitor.name(),
-            asked.name()
-        )
-    })
-}
-
-/// The optimizer, with those of its groups, and the schedules of a recipe for a run of this length.
-fn planned(recipe: &Recipe, run: RunLength) -> Result<Plan, ConfigError> {
-    let plan = Request {
-        lr: recipe.lr,
-        batch: Some((recipe.batch_size as u64).saturating_mul(recipe.accumulate)),
-        momentum_schedule: recipe.momentum_schedule.clone(),
-        weight_decay_schedule: recipe.weight_decay_schedule.clone(),
-        ..Request::new(recipe.optimizer.clone(), recipe.schedule.clone(), run)
-    }
-    .plan();
-    let with_groups = plan.and_then(|mut plan| {
-        plan.update = grouped(plan.update, plan.lr, &recipe.groups)?;
-        plan.schedule = Box::new(Delayed {
-            schedule: plan.schedule,
-            start: recipe.schedule_start,
-        });
-        Ok(plan)
-    });
-    with_groups.map_err(|error| own_program::explain(error, recipe))
-}
-
-/// The length of the part of the run that the schedule covers.
-fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
-    let updates_per_epoch = (train.batches() as u64).div_ceil(recipe.accumulate.max(1));
-    let updates = recipe
-        .epochs
-        .saturating_mul(updates_per_epoch)
-        .saturating_sub(recipe.schedule_start);
-    RunLength {
-        updates,
-        updates_per_epoch,
     }
 }
 
@@ -438,6 +333,7 @@ fn run_length(recipe: &Recipe, train: &Loader) -> RunLength {
 mod tests {
     use std::cell::Cell;
 
+    use firebrick_core::spec::Spec;
     use firebrick_core::state_dict::StateDict;
     use firebrick_train::{Divergence, Guess};
 

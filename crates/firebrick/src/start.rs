@@ -11,6 +11,7 @@ use firebrick_train::run_dir::check_recipe;
 use firebrick_train::{Checkpoint, Clock, Divergence, Identity, RunDir};
 
 use crate::prepared::{CHECKSUMS, Prepared};
+use crate::teacher::data_alone;
 use crate::{Error, Session};
 
 /// Where a job begins.
@@ -133,6 +134,7 @@ impl Start {
             None => None,
         };
         if *self == Self::Resume && resume.is_none() {
+            same_recipe(&session.recipe, run.path())?;
             start_over(&session.recipe, run.path(), notice)?;
             model = initial_model(session, notice)?;
         }
@@ -148,14 +150,15 @@ impl Start {
 impl Parent {
     /// Refuses a branch that reads other data than its parent.
     fn check_data(&self, identity: &Identity, data: &Prepared) -> Result<(), Error> {
-        let of_parent = &self.checkpoint.identity.data;
-        if *of_parent == identity.data {
+        // A branch may have another teacher, or none.
+        let of_parent = data_alone(&self.checkpoint.identity.data);
+        if of_parent == data_alone(&identity.data) {
             return Ok(());
         }
         let error = ConfigError::Conflict(format!(
             "{}: it was trained on other data than this branch reads (fingerprint {of_parent}, not {})",
             self.run.display(),
-            identity.data
+            data_alone(&identity.data)
         ));
         Err(which_files(error.into(), data, &self.run))
     }
@@ -262,6 +265,27 @@ fn branch_point(
     Ok(checkpoint)
 }
 
+/// Refuses to begin a run again that began with other settings. Later on, its checkpoints refuse them.
+fn same_recipe(recipe: &Recipe, out: &Path) -> Result<(), Error> {
+    let began = Recipe::read(&out.join("recipe.toml"))?
+        .identity()
+        .to_toml()?;
+    let now = recipe.identity().to_toml()?;
+    if began == now {
+        return Ok(());
+    }
+    let mut lines = began.lines().zip(now.lines());
+    let problem = match lines.find(|(began, now)| began != now) {
+        Some((began, now)) => format!("began with `{began}`, but is to go on with `{now}`"),
+        None => "began with other settings".into(),
+    };
+    Err(ConfigError::Conflict(format!(
+        "{}: this run {problem}; give the settings with which it began, or choose another --out",
+        out.display()
+    ))
+    .into())
+}
+
 /// Lets a run without a checkpoint start over, unless it began as a branch.
 fn start_over(
     recipe: &Recipe,
@@ -302,12 +326,20 @@ fn initial_model<M: Classifier>(
     Ok(model)
 }
 
-/// Notes in the run's recipe where its data are now, if they were moved before a resume.
+/// Notes in the run's recipe where its data and its teacher are now, if they were moved before a resume.
 fn tell_place(run: &RunDir, recipe: &Recipe) -> Result<(), Error> {
     let mut kept = Recipe::read(&run.path().join("recipe.toml"))?;
-    if (&kept.dataset, &kept.data_dir) != (&recipe.dataset, &recipe.data_dir) {
-        kept.dataset.clone_from(&recipe.dataset);
-        kept.data_dir.clone_from(&recipe.data_dir);
+    let places = |recipe: &Recipe| {
+        let Recipe {
+            dataset,
+            data_dir,
+            teacher,
+            ..
+        } = recipe.clone();
+        (dataset, data_dir, teacher)
+    };
+    if places(&kept) != places(recipe) {
+        (kept.dataset, kept.data_dir, kept.teacher) = places(recipe);
         run.write("recipe.toml", kept.to_toml()?.as_bytes())?;
     }
     Ok(())

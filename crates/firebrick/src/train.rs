@@ -17,6 +17,7 @@ use crate::overview::Overview;
 use crate::prepared::Prepared;
 use crate::session::{Session, Sources};
 use crate::start::{RunPlace, Start};
+use crate::teacher::Taught;
 use crate::warnings::{guess, warned_before, watch};
 use crate::{Error, own_program};
 
@@ -93,6 +94,11 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
         &*session.plan.schedule,
         updates,
     )?;
+    let goes_on = match (&job.start, &job.out) {
+        (Start::Resume, RunPlace::At(run)) => Some(run.as_path()),
+        _ => None,
+    };
+    session.open_teacher(goes_on, notice)?;
     let begun = job
         .start
         .begin(&session, parent, &job.out, job.clock, notice)?;
@@ -102,6 +108,9 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
 
     let resumed_from = begun.resumed_from();
     let run = begun.run;
+    if let Some(teacher) = &session.teacher {
+        teacher.save(&run)?;
+    }
     let warnings = RefCell::new(warned_before(begun.resume.as_ref()));
     // The loop and its hook both tell.
     let told: RefCell<&mut dyn FnMut(&str)> = RefCell::new(&mut *notice);
@@ -115,13 +124,17 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
     }
     let info = session.info();
     let mut valid = session.valid_loader()?;
+    let mut train = Taught {
+        images: &mut session.train,
+        teacher: session.teacher.as_ref(),
+    };
     let training = Training {
         model: begun.model,
         update: session.plan.update,
         schedule: session.plan.schedule,
         loss: &*session.loss,
         penalties: &session.penalties,
-        train: &mut session.train,
+        train: &mut train,
         valid: valid.as_mut().map(|valid| valid as &mut dyn BatchSource),
         hooks,
         run: Some(&run),

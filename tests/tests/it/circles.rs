@@ -11,7 +11,7 @@ struct Crate {
 /// What a file says of others.
 #[derive(Default)]
 struct Code {
-    /// The paths of its `use` lines, from the root of the crate.
+    /// The paths of its `use` lines and those written out in its code, from the root of the crate.
     uses: BTreeSet<Vec<String>>,
     /// Names that it passes on from other modules, with what they stand for.
     passes_on: BTreeMap<String, Vec<String>>,
@@ -98,20 +98,23 @@ impl Crate {
 
 impl Code {
     fn read(text: &str, module: &[String]) -> Self {
-        // What tests need is not what the file needs.
-        let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let text = without_tests(text);
         let mut code = Self::default();
         let lines: Vec<&str> = text.lines().collect();
+        let children: Vec<&str> = lines.iter().filter_map(|line| child(line)).collect();
         let mut at = 0;
         while at < lines.len() {
             let line = lines[at].trim_start();
             at += 1;
-            let Some((before, first)) = line.split_once("use ") else {
+            let starts = |(before, _): &(&str, &str)| {
+                before.is_empty() || before.starts_with("pub") && before.ends_with(' ')
+            };
+            let Some((before, first)) = line.split_once("use ").filter(starts) else {
+                let written = written_out(line, &children);
+                code.uses
+                    .extend(written.filter_map(|path| absolute(&path, module)));
                 continue;
             };
-            if !(before.is_empty() || before.starts_with("pub") && before.ends_with(' ')) {
-                continue;
-            }
             let mut statement = first.to_string();
             while !statement.contains(';') && at < lines.len() {
                 statement += lines[at].trim();
@@ -131,6 +134,43 @@ impl Code {
         }
         code
     }
+}
+
+/// The text without its tests: what they need is not what the file needs.
+fn without_tests(text: &str) -> String {
+    let (mut kept, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("#[cfg(test)]\n") {
+        kept += before;
+        let (item, following) = after.split_once('\n').unwrap_or((after, ""));
+        // Tests with a file of their own, or a single line; others are the end of the file.
+        rest = if item.ends_with(';') { following } else { "" };
+    }
+    kept + rest
+}
+
+/// The file that a line declares: `mod NAME;`.
+fn child(line: &str) -> Option<&str> {
+    let (_, name) = line.split_once("mod ")?;
+    name.strip_suffix(';')
+}
+
+/// The paths into this crate that a line of code writes out, such as `crate::a::b()`.
+fn written_out<'a>(line: &'a str, children: &'a [&str]) -> impl Iterator<Item = Vec<String>> + 'a {
+    // Who may see an item is no use either.
+    let code = match line.strip_prefix("pub(in ") {
+        Some(rest) => rest.split_once(')').map_or("", |(_, item)| item),
+        None if line.starts_with("//") => "",
+        None => line,
+    };
+    let words = code.split(|letter: char| !(letter.is_alphanumeric() || "_:$".contains(letter)));
+    let paths = words.map(|word| word.split("::").collect::<Vec<_>>());
+    let ours = move |path: &Vec<&str>| {
+        path.len() > 1
+            && (["crate", "super", "self"].contains(&path[0]) || children.contains(&path[0]))
+    };
+    paths
+        .filter(ours)
+        .map(|path| path.into_iter().map(String::from).collect())
 }
 
 /// The single paths of a `use` tree, each with the name that it brings in.
@@ -252,7 +292,7 @@ fn a_circle_is_found_through_names_that_are_passed_on() {
     };
     let files = [
         code(
-            "mod a;\npub mod b;\npub use a::{One, other::Two as Three};\n",
+            "mod a;\npub mod b;\n#[cfg(test)]\nmod golden;\npub use a::{One, other::Two as Three};\n",
             &[],
         ),
         code("use super::b::{self, Leaf};\nuse std::fmt;\n", &["a"]),
@@ -276,4 +316,26 @@ fn a_circle_is_found_through_names_that_are_passed_on() {
     };
     assert_eq!(of(&["d", "e"]), ["b"]);
     assert_eq!(of(&["b"]), ["a"]);
+}
+
+#[test]
+fn a_circle_is_found_in_paths_that_are_written_out() {
+    let code = |text: &str, module: &[&str]| {
+        let module: Vec<String> = module.iter().map(|part| (*part).into()).collect();
+        (module.clone(), Code::read(text, &module))
+    };
+    let files = [
+        code("mod a;\npub mod b;\n", &[]),
+        // Neither documentation nor a macro for other files is a use.
+        code(
+            "//! See crate::b::Two.\nmod c;\nfn one() -> u64 {\n    c::three() + $crate::b::two()\n}\n",
+            &["a"],
+        ),
+        code("fn two() { let _ = super::a::one(); }\n", &["b"]),
+        code("pub fn three() -> u64 { (crate::a::one)() }\n", &["a", "c"]),
+    ];
+    let one = Crate {
+        files: files.into_iter().collect(),
+    };
+    assert_eq!(one.circles(), BTreeSet::from(["a - a::c".to_string()]));
 }

@@ -10,6 +10,7 @@ mod ensembles;
 mod freezing;
 mod guide;
 mod house;
+mod members;
 mod outside;
 mod own_model;
 mod parity;

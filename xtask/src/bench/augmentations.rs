@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::photos::{PHOTOS, SIDE, jpegs};
+use super::photos::{PHOTOS, SIDE, dataset, jpegs};
 use super::work::Work;
 
 /// Side of what the model reads.
@@ -32,6 +32,8 @@ fn pipelines(folder: &Path) -> Vec<(String, Value, Work)> {
     });
     let mut from_jpeg = photo.clone();
     from_jpeg["jpegs"] = json!(jpegs(folder));
+    let mut from_pack = photo.clone();
+    from_pack["pack"] = json!(dataset(folder));
     let cifar = json!({
         "operation": "cifar",
         "pipeline": "pad_crop(4) | hflip | trivial_augment | erase(0.25)",
@@ -47,6 +49,11 @@ fn pipelines(folder: &Path) -> Vec<(String, Value, Work)> {
         (
             format!("photo @{SIDE} from JPEG → @{OUTPUT} b{PHOTOS}"),
             from_jpeg,
+            Work::Images(PHOTOS as f64),
+        ),
+        (
+            format!("photo @{SIDE} from a pack → @{OUTPUT} b{PHOTOS}"),
+            from_pack,
             Work::Images(PHOTOS as f64),
         ),
         (
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn every_case_says_what_it_does() {
         let cases = augmentations(Path::new("folder"));
-        assert_eq!(cases.len(), 3 + OPERATIONS.len());
+        assert_eq!(cases.len(), 4 + OPERATIONS.len());
         for (name, told, work) in &cases {
             assert!(told["values"].is_object(), "{name}: {}", told["values"]);
             let batch = told["batch"].as_f64().map(Work::Images);
@@ -166,7 +173,8 @@ mod tests {
             assert!(name.ends_with(&format!("b{}", told["batch"])), "{name}");
         }
         let with = |key: &str| cases.iter().filter(|case| !case.1[key].is_null()).count();
-        assert_eq!((with("normalize"), with("jpegs")), (3, 1));
+        let counts = ["normalize", "jpegs", "pack"].map(with);
+        assert_eq!(counts, [4, 1, 1]);
     }
 
     /// Every number that the others get is one of the pipeline.

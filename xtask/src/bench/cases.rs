@@ -72,6 +72,16 @@ impl Case {
             None => self.told.clone(),
         }
     }
+
+    /// Has the worker of an earlier version run the case too; scaling is compared with the machine alone.
+    pub(super) fn add_before(&mut self) {
+        let ours = self.contenders.first().filter(|_| self.name != SCALING);
+        let before = ours.map(|ours| Contender {
+            who: Who::Before,
+            ..*ours
+        });
+        self.contenders.extend(before);
+    }
 }
 
 /// The cases of a suite; `folder` holds weights that go from one contender to the next, and photos.
@@ -101,6 +111,12 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
         .into_iter()
         .map(|(name, mut told, work)| {
             told["suite"] = suite.name().into();
+            // Nobody else has packs.
+            let whos: &[Who] = if told["pack"].is_null() {
+                whos
+            } else {
+                &[Who::Ours]
+            };
             Case {
                 suite,
                 name,

@@ -26,6 +26,7 @@ impl Contender {
 /// Where the programs are.
 pub(super) struct Programs {
     worker: PathBuf,
+    before: Option<PathBuf>,
     python: String,
     /// `bench`, with the programs in Python.
     folder: PathBuf,
@@ -49,7 +50,7 @@ const TUNED_MALLOC: [(&str, &str); 2] = [
 
 impl Programs {
     /// Builds the worker, unless there is one. Python is `$FIREBRICK_BENCH_PYTHON`, else `python3`.
-    pub(super) fn build(worker: Option<PathBuf>) -> Result<Self> {
+    pub(super) fn build(worker: Option<PathBuf>, before: Option<PathBuf>) -> Result<Self> {
         let worker = match worker {
             Some(worker) => worker,
             None => build_worker()?,
@@ -57,21 +58,24 @@ impl Programs {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         Ok(Self {
             worker,
+            before,
             python: std::env::var("FIREBRICK_BENCH_PYTHON").unwrap_or_else(|_| "python3".into()),
             folder: PathBuf::from(root).join("bench"),
         })
     }
 
     fn command(&self, contender: Contender) -> Command {
+        let before = contender.who == Who::Before;
+        let worker = self.before.as_ref().filter(|_| before);
         let rust = |who| {
-            let mut command = Command::new(&self.worker);
+            let mut command = Command::new(worker.unwrap_or(&self.worker));
             command.arg(who);
             command
         };
         let python = |who| self.script("peer.py", &[who]);
         let augment = |who| self.script("peer_augment.py", &[who]);
         let mut command = match contender.who {
-            Who::Ours | Who::Fma | Who::Triad => rust("ours"),
+            Who::Ours | Who::Before | Who::Fma | Who::Triad => rust("ours"),
             Who::Flex => rust("flex"),
             Who::Torch => python("torch"),
             Who::Tuned => python("tuned"),

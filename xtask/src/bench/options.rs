@@ -8,7 +8,7 @@ use super::cases::Suite;
 
 /// How it is called.
 pub(crate) const USAGE: &str = "cargo xtask bench [conv|norm|optim|step|infer|augment]… \
-    [--threads N] [--rounds N] [--filter TEXT] [--json FILE] [--worker FILE]";
+    [--threads N] [--rounds N] [--filter TEXT] [--json FILE] [--worker FILE] [--before FILE]";
 
 /// What to measure and how.
 #[derive(Debug, PartialEq)]
@@ -23,8 +23,10 @@ pub(super) struct Options {
     pub(super) filter: Option<String>,
     /// Where every figure goes.
     pub(super) json: Option<PathBuf>,
-    /// A worker that was built before, such as one to compare with.
+    /// A worker that is built already; without it, it is built.
     pub(super) worker: Option<PathBuf>,
+    /// The worker of an earlier version, which runs every case beside the others.
+    pub(super) before: Option<PathBuf>,
 }
 
 impl Options {
@@ -36,6 +38,7 @@ impl Options {
             filter: None,
             json: None,
             worker: None,
+            before: None,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -46,20 +49,18 @@ impl Options {
                 options.suites.push(suite);
                 continue;
             }
-            if !["--threads", "--rounds", "--filter", "--json", "--worker"]
-                .contains(&argument.as_str())
-            {
-                bail!("unknown argument {argument}\n{USAGE}");
-            }
-            let value = arguments
-                .next()
-                .with_context(|| format!("{argument} needs a value\n{USAGE}"))?;
+            let mut value = || {
+                let value = arguments.next();
+                value.with_context(|| format!("{argument} needs a value\n{USAGE}"))
+            };
             match argument.as_str() {
-                "--threads" => options.threads = count(argument, value)?,
-                "--rounds" => options.rounds = count(argument, value)?,
-                "--filter" => options.filter = Some(value.clone()),
-                "--worker" => options.worker = Some(value.into()),
-                _ => options.json = Some(value.into()),
+                "--threads" => options.threads = count(argument, value()?)?,
+                "--rounds" => options.rounds = count(argument, value()?)?,
+                "--filter" => options.filter = Some(value()?.clone()),
+                "--json" => options.json = Some(value()?.into()),
+                "--worker" => options.worker = Some(value()?.into()),
+                "--before" => options.before = Some(value()?.into()),
+                _ => bail!("unknown argument {argument}\n{USAGE}"),
             }
         }
         if options.suites.is_empty() {
@@ -87,10 +88,12 @@ mod tests {
 
     #[test]
     fn flags_and_suites_mix() {
-        let options = parse("step --threads 1 conv --rounds 3 --json out.json").unwrap();
+        let options =
+            parse("step --threads 1 conv --rounds 3 --json out.json --before old").unwrap();
         assert_eq!(options.suites, [Suite::Step, Suite::Conv]);
         assert_eq!((options.threads, options.rounds), (1, 3));
         assert_eq!(options.json, Some("out.json".into()));
+        assert_eq!((options.worker, options.before), (None, Some("old".into())));
         assert_eq!(parse("").unwrap().suites, Suite::ALL);
         assert_eq!(parse("").unwrap().rounds, 15);
     }

@@ -10,19 +10,24 @@ use super::who::{PEERS, Who};
 use super::work::Work;
 
 /// Who gets a column of milliseconds besides ours.
-fn peers(suite: Suite) -> &'static [Who] {
-    match suite {
+fn peers(suite: Suite, records: &[Record]) -> Vec<Who> {
+    let of_suite: &[Who] = match suite {
         Suite::Conv | Suite::Norm | Suite::Optim | Suite::Step => {
             &[Who::Flex, Who::Torch, Who::Tuned]
         }
         Suite::Infer => &[Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
         Suite::Augment => &PEERS,
-    }
+    };
+    let contenders = records.iter().flat_map(|record| &record.case.contenders);
+    let before = contenders
+        .map(|one| one.who)
+        .find(|who| *who == Who::Before);
+    before.into_iter().chain(of_suite.iter().copied()).collect()
 }
 
 /// The table of a suite and what must be said below it.
 pub(super) fn table(suite: Suite, records: &[Record]) -> String {
-    let peers = peers(suite);
+    let peers = peers(suite, records);
     let mut header = vec![suite.name().to_string(), "ours ms".into()];
     header.push(unit(suite).into());
     if matches!(suite, Suite::Conv | Suite::Norm | Suite::Optim) {
@@ -242,7 +247,14 @@ fn missing(records: &[Record]) -> Vec<String> {
 
 /// What contenders computed, side by side; those that differ from the first are marked.
 fn comparison(record: &Record, key: &str) -> Vec<String> {
-    let all = [Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Onnx];
+    let all = [
+        Who::Ours,
+        Who::Before,
+        Who::Flex,
+        Who::Torch,
+        Who::Tuned,
+        Who::Onnx,
+    ];
     let said: Vec<(Who, Vec<f64>)> = all
         .into_iter()
         .filter_map(|who| Some((who, record.said_all(who, key)?)))

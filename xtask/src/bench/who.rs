@@ -5,6 +5,8 @@
 pub(super) enum Who {
     /// Firebrick's kernels.
     Ours,
+    /// An earlier version of them, with `--before`.
+    Before,
     /// The same program on burn-flex's.
     Flex,
     /// PyTorch as it comes.
@@ -31,6 +33,7 @@ impl Who {
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Ours => "ours",
+            Self::Before => "before",
             Self::Flex => "burn flex",
             Self::Torch => "PyTorch",
             Self::Tuned => "PyTorch tuned",

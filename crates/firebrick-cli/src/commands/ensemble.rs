@@ -1,6 +1,7 @@
 //! `firebrick ensemble`.
 
 mod calibrate;
+mod distill;
 mod eval;
 mod prune;
 mod soup;
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 
 pub(crate) use eval::{EnsembleFlags, evaluate};
 
-/// Train, evaluate, average and prune ensembles of models
+/// Train, evaluate, average, prune and distill ensembles of models
 #[derive(Args)]
 pub(crate) struct Ensemble {
     #[command(subcommand)]
@@ -29,6 +30,7 @@ enum Action {
     Eval(Box<eval::Eval>),
     Soup(soup::Soup),
     Prune(prune::Prune),
+    Distill(Box<distill::Distill>),
     Calibrate(calibrate::Calibrate),
     #[command(flatten)]
     Combine(Listing),
@@ -42,6 +44,7 @@ impl Ensemble {
             Action::Eval(eval) => eval.run(),
             Action::Soup(soup) => soup.run(),
             Action::Prune(prune) => prune.run(),
+            Action::Distill(distill) => distill.run(),
             Action::Calibrate(calibrate) => calibrate.run(),
             Action::Combine(listing) => listing.of(&combine::REGISTRY),
         }

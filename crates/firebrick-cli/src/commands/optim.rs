@@ -11,7 +11,7 @@ use firebrick::report::{PATH_COLOURS, contour_gif, contour_svg};
 use serde_json::{Value, json};
 
 use super::groups::{self, GroupFlags};
-use super::listing::{self, text};
+use super::listing::{self, Listing, text};
 use crate::failure::Failure;
 use crate::number::{real, whole};
 use crate::terminal;
@@ -44,6 +44,9 @@ enum Action {
         json: bool,
     },
     Race(RaceFlags),
+    /// List the test surfaces of `optim race`, or describe one
+    #[command(subcommand)]
+    Surfaces(Listing),
 }
 
 /// Compare optimizers on a test surface: all start at one point, and their paths can be drawn
@@ -132,6 +135,7 @@ impl Optim {
                 json,
             } => describe(optimizer, groups, *json),
             Action::Race(race) => race.run(),
+            Action::Surfaces(action) => action.of(&surface::REGISTRY),
         }
     }
 }

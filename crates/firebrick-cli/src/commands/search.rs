@@ -1,5 +1,6 @@
 //! `firebrick search`.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -139,16 +140,15 @@ impl Search {
         interrupted: Arc<AtomicBool>,
     ) -> Result<SearchReport, Failure> {
         let quiet = self.quiet;
-        if !quiet {
-            terminal::log(&format!(
-                "{} rounds of {} trials of {} on {}, in {}",
-                paper.rounds,
-                paper.trials,
-                recipe.model,
-                recipe.dataset,
-                out.display()
-            ));
-        }
+        // Printed with the first trial: by then the settings have been checked.
+        let heading = Cell::new(Some(format!(
+            "{} rounds of {} trials of {} on {}, in {}",
+            paper.rounds,
+            paper.trials,
+            recipe.model,
+            recipe.dataset,
+            out.display()
+        )));
         let header = Header::default();
         let hooks = |planned: &NextTrial| -> Hooks {
             if !quiet {
@@ -158,6 +158,7 @@ impl Search {
                     values,
                     ..
                 } = planned;
+                heading.take().iter().for_each(|line| terminal::log(line));
                 terminal::log(&format!("round {round} trial {trial}: {values}"));
             }
             vec![Box::new(Progress::new(

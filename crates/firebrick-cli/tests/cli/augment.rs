@@ -113,6 +113,57 @@ fn preview_draws_the_epochs_side_by_side() {
 }
 
 #[test]
+fn preview_takes_an_image_of_a_directory_by_its_number() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    std::fs::create_dir(at.join("more")).unwrap();
+    photo(&at.join("more/a.png"), 50, 50);
+    photo(&at.join("more/b.png"), 40, 50);
+    let preview = |what: &str, policy: &str| {
+        let arguments =
+            format!("augment preview {what} --policy {policy} --grid 1x1 --out grid.png");
+        let ran = run(at, &arguments);
+        succeeds(&ran);
+        (ran.stdout, std::fs::read(at.join("grid.png")).unwrap())
+    };
+    let (told, second) = preview("more --index 1", "hflip(1)");
+    let told = told.replace('\\', "/");
+    assert!(
+        told.contains("more/b.png as it is in epochs 1 to 1"),
+        "{told}"
+    );
+    assert_eq!(second, preview("more/b.png", "hflip(1)").1);
+    assert_eq!(
+        preview("more", "hflip(1)").1,
+        preview("more/a.png", "hflip(1)").1
+    );
+    // Each place has draws of its own.
+    let jitter = "color_jitter(0.4)";
+    assert_ne!(
+        preview("more --index 1", jitter).1,
+        preview("more/b.png", jitter).1
+    );
+    for (what, needle) in [
+        (
+            "more --index 2",
+            "index = 2 is out of range: more has 2 images",
+        ),
+        ("more/a.png --index 1", "has 1 image,"),
+    ] {
+        let arguments = format!("augment preview {what} --policy none --out grid.png");
+        fails(&run(at, &arguments), 2, &[needle]);
+    }
+    fails(
+        &run(
+            at,
+            "augment preview nothing.png --policy none --out grid.png",
+        ),
+        1,
+        &["nothing.png"],
+    );
+}
+
+#[test]
 fn mistakes_are_named() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();

@@ -94,6 +94,7 @@ fn wrong_names_and_numbers() {
         ("--epochs 0", &["epochs = 0"]),
         ("--workers 100000", &["workers = 100000"]),
         ("--valid-fraction 1.5", &["valid_fraction = 1.5"]),
+        ("--channels 2", &["channels = 2", "in greyscale"]),
         ("--limit-train 0", &["0"]),
         ("--monitor top1", &["unknown metric `top1`"]),
         ("--normalize imagnet", &["imagnet"]),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Ran, fails, firebrick, run, start, succeeds};
+use crate::support::{Ran, fails, firebrick, run, succeeds};
 
 /// Two epochs of 8 updates for each member.
 const MEMBERS: &str = "ensemble train small.toml --members 4 --out four --quiet";
@@ -196,6 +196,154 @@ fn an_ensemble_is_evaluated_predicts_and_is_pruned_and_averaged() {
 }
 
 #[test]
+fn an_ensemble_is_calibrated_in_other_ways() {
+    let temp = place();
+    let at = temp.path();
+    succeeds(&run(
+        at,
+        "ensemble train small.toml --members 2 --out two --quiet",
+    ));
+    let plain = run(at, "ensemble eval two --json").json();
+    assert!(plain.get("calibrated").is_none());
+    let default = run(at, "ensemble eval two --calibrate temperature --json").json();
+    assert_eq!(plain, default);
+    let mut found = run(at, "ensemble eval two --calibrate per_member --json").json();
+    let calibrated = found.as_object_mut().unwrap().remove("calibrated").unwrap();
+    assert_eq!(found, plain, "the other figures stay");
+    assert_eq!(calibrated["by"], "per_member");
+    assert_eq!(calibrated["parameters"].as_array().unwrap().len(), 2);
+    for key in ["top1", "nll", "brier", "ece", "ece_adaptive"] {
+        assert!(calibrated[key].is_number(), "{key}");
+    }
+    assert_ne!(calibrated["nll"], plain["ensemble"]["nll"]);
+    let said = run(
+        at,
+        "ensemble eval two --calibrate per_member --report two.html --line 3",
+    );
+    assert!(
+        said.stdout.contains("with a temperature for each member ("),
+        "{}",
+        said.stdout
+    );
+    let page = fs::read_to_string(at.join("two.html")).unwrap();
+    assert!(page.contains("Between two members") && page.contains("With a temperature for each"));
+    // 27 classes and 27 validation images, some of them of one class: there is no best vector.
+    let vector = run(at, "ensemble eval two --calibrate vector --json");
+    succeeds(&vector);
+    let fitted = vector.json().get("calibrated").is_some();
+    assert!(
+        fitted || vector.stderr.contains("`vector` cannot be fitted"),
+        "{}",
+        vector.stderr
+    );
+    for (arguments, needle) in [
+        ("ensemble eval two --calibrate tempered", "per_member"),
+        ("ensemble eval two --line 3", "--report"),
+        (
+            "ensemble eval two --report short.html --line 1",
+            "points = 1",
+        ),
+    ] {
+        fails(&run(at, arguments), 2, &[needle]);
+    }
+    assert!(!at.join("short.html").exists());
+}
+
+#[test]
+fn an_ensemble_is_distilled_into_a_run() {
+    let temp = place();
+    let at = temp.path();
+    succeeds(&run(
+        at,
+        "ensemble train small.toml --members 2 --out two --quiet",
+    ));
+    let command =
+        "ensemble distill two --model small_cnn(width=3) --temperature 2 --out student --quiet";
+    let found = run(at, &format!("{command} --json")).json();
+    assert_eq!(found["images"], 27);
+    assert!((0.0..=1.0).contains(&found["agreement"].as_f64().unwrap()));
+    // The student is a run like any other, and so are its scores.
+    let of_run = run(at, "eval student --split valid --json").json();
+    let of_teacher = run(at, "eval two --split valid --json").json();
+    for key in ["top1", "nll"] {
+        for (side, expected) in [("student", &of_run), ("teacher", &of_teacher)] {
+            let apart = found[side][key].as_f64().unwrap() - expected[key].as_f64().unwrap();
+            assert!(apart.abs() < 1e-6, "{side} {key}: {apart}");
+        }
+    }
+    let members = ["two/member-1", "two/member-2"]
+        .map(|member| run(at, &format!("eval {member} --split valid --json")).json());
+    let best = members.iter().map(|one| one["top1"].as_f64().unwrap());
+    assert_eq!(found["best_member"]["top1"], best.fold(0.0, f64::max));
+    assert!(at.join("student/report.html").is_file());
+    let recipe = fs::read_to_string(at.join("student/recipe.toml")).unwrap();
+    assert!(
+        recipe.contains("temperature=2") && recipe.contains("alpha=0.9"),
+        "{recipe}"
+    );
+    // Once more: nothing is trained.
+    let model = fs::read(at.join("student/model.safetensors")).unwrap();
+    let again = run(at, command);
+    succeeds(&again);
+    assert!(
+        again.stdout.contains("best member (member-"),
+        "{}",
+        again.stdout
+    );
+    assert!(fs::read(at.join("student/model.safetensors")).unwrap() == model);
+    // Interrupted and repeated, or resumed as a run, it comes to the same.
+    for (out, resume) in [("a", None), ("b", Some("train --resume b --quiet"))] {
+        let whole = command.replace("--out student", &format!("--out {out}"));
+        succeeds(&run(at, &format!("{whole} --max-updates 3")));
+        succeeds(&run(at, resume.unwrap_or(&whole)));
+        let other = fs::read(at.join(out).join("model.safetensors")).unwrap();
+        assert!(other == model, "{out}");
+    }
+    // A run is a teacher too, and sees what is augmented.
+    let of_one = "ensemble distill two/member-1 --epochs 1 --out one --quiet --augment hflip";
+    succeeds(&run(at, of_one));
+    for (arguments, status, needle) in [
+        (
+            "ensemble distill two --teacher x --out no",
+            2,
+            "the teacher is two",
+        ),
+        ("ensemble distill nothing --out no", 1, "nothing"),
+        (
+            "ensemble distill two --alpha 1.5 --out no",
+            2,
+            "alpha = 1.5",
+        ),
+        (
+            "ensemble distill two --teacher-views plain --mix mixup --out no",
+            2,
+            "mixed images",
+        ),
+        (
+            "ensemble distill two --batch-size 8 --out student2 --max-updates 1 --quiet --teacher-combine stacking",
+            2,
+            "fitted to validation images",
+        ),
+        (
+            "train --teacher two --out no",
+            2,
+            "learns from labels alone",
+        ),
+    ] {
+        fails(&run(at, arguments), status, &[needle]);
+    }
+    assert!(!at.join("no").exists());
+    // With other settings it is another student.
+    let begun = command.replace("--out student", "--out c");
+    succeeds(&run(at, &format!("{begun} --max-updates 3")));
+    fails(
+        &run(at, &begun.replace("--temperature 2", "--temperature 3")),
+        1,
+        &["temperature"],
+    );
+}
+
+#[test]
 fn what_is_wrong_with_an_ensemble_is_named() {
     let temp = place();
     let at = temp.path();
@@ -314,18 +462,127 @@ fn a_table_of_probabilities_is_calibrated() {
     );
 }
 
+/// What another process that trains a member holds, for as long as this lives.
+fn held(run: &Path) -> fs::File {
+    fs::create_dir_all(run).unwrap();
+    let lock = fs::File::create(run.join(".lock")).unwrap();
+    lock.try_lock().unwrap();
+    lock
+}
+
 #[test]
-fn a_second_process_does_not_train_the_same_member() {
+fn a_member_that_another_process_trains_is_passed_over() {
     let temp = place();
     let at = temp.path();
-    let arguments = "ensemble train small.toml --members 2 --out two --quiet --epochs 40";
-    let mut first = start(at, &arguments.split(' ').collect::<Vec<_>>());
-    let lock = at.join("two/member-1/checkpoints");
-    while !lock.exists() && first.try_wait().unwrap().is_none() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+    let arguments = "ensemble train small.toml --members 2 --out two --epochs 1";
+    let lock = held(&at.join("two/member-1"));
+    let second = run(at, arguments);
+    succeeds(&second);
+    assert!(
+        second
+            .stderr
+            .contains("member 1 of 2: another process is training it"),
+        "{}",
+        second.stderr
+    );
+    let done = |number: usize| {
+        let status = run(at, "ensemble status two --json").json();
+        status["members"][number - 1]["done"] == true
+    };
+    assert!(!done(1) && done(2));
+    // Whoever asks for that member alone is told.
+    let asked = run(at, &format!("{arguments} --member 1/2"));
+    fails(
+        &asked,
+        1,
+        &[
+            "member-1",
+            "another process is training in this run directory",
+        ],
+    );
+    drop(lock);
+    succeeds(&run(at, arguments));
+    assert!(done(1) && done(2));
+}
+
+#[test]
+fn a_member_that_was_stopped_by_a_limit_goes_on_to_the_end() {
+    let temp = place();
+    let at = temp.path();
+    let whole = "ensemble train small.toml --members 1 --out whole --quiet";
+    succeeds(&run(at, whole));
+    let part = whole.replace("whole", "part");
+    succeeds(&run(at, &format!("{part} --max-updates 5")));
+    let stopped = || {
+        let status = run(at, "ensemble status part --json").json();
+        assert_eq!(status["done"], 0);
+        assert_eq!(status["members"][0]["run"]["state"], "resumable");
+    };
+    stopped();
+    // Each session has the limit that it was started with.
+    succeeds(&run(at, &format!("{part} --max-updates 9")));
+    stopped();
+    succeeds(&run(at, &part));
+    let model = |out: &str| fs::read(at.join(out).join("member-1/model.safetensors")).unwrap();
+    assert!(model("part") == model("whole"));
+}
+
+#[test]
+fn the_flag_names_the_member_rather_than_the_job_array() {
+    let temp = place();
+    let at = temp.path();
+    let mut array = firebrick(at);
+    let arguments = "ensemble train small.toml --members 3 --out three --quiet --epochs 1";
+    let ran: Ran = array
+        .args(arguments.split(' '))
+        .args(["--member", "3"])
+        .env("SLURM_ARRAY_TASK_ID", "2")
+        .output()
+        .unwrap()
+        .into();
+    succeeds(&ran);
+    let status = run(at, "ensemble status three --json").json();
+    let done: Vec<_> = (0..3).map(|at| &status["members"][at]["done"]).collect();
+    assert_eq!(done, [false, false, true]);
+}
+
+#[test]
+fn each_member_reads_images_with_its_own_preprocessing() {
+    let temp = place();
+    let at = temp.path();
+    let other = RECIPE.replace("batch_size", "image_size = 20\nbatch_size");
+    fs::write(at.join("other.toml"), other).unwrap();
+    let arguments = "ensemble train small.toml other.toml --members 2 --out two --quiet --epochs 1";
+    succeeds(&run(at, arguments));
+    let both = run(at, "ensemble eval two --json").json();
+    let picture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/corpus/image/palette.png"
+    );
+    let mut means = std::collections::BTreeMap::<String, f64>::new();
+    for number in [1, 2] {
+        let alone = run(at, &format!("eval two/member-{number} --json")).json();
+        for key in ["top1", "nll"] {
+            assert_eq!(
+                both["members"][number - 1][key],
+                alone[key],
+                "{number} {key}"
+            );
+        }
+        let alone = run(
+            at,
+            &format!("predict two/member-{number} {picture} --top 27 --json"),
+        )
+        .json();
+        for guess in alone[0]["top"].as_array().unwrap() {
+            let class = guess["class"].as_str().unwrap().to_string();
+            *means.entry(class).or_default() += guess["probability"].as_f64().unwrap() / 2.0;
+        }
     }
-    let second = run(at, &format!("{arguments} --member 1"));
-    let _ = first.kill();
-    let _ = first.wait();
-    fails(&second, 1, &["member-1"]);
+    let pooled = run(at, &format!("predict two {picture} --top 27 --json")).json();
+    for guess in pooled[0]["top"].as_array().unwrap() {
+        let mean = means[guess["class"].as_str().unwrap()];
+        let found = guess["probability"].as_f64().unwrap();
+        assert!((found - mean).abs() < 1e-6, "{guess}: {mean}");
+    }
 }

@@ -200,6 +200,7 @@ fn what_cannot_be_searched_is_refused_before_training() {
             ran.stderr
         );
         assert_eq!(ran.stderr.matches("error:").count(), 1, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("trials of"), "{}", ran.stderr);
     };
     for (space, needle) in [
         ("lr=log(0, 1)", "it must be above 0"),

@@ -56,6 +56,7 @@ impl CrossEntropy {
             }
             (Targets::Classes(labels), None) => labels.len() as f64,
             (Targets::Soft { values, classes }, _) => (values.len() / classes) as f64,
+            (Targets::Taught { labels, .. }, _) => self.weight(labels),
         }
     }
 
@@ -70,6 +71,7 @@ impl CrossEntropy {
                 masses
             }
             Targets::Soft { values, .. } => values.clone(),
+            Targets::Taught { labels, .. } => return self.masses(labels, classes),
         };
         let kept = 1.0 - self.label_smoothing;
         let spread = self.label_smoothing / classes as f64;
@@ -84,7 +86,7 @@ impl CrossEntropy {
 
     /// The sum, of burn's operations.
     fn composed(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
-        let ([count, classes], device, dtype) = (logits.dims(), logits.device(), logits.dtype());
+        let (classes, device, dtype) = (logits.dims()[1], logits.device(), logits.dtype());
         let log_p = log_softmax(logits, 1);
         let weights = self.class_weights.as_ref().map(|weights| {
             let data = TensorData::new(weights.clone(), [1, classes]);
@@ -95,6 +97,12 @@ impl CrossEntropy {
             Some(weights) => log_p * weights,
             None => log_p,
         };
+        self.summed(log_p, targets)
+    }
+
+    /// The sum, of the log-probabilities by their weights.
+    fn summed(&self, log_p: Tensor<2>, targets: &Targets) -> Tensor<1> {
+        let ([count, classes], device, dtype) = (log_p.dims(), log_p.device(), log_p.dtype());
         let smoothing = self.label_smoothing;
         match targets {
             Targets::Classes(labels) => {
@@ -121,6 +129,7 @@ impl CrossEntropy {
                 };
                 (log_p * soft).sum().neg()
             }
+            Targets::Taught { labels, .. } => self.summed(log_p, labels),
         }
     }
 }

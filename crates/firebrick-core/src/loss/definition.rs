@@ -55,6 +55,12 @@ pub trait Loss: Send + Sync {
         None
     }
 
+    /// Whether it learns from a teacher as well as from labels. In training it then gets [`Targets::Taught`]; where a
+    /// model is scored it gets the labels alone.
+    fn wants_teacher(&self) -> bool {
+        false
+    }
+
     /// The spec that builds this loss again.
     fn spec(&self) -> Spec;
 }

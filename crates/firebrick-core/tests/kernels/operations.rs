@@ -87,6 +87,49 @@ fn conv2d_is_burns() {
 }
 
 #[test]
+fn parts_of_a_batch_with_weights_of_their_own_are_burns() {
+    for (image, weight, options) in [
+        (
+            [6, 4, 7, 6],
+            [5, 4, 3, 3],
+            ConvOptions::new([1, 1], [1, 1], [1, 1], 1),
+        ),
+        (
+            [3, 16, 8, 8],
+            [16, 16, 3, 3],
+            ConvOptions::new([1, 1], [1, 1], [1, 1], 1),
+        ),
+        (
+            [6, 4, 7, 6],
+            [6, 2, 3, 2],
+            ConvOptions::new([2, 1], [0, 1], [1, 1], 2),
+        ),
+    ] {
+        let name = format!("parts of {image:?} with {weight:?}");
+        let [outputs, inputs, height, width] = weight;
+        let all = [3 * outputs, inputs, height, width];
+        check(&name, image, &[&all], |x, others| {
+            let weights = others[0].clone();
+            let weights = weights.reshape([3, outputs, inputs, height, width]);
+            kernels::conv2d_parts(x, weights, &options)
+        });
+        // Each part is convolved by its own weight.
+        let device = firebrick_core::device("flex").unwrap();
+        let (x, weights) = (noise(image, 1, &device), noise(all, 2, &device));
+        let apart: Vec<_> = x
+            .clone()
+            .chunk(3, 0)
+            .into_iter()
+            .zip(weights.clone().chunk(3, 0))
+            .map(|(x, weight)| kernels::conv2d(x, weight, None, options.clone()))
+            .collect();
+        let weights = weights.reshape([3, outputs, inputs, height, width]);
+        let together = kernels::conv2d_parts(x, weights, &options);
+        assert_eq!(values(&together), values(&Tensor::cat(apart, 0)), "{name}");
+    }
+}
+
+#[test]
 fn conv2d_gradients_are_only_what_is_asked() {
     for device in devices() {
         let device = device.autodiff();

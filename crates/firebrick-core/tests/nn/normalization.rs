@@ -4,20 +4,17 @@
 use std::collections::BTreeMap;
 
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use firebrick_core::gradcheck::GradCheck;
 use firebrick_core::nn::{
     BatchNorm, BatchNormConfig, Conv2dConfig, GroupNorm, GroupNormConfig, LayerNorm2d,
     LayerNorm2dConfig, StdConv2d, StdConv2dConfig, fold, with_pooled_batch_norm,
 };
-use firebrick_core::parameters::{Gradients, Parameters};
 use firebrick_core::state_dict::StateDict;
 use serde::Deserialize;
 
+use crate::pass::{Array, Pass, check, loaded, on_devices};
 use crate::support::{noise, plain, scalar, training, values};
-
-/// Of the largest entry expected.
-const TOLERANCE: f64 = 1e-5;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -96,95 +93,8 @@ struct FoldCase {
     output: Array,
 }
 
-#[derive(Deserialize)]
-struct Pass {
-    parameters: BTreeMap<String, Array>,
-    input: Array,
-    cotangent: Array,
-    output: Array,
-    input_gradient: Array,
-    gradients: BTreeMap<String, Array>,
-}
-
-#[derive(Deserialize)]
-struct Array {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-}
-
-impl Array {
-    fn data(&self) -> TensorData {
-        TensorData::new(self.values.clone(), self.shape.clone()).convert::<f32>()
-    }
-
-    fn tensor(&self, device: &Device) -> Tensor<4> {
-        Tensor::from_data(self.data(), device)
-    }
-
-    fn assert_near(&self, found: &TensorData, place: &str) {
-        assert_eq!(found.shape().to_vec(), self.shape, "{place}");
-        let largest = self
-            .values
-            .iter()
-            .fold(1e-30_f64, |most, value| most.max(value.abs()));
-        for (index, (found, expected)) in found.iter::<f64>().zip(&self.values).enumerate() {
-            let error = (found - expected).abs() / largest;
-            assert!(
-                error <= TOLERANCE,
-                "{place}[{index}]: {found} is not {expected}"
-            );
-        }
-    }
-}
-
 fn golden() -> Golden {
     serde_json::from_str(include_str!("../golden/normalization.json")).unwrap()
-}
-
-/// Loads PyTorch's tensors under its keys.
-fn loaded<M: Module>(module: M, tensors: &BTreeMap<String, Array>) -> M {
-    let mut dict = StateDict::of(&module);
-    for (key, array) in tensors {
-        assert!(
-            dict.tensors.insert(key.clone(), array.data()).is_some(),
-            "{key}"
-        );
-    }
-    dict.load_into(module).unwrap()
-}
-
-fn on_devices(check: impl Fn(&str, &Device)) {
-    for name in ["flex", "ndarray", "wgpu"] {
-        match firebrick_core::device(name) {
-            Ok(device) => check(name, &device.autodiff()),
-            Err(error) => println!("SKIPPED: {error}"),
-        }
-    }
-}
-
-/// Output and all gradients of a pass; parameters are found by PyTorch's keys.
-fn check<M: Module>(
-    pass: &Pass,
-    module: &M,
-    forward: impl Fn(&M, Tensor<4>) -> Tensor<4>,
-    device: &Device,
-    place: &str,
-) {
-    let input = pass.input.tensor(device).require_grad();
-    let output = forward(module, input.clone());
-    pass.output.assert_near(&output.to_data(), place);
-    let mut gradients = (output * pass.cotangent.tensor(device)).sum().backward();
-    let own = input.grad(&gradients).unwrap();
-    pass.input_gradient
-        .assert_near(&own.to_data(), &format!("{place}: input gradient"));
-    let found = Gradients::take(module, &mut gradients);
-    let parameters = Parameters::list(module);
-    assert_eq!(parameters.len(), pass.gradients.len(), "{place}");
-    for ((path, shape), gradient) in parameters.into_iter().zip(found.0) {
-        let data = gradient.unwrap().to_data();
-        let data = TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), shape);
-        pass.gradients[&path].assert_near(&data, &format!("{place}: gradient of {path}"));
-    }
 }
 
 #[test]
@@ -198,7 +108,7 @@ fn group_norm_is_pytorchs() {
             };
             let layer = loaded(config.init(device).unwrap(), &case.pass.parameters);
             let place = format!("group norm {index} on {name}");
-            check(&case.pass, &layer, GroupNorm::forward, device, &place);
+            check(&case.pass, &layer, GroupNorm::forward::<4>, device, &place);
         }
     });
 }
@@ -261,7 +171,7 @@ fn cumulative_statistics_and_layers_without_parameters_or_statistics_are_pytorch
             let layer = batch_norm(case, device);
             let place = format!("momentum {:?} on {name}", case.momentum);
             for pass in &case.passes {
-                check(pass, &layer, BatchNorm::forward, device, &place);
+                check(pass, &layer, BatchNorm::forward::<4>, device, &place);
             }
             let dict = StateDict::of(&layer);
             for (key, array) in &case.state {
@@ -275,7 +185,7 @@ fn cumulative_statistics_and_layers_without_parameters_or_statistics_are_pytorch
             }
             let evaluated = layer
                 .valid()
-                .forward(case.evaluation.input.tensor(&device.clone().inner()));
+                .forward(case.evaluation.input.tensor::<4>(&device.clone().inner()));
             case.evaluation
                 .output
                 .assert_near(&evaluated.to_data(), &place);
@@ -290,7 +200,7 @@ fn a_cumulative_average_goes_on_where_it_was_saved() {
     let device = training();
     let first = batch_norm(case, &device);
     let pass = |layer: &BatchNorm, at: usize| {
-        let _ = layer.forward(case.passes[at].input.tensor(&device));
+        let _ = layer.forward(case.passes[at].input.tensor::<4>(&device));
     };
     (0..2).for_each(|at| pass(&first, at));
     let bytes = StateDict::of(&first).to_safetensors().unwrap();
@@ -316,7 +226,7 @@ fn exact_moments_are_those_of_all_values_and_not_the_mean_of_batches() {
         let layer = config.init(&training());
         let mut before = 0;
         for pass in &golden.cases[0].passes {
-            let input = pass.input.tensor(&training());
+            let input = pass.input.tensor::<4>(&training());
             let images = pass.input.shape[0];
             with_pooled_batch_norm(before, images, || layer.forward(input));
             before += images;
@@ -454,7 +364,7 @@ fn folding_gives_torchs_convolution() {
             for (key, array) in &case.folded {
                 array.assert_near(&dict.tensors[key], &format!("{key} on {name}"));
             }
-            let input = case.input.tensor(&device.clone().inner());
+            let input = case.input.tensor::<4>(&device.clone().inner());
             let output = folded.valid().forward(input.clone());
             case.output.assert_near(&output.to_data(), name);
             let layers = bn.valid().forward(conv.valid().forward(input));

@@ -95,6 +95,11 @@ fn an_average_that_is_saved_and_restored_goes_on_bit_for_bit() {
             assert_eq!(averaged(&text, cut), averaged(&text, 0), "{text} {cut}");
         }
     }
+    // More than ten are kept in their order, whatever order their names have.
+    let many = "lawa(13, every=1)";
+    for cut in [11, 30, 34, 39] {
+        assert_eq!(averaged(many, cut), averaged(many, 0), "{cut}");
+    }
 }
 
 #[test]

@@ -41,12 +41,41 @@ impl Combine for Weighted {
             let max = own().fold(f64::NEG_INFINITY, f64::max);
             likelihoods.extend(own().map(|value| (value - max).exp()));
         });
-        Ok(best_weights(&likelihoods, members.len()))
+        Ok(shared_weights(&likelihoods, members.len()))
     }
 
     fn image(&self, rows: &[&[f64]], parameters: &[f64], out: &mut [f64]) {
         weighted_mean(rows, |member| parameters[member], out);
     }
+}
+
+/// The best weights, of which members with equal likelihoods, whose weights count only together, have equal shares.
+fn shared_weights(likelihoods: &[f64], members: usize) -> Vec<f64> {
+    let equal = |a: usize, b: usize| {
+        likelihoods
+            .chunks_exact(members)
+            .all(|row| row[a] == row[b])
+    };
+    // The members unlike all before them, and for each member the place of its like among them.
+    let mut unlike: Vec<usize> = Vec::new();
+    let mut place = Vec::with_capacity(members);
+    for member in 0..members {
+        let found = unlike.iter().position(|other| equal(*other, member));
+        place.push(found.unwrap_or(unlike.len()));
+        if found.is_none() {
+            unlike.push(member);
+        }
+    }
+    if unlike.len() == members {
+        return best_weights(likelihoods, members);
+    }
+    let rows = likelihoods.chunks_exact(members);
+    let kept: Vec<f64> = rows
+        .flat_map(|row| unlike.iter().map(move |at| row[*at]))
+        .collect();
+    let weights = best_weights(&kept, unlike.len());
+    let alike = |at: usize| place.iter().filter(|other| **other == at).count() as f64;
+    place.iter().map(|at| weights[*at] / alike(*at)).collect()
 }
 
 /// How far from the least mean NLL the last weights may be.
@@ -201,11 +230,9 @@ mod tests {
         let likelihoods: Vec<f64> = (0..20)
             .flat_map(|image| [0.9, 0.1 + 0.001 * f64::from(image), 0.9])
             .collect();
-        let weights = best_weights(&likelihoods, 3);
-        assert!(
-            weights[1] < 1e-8 && (weights[0] - 0.5).abs() < 1e-5,
-            "{weights:?}"
-        );
+        let weights = shared_weights(&likelihoods, 3);
+        assert!(weights[1] < 1e-8 && weights[0] == weights[2], "{weights:?}");
+        assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert_eq!(best_weights(&[0.3, 1e-300], 1), [1.0]);
     }
 

@@ -135,6 +135,7 @@ pub fn report(
         growth: growth(members, rule, labels, orders, seed)?,
         disagreement: disagreement(members)?,
         entropy: entropy(members)?,
+        calibrated: None,
     })
 }
 

@@ -8,7 +8,7 @@ use firebrick_core::random::HostRng;
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmentation;
-use super::table::{Table, histograms, replace_each, table};
+use super::table::{Table, extremes, replace_each, table};
 
 /// Configuration of `autocontrast`: nothing but `prob`, 0.5 as in torchvision.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,18 +35,15 @@ impl Augmentation for Autocontrast {
 
 /// Maps the least value of each channel to 0 and the greatest to 255. A channel with one value stays as it is.
 pub fn autocontrast(image: &mut Image) {
-    let counts = histograms(image);
-    replace_each(image, |channel| stretch(&counts[channel]));
+    let extremes = extremes(image);
+    replace_each(image, |channel| stretch(extremes[channel]));
 }
 
-fn stretch(counts: &[u32; 256]) -> Table {
-    let occurs = |count: &u32| *count > 0;
-    let least = counts.iter().position(occurs).unwrap_or(0);
-    let most = counts.iter().rposition(occurs).unwrap_or(0);
+fn stretch((least, most): (u8, u8)) -> Table {
     if most <= least {
         return table(|value| value);
     }
-    let scale = 255.0 / (most - least) as f64;
-    let offset = -(least as f64) * scale;
+    let scale = 255.0 / f64::from(most - least);
+    let offset = -f64::from(least) * scale;
     table(|value| (f64::from(value) * scale + offset) as u8)
 }

@@ -1,14 +1,26 @@
 //! Mixes two values as Pillow's `Image.blend` does, which is what brightness, contrast, saturation and sharpness
 //! are made of.
 
+use firebrick_core::kernels::wide;
+
+use super::rounding::cut_off;
+
 /// `from + alpha · (to − from)` in single precision, cut off below 0 and above 255, and its fraction cut off.
 ///
 /// `alpha` is 0 for `from`, 1 for `to`, and above 1 for more of `to` than there is.
-#[inline]
+#[inline(always)]
 pub(super) fn blend(from: u8, to: u8, alpha: f32) -> u8 {
     let from = f32::from(from);
-    // The cast cuts off at both ends.
-    (from + alpha * (f32::from(to) - from)) as u8
+    cut_off(from + alpha * (f32::from(to) - from))
+}
+
+wide! {
+    /// Mixes every value with the same one.
+    pub(super) fn blend_all(from: u8, values: &mut [u8], alpha: f32) {
+        for value in values {
+            *value = blend(from, *value, alpha);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -23,5 +35,12 @@ mod tests {
         }
         assert_eq!(blend(0, 255, 0.5), 127, "127.5");
         assert_eq!((blend(0, 200, 2.0), blend(100, 0, 2.0)), (255, 0));
+        let mut all: Vec<u8> = (0..=255).collect();
+        blend_all(100, &mut all, 1.7);
+        assert!(
+            (0..=255)
+                .zip(all)
+                .all(|(value, found)| found == blend(100, value, 1.7))
+        );
     }
 }

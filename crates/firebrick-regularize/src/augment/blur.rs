@@ -8,11 +8,13 @@ use firebrick_core::ConfigError;
 use firebrick_core::about::{About, Field, Range};
 use firebrick_core::data::Subject;
 use firebrick_core::image::{Image, Size};
+use firebrick_core::kernels::wide;
 use firebrick_core::random::HostRng;
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmentation;
 use super::interval::Interval;
+use super::rounding::nearest;
 
 /// Configuration of `blur`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,48 +95,96 @@ pub fn blur(image: &mut Image, sigma: f64, taps: usize) {
         return;
     }
     let weights = half_kernel(sigma, taps / 2);
-    let (half, channels) = (taps / 2, image.channels);
-    let row_length = image.width * channels;
-    let pad = half * channels;
-    let mut blurred = Vec::with_capacity(image.pixels.len());
-    // A row that is blurred vertically, with a mirrored margin at both ends.
-    let mut padded = vec![0_f32; row_length + 2 * pad];
-    let mut sums = vec![0_f32; row_length];
-    let row = |at: isize| &image.pixels[mirrored(at, image.height) * row_length..][..row_length];
-    for y in 0..image.height as isize {
-        let inner = &mut padded[pad..pad + row_length];
-        for (sum, value) in inner.iter_mut().zip(row(y)) {
-            *sum = weights[0] * f32::from(*value);
-        }
-        for (distance, weight) in (1..).zip(&weights[1..]) {
-            let pairs = row(y - distance).iter().zip(row(y + distance));
-            for (sum, (above, below)) in inner.iter_mut().zip(pairs) {
-                *sum += weight * f32::from(u16::from(*above) + u16::from(*below));
+    image.pixels = blurred(&image.pixels, image.size(), image.channels, &weights);
+}
+
+/// Values that are blurred together.
+const BLOCK: usize = 32;
+
+wide! {
+    /// `weights` are those in the middle and on one side of it.
+    fn blurred(pixels: &[u8], size: Size, channels: usize, weights: &[f32]) -> Vec<u8> {
+        let row_length = size.width * channels;
+        let pad = (weights.len() - 1) * channels;
+        // A row that is blurred vertically, with a mirrored margin at both ends.
+        let mut padded = vec![0_f32; row_length + 2 * pad];
+        let margins = margins(size.width, channels, weights.len() - 1);
+        let mut result = vec![0; pixels.len()];
+        let row = |at: isize| &pixels[mirrored(at, size.height) * row_length..][..row_length];
+        for (y, result) in (0..).zip(result.chunks_exact_mut(row_length)) {
+            let rows: Vec<_> = (0..weights.len() as isize)
+                .map(|distance| [row(y - distance), row(y + distance)])
+                .collect();
+            let (blocks, rest) = padded[pad..pad + row_length].as_chunks_mut::<BLOCK>();
+            for (at, sums) in (0..).step_by(BLOCK).zip(blocks) {
+                *sums = down(&rows, weights, at);
+            }
+            let first = row_length - rest.len();
+            for (at, sum) in (first..).zip(rest) {
+                [*sum] = down(&rows, weights, at);
+            }
+            for (from, to) in &margins {
+                padded.copy_within(*from..*from + channels, *to);
+            }
+            let (blocks, rest) = result.as_chunks_mut::<BLOCK>();
+            for (at, values) in (pad..).step_by(BLOCK).zip(blocks) {
+                *values = across(&padded, weights, at, channels);
+            }
+            for (at, value) in (pad + first..).zip(rest) {
+                [*value] = across(&padded, weights, at, channels);
             }
         }
-        for x in 1..=half as isize {
-            for (to, from) in [
-                (-x, -x),
-                (image.width as isize - 1 + x, image.width as isize - 1 + x),
-            ] {
-                let from = pad + mirrored(from, image.width) * channels;
-                let to = (half as isize + to) as usize * channels;
-                padded.copy_within(from..from + channels, to);
-            }
-        }
-        for (sum, value) in sums.iter_mut().zip(&padded[pad..]) {
-            *sum = weights[0] * value;
-        }
-        for (distance, weight) in (1..).zip(&weights[1..]) {
-            let left = &padded[pad - distance * channels..];
-            let right = &padded[pad + distance * channels..];
-            for (sum, (left, right)) in sums.iter_mut().zip(left.iter().zip(right)) {
-                *sum += weight * (left + right);
-            }
-        }
-        blurred.extend(sums.iter().map(|sum| sum.round_ties_even() as u8));
+        result
     }
-    image.pixels = blurred;
+}
+
+/// Sums down the columns from `at` on; each of `rows` is the pair at its distance.
+#[inline(always)]
+fn down<const N: usize>(rows: &[[&[u8]; 2]], weights: &[f32], at: usize) -> [f32; N] {
+    let part = |row: &[u8]| -> [u8; N] { *row[at..].first_chunk().expect("a row goes on") };
+    let mut sums = [0.0; N];
+    for (sum, value) in sums.iter_mut().zip(&part(rows[0][0])) {
+        *sum = weights[0] * f32::from(*value);
+    }
+    for ([above, below], weight) in rows.iter().zip(weights).skip(1) {
+        let (above, below) = (part(above), part(below));
+        for (sum, (above, below)) in sums.iter_mut().zip(above.iter().zip(&below)) {
+            *sum += weight * f32::from(u16::from(*above) + u16::from(*below));
+        }
+    }
+    sums
+}
+
+/// Sums along the row from `at` on, as levels.
+#[inline(always)]
+fn across<const N: usize>(padded: &[f32], weights: &[f32], at: usize, channels: usize) -> [u8; N] {
+    let part = |at: usize| -> [f32; N] { *padded[at..].first_chunk().expect("a row goes on") };
+    let mut sums = part(at);
+    sums.iter_mut().for_each(|sum| *sum *= weights[0]);
+    for (distance, weight) in weights.iter().enumerate().skip(1) {
+        let (left, right) = (
+            part(at - distance * channels),
+            part(at + distance * channels),
+        );
+        for (sum, (left, right)) in sums.iter_mut().zip(left.iter().zip(&right)) {
+            *sum += weight * (left + right);
+        }
+    }
+    let mut levels = [0; N];
+    for (level, sum) in levels.iter_mut().zip(&sums) {
+        *level = nearest(*sum);
+    }
+    levels
+}
+
+/// From where to where pixels of a row are copied to make margins of `half` pixels on both sides.
+fn margins(width: usize, channels: usize, half: usize) -> Vec<(usize, usize)> {
+    let copy = |at: isize| {
+        let from = half + mirrored(at, width);
+        (from * channels, (half as isize + at) as usize * channels)
+    };
+    let both = |x: isize| [copy(-x), copy(width as isize - 1 + x)];
+    (1..=half as isize).flat_map(both).collect()
 }
 
 /// The middle weight of the kernel and those on one side of it; all together they sum to 1.
@@ -149,8 +199,51 @@ fn half_kernel(sigma: f64, half: usize) -> Vec<f32> {
 /// The pixel that is seen at `at` of an axis of `length` > 0 pixels that is mirrored at its ends, which are not
 /// repeated.
 fn mirrored(at: isize, length: usize) -> usize {
+    if (0..length as isize).contains(&at) {
+        return at as usize;
+    }
     // There and back again: 0 1 2 1 | 0 1 2 1 | …
     let period = (2 * (length as isize - 1)).max(1);
     let phase = at.rem_euclid(period);
     phase.min(period - phase).min(length as isize - 1) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use firebrick_core::testkit::photo;
+
+    use super::*;
+
+    /// With blocks of values and with what is left of a row.
+    #[test]
+    fn values_are_sums_of_their_neighbours() {
+        let (sigma, half) = (1.7, 5);
+        let weights = half_kernel(sigma, half);
+        let weight = |distance: isize| f64::from(weights[distance.unsigned_abs()]);
+        let reach = -(half as isize)..=half as isize;
+        for (width, height, channels) in [(75, 9, 3), (33, 40, 1), (3, 2, 3)] {
+            let image = photo(width, height, channels);
+            let mut blurred = image.clone();
+            blur(&mut blurred, sigma, 2 * half + 1);
+            for (at, found) in blurred.pixels.iter().enumerate() {
+                let (pixel, channel) = (at / channels, at % channels);
+                let (x, y) = ((pixel % width) as isize, (pixel / width) as isize);
+                let value = |right: isize, down: isize| {
+                    let row = mirrored(y + down, height) * width;
+                    f64::from(image.pixels[(row + mirrored(x + right, width)) * channels + channel])
+                };
+                let row = |down: isize| -> f64 {
+                    reach
+                        .clone()
+                        .map(|right| weight(right) * value(right, down))
+                        .sum()
+                };
+                let expected: f64 = reach.clone().map(|down| weight(down) * row(down)).sum();
+                assert!(
+                    (f64::from(*found) - expected).abs() < 0.501,
+                    "{at}: {found}, {expected}"
+                );
+            }
+        }
+    }
 }

@@ -3,11 +3,9 @@
 
 use firebrick_core::data::Image;
 
-use super::blend::blend;
-use super::table::{replace, table};
+use super::blend::blend_all;
 
 /// Multiplies every value by `factor` (0: black, 1: as it is), cut off at 255.
 pub fn brightness(image: &mut Image, factor: f64) {
-    let factor = factor as f32;
-    replace(image, &table(|value| blend(0, value, factor)));
+    blend_all(0, &mut image.pixels, factor as f32);
 }

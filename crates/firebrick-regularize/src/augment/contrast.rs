@@ -2,28 +2,56 @@
 //! Pillow's `ImageEnhance.Contrast`.
 
 use firebrick_core::image::{Image, luma};
+use firebrick_core::kernels::wide;
 
-use super::blend::blend;
-use super::table::{replace, table};
+use super::blend::blend_all;
+use super::planes::{self, BLOCK};
 
 /// Moves every value away from the image's mean luma by `factor` (0: all grey, 1: as it is).
 pub fn contrast(image: &mut Image, factor: f64) {
-    let (mean, factor) = (mean_luma(image), factor as f32);
-    replace(image, &table(|value| blend(mean, value, factor)));
+    let mean = mean_luma(image);
+    blend_all(mean, &mut image.pixels, factor as f32);
 }
 
 /// The mean luma of an image, rounded half up; 0 of an image without pixels.
 fn mean_luma(image: &Image) -> u8 {
-    let (sum, count): (u64, usize) = if image.channels == 3 {
-        let lumas = image.pixels.chunks_exact(3).map(luma);
-        (lumas.map(u64::from).sum(), image.pixels.len() / 3)
+    let (sum, count) = if image.channels == 3 {
+        let (pixels, _) = image.pixels.as_chunks();
+        (sum_of_lumas(pixels), pixels.len())
     } else {
-        (
-            image.pixels.iter().copied().map(u64::from).sum(),
-            image.pixels.len(),
-        )
+        (sum(&image.pixels), image.pixels.len())
     };
     (sum as f64 / count.max(1) as f64 + 0.5) as u8
+}
+
+/// As many values as a sum of 32 bits has room for.
+const PART: usize = 1 << 16;
+
+wide! {
+    fn sum_of_lumas(pixels: &[[u8; 3]]) -> u64 {
+        let (blocks, rest) = pixels.as_chunks::<BLOCK>();
+        let mut sum: u64 = rest.iter().map(|pixel| u64::from(luma(pixel))).sum();
+        for block in blocks {
+            let [reds, greens, blues] = planes::of(block);
+            let mut lumas = [0_u32; BLOCK];
+            let colours = reds.iter().zip(&greens).zip(&blues);
+            for (sum, ((red, green), blue)) in lumas.iter_mut().zip(colours) {
+                *sum = u32::from(luma(&[*red, *green, *blue]));
+            }
+            sum += u64::from(lumas.iter().sum::<u32>());
+        }
+        sum
+    }
+}
+
+wide! {
+    fn sum(values: &[u8]) -> u64 {
+        let mut sum = 0;
+        for values in values.chunks(PART) {
+            sum += u64::from(values.iter().copied().map(u32::from).sum::<u32>());
+        }
+        sum
+    }
 }
 
 #[cfg(test)]
@@ -41,5 +69,13 @@ mod tests {
         assert_eq!(mean(1, &[1, 2]), 2);
         assert_eq!(mean(3, &[1, 1, 1, 2, 2, 2]), 2);
         assert_eq!((mean(3, &[]), mean(1, &[])), (0, 0));
+    }
+
+    #[test]
+    fn a_large_image_has_a_mean_too() {
+        let white = vec![255; 3 * (PART + 100)];
+        assert_eq!(sum(&white), 255 * white.len() as u64);
+        let (pixels, _) = white.as_chunks();
+        assert_eq!(sum_of_lumas(pixels), 255 * pixels.len() as u64);
     }
 }

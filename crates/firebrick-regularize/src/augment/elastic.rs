@@ -6,13 +6,12 @@
 //! Differs from torchvision: at the border, the pixels at the edge count on beyond their centres, as in all warps, instead
 //! of fading to the fill.
 
-use std::sync::Arc;
-
 use firebrick_core::about::{About, Field, Range};
 use firebrick_core::data::{Image, Subject};
 use firebrick_core::image::Size;
+use firebrick_core::kernels::wide;
 use firebrick_core::random::{self, HostRng};
-use rand::{Rng, RngExt};
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmentation;
@@ -20,7 +19,7 @@ use super::pose::{FILL, FILTER};
 use super::warp::{Interpolation, Outside, Warp};
 
 /// Moves each pixel a little, its neighbours alike.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Elastic {
     /// How far pixels move.
@@ -83,87 +82,104 @@ impl Augmentation for Elastic {
 
 impl Elastic {
     fn displace(&self, size: Size, params: &ElasticParams) -> Warp {
-        let mut rng = random::rng(params.seed, "elastic", 0, 0);
-        let axes = [(); 2].map(|()| {
-            let drawn = (0..size.width * size.height).map(|_| rng.random::<f64>() * 2.0 - 1.0);
-            let mut field = smoothed(&drawn.collect::<Vec<_>>(), size, self.sigma);
-            field
-                .iter_mut()
-                .for_each(|shift| *shift *= self.alpha / 2.0);
-            field
-        });
-        displaced(size, axes, self.filter).outside(Outside::fill(self.fill))
+        let (Self { alpha, sigma, .. }, seed) = (*self, params.seed);
+        let axes = move || {
+            let mut rng = random::rng(seed, "elastic", 0, 0);
+            [(); 2].map(|()| {
+                let mut field = smoothed(&drawn(size.width * size.height, &mut rng), size, sigma);
+                field.iter_mut().for_each(|shift| *shift *= alpha / 2.0);
+                field
+            })
+        };
+        Warp::displacements(size, axes, self.filter).outside(Outside::fill(self.fill))
     }
 }
 
-/// The warp that reads at each pixel plus its displacement, along x and along y.
-fn displaced(size: Size, axes: [Vec<f64>; 2], filter: Interpolation) -> Warp {
-    let axes = Arc::new(axes);
-    let moved = move |[x, y]: [f64; 2]| {
-        let [right, down] = [0, 1].map(|axis| between(&axes[axis], size, [x, y]));
-        [x + right, y + down]
-    };
-    Warp::field(size, moved, filter)
+/// Numbers from U(−1, 1): those that `random` draws one by one.
+fn drawn(count: usize, rng: &mut HostRng) -> Vec<f64> {
+    let mut bits = [[0; 8]; 256];
+    let mut numbers = Vec::with_capacity(count);
+    while numbers.len() < count {
+        let part = bits.len().min(count - numbers.len());
+        rng.fill_bytes(bits[..part].as_flattened_mut());
+        let number = |bits: &[u8; 8]| {
+            let share = (u64::from_le_bytes(*bits) >> 11) as f64 / (1_u64 << 53) as f64;
+            share * 2.0 - 1.0
+        };
+        numbers.extend(bits[..part].iter().map(number));
+    }
+    numbers
 }
 
-/// A field of values at the centres of pixels, at any point.
-fn between(field: &[f64], size: Size, [x, y]: [f64; 2]) -> f64 {
-    let axis = |at: f64, length: usize| {
-        let at = (at - 0.5).clamp(0.0, length.saturating_sub(1) as f64);
-        let first = at.floor();
-        (
-            first as usize,
-            ((first as usize) + 1).min(length - 1),
-            at - first,
-        )
-    };
-    if field.is_empty() {
-        return 0.0;
+/// Values that are smoothed together.
+const BLOCK: usize = 64;
+
+wide! {
+    /// The field after a Gaussian filter, mirrored at its edges, with torchvision's width of the kernel.
+    fn smoothed(field: &[f64], size: Size, sigma: f64) -> Vec<f64> {
+        // The odd number of `8 sigma + 1` pixels or one more.
+        let reach = ((8.0 * sigma + 1.0) as i64) / 2;
+        let weights: Vec<f64> = (-reach..=reach)
+            .map(|at| (-0.5 * (at as f64 / sigma).powi(2)).exp())
+            .collect();
+        let total: f64 = weights.iter().sum();
+        let weights: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
+        let mirrored = |at: i64, length: usize| {
+            let period = (2 * (length as i64 - 1)).max(1);
+            let phase = at.rem_euclid(period);
+            phase.min(period - phase).min(length as i64 - 1) as usize
+        };
+        let Size { width, height } = size;
+        if field.is_empty() {
+            return Vec::new();
+        }
+        let mut rows = vec![0.0; field.len()];
+        let mut wide = vec![0.0; width + weights.len() - 1];
+        let columns: Vec<_> = (-reach..width as i64 + reach)
+            .map(|at| mirrored(at, width))
+            .collect();
+        for (sums, row) in rows.chunks_exact_mut(width).zip(field.chunks_exact(width)) {
+            for (value, column) in wide.iter_mut().zip(&columns) {
+                *value = row[*column];
+            }
+            sum_up(sums, 0, &weights, |tap| &wide[tap..]);
+        }
+        let mut result = vec![0.0; field.len()];
+        let lines: Vec<_> = (-reach..height as i64 + reach)
+            .map(|at| mirrored(at, height) * width)
+            .collect();
+        // A part of the columns at a time, so that the rows that are read again stay near.
+        for first in (0..width).step_by(BLOCK) {
+            let last = (first + BLOCK).min(width);
+            for (y, sums) in result.chunks_exact_mut(width).enumerate() {
+                sum_up(&mut sums[first..last], first, &weights, |tap| &rows[lines[y + tap]..]);
+            }
+        }
+        result
     }
-    let ((left, right, dx), (top, bottom, dy)) = (axis(x, size.width), axis(y, size.height));
-    let value = |x: usize, y: usize| field[y * size.width + x];
-    let row = |y: usize| value(left, y) + (value(right, y) - value(left, y)) * dx;
-    row(top) + (row(bottom) - row(top)) * dy
 }
 
-/// The field after a Gaussian filter, mirrored at its edges, with torchvision's width of the kernel.
-fn smoothed(field: &[f64], size: Size, sigma: f64) -> Vec<f64> {
-    // The odd number of `8 sigma + 1` pixels or one more.
-    let reach = ((8.0 * sigma + 1.0) as i64) / 2;
-    let weights: Vec<f64> = (-reach..=reach)
-        .map(|at| (-0.5 * (at as f64 / sigma).powi(2)).exp())
-        .collect();
-    let total: f64 = weights.iter().sum();
-    let mirrored = |at: i64, length: usize| {
-        let period = (2 * (length as i64 - 1)).max(1);
-        let phase = at.rem_euclid(period);
-        phase.min(period - phase).min(length as i64 - 1) as usize
-    };
-    let Size { width, height } = size;
-    if field.is_empty() {
-        return Vec::new();
-    }
-    let add = |sums: &mut [f64], values: &[f64], weight: f64| {
-        let pairs = sums.iter_mut().zip(values);
-        pairs.for_each(|(sum, value)| *sum += weight / total * value);
-    };
-    let mut rows = vec![0.0; field.len()];
-    let mut wide = vec![0.0; width + weights.len() - 1];
-    for (sums, row) in rows.chunks_exact_mut(width).zip(field.chunks_exact(width)) {
-        for (at, value) in (-reach..).zip(&mut wide) {
-            *value = row[mirrored(at, width)];
+/// Weighted sums of the values that lie at `first` and further in what `at` gives for each weight, in the order of the
+/// weights.
+#[inline(always)]
+fn sum_up<'a>(sums: &mut [f64], first: usize, weights: &[f64], at: impl Fn(usize) -> &'a [f64]) {
+    let (blocks, rest) = sums.as_chunks_mut::<BLOCK>();
+    let done = first + blocks.len() * BLOCK;
+    for (first, sums) in (first..).step_by(BLOCK).zip(blocks) {
+        let mut block = [0.0; BLOCK];
+        for (tap, weight) in weights.iter().enumerate() {
+            let values: &[f64; BLOCK] = at(tap)[first..].first_chunk().expect("a row goes on");
+            for (sum, value) in block.iter_mut().zip(values) {
+                *sum += weight * value;
+            }
         }
-        for (first, weight) in weights.iter().enumerate() {
-            add(sums, &wide[first..], *weight);
+        *sums = block;
+    }
+    for (tap, weight) in weights.iter().enumerate() {
+        for (sum, value) in rest.iter_mut().zip(&at(tap)[done..]) {
+            *sum += weight * value;
         }
     }
-    let mut result = vec![0.0; field.len()];
-    for (y, sums) in (0..).zip(result.chunks_exact_mut(width)) {
-        for (shift, weight) in (-reach..).zip(&weights) {
-            add(sums, &rows[mirrored(y + shift, height) * width..], *weight);
-        }
-    }
-    result
 }
 
 #[cfg(test)]
@@ -183,6 +199,43 @@ mod tests {
         smooth: [Vec<f64>; 2],
         /// The moved image, before rounding.
         moved: Vec<f64>,
+    }
+
+    #[test]
+    fn many_numbers_are_drawn_as_one_by_one() {
+        use rand::RngExt;
+        let mut one_by_one = random::rng(5, "elastic", 0, 0);
+        let expected: Vec<_> = (0..1001)
+            .map(|_| one_by_one.random::<f64>() * 2.0 - 1.0)
+            .collect();
+        let mut rng = random::rng(5, "elastic", 0, 0);
+        let found = [drawn(300, &mut rng), drawn(701, &mut rng)].concat();
+        assert_eq!(found, expected);
+    }
+
+    /// With blocks of values and with what is left of a row.
+    #[test]
+    fn a_smooth_field_has_weighted_sums() {
+        let (size, sigma) = (Size::new(75, 9), 1.5);
+        let field: Vec<f64> = (0..75 * 9).map(|at| (1.7 * f64::from(at)).sin()).collect();
+        let mirrored = |at: i32, length: i32| (at.abs().min(2 * (length - 1) - at.abs())) as usize;
+        let density = |at: i32| (-0.5 * (f64::from(at) / sigma).powi(2)).exp();
+        let total: f64 = (-6..=6).map(density).sum();
+        for (at, found) in smoothed(&field, size, sigma).iter().enumerate() {
+            let (x, y) = ((at % 75) as i32, (at / 75) as i32);
+            let row = |down: i32| -> f64 {
+                let row = &field[mirrored(y + down, 9) * 75..];
+                (-6..=6)
+                    .map(|right| density(right) * row[mirrored(x + right, 75)])
+                    .sum()
+            };
+            let sum: f64 = (-6..=6).map(|down| density(down) * row(down)).sum();
+            let expected = sum / (total * total);
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{at}: {found}, {expected}"
+            );
+        }
     }
 
     /// `xtask/golden/images/geometry.py` has the same formulas.
@@ -206,7 +259,8 @@ mod tests {
             assert!(found.iter().zip(expected).all(near));
         }
         axes.iter_mut().flatten().for_each(|shift| *shift *= 9.0);
-        let warp = displaced(size, axes, Interpolation::Bilinear).outside(Outside::Fill(0));
+        let warp = Warp::displacements(size, move || axes, Interpolation::Bilinear)
+            .outside(Outside::Fill(0));
         let found = warp.apply(&photo(24, 18, 3));
         let mut compared = 0;
         for (at, (found, expected)) in found.pixels.iter().zip(&moved).enumerate() {

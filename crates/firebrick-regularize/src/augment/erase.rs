@@ -2,6 +2,9 @@
 //!
 //! Paper: Zhong et al. 2020, "Random Erasing Data Augmentation", <https://arxiv.org/abs/1708.04896>.
 //!
+//! As in torchvision, the first option is the probability: `erase(0.25)` changes a quarter of the images, and
+//! `erase(share=0.25)` erases up to a quarter of an image.
+//!
 //! Differs from torchvision: it works on 8-bit images, so `random` gives all values alike often instead of normally
 //! distributed ones, and `fill` is a share of full intensity.
 
@@ -58,7 +61,7 @@ pub struct EraseParams {
 impl Augmentation for Erase {
     const ABOUT: About = About::new(
         "erase",
-        "erases a rectangle of random position, area and aspect ratio",
+        "erases a rectangle of random position, area and aspect ratio with probability prob: erase(0.25) changes a quarter of the images",
         &[
             Field::new("share", Range::Within(0.0, 1.0)),
             Field::new("ratio", Range::Positive),
@@ -111,5 +114,24 @@ impl Augmentation for Erase {
     fn apply(&self, mut image: Image, params: &EraseParams) -> Image {
         self.fill.apply(&mut image, &params.rectangle, params.seed);
         image
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::augment::build;
+
+    #[test]
+    fn the_first_option_is_the_probability() {
+        let canonical = |text: &str| {
+            let chain = build(&text.parse().unwrap()).unwrap();
+            chain.pipeline().to_string()
+        };
+        assert_eq!(canonical("erase(0.25)"), canonical("erase(prob=0.25)"));
+        assert_eq!(
+            canonical("erase(0.25, 0.1)"),
+            "erase(prob=0.25, share=0.1, ratio=[0.3, 3.3], fill=0.0)"
+        );
+        assert_ne!(canonical("erase(0.25)"), canonical("erase(share=0.25)"));
     }
 }

@@ -1,6 +1,8 @@
 //! Results of torchvision, Pillow and timm on images that Python and Rust draw alike
 //! (`xtask/golden/augment/`).
 
+mod augmix;
+mod noise;
 mod pixels;
 mod policies;
 

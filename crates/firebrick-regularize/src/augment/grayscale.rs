@@ -3,10 +3,12 @@
 use firebrick_core::about::About;
 use firebrick_core::data::Subject;
 use firebrick_core::image::{Image, Size, luma};
+use firebrick_core::kernels::wide;
 use firebrick_core::random::HostRng;
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmentation;
+use super::planes::{self, Colours, Plane};
 
 /// Configuration of `grayscale`: nothing but `prob`, 0.1 as in torchvision.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,8 +32,24 @@ impl Augmentation for Grayscale {
 /// Gives all three channels the luma of the pixel. A grey image stays as it is.
 pub fn grayscale(image: &mut Image) {
     if image.channels == 3 {
-        for pixel in image.pixels.chunks_exact_mut(3) {
-            pixel.fill(luma(pixel));
+        desaturate(image.pixels.as_chunks_mut().0);
+    }
+}
+
+wide! {
+    fn desaturate(pixels: &mut [[u8; 3]]) {
+        planes::change(pixels, &Desaturate);
+    }
+}
+
+struct Desaturate;
+
+impl Colours for Desaturate {
+    #[inline(always)]
+    fn change(&self, [reds, greens, blues]: &mut [Plane; 3]) {
+        for ((red, green), blue) in reds.iter_mut().zip(greens).zip(blues) {
+            let luma = luma(&[*red, *green, *blue]);
+            (*red, *green, *blue) = (luma, luma, luma);
         }
     }
 }

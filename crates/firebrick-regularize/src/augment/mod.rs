@@ -123,6 +123,7 @@ pub mod pca_noise;
 pub mod perspective;
 #[cfg(test)]
 mod pixel_draws;
+mod planes;
 pub mod policy;
 pub mod pose;
 pub mod posterize;
@@ -132,6 +133,7 @@ pub mod random_resized_crop;
 pub mod rectangle;
 pub mod resize;
 pub mod rotate;
+mod rounding;
 pub mod saturation;
 pub mod scale;
 pub mod sharpness;

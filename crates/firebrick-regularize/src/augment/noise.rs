@@ -69,10 +69,14 @@ impl Augmentation for Noise {
 /// Adds noise of standard deviation `std` (a share of full intensity) to every value, rounded and cut off at both ends.
 /// The noise is a function of `seed`.
 pub fn noise(image: &mut Image, std: f64, seed: u32) {
-    let levels = (255.0 * std) as f32;
     let mut rng = random::rng(u64::from(seed), "noise", 0, 0);
-    for value in &mut image.pixels {
-        let normal: f32 = StandardNormal.sample(&mut rng);
-        *value = (f32::from(*value) + levels * normal).round() as u8;
+    add(&mut image.pixels, std, || StandardNormal.sample(&mut rng));
+}
+
+/// Adds `std` times a number of its own to every value; `normal` gives these numbers.
+pub(super) fn add(pixels: &mut [u8], std: f64, mut normal: impl FnMut() -> f32) {
+    let levels = (255.0 * std) as f32;
+    for value in pixels {
+        *value = (f32::from(*value) + levels * normal()).round() as u8;
     }
 }

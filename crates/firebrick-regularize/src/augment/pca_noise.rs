@@ -65,19 +65,33 @@ impl Augmentation for PcaNoise {
     type Params = PcaNoiseParams;
 
     fn sample(&self, _: Size, _: &Subject, rng: &mut HostRng) -> PcaNoiseParams {
-        let mut shift = [0.0; 3];
-        for (value, vector) in self.eigenvalues.iter().zip(&self.eigenvectors) {
+        let factor = |_| {
             let normal: f64 = StandardNormal.sample(rng);
-            for (shift, part) in shift.iter_mut().zip(vector) {
-                *shift += self.std * normal * value * part;
-            }
+            self.std * normal
+        };
+        let factors = [0, 1, 2].map(factor);
+        PcaNoiseParams {
+            shift: self.along(factors),
         }
-        PcaNoiseParams { shift }
     }
 
     fn apply(&self, mut image: Image, params: &PcaNoiseParams) -> Image {
         shift(&mut image, params.shift.map(|share| 255.0 * share));
         image
+    }
+}
+
+impl PcaNoise {
+    /// What is added to red, green and blue where each direction is scaled by its factor.
+    pub(super) fn along(&self, factors: [f64; 3]) -> [f64; 3] {
+        let mut shift = [0.0; 3];
+        let directions = self.eigenvalues.iter().zip(&self.eigenvectors);
+        for (factor, (value, vector)) in factors.iter().zip(directions) {
+            for (shift, part) in shift.iter_mut().zip(vector) {
+                *shift += factor * value * part;
+            }
+        }
+        shift
     }
 }
 

@@ -372,6 +372,22 @@ fn policies_choose_every_operation_alike() {
         .map(|drawn| name(drawn.chains[0].changes[0].operation));
     let statistic = chi_square(operations, 13);
     assert!(statistic < 32.9, "{statistic}");
+    // Steps 0, 1 and 2 of ten, and both signs.
+    let shears = augmix
+        .iter()
+        .flat_map(|drawn| &drawn.chains)
+        .flat_map(|chain| &chain.changes)
+        .filter(|change| change.operation == Operation::ShearX)
+        .map(|change| change.magnitude.unwrap());
+    let shears: Vec<f64> = shears.collect();
+    let steps = shears
+        .iter()
+        .map(|shear| (shear.abs() * 30.0).round() as u64);
+    let statistic = chi_square(steps, 3);
+    assert!(statistic < 13.8, "{statistic}");
+    let signs = shears.iter().filter(|shear| **shear != 0.0);
+    let statistic = chi_square(signs.map(|shear| *shear < 0.0), 2);
+    assert!(statistic < 10.8, "{statistic}");
     // With alpha = 1, the weight of the original is uniform.
     let statistic = kolmogorov_smirnov(
         augmix.iter().map(|drawn| drawn.original).collect(),
@@ -382,6 +398,22 @@ fn policies_choose_every_operation_alike() {
         let sum = drawn.original + drawn.chains.iter().map(|chain| chain.weight).sum::<f64>();
         assert!((sum - 1.0).abs() < 1e-9, "{sum}");
     }
+    // The share of a chain among three has the distribution Beta(1, 2).
+    let shares = augmix.iter().map(|drawn| {
+        let share = drawn.chains[1].weight / (1.0 - drawn.original);
+        1.0 - (1.0 - share).powi(2)
+    });
+    let statistic = kolmogorov_smirnov(shares.collect(), [0.0, 1.0]);
+    assert!(statistic < 1.95, "{statistic}");
+    // With alpha = 0.5, the weight of the original has the arcsine distribution.
+    let half = AugMix {
+        alpha: 0.5,
+        ..AugMix::default()
+    };
+    let weights = samples(&half, SIZE, 3000);
+    let weights = weights.iter().map(|drawn| drawn.original.sqrt().asin());
+    let statistic = kolmogorov_smirnov(weights.collect(), [0.0, std::f64::consts::FRAC_PI_2]);
+    assert!(statistic < 1.95, "{statistic}");
 
     let three = samples(&ThreeAugment::default(), SIZE, 3000);
     let statistic = chi_square(
@@ -458,6 +490,67 @@ fn noise_has_the_deviation_that_it_says_and_no_mean() {
         (within - 0.6827).abs() < 0.02,
         "as a normal distribution: {within}"
     );
+}
+
+#[test]
+fn deviations_of_noise_are_uniform_in_their_range() {
+    use super::interval::Interval;
+    use super::noise::Noise;
+    let noise = Noise {
+        std: Interval::between(0.02, 0.2),
+    };
+    let draws = samples(&noise, SIZE, 3000);
+    let statistic = kolmogorov_smirnov(draws.iter().map(|drawn| drawn.std).collect(), [0.02, 0.2]);
+    assert!(statistic < 1.95, "{statistic}");
+    // One number is no range.
+    let fixed = samples(&Noise::default(), SIZE, 20);
+    assert!(fixed.iter().all(|drawn| drawn.std == 0.1));
+}
+
+/// The bounds are passed by one in 1000 seeds.
+#[test]
+fn the_factors_of_pca_noise_are_normal_and_independent() {
+    use super::pca_noise::PcaNoise;
+    let noise = PcaNoise {
+        std: 0.3,
+        eigenvalues: [0.2, 0.05, 0.1],
+        eigenvectors: [[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.0, 1.0]],
+    };
+    let draws = samples(&noise, SIZE, 4000);
+    // The directions are perpendicular, so that a projection gives the factor back.
+    let factors: Vec<[f64; 3]> = draws
+        .iter()
+        .map(|drawn| {
+            [0, 1, 2].map(|at| {
+                let parts = drawn.shift.iter().zip(&noise.eigenvectors[at]);
+                let along: f64 = parts.map(|(shift, part)| shift * part).sum();
+                along / noise.eigenvalues[at] / noise.std
+            })
+        })
+        .collect();
+    // The tenths of the normal distribution.
+    let tenths = [-1.281_552, -0.841_621, -0.524_401, -0.253_347, 0.0];
+    let tenths = tenths.iter().chain(tenths[..4].iter().rev());
+    let tenths: Vec<f64> = tenths
+        .enumerate()
+        .map(|(at, edge)| if at > 4 { -edge } else { *edge })
+        .collect();
+    for at in 0..3 {
+        let cells = factors.iter().map(|factor| {
+            let below = tenths.iter().filter(|edge| factor[at] > **edge);
+            below.count()
+        });
+        let statistic = chi_square(cells, 10);
+        assert!(statistic < 27.9, "{at}: {statistic}");
+        let products = factors
+            .iter()
+            .map(|factor| factor[at] * factor[(at + 1) % 3]);
+        let correlation = products.sum::<f64>() / 4000.0;
+        assert!(
+            correlation.abs() < 3.3 / 4000.0_f64.sqrt(),
+            "{at}: {correlation}"
+        );
+    }
 }
 
 #[test]

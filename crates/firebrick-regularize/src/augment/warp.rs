@@ -2,14 +2,16 @@
 //! interpolated once; masks and boxes move with the same warp.
 
 mod boxes;
+mod displacements;
 mod homography;
 mod sampling;
 
 use std::sync::Arc;
 
-use firebrick_core::image::{Image, Size};
+use firebrick_core::image::Size;
 use serde::{Deserialize, Serialize};
 
+use displacements::Displacements;
 pub use homography::Homography;
 
 /// How a warp reads between pixels.
@@ -51,12 +53,13 @@ impl Outside {
 /// so that the centre of the first pixel is (0.5, 0.5).
 type Point = [f64; 2];
 
-/// A map that is no homography.
-type Field = Arc<dyn Fn(Point) -> Point + Send + Sync>;
+/// Any function of a point, for the points whose coordinates are in two slices.
+type Field = Arc<dyn Fn(&mut [f64], &mut [f64]) + Send + Sync>;
 
 #[derive(Clone)]
 enum Map {
     Homography(Homography),
+    Displacements(Arc<Displacements>),
     Field(Field),
 }
 
@@ -64,7 +67,21 @@ impl Map {
     fn at(&self, point: Point) -> Point {
         match self {
             Self::Homography(map) => map.at(point),
-            Self::Field(map) => map(point),
+            Self::Displacements(map) => map.at(point),
+            Self::Field(map) => {
+                let [mut x, mut y] = point.map(|at| [at]);
+                map(&mut x, &mut y);
+                [x[0], y[0]]
+            }
+        }
+    }
+
+    /// Maps many points, whose coordinates are in two slices. What lies beyond the horizon of a perspective becomes NaN.
+    fn follow(&self, xs: &mut [f64], ys: &mut [f64]) {
+        match self {
+            Self::Homography(map) => map.follow(xs, ys),
+            Self::Displacements(map) => map.follow(xs, ys),
+            Self::Field(map) => map(xs, ys),
         }
     }
 }
@@ -113,9 +130,29 @@ impl Warp {
         map: impl Fn(Point) -> Point + Send + Sync + 'static,
         interpolation: Interpolation,
     ) -> Self {
+        let field = move |xs: &mut [f64], ys: &mut [f64]| {
+            for (x, y) in xs.iter_mut().zip(ys) {
+                [*x, *y] = map([*x, *y]);
+            }
+        };
         Self::new(
             output,
-            Map::Field(Arc::new(map)),
+            Map::Field(Arc::new(field)),
+            Reading::Points(interpolation),
+        )
+    }
+
+    /// An image that is interpolated at each pixel plus its displacement, along x and along y, linear in between. They are
+    /// computed when they are first needed.
+    pub(super) fn displacements(
+        size: Size,
+        axes: impl FnOnce() -> [Vec<f64>; 2] + Send + 'static,
+        interpolation: Interpolation,
+    ) -> Self {
+        let map = Displacements::new(size, axes);
+        Self::new(
+            size,
+            Map::Displacements(Arc::new(map)),
             Reading::Points(interpolation),
         )
     }
@@ -221,30 +258,9 @@ impl Warp {
         self.maps.iter().fold(point, |point, map| map.at(point))
     }
 
-    /// The warped image.
-    #[must_use]
-    pub fn apply(&self, image: &Image) -> Image {
-        let interpolation = match self.reading {
-            Reading::Exact => Interpolation::Nearest,
-            Reading::Points(interpolation) => interpolation,
-            Reading::Areas => Interpolation::Bilinear,
-        };
-        sampling::sample(
-            self,
-            image,
-            interpolation,
-            self.outside.unwrap_or(Outside::Edge),
-        )
-    }
-
-    /// The warped mask: values are never mixed, and what lies outside the mask is `fill`.
-    #[must_use]
-    pub fn mask(&self, mask: &Image, fill: u8) -> Image {
-        let outside = match self.outside {
-            Some(Outside::Fill(_)) | None => Outside::Fill(fill),
-            Some(other) => other,
-        };
-        sampling::sample(self, mask, Interpolation::Nearest, outside)
+    /// As [`source`](Self::source), for many points, whose coordinates are in two slices.
+    fn follow(&self, xs: &mut [f64], ys: &mut [f64]) {
+        self.maps.iter().for_each(|map| map.follow(xs, ys));
     }
 }
 

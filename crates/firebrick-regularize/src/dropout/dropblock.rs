@@ -249,6 +249,57 @@ mod tests {
     }
 
     #[test]
+    fn p_rises_in_proportion_to_the_share_of_the_ramp() {
+        let now = |step, ramp| {
+            let scope = StepScope {
+                step,
+                updates: Some(100),
+                ..SCOPE
+            };
+            let block = DropBlock {
+                p: 0.3,
+                block: 3,
+                ramp,
+            };
+            scope.enter(|| block.now())
+        };
+        for (step, ramp, expected) in [
+            (0, 1.0, 0.0),
+            (25, 1.0, 0.075),
+            (25, 0.5, 0.15),
+            (50, 0.5, 0.3),
+            (75, 0.5, 0.3),
+            (0, 0.0, 0.3),
+        ] {
+            let found: f64 = now(step, ramp);
+            assert!((found - expected).abs() < 1e-12, "{step} {ramp}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_block_is_no_larger_than_the_shorter_side() {
+        let config = DropBlockConfig {
+            p: 0.3,
+            block: 9,
+            ..DropBlockConfig::default()
+        };
+        for shape in [[8, 8, 2, 12], [8, 8, 12, 2]] {
+            let input = Tensor::<4>::ones(shape, &training("flex"));
+            let output = values(&SCOPE.enter(|| config.layer().unwrap().forward(input)));
+            let zeros = output.iter().filter(|value| **value == 0.0).count();
+            // Squares of side 2.
+            assert!(zeros > 0 && zeros < output.len(), "{zeros}");
+            for plane in output.chunks(24) {
+                let at = |short: usize, long: usize| match shape[2] {
+                    2 => plane[short * 12 + long],
+                    _ => plane[long * 2 + short],
+                };
+                assert!((0..12).all(|long| (at(0, long) == 0.0) == (at(1, long) == 0.0)));
+            }
+        }
+    }
+
+    #[test]
     fn a_block_larger_than_the_image_drops_whole_channels() {
         let config = DropBlockConfig {
             p: 0.5,

@@ -368,6 +368,43 @@ mod tests {
     }
 
     #[test]
+    fn masks_cover_the_bias() {
+        let layer = layer(&training("flex"));
+        let bias: [f32; 2] = [0.125, -0.5];
+        let input = Tensor::<2>::zeros([8, 3], &training("flex"));
+        for mode in [Mode::Row, Mode::Batch] {
+            let connect = config(0.5, mode, 0);
+            let mut kept = [0; 2];
+            for step in 0..20 {
+                let scope = StepScope { step, ..SCOPE };
+                let output =
+                    scope.enter(|| connect.linear(&layer, input.clone(), Activation::Identity));
+                for row in values(&output).chunks(2) {
+                    for at in 0..2 {
+                        assert!(row[at] == 0.0 || row[at] == bias[at], "{mode:?}: {row:?}");
+                        kept[at] += usize::from(row[at] != 0.0);
+                    }
+                }
+            }
+            assert!(
+                kept.iter().all(|kept| (8..=152).contains(kept)),
+                "{mode:?}: {kept:?}"
+            );
+        }
+        // In evaluation, where it varies by √(q·p) · |bias| about q · bias.
+        let connect = config(0.5, Mode::Row, 32).valid();
+        let output = values(&connect.linear(&layer, input, Activation::Relu));
+        for at in 0..2 {
+            let (mean, deviation) = (0.5 * f64::from(bias[at]), 0.5 * f64::from(bias[at].abs()));
+            let sum: f64 = normal_points(32)
+                .map(|point| (mean + deviation * point).max(0.0))
+                .sum();
+            let found = f64::from(output[at]);
+            assert!((found - sum / 32.0).abs() < 1e-6, "{found} {sum}");
+        }
+    }
+
+    #[test]
     fn one_mask_is_for_a_row_or_the_batch() {
         let layer = layer(&training("flex"));
         let input = Tensor::<2>::ones([6, 3], &training("flex"));

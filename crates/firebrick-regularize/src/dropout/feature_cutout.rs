@@ -149,6 +149,22 @@ mod tests {
     }
 
     #[test]
+    fn squares_lie_anywhere_in_an_image_that_is_not_square() {
+        let layer = FeatureCutoutConfig { size: 1, prob: 1.0 }.layer().unwrap();
+        for [height, width] in [[2, 9], [9, 2]] {
+            let input = Tensor::<4>::ones([400, 1, height, width], &training("flex"));
+            let output = values(&SCOPE.enter(|| layer.forward(input)));
+            let mut seen = vec![0; height * width];
+            for plane in output.chunks(height * width) {
+                let cut: Vec<usize> = (0..plane.len()).filter(|at| plane[*at] == 0.0).collect();
+                assert_eq!(cut.len(), 1, "{height} × {width}: {cut:?}");
+                seen[cut[0]] += 1;
+            }
+            assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+        }
+    }
+
+    #[test]
     fn each_place_is_cut_as_often_as_it_should_be() {
         let (size, prob, side) = (3, 0.75, 6);
         let layer = FeatureCutoutConfig { size, prob }.layer().unwrap();

@@ -184,8 +184,26 @@ mod tests {
             "each channel has its own windows"
         );
         assert_eq!(drawn, values(&SCOPE.enter(|| layer.forward(ramp.clone()))));
-        let evaluated = values(&layer.forward(ramp.inner()));
+        let evaluated = values(&layer.forward(ramp.clone().inner()));
         assert_eq!(evaluated[..196], evaluated[196..]);
+        let middle = apply(ramp.inner(), &[[0.5; 2]; 2], 2, [14, 14]);
+        assert_eq!(evaluated, values(&middle), "the middle of what is drawn");
+    }
+
+    #[test]
+    fn each_axis_has_a_draw_of_its_own() {
+        let layer = FractionalMaxPoolConfig::default().layer().unwrap();
+        // The greatest value of a window of a ramp is its last; of one along an axis, its place on this axis.
+        let ramp = |stride: [usize; 2]| {
+            let values: Vec<f32> = (0..400)
+                .map(|at| (at / 20 * stride[0] + at % 20 * stride[1]) as f32)
+                .collect();
+            Tensor::<1>::from_floats(values.as_slice(), &training("flex")).reshape([1, 1, 20, 20])
+        };
+        let rows = values(&SCOPE.enter(|| layer.forward(ramp([1, 0]))));
+        let columns = values(&SCOPE.enter(|| layer.forward(ramp([0, 1]))));
+        let down: Vec<f32> = rows.iter().step_by(14).copied().collect();
+        assert_ne!(down, columns[..14]);
     }
 
     #[test]

@@ -276,6 +276,20 @@ mod tests {
     }
 
     #[test]
+    fn the_variance_is_that_of_the_passes_themselves() {
+        // One pass has none, and of two it is the square of half the distance.
+        let images = normal([4, 2, 1, 1]) * 2.0;
+        let one = monte_carlo(&net(0.5), images.clone(), 1, 3);
+        assert!(one.variance.iter().all(|variance| *variance == 0.0));
+        let two = monte_carlo(&net(0.5), images, 2, 3);
+        let pairs = two.mean.iter().zip(&one.mean).zip(&two.variance);
+        for ((mean, first), variance) in pairs {
+            assert!((variance - (mean - first).powi(2)).abs() < 1e-12);
+        }
+        assert!(two.variance.iter().any(|variance| *variance > 1e-4));
+    }
+
+    #[test]
     fn the_seed_decides_and_batch_norm_rests() {
         let model = net(0.5);
         // Far from the running statistics, which are those of a new layer.

@@ -285,6 +285,36 @@ fn keep_is_the_complement_of_p() {
 }
 
 #[test]
+fn units_say_whether_they_shift_the_variance() {
+    let shifts = |text: &str| {
+        let spec: Spec = text.parse().unwrap();
+        match (REGISTRY.find(&spec).unwrap().build.what)(&spec).unwrap() {
+            What::Features(unit) => unit.shifts_variance(),
+            What::Weights => false,
+        }
+    };
+    let found = REGISTRY.names().into_iter().filter(|name| shifts(name));
+    assert_eq!(
+        found.collect::<std::collections::BTreeSet<_>>(),
+        std::collections::BTreeSet::from([
+            "dropblock",
+            "dropout",
+            "gaussian_dropout",
+            "spatial_dropout",
+            "vanilla_dropout",
+        ])
+    );
+    for name in [
+        "dropblock",
+        "dropout",
+        "gaussian_dropout",
+        "spatial_dropout",
+    ] {
+        assert!(!shifts(&format!("{name}(0)")), "{name}");
+    }
+}
+
+#[test]
 fn mistakes_are_named() {
     for (text, needle) in [
         ("dropot(0.5)", "did you mean `dropout`"),

@@ -9,7 +9,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::beta::symmetric;
-use super::definition::{ALPHA, MixConfig, PROB, UNTIL};
+use super::definition::{ALPHA, BuildMix, MixConfig, PROB, UNTIL};
 use super::targets::{mixed, partner};
 
 /// A box of each image shows the image before it in the batch. The box, the same for a batch, covers 1 - λ of the
@@ -43,7 +43,7 @@ impl MixConfig for Cutmix {
     )
     .source("Yun et al. 2019; torchvision's CutMix");
 
-    fn transform(&self) -> Result<Box<dyn BatchTransform>, ConfigError> {
+    fn transform(&self, _: BuildMix) -> Result<Box<dyn BatchTransform>, ConfigError> {
         Ok(Box::new(self.clone()))
     }
 }

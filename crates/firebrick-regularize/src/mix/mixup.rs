@@ -10,7 +10,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::beta::symmetric;
-use super::definition::{ALPHA, MixConfig, PROB, UNTIL};
+use super::definition::{ALPHA, BuildMix, MixConfig, PROB, UNTIL};
 use super::targets::{mixed, partner};
 
 /// λ of each image, and 1 - λ of the one before it in the batch, with λ from Beta(α, α), drawn once for a batch.
@@ -44,7 +44,7 @@ impl MixConfig for Mixup {
     )
     .source("Zhang et al. 2018; torchvision's MixUp");
 
-    fn transform(&self) -> Result<Box<dyn BatchTransform>, ConfigError> {
+    fn transform(&self, _: BuildMix) -> Result<Box<dyn BatchTransform>, ConfigError> {
         Ok(Box::new(self.clone()))
     }
 }

@@ -32,7 +32,7 @@ use firebrick_core::data::BatchTransform;
 use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::spec::{Pipeline, Spec};
 
-pub use definition::{Build, MixConfig};
+pub use definition::{Build, BuildMix, Built, MixConfig};
 
 /// All changes of batches.
 pub static REGISTRY: Registry<Build> = Registry::new(
@@ -53,8 +53,8 @@ pub fn build(pipeline: &Pipeline) -> Result<Vec<Box<dyn BatchTransform>>, Config
 }
 
 /// Builds one of them.
-fn one(spec: &Spec) -> Result<Box<dyn BatchTransform>, ConfigError> {
-    (REGISTRY.find(spec)?.build.transform)(spec)
+fn one(spec: &Spec) -> Built {
+    (REGISTRY.find(spec)?.build.transform)(spec, one)
 }
 
 /// The canonical pipeline that builds these transforms again.

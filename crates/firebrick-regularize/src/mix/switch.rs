@@ -8,7 +8,7 @@ use firebrick_core::spec::Spec;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::definition::{MixConfig, UNTIL};
+use super::definition::{BuildMix, MixConfig, UNTIL};
 
 /// With probability `prob` a batch goes through the second change, else through the first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,10 +48,10 @@ impl MixConfig for Switch {
     )
     .source("timm's Mixup with switch_prob");
 
-    fn transform(&self) -> Result<Box<dyn BatchTransform>, ConfigError> {
+    fn transform(&self, build: BuildMix) -> Result<Box<dyn BatchTransform>, ConfigError> {
         Ok(Box::new(Either {
-            first: super::one(&self.first)?,
-            second: super::one(&self.second)?,
+            first: build(&self.first)?,
+            second: build(&self.second)?,
             prob: self.prob,
             until: self.until,
         }))
@@ -102,7 +102,7 @@ mod tests {
             prob: 0.25,
             ..Switch::default()
         };
-        let switch = switch.transform().unwrap();
+        let switch = switch.transform(crate::mix::one).unwrap();
         // The first is off, so a batch that changes went through the second.
         let changed = (0..400).filter(|seed| {
             let mixed = switch.apply(batch(4, [8, 8]), &moment(0.0), &mut rng(*seed, "mix", 0, 0));

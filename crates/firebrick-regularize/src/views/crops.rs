@@ -147,4 +147,23 @@ mod tests {
             assert_eq!(mirror.unwrap().pixels[13], first, "{number}");
         }
     }
+
+    #[test]
+    fn the_share_decides_how_far_apart_the_crops_lie() {
+        // A model of 14 at a crop share of 0.5 sees a shorter side of 28.
+        let whole = image(28, 28);
+        let (five, ten) = (FiveCrop { crop: 0.5 }, TenCrop { crop: 0.5 });
+        for (number, start) in [0, 14, 14 * 28, 14 * 28 + 14, 7 * 28 + 7]
+            .into_iter()
+            .enumerate()
+        {
+            let views: [&dyn Views; 2] = [&five, &ten];
+            for views in views {
+                let view = views.view(number, whole.clone(), &preprocessing(14), 0);
+                let rows = whole.pixels[start..].chunks(28).take(14);
+                let expected: Vec<u8> = rows.flat_map(|row| &row[..14]).copied().collect();
+                assert_eq!(view.unwrap().pixels, expected, "{number}");
+            }
+        }
+    }
 }

@@ -112,6 +112,38 @@ mod tests {
     }
 
     #[test]
+    fn an_image_of_a_part_has_the_views_of_its_place_in_the_data_set() {
+        use std::sync::Arc;
+
+        use firebrick_core::data::{SampleTransform, Subject};
+
+        let views: Arc<dyn Views> =
+            Arc::from(build(&"policy(pad_crop(4))".parse().unwrap()).unwrap());
+        let view = View {
+            views: views.clone(),
+            number: 2,
+            indices: Arc::from([5, 9]),
+            preprocessing: preprocessing(16),
+        };
+        let subject = Subject {
+            seed: 1,
+            epoch: 4,
+            index: 1,
+            position: 0,
+            share: 0.5,
+            target: Size::new(16, 16),
+        };
+        let found = view.transform(image(40, 30), &subject, &mut subject.rng(), None);
+        let expected = |index| {
+            let view = views.view(2, image(40, 30), &preprocessing(16), index);
+            view.unwrap()
+        };
+        assert_eq!(found.unwrap(), expected(9));
+        assert_ne!(expected(9), expected(1));
+        assert!(view.wants_original());
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, needle) in [
             ("flop", "unknown test-time view `flop`"),

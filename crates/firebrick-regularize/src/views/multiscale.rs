@@ -70,3 +70,38 @@ impl Views for Multiscale {
         Spec::canonical(Self::ABOUT.name, self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::views::tests::{image, preprocessing};
+
+    /// The middle of an image of 40 × 40.
+    fn middle(whole: &Image, side: usize) -> Vec<u8> {
+        let start = (40 - side) / 2;
+        let rows = whole.pixels.chunks(40).skip(start).take(side);
+        rows.flat_map(|row| &row[start..start + side])
+            .copied()
+            .collect()
+    }
+
+    #[test]
+    fn a_larger_scale_shows_less_of_the_image() {
+        let whole = image(40, 40);
+        let multiscale = Multiscale {
+            scales: vec![1.0, 1.25, 2.0],
+        };
+        // At the crop share of 0.5, what is evaluated is the image at 32 pixels; 1.25 times that are all of its own 40.
+        let preprocessing = Preprocessing {
+            crop: 0.5,
+            ..preprocessing(16)
+        };
+        let view = |number| {
+            let view = multiscale.view(number, whole.clone(), &preprocessing, 0);
+            view.unwrap().pixels
+        };
+        assert_eq!(view(0), fit(whole.clone(), &preprocessing).pixels);
+        assert_eq!(view(1), middle(&whole, 16));
+        assert!(view(2) != view(1) && view(2) != view(0));
+    }
+}

@@ -106,3 +106,65 @@ impl Views for Draws {
         Spec::canonical(Policy::ABOUT.name, &config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::views::tests::{image, preprocessing};
+
+    fn draws(text: &str) -> Box<dyn Views> {
+        crate::views::build(&text.parse().unwrap()).unwrap()
+    }
+
+    fn view(views: &dyn Views, number: usize, index: usize) -> Image {
+        let view = views.view(number, image(40, 30), &preprocessing(16), index);
+        view.unwrap()
+    }
+
+    #[test]
+    fn view_i_is_what_epoch_i_of_a_run_with_the_seed_sees() {
+        let views = draws("policy(pad_crop(4), n=6, seed=3)");
+        assert_eq!(views.count(), 6);
+        let chain = augment::build(&"pad_crop(4)".parse().unwrap()).unwrap();
+        for number in 0..6 {
+            for index in [0, 9] {
+                let subject = Subject {
+                    seed: 3,
+                    epoch: number as u64,
+                    index,
+                    position: index,
+                    share: 0.0,
+                    target: Size::new(16, 16),
+                };
+                let fitted = fit(image(40, 30), &preprocessing(16));
+                let seen = chain.transform(fitted, &subject, &mut subject.rng(), None);
+                assert_eq!(view(&*views, number, index), seen.unwrap(), "{number}");
+            }
+        }
+        let all = |views: &dyn Views, index| -> Vec<Image> {
+            (0..6).map(|number| view(views, number, index)).collect()
+        };
+        let here = all(&*views, 9);
+        assert!(here.iter().any(|one| *one != here[0]), "views differ");
+        assert_ne!(here, all(&*views, 0), "each image has draws of its own");
+        let other = draws("policy(pad_crop(4), n=6, seed=4)");
+        assert_ne!(here, all(&*other, 9), "so has each seed");
+    }
+
+    #[test]
+    fn a_crop_is_taken_from_the_image_as_decoded() {
+        let views = draws("policy(random_crop, n=4)");
+        let whole = image(40, 30);
+        for number in 0..4 {
+            let crop = view(&*views, number, 0);
+            let found = (0..15).any(|top| {
+                (0..25).any(|left| {
+                    let rows = whole.pixels.chunks(40).skip(top).take(16);
+                    rows.flat_map(|row| &row[left..left + 16])
+                        .eq(crop.pixels.iter())
+                })
+            });
+            assert!(found, "{number}");
+        }
+    }
+}

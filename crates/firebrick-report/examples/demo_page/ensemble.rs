@@ -80,6 +80,7 @@ pub(crate) fn ensemble(name: &str, members: usize) -> EnsembleRecord {
                 expected: 0.33,
                 mutual_information: 0.08,
             },
+            calibrated: None,
         },
         costs: (0..members)
             .map(|place| MemberCost {

@@ -6,7 +6,7 @@ use crate::axis::{Axis, Scale};
 use crate::chart::{Chart, Series};
 use crate::curves::pictures;
 use crate::reliability;
-use crate::text::{number, percent};
+use crate::text::{escape, number, percent};
 use crate::ticks::Unit;
 
 /// The share of the images that remains where the least sure fifth is left to someone else.
@@ -50,7 +50,32 @@ fn reliable(record: &EnsembleRecord) -> String {
         });
         out += &format!("<h3>At temperature{temperature}</h3>\n{after}");
     }
-    out
+    out + &calibrated(record)
+}
+
+/// What another calibration makes of it.
+fn calibrated(record: &EnsembleRecord) -> String {
+    let Some(found) = &record.report.calibrated else {
+        return String::new();
+    };
+    let how = match found.by.as_str() {
+        "per_member" => {
+            let all: Vec<String> = found.parameters.iter().map(|t| number(*t)).collect();
+            format!(
+                "With a temperature for each member ({}) before they combine",
+                all.join(", ")
+            )
+        }
+        other => format!("Calibrated by <b>{}</b>", escape(other)),
+    };
+    format!(
+        "<p class=\"note\">{how}, top-1 is {}, the negative log-likelihood {}, and the calibration error {} over 15 bins of equal width, {} \
+         over 15 bins of equal mass.</p>\n",
+        percent(found.top1),
+        number(found.nll),
+        percent(found.ece),
+        percent(found.ece_adaptive),
+    )
 }
 
 /// The error among the surest images.

@@ -67,8 +67,8 @@ pub(crate) fn section(record: &EnsembleRecord) -> String {
     };
     let [one, other] = [&line.members[0], &line.members[1]].map(|name| escape(name));
     format!(
-        "<section id=\"line\"><h2>Between two members</h2>\n<p>From the weights of <b>{one}</b> straight to those of <b>{other}</b>. \
-         {barrier}</p>\n{}</section>\n",
+        "<section id=\"line\"><h2>Between two members</h2>\n<p>From the weights of <b>{one}</b> straight to those of <b>{other}</b>, \
+         with batch norm statistics recomputed at every point. {barrier}</p>\n{}</section>\n",
         pictures(charts.iter().map(|chart| (chart, "")))
     )
 }

@@ -8,7 +8,7 @@ use firebrick_core::parameters::{Gradients, Parameter, Parameters};
 use firebrick_core::penalty::{Charged, Penalties};
 use firebrick_core::random::StepScope;
 use firebrick_core::update::{GroupFactors, Step, UpdateError};
-use firebrick_core::{Classifier, ConfigError};
+use firebrick_core::{Classifier, ConfigError, TrainingScores};
 
 use super::groups::group_factors;
 use super::trainer::Trainer;
@@ -369,7 +369,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn logits<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Tensor<2> {
+    fn scores<M: Classifier>(self, model: &M, batch: &MicroBatch) -> TrainingScores {
         let scope = StepScope {
             seed: self.seed,
             step: self.step,
@@ -378,21 +378,23 @@ impl Pass<'_> {
         };
         // Burn's own random layers draw from the device's one generator.
         self.device.seed(scope.device_seed());
-        scope.enter(|| model.forward(batch.images.clone()))
+        scope.enter(|| model.forward_training(batch.images.clone()))
     }
 
     /// Makes the running statistics of batch norm those of all micro-batches at these parameters.
     fn take_statistics<M: Classifier>(self, model: &M, batches: &[MicroBatch]) {
         for (number, batch) in (1_u32..).zip(batches) {
             let share = 1.0 / f64::from(number);
-            with_batch_norm_momentum(share, || self.logits(model, batch));
+            with_batch_norm_momentum(share, || self.scores(model, batch));
         }
     }
 
     fn run<M: Classifier>(self, model: &M, batch: &MicroBatch) -> Result<Group, ConfigError> {
-        let logits = self.logits(model, batch);
+        let scores = self.scores(model, batch);
+        let targets = scores.targets(&batch.targets);
+        let logits = scores.logits;
         check_outputs(&logits, self.classes)?;
-        let value = self.loss.loss(logits.clone(), &batch.targets);
+        let value = self.loss.loss(logits.clone(), &targets);
         let (loss, penalties, gradients) = if value.weight == 0.0 {
             // Divided by no weight it would not be a number.
             (0.0, Vec::new(), Gradients(Vec::new()))
@@ -406,10 +408,13 @@ impl Pass<'_> {
             let gradients = Gradients::take(model, &mut gradients);
             (number(loss), numbers(&penalties), gradients)
         };
-        let [images, classes] = logits.dims();
+        let [rows, classes] = logits.dims();
+        let [images, ..] = batch.images.dims();
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let rows = logits.chunks(classes).zip(Target::each(&batch.targets));
-        let correct = rows.map(|(row, target)| target.share(highest(row))).sum();
+        let right = logits.chunks(classes).zip(Target::each(&targets));
+        let right: f64 = right.map(|(row, target)| target.share(highest(row))).sum();
+        // Of an image that has several rows, each counts for its part.
+        let correct = right / (rows as f64 / images as f64);
         let sums = EpochSums {
             loss: loss * value.weight,
             penalties: penalties.iter().map(|one| one * value.weight).collect(),

@@ -12,6 +12,7 @@ mod lone_image;
 mod looping;
 mod lost_best;
 mod lr_find;
+mod members;
 mod non_finite;
 mod penalties;
 mod plateau;

@@ -208,6 +208,26 @@ settings! {
     /// Loss, with options if you like, as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'.
     loss: Spec = Spec::new("cross_entropy"), flag(Training, "SPEC", Branch).of(Losses);
 
+    /// Teacher to learn from (knowledge distillation): the directory of an ensemble or a run, or a model file, with
+    /// --loss 'distillation(temperature=4, alpha=0.9)'.
+    ///
+    /// The members of an ensemble are combined to one prediction. The teacher may be moved: give its new place when the run
+    /// is resumed. A teacher of another content is refused.
+    teacher: Option<String> = None,
+        flag(Training, "DIR|FILE", Session).at(Directory).unset("learn from the labels alone").fixed("it names the teacher");
+
+    /// What the teacher sees: same (the augmented and mixed images that the model is trained on) or plain (each image
+    /// once, before training and without augmentation).
+    ///
+    /// `same` is what Beyer et al. 2022 found to work best. All members of the teacher are then in memory and predict every
+    /// batch, unless nothing is augmented or mixed. For `plain`, and where nothing is augmented or mixed, one member at a time
+    /// is in memory, and the run directory keeps what they predict in `teacher.safetensors`.
+    teacher_views: String = "same".into(), flag(Training, "same|plain", Branch);
+
+    /// How the members of the teacher combine: mean (of the probabilities), logits, vote or rank. `firebrick ensemble
+    /// describe NAME` explains one.
+    teacher_combine: Spec = Spec::new("mean"), flag(Training, "SPEC", Branch);
+
     /// Penalties added to the loss, and constraints on the weights, such as 'l1(1e-5, path=fc.*) | max_norm(3)'.
     penalize: Pipeline = Pipeline::default(), flag(Training, "SPEC", Branch).of(Penalties);
 

@@ -59,6 +59,33 @@ pub struct EnsembleFigures {
     pub ece_at_temperature: Option<f64>,
 }
 
+/// How good the ensemble is after a calibration that was fitted to other images.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedFigures {
+    /// What was calibrated: `per_member`, each member by a temperature of its own before they combined, or the name of what
+    /// changed the combined prediction, such as `vector`.
+    pub by: String,
+    /// What was fitted: for `per_member` the temperature of each member in turn; for `vector` the factor of each class, then
+    /// the shift of each.
+    #[serde(with = "json_number")]
+    pub parameters: Vec<f64>,
+    /// Share of images whose most probable class is right.
+    #[serde(with = "json_number")]
+    pub top1: f64,
+    /// Mean negative log-likelihood of the right class, in nats.
+    #[serde(with = "json_number")]
+    pub nll: f64,
+    /// Mean squared distance between probabilities and the one-hot truth, summed over classes.
+    #[serde(with = "json_number")]
+    pub brier: f64,
+    /// Expected calibration error over 15 bins of equal width.
+    #[serde(with = "json_number")]
+    pub ece: f64,
+    /// Expected calibration error over 15 bins of equal mass.
+    #[serde(with = "json_number")]
+    pub ece_adaptive: f64,
+}
+
 /// Ensembles of so many of the members.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
@@ -103,6 +130,9 @@ pub struct EnsembleReport {
     pub disagreement: Vec<Vec<f64>>,
     /// How uncertain the ensemble is.
     pub entropy: Entropy,
+    /// The ensemble after another calibration than one temperature, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<CalibratedFigures>,
 }
 
 /// What one member costs, and how its answers compare with those of the ensemble.

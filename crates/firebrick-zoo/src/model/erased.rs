@@ -6,7 +6,7 @@ use std::fmt::{self, Debug};
 
 use burn::module::{Content, Flag, Module, ModuleDisplay, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
-use firebrick_core::Classifier;
+use firebrick_core::{Classifier, TrainingScores};
 
 use crate::backbone::Backbone;
 
@@ -16,6 +16,7 @@ pub(super) trait Erased: Send + Debug {
     fn as_any(&self) -> &dyn Any;
     fn backbone(&self) -> Option<&dyn Backbone>;
     fn forward(&self, images: Tensor<4>) -> Tensor<2>;
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores;
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device>;
     fn fork(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
     fn to_device(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
@@ -69,6 +70,10 @@ impl<M: Classifier + ModuleDisplay + 'static> Erased for Held<M> {
 
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.model.forward(images)
+    }
+
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
+        Classifier::forward_training(self, images)
     }
 
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {

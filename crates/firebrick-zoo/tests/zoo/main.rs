@@ -5,6 +5,7 @@
 
 mod architectures;
 mod golden;
+mod members;
 mod options;
 mod photos;
 mod pretrained;

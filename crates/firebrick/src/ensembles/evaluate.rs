@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use firebrick_core::data::Dataset;
 use firebrick_core::loss::CrossEntropy;
+use firebrick_core::run::ensemble::{CalibratedFigures, MemberLine};
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
 use firebrick_datasets::Split;
 use firebrick_datasets::split::Subset;
-use firebrick_ensemble::calibrate::{self, Calibration};
+use firebrick_ensemble::calibrate::Calibration;
 use firebrick_ensemble::combine::{self, Combiner};
 use firebrick_ensemble::score::{self, EnsembleReport, Growth};
 use firebrick_ensemble::{EnsembleError, LogProbabilities, Members};
@@ -17,8 +18,10 @@ use firebrick_train::evaluate::hard_labels;
 use firebrick_train::{Evaluation, Predictions};
 use firebrick_zoo::Model;
 
+use super::calibrate::{Calibrate, Known, calibrated};
 use super::details::{Details, details};
-use super::{Ensemble, Predicted, members};
+use super::line::{check_points, line};
+use super::{Ensemble, EnsembleMember, Predicted, members};
 use crate::Error;
 use crate::eval::EvalImages;
 use crate::tta::TestTime;
@@ -35,6 +38,8 @@ pub struct EnsembleEval<'a, M = Model> {
     pub tta: Option<TestTime>,
     /// The split on which what is fitted is fitted: the temperature, and some ways to combine.
     pub fit_on: Split,
+    /// How the ensemble is calibrated on it; figures at one temperature of the combined prediction are always found.
+    pub calibrate: Calibrate,
     /// Whether a member whose predictions are not finite is an error, instead of being left out.
     pub strict: bool,
     /// The number of orders in which members are added, for the spread over them.
@@ -44,6 +49,9 @@ pub struct EnsembleEval<'a, M = Model> {
     /// Whether ensembles of each size are scored on training images too, as many as there are in the split. Images of another
     /// data set than the members' have none.
     pub train_images: bool,
+    /// The number of places at which to score models on the straight line from the weights of the first member to those of
+    /// the last; none where nobody wants to know.
+    pub line: Option<usize>,
 }
 
 /// What an evaluation of an ensemble found.
@@ -56,6 +64,8 @@ pub struct EnsembleEvaluated {
     pub details: Details,
     /// Ensembles of 1, 2, … members on training images; empty unless it was asked for.
     pub train_growth: Vec<Growth>,
+    /// The loss between two members, if that was asked for.
+    pub line: Option<MemberLine>,
     /// The split that was taken.
     pub split: Split,
     /// The images that were scored.
@@ -78,6 +88,9 @@ pub fn evaluate<M: Classifier>(
     job: &EnsembleEval<'_, M>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<EnsembleEvaluated, Error> {
+    if let Some(points) = job.line {
+        check_points(points)?;
+    }
     if job.fit_on == Split::Train {
         return Err(ConfigError::Conflict(
             "the members were trained on the training images, so nothing can be fitted to what they predict for them: fit on the validation split".into(),
@@ -112,7 +125,7 @@ pub fn evaluate<M: Classifier>(
     let fitted = fitted.as_ref();
     let (combiner, temperature) = fit(&job.combine, &used, fitted, &mut notes)?;
     let labels = hard_labels(&predicted[0].predictions.targets);
-    let report = score::report(
+    let mut report = score::report(
         &used,
         &combiner,
         &labels,
@@ -120,6 +133,13 @@ pub fn evaluate<M: Classifier>(
         job.orders,
         job.seed,
     )?;
+    if let Some(fitted) = fitted {
+        let known = Known {
+            members: &used,
+            labels: &labels,
+        };
+        report.calibrated = calibrate(job, &combiner, fitted, &known, &mut notes)?;
+    }
     let pooled = combiner.combine(&used)?;
     let indices = &predicted[0].predictions.indices;
     let details = details(&used, &pooled, temperature.as_ref(), &labels, indices)?;
@@ -135,6 +155,12 @@ pub fn evaluate<M: Classifier>(
     } else {
         Vec::new()
     };
+    let line = job.line.and_then(|points| {
+        let found = between(job, &used, points);
+        found
+            .map_err(|error| notes.push(format!("no line between two members was drawn: {error}")))
+            .ok()
+    });
     let seconds_of = |name: &str| {
         let one = predicted.iter().find(|one| one.name == name);
         one.map_or(0.0, |one| one.seconds)
@@ -145,12 +171,49 @@ pub fn evaluate<M: Classifier>(
         evaluation,
         details,
         train_growth,
+        line,
         split: taken.split,
         dataset: taken.dataset,
         notes,
         seconds,
         seconds_of_each,
     })
+}
+
+/// The figures after another calibration than one temperature, if one is wanted and can be fitted.
+fn calibrate<M>(
+    job: &EnsembleEval<'_, M>,
+    combiner: &Combiner,
+    fitted: &[Predicted],
+    known: &Known<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Option<CalibratedFigures>, EnsembleError> {
+    let labels = hard_labels(&fitted[0].predictions.targets);
+    let members = members(fitted)?;
+    let fit_on = Known {
+        members: &members,
+        labels: &labels,
+    };
+    match calibrated(&job.calibrate, combiner, &fit_on, known) {
+        Err(error @ EnsembleError::Fit { .. }) => {
+            notes.push(error.to_string());
+            Ok(None)
+        }
+        found => found,
+    }
+}
+
+/// The loss between the first and the last of the members that are used.
+fn between<M: Classifier>(
+    job: &EnsembleEval<'_, M>,
+    used: &Members<'_>,
+    points: usize,
+) -> Result<MemberLine, Error> {
+    let is_used = |member: &&EnsembleMember| used.names().any(|name| name == member.name);
+    let mut members = job.ensemble.members.iter().filter(is_used);
+    let first = members.next().ok_or(EnsembleError::NoMembers)?;
+    let last = members.next_back().unwrap_or(first);
+    line(job.ensemble, [first, last], &job.images, points)
 }
 
 /// Ensembles of 1, 2, … members on `count` training images, spread evenly over the split, as they are.
@@ -238,7 +301,9 @@ fn fit(
     let members = members(predicted)?;
     let combiner = combine::fit(rule, &members, Some(&labels))?;
     let pooled = combiner.combine(&members)?;
-    let temperature = match calibrate::fit(&Spec::new("temperature"), &pooled, &labels) {
+    let temperature =
+        firebrick_ensemble::calibrate::fit(&Spec::new("temperature"), &pooled, &labels);
+    let temperature = match temperature {
         Ok(calibration) => Some(calibration),
         Err(error @ EnsembleError::Fit { .. }) => {
             notes.push(error.to_string());

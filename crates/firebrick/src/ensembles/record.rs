@@ -42,7 +42,7 @@ pub fn record<M: Classifier>(
         best: Some(details.best),
         differing: details.differing.len(),
         differing_images: pictures(job, found),
-        line: None,
+        line: found.line.clone(),
         notes: found.notes.clone(),
     }
 }

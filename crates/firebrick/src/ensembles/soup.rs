@@ -126,17 +126,29 @@ pub fn soup(
         ingredients.push((name.clone(), scored(dict.clone(), None)?.1));
     }
     let of = |places: &[usize]| mean(&places.iter().map(|at| &weights[*at]).collect::<Vec<_>>());
-    let kept = match how {
+    // The soups that were scored and may still be the last one.
+    let mut scored_soups: Vec<(Vec<usize>, (StateDict, Scores))> = Vec::new();
+    let kept: Vec<usize> = match how {
         How::Uniform => (0..weights.len()).collect(),
         How::Greedy => {
             let accuracies: Vec<f64> = ingredients.iter().map(|(_, scores)| scores.top1).collect();
             greedy(&accuracies, |places| {
-                Ok::<_, Error>(scored(of(places)?, Some(recount))?.1.top1)
+                let soup = scored(of(places)?, Some(recount))?;
+                let accuracy = soup.1.top1;
+                // Those that lost an ingredient since are not kept.
+                scored_soups.retain(|(before, _)| places.starts_with(before));
+                scored_soups.push((places.to_vec(), soup));
+                Ok::<_, Error>(accuracy)
             })?
         }
     };
-    // A single model keeps its own statistics.
-    let (dict, valid) = scored(of(&kept)?, (kept.len() > 1).then_some(recount))?;
+    let done = scored_soups.into_iter().find(|(places, _)| *places == kept);
+    let (dict, valid) = match (done, &kept[..]) {
+        (Some((_, soup)), _) => soup,
+        // A single model keeps its own statistics, and was scored before.
+        (None, [one]) => (weights[*one].clone(), ingredients[*one].1),
+        (None, _) => scored(of(&kept)?, Some(recount))?,
+    };
     let bytes = info.to_bytes(&dict)?;
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let made = parent.map_or(Ok(()), std::fs::create_dir_all);

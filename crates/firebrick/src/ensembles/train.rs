@@ -113,8 +113,8 @@ impl EnsemblePlan {
         }
         let recipe = self.recipes[number].clone();
         if run.join("recipe.toml").is_file() {
-            // What was chosen when it began, such as lengths, is written there.
-            let begun = crate::run_recipe(&run).map(|recipe| recipe.without_limits());
+            // What was chosen when it began, such as lengths, is written there; how far this session goes is said now.
+            let begun = crate::run_recipe(&run).map(|begun| begun.with_limits_of(&recipe));
             return Some((begun.unwrap_or(recipe), run, Start::Resume));
         }
         Some((recipe, run, Start::Fresh))
@@ -131,7 +131,7 @@ fn member(number: usize) -> Member {
 }
 
 /// Whether the run has come to its end, its model and record written.
-fn is_done(run: &Path) -> bool {
+pub(super) fn is_done(run: &Path) -> bool {
     run.join("model.safetensors").is_file()
         && run.join("run.json").is_file()
         && summary(run).state == RunState::Done
@@ -169,4 +169,67 @@ pub fn status(directory: &Path) -> Result<Vec<MemberState>, Error> {
         }
     };
     Ok(manifest.members.into_iter().map(state).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipes() -> [Recipe; 2] {
+        let of = |model: &str, seed| Recipe {
+            model: model.parse().unwrap(),
+            seed,
+            ..Recipe::default()
+        };
+        [of("lenet5", 5), of("small_cnn", 7)]
+    }
+
+    fn plan(members: usize, bagging: bool) -> EnsemblePlan {
+        EnsemblePlan::new(Path::new("nowhere"), &recipes(), members, bagging).unwrap()
+    }
+
+    #[test]
+    fn members_take_the_recipes_in_turn_with_seeds_of_their_own_and_one_split() {
+        let plan = plan(5, false);
+        let models: Vec<&str> = plan
+            .recipes
+            .iter()
+            .map(|one| one.model.name.as_str())
+            .collect();
+        let (lenet5, small) = ("lenet5", "small_cnn");
+        assert_eq!(models, [lenet5, small, lenet5, small, lenet5]);
+        let seeds: Vec<u64> = plan.recipes.iter().map(|one| one.seed).collect();
+        assert_eq!(seeds, [5, 8, 7, 10, 9]);
+        // None is trained on images that another of the same recipe is validated on.
+        let splits: Vec<_> = plan.recipes.iter().map(|one| one.split_seed).collect();
+        assert_eq!(splits, [Some(5), Some(7), Some(5), Some(7), Some(5)]);
+        assert!(
+            plan.recipes
+                .iter()
+                .all(|one| one.sampling == Spec::new("shuffle"))
+        );
+        let bagged = self::plan(2, true);
+        assert!(
+            bagged
+                .recipes
+                .iter()
+                .all(|one| one.sampling == Spec::new("bootstrap"))
+        );
+    }
+
+    #[test]
+    fn a_directory_holds_one_ensemble() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |members, bagging| {
+            EnsemblePlan::new(temp.path(), &recipes(), members, bagging).unwrap()
+        };
+        at(2, false).begin().unwrap();
+        let before = std::fs::read(temp.path().join(FILE)).unwrap();
+        at(2, false).begin().unwrap();
+        for other in [at(3, false), at(2, true)] {
+            let error = other.begin().unwrap_err().to_string();
+            assert!(error.contains("another --out"), "{error}");
+        }
+        assert_eq!(std::fs::read(temp.path().join(FILE)).unwrap(), before);
+    }
 }

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use firebrick::Models;
+use firebrick::core::run::ensemble::CalibratedFigures;
 use firebrick::core::spec::Spec;
 use firebrick::datasets::Split;
 use firebrick::datasets::registry::folder_path;
 use firebrick::ensemble::score::{EnsembleFigures, EnsembleReport};
-use firebrick::ensembles::{self, Ensemble, EnsembleEval, EnsembleEvaluated};
+use firebrick::ensembles::{self, Calibrate, Ensemble, EnsembleEval, EnsembleEvaluated};
 use firebrick::eval::EvalImages;
 use firebrick::tta::TestTime;
 use firebrick::zoo::Model;
@@ -67,9 +68,14 @@ pub(crate) struct Eval {
     /// Split to evaluate: train, valid or test. By default test, or valid if there is no test split
     #[arg(long, value_name = "SPLIT")]
     split: Option<Split>,
-    /// Split on which the temperature and a fitted --combine are fitted
+    /// Split on which the calibration and a fitted --combine are fitted
     #[arg(long, value_name = "SPLIT", default_value = "valid")]
     fit_on: Split,
+    /// How to calibrate on that split: temperature (one for the combined prediction), per_member (one temperature for
+    /// each member, before they combine) or vector (a factor and a shift for each class of the combined prediction).
+    /// The figures at one temperature are printed in any case
+    #[arg(long, value_name = "SPEC", default_value = "temperature")]
+    calibrate: Calibrate,
     /// Stop when the predictions of a member are NaN or infinite, instead of leaving the member out
     #[arg(long)]
     strict: bool,
@@ -83,13 +89,18 @@ pub(crate) struct Eval {
     tta: TtaFlags,
     /// Print one JSON document: {members: [{name, top1, nll, brier, ece}], ensemble: {top1, top5, nll, brier, ece,
     /// ece_adaptive, aurc, temperature, nll_at_temperature, ece_at_temperature}, growth: [{members, top1_mean, top1_sd,
-    /// nll_mean}], disagreement, entropy: {total, expected, mutual_information}}
+    /// nll_mean}], disagreement, entropy: {total, expected, mutual_information}}, and with --calibrate per_member or
+    /// vector also calibrated: {by, parameters, top1, nll, brier, ece, ece_adaptive}
     #[arg(long)]
     json: bool,
     /// Write a page with all of it as pictures and tables, and with the images on which the ensemble and its best member
     /// differ. The members are then scored on training images too
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Also show in the report the loss along the straight line from the weights of the first member to those of the
+    /// last, at POINTS places. The batch norm statistics of each of these models are recomputed, so it takes a while
+    #[arg(long, value_name = "POINTS", requires = "report", value_parser = whole::<usize>)]
+    line: Option<usize>,
     /// Do not print progress
     #[arg(long)]
     quiet: bool,
@@ -105,6 +116,8 @@ impl Eval {
             strict: self.strict,
             orders: self.orders,
             train_images: self.report.is_some(),
+            calibrate: self.calibrate.clone(),
+            line: self.line,
             ..job(
                 &ensemble,
                 images,
@@ -147,6 +160,8 @@ fn job(
         orders: 20,
         seed: 0,
         train_images: false,
+        calibrate: Calibrate::default(),
+        line: None,
     }
 }
 
@@ -225,6 +240,25 @@ pub(super) fn figures(found: &EnsembleFigures) -> Vec<String> {
     lines
 }
 
+/// The figures after another calibration.
+fn by_another(found: &CalibratedFigures) -> String {
+    let how = match found.by.as_str() {
+        "per_member" => {
+            let all: Vec<String> = found.parameters.iter().map(|t| format!("{t:.3}")).collect();
+            format!("with a temperature for each member ({})", all.join(", "))
+        }
+        other => format!("calibrated by {other}"),
+    };
+    format!(
+        "{how}: top-1 {}, nll {:.4}, brier {:.4}, calibration error {:.4} (15 equal bins), {:.4} (bins of equal mass)",
+        percent(found.top1),
+        found.nll,
+        found.brier,
+        found.ece,
+        found.ece_adaptive
+    )
+}
+
 fn say(found: &EnsembleEvaluated, dataset: &str) {
     let EnsembleReport {
         members,
@@ -232,6 +266,7 @@ fn say(found: &EnsembleEvaluated, dataset: &str) {
         growth,
         disagreement,
         entropy,
+        calibrated,
     } = &found.report;
     let cell = |value: f64| format!("{value:.4}");
     let mut rows = vec![
@@ -255,6 +290,9 @@ fn say(found: &EnsembleEvaluated, dataset: &str) {
     figures(ensemble)
         .iter()
         .for_each(|line| terminal::say(line));
+    if let Some(calibrated) = calibrated {
+        terminal::say(&by_another(calibrated));
+    }
     let best = members.iter().map(|one| one.top1).fold(0.0, f64::max);
     let mean = members.iter().map(|one| one.top1).sum::<f64>() / members.len() as f64;
     terminal::say(&format!(

@@ -41,16 +41,16 @@ impl Warp {
                 let back = map.inverse()?;
                 (back.weight(point) > 0.0).then(|| back.at(point))
             }
-            Map::Field(map) => Some(inverse(map.as_ref(), point)),
+            Map::Displacements(_) | Map::Field(_) => Some(inverse(map, point)),
         })
     }
 }
 
 /// The point that `map`, which moves points only a little, takes to `goal`.
-fn inverse(map: &dyn Fn(Point) -> Point, goal: Point) -> Point {
+fn inverse(map: &Map, goal: Point) -> Point {
     let mut point = goal;
     for _ in 0..STEPS {
-        let found = map(point);
+        let found = map.at(point);
         let (x, y) = (goal[0] - found[0], goal[1] - found[1]);
         point = [point[0] + x, point[1] + y];
         if x.abs().max(y.abs()) < 1e-9 {

@@ -1,5 +1,7 @@
 //! Maps of the plane that keep lines straight: [`Homography`].
 
+use firebrick_core::kernels::wide;
+
 /// A projective map of the plane, as a matrix of three rows: scaling, rotation, shear, translation and perspective, and
 /// any of them in a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,6 +54,15 @@ impl Homography {
         g * x + h * y + i
     }
 
+    /// As [`at`](Self::at), for many points, whose coordinates are in two slices. What lies beyond the horizon becomes NaN.
+    pub(super) fn follow(&self, xs: &mut [f64], ys: &mut [f64]) {
+        if self.is_affine() {
+            follow_affine(self.0, xs, ys);
+        } else {
+            follow_perspective(self.0, xs, ys);
+        }
+    }
+
     /// Whether parallel lines stay parallel.
     #[must_use]
     pub fn is_affine(&self) -> bool {
@@ -95,6 +106,26 @@ impl Homography {
         let inverse = adjugate.map(|value| value / determinant);
         let good = determinant != 0.0 && inverse.iter().all(|value| value.is_finite());
         good.then(|| Self(normalized(inverse)))
+    }
+}
+
+wide! {
+    fn follow_affine(matrix: [f64; 9], xs: &mut [f64], ys: &mut [f64]) {
+        let [a, b, c, d, e, f, ..] = matrix;
+        for (x, y) in xs.iter_mut().zip(ys) {
+            (*x, *y) = (a * *x + b * *y + c, d * *x + e * *y + f);
+        }
+    }
+}
+
+wide! {
+    fn follow_perspective(matrix: [f64; 9], xs: &mut [f64], ys: &mut [f64]) {
+        let [a, b, c, d, e, f, g, h, i] = matrix;
+        for (x, y) in xs.iter_mut().zip(ys) {
+            let (u, v) = (a * *x + b * *y + c, d * *x + e * *y + f);
+            let w = g * *x + h * *y + i;
+            (*x, *y) = if w > 0.0 { (u / w, v / w) } else { (f64::NAN, f64::NAN) };
+        }
     }
 }
 

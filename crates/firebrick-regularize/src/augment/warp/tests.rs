@@ -1,4 +1,4 @@
-use firebrick_core::image::Region;
+use firebrick_core::image::{Image, Region};
 use firebrick_core::testkit::photo;
 
 use super::*;
@@ -162,4 +162,104 @@ fn the_identity_changes_nothing_at_all() {
         let warp = Warp::homography(image.size(), Homography::IDENTITY, interpolation);
         assert_eq!(warp.apply(&image), image);
     }
+}
+
+/// One pixel by itself: the same formulas without rows.
+fn read(warp: &Warp, image: &Image, interpolation: Interpolation, [x, y]: [usize; 2]) -> Vec<u8> {
+    let sides = [image.width, image.height];
+    let mut at = warp.source([x as f64 + 0.5, y as f64 + 0.5]);
+    let inside = |axis: usize, at: f64| at >= 0.0 && at < sides[axis] as f64;
+    if !(inside(0, at[0]) && inside(1, at[1])) {
+        if let Some(Outside::Fill(fill)) = warp.outside {
+            return vec![fill; image.channels];
+        }
+        for (at, side) in at.iter_mut().zip(sides) {
+            let last = side as f64 - 1.0;
+            if warp.outside == Some(Outside::Reflect) && side > 1 {
+                let phase = (*at - 0.5).rem_euclid(2.0 * last);
+                *at = phase.min(2.0 * last - phase) + 0.5;
+            }
+            *at = at.clamp(0.0, side as f64 - 1e-9);
+        }
+    }
+    let value = |[x, y]: [usize; 2], channel| {
+        f64::from(image.pixels[(y * image.width + x) * image.channels + channel])
+    };
+    if interpolation == Interpolation::Nearest {
+        let at = at.map(|at| at as usize);
+        return (0..image.channels)
+            .map(|channel| value(at, channel) as u8)
+            .collect();
+    }
+    // In steps of 1/2048 of a pixel, exact in double precision.
+    let steps = at.map(|at| ((at - 0.5) * 2048.0 + 0.5).floor() / 2048.0);
+    let [dx, dy] = steps.map(|at| at - at.floor());
+    let corner = |right: f64, down: f64| {
+        let place = |axis: usize, far: f64| {
+            (steps[axis].floor() + far).clamp(0.0, sides[axis] as f64 - 1.0) as usize
+        };
+        [place(0, right), place(1, down)]
+    };
+    let mixed = |channel| {
+        let row = |down| {
+            value(corner(0.0, down), channel) * (1.0 - dx) + value(corner(1.0, down), channel) * dx
+        };
+        (row(0.0) * (1.0 - dy) + row(1.0) * dy) as u8
+    };
+    (0..image.channels).map(mixed).collect()
+}
+
+#[test]
+fn rows_are_read_as_each_pixel_by_itself() {
+    let turn = |interpolation| {
+        let map = rotation(33.0, [11.0, 8.0]);
+        Warp::homography(Size::new(41, 19), map, interpolation)
+    };
+    let tilt = |interpolation| {
+        let map = Homography::perspective([1.3, 0.2, -4.0, 0.1, 1.1, -2.0, 8e-3, -5e-3]);
+        Warp::homography(Size::new(23, 17), map, interpolation)
+    };
+    let bend = |interpolation| {
+        let bent = |[x, y]: [f64; 2]| [x + 3.0 * (y / 4.0).sin(), y - 2.0 * (x / 5.0).cos()];
+        Warp::field(Size::new(30, 20), bent, interpolation)
+    };
+    let jitter = |interpolation| {
+        let size = Size::new(29, 21);
+        let field = move |scale: f64| {
+            let at = |at: usize| 4.0 * (scale * at as f64).sin();
+            (0..size.width * size.height).map(at).collect()
+        };
+        Warp::displacements(size, move || [field(0.37), field(0.71)], interpolation)
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for (width, height) in [(23, 17), (7, 30), (2, 2), (1, 5), (1, 1)] {
+        for channels in [1, 3] {
+            let image = photo(width, height, channels);
+            for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
+                for outside in [Outside::Fill(77), Outside::Edge, Outside::Reflect] {
+                    for warp in [
+                        turn(interpolation),
+                        tilt(interpolation),
+                        bend(interpolation),
+                        jitter(interpolation),
+                        bend(interpolation).then(tilt(interpolation)),
+                        turn(interpolation).then(jitter(interpolation)),
+                    ] {
+                        let warp = warp.outside(outside);
+                        let found = warp.apply(&image);
+                        for (at, found) in found.pixels.chunks_exact(channels).enumerate() {
+                            let place = [at % warp.output.width, at / warp.output.width];
+                            let expected = read(&warp, &image, interpolation, place);
+                            assert_eq!(
+                                found, expected,
+                                "{width} × {height}, {outside:?}, {place:?}"
+                            );
+                            seen.insert(found.to_vec());
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen.len() > 1000, "{}", seen.len());
 }
