@@ -11,7 +11,7 @@ use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::members::{MemberConv, MemberHead, MEMBERS, Members, Place, without_idle_options};
+use crate::members::{MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::conv3x3;
 use crate::{Architecture, Input, Model, ModelConfig};
 

@@ -73,7 +73,7 @@ impl<M: Classifier + ModuleDisplay + 'static> Erased for Held<M> {
     }
 
     fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
-        Classifier::forward_training(self, images)
+        self.model.forward_training(images)
     }
 
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
