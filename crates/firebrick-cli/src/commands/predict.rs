@@ -107,9 +107,9 @@ impl Predict {
             };
             ensembles::predict(&job, files, &mut each)?;
         } else {
-            let model = trained_model(run, &self.plain, &self.device, |info| {
+            let model = trained_model(run, &self.plain, &self.device, |info, data| {
                 if run.is_none() {
-                    self.name_classes(info);
+                    self.name_classes(info, data);
                 }
             })?;
             let of_run = run.map(|run| {
@@ -189,8 +189,8 @@ impl Predict {
     }
 
     /// Gives the classes of plain weights the names of the data set that they are for.
-    fn name_classes(&self, info: &mut ModelInfo) {
-        let Some(named) = self.plain.names_of_a_known_set(info) else {
+    fn name_classes(&self, info: &mut ModelInfo, data: Option<&str>) {
+        let Some(named) = self.plain.names_of_a_known_set(info, data) else {
             return;
         };
         if !self.json {

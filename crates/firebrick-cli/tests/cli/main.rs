@@ -32,3 +32,4 @@ mod support;
 mod terminal;
 mod tta;
 mod verbs;
+mod weights;
