@@ -21,7 +21,7 @@ use super::{flex, values};
 
 /// The largest error of a logit, by the deviation of all logits.
 const LOGITS: f64 = 1e-4;
-/// The largest error of a gradient, by the norm of all gradients of its tensor.
+/// The largest error of a gradient, by the norm of all gradients of its tensor; three times PyTorch's own, where that is more.
 const GRADIENTS: f64 = 1e-3;
 /// The largest error of a running statistic, by the norm of those of its tensor.
 const STATISTICS: f64 = 1e-5;
@@ -49,6 +49,9 @@ struct Case {
     #[serde(default)]
     loss: f64,
     /// Of each tensor: the norm, the first and the last entry.
+    /// The largest error of PyTorch's own gradients in f32.
+    #[serde(default)]
+    single: f64,
     #[serde(default)]
     gradients: BTreeMap<String, [f64; 3]>,
     #[serde(default)]
@@ -267,11 +270,12 @@ fn tiny_networks_have_the_reference_gradients_and_statistics_in_training() {
             .map(|sample| sample[0])
             .fold(0.0, f64::max);
         let least = 1e-4 * largest;
+        let tolerance = GRADIENTS.max(3.0 * case.single);
         assert_eq!(gradients.0.len(), case.gradients.len(), "{}", case.model);
         for ((path, _), gradient) in paths.iter().zip(&gradients.0) {
             let place = format!("{} {path}", case.model);
             let found = values(gradient.as_ref().expect(&place));
-            check_sample(&case.gradients[path], &found, least, GRADIENTS, &place);
+            check_sample(&case.gradients[path], &found, least, tolerance, &place);
         }
         let dict = StateDict::of(&model);
         let running = dict

@@ -156,10 +156,11 @@ fn check_photos(case: &Case, every: usize) -> Option<usize> {
     assert_eq!(said.len(), 250);
     let (mut found, mut others) = (0, Vec::new());
     for (file, (class, expected)) in said.iter().step_by(every) {
-        let top = best(&logits(&model, pixels.planes(&crop(&photos.join(file)))));
+        let logits = logits(&model, pixels.planes(&crop(&photos.join(file))));
+        let top = best(&logits);
         found += usize::from(top == *class);
         if top != *expected {
-            others.push(format!("{file}: {top}, not {expected}"));
+            others.push(format!("{file}: {top}, not {expected}, by {}", logits[top] - logits[*expected]));
         }
     }
     assert!(
