@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use firebrick_core::nn::GlobalAvgPool;
 
+use crate::{Head, Model};
+
 /// A stage of a network: the layers between two changes of resolution, or what the paper counts as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
@@ -39,6 +41,10 @@ pub trait Backbone {
     /// What [`Self::embed`] returns, to `[N, classes]`.
     fn classify(&self, features: Tensor<4>) -> Tensor<2>;
 
+    /// The model with another last layer for this many classes, drawn from `seed`. It shares the weights in front of the last layer with
+    /// this one.
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model;
+
     /// The features of each stage.
     ///
     /// # Shapes
@@ -56,4 +62,10 @@ pub trait Backbone {
     fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
         GlobalAvgPool {}.forward(self.embed(images, &mut |_| ()))
     }
+}
+
+/// Features without sides as planes of one pixel.
+pub(crate) fn as_planes(features: Tensor<2>) -> Tensor<4> {
+    let [images, width] = features.dims();
+    features.reshape([images, width, 1, 1])
 }

@@ -8,6 +8,7 @@ use firebrick_core::Classifier;
 
 use crate::backbone::{Backbone, Stage};
 use crate::layers::{Layer, Layers, chain};
+use crate::{Head, Model};
 
 /// A network as a list of named layers. The names are those of the reference implementation: its weights load unchanged.
 #[derive(Debug, Clone)]
@@ -124,6 +125,10 @@ impl Backbone for Network {
 
     fn classify(&self, features: Tensor<4>) -> Tensor<2> {
         chain(&self.layers()[self.head..], features).flatten(1, 3)
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(self.clone().with_head(head, classes, seed))
     }
 }
 
