@@ -96,6 +96,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "export",
+        &[
+            (
+                "Write the model of a run for ONNX Runtime",
+                "firebrick export runs/photos-resnet18-1 --format onnx --out photos.onnx",
+            ),
+            (
+                "Write published weights as a safetensors file that PyTorch loads",
+                "firebrick export --model resnet20 --weights resnet20.pth --normalize imagenet --format safetensors --out resnet20.safetensors",
+            ),
+        ],
+    ),
+    (
         "datasets",
         &[("Download MNIST", "firebrick datasets fetch mnist")],
     ),

@@ -72,6 +72,7 @@ enum Command {
     Search(Box<commands::search::Search>),
     Predict(commands::predict::Predict),
     Ensemble(commands::ensemble::Ensemble),
+    Export(commands::export::Export),
     #[command(alias = "dataset")]
     Datasets(commands::datasets::Datasets),
     #[command(alias = "model")]
@@ -249,6 +250,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Mix(mix) => mix.run(),
         Command::Average(average) => average.run(),
         Command::Ensemble(ensemble) => ensemble.run(),
+        Command::Export(export) => export.run(),
         Command::Tta(tta) => tta.run(),
         Command::Penalty(penalty) => penalty.run(),
         Command::Sampling(sampling) => sampling.run(),

@@ -1,5 +1,6 @@
 //! Layers by the names that they have in weight files, as data: what the families are built of.
 
+mod graph;
 mod module;
 
 use burn::module::{Module, Param};

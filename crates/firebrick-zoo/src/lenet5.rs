@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
+use firebrick_core::graph::{Graph, Value};
 use firebrick_core::init::Init;
 use firebrick_core::nn::{
     Activation, AvgPool2dConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, MaxPool2dConfig,
@@ -224,6 +225,23 @@ impl Backbone for LeNet5 {
             fc3: head.in_place_of(&self.fc3, classes, seed),
             ..self.clone()
         })
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        let mut value = images;
+        for (path, conv) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
+            let planes = graph.conv(path, conv, value);
+            let planes = graph.activation(path, self.activation, planes);
+            value = match self.pool {
+                Pool::Max => graph.max_pool(path, &MaxPool2dConfig::new(2).init(), planes),
+                Pool::Average => graph.avg_pool(path, &AvgPool2dConfig::new(2).init(), planes),
+            };
+        }
+        for (path, linear) in [("fc1", &self.fc1), ("fc2", &self.fc2)] {
+            let hidden = graph.linear(path, linear, value);
+            value = graph.activation(path, self.activation, hidden);
+        }
+        Ok(graph.linear("fc3", &self.fc3, value))
     }
 }
 

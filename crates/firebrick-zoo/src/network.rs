@@ -4,7 +4,8 @@ use burn::module::{
     Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
 use burn::tensor::{Device, Tensor};
-use firebrick_core::Classifier;
+use firebrick_core::graph::{Graph, Value};
+use firebrick_core::{Classifier, ConfigError};
 
 use crate::backbone::{Backbone, Stage};
 use crate::layers::{Layer, Layers, chain};
@@ -103,6 +104,10 @@ impl Network {
 impl Classifier for Network {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.classify(self.embed(images, &mut |_| ()))
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.layers.graph("", graph, images)
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
+use firebrick_core::graph::{Graph, Operator, Value};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::{
     Activation, BatchNorm, Conv2dConfig, GlobalAvgPool, MaxPool2d, MaxPool2dConfig,
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
 use crate::backbone::{Backbone, Stage, as_planes};
-use crate::members::{MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
+use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::{add_branch, conv3x3, projection};
 use crate::{Architecture, Head, Input, Model, ModelConfig};
 
@@ -241,6 +242,26 @@ impl Classifier for ResNet18 {
         self.members
             .forward_training(images, |images| self.scores(images))
     }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.members.graph(graph, images, |graph, images| {
+            let planes = self
+                .conv1
+                .graph(["conv1", "bn1"], &self.bn1, graph, images)?;
+            let mut planes = graph.activation("", self.activation, planes);
+            if let Some(maxpool) = &self.maxpool {
+                planes = graph.max_pool("maxpool", maxpool, planes);
+            }
+            let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+            for (stage, blocks) in (1..).zip(stages) {
+                for (number, block) in blocks.iter().enumerate() {
+                    planes = block.graph(&format!("layer{stage}.{number}"), graph, planes)?;
+                }
+            }
+            let features = graph.push("avgpool", Operator::GlobalAvgPool, &[planes]);
+            Ok(self.fc.graph("fc", graph, features))
+        })
+    }
 }
 
 impl ResNet18 {
@@ -355,5 +376,31 @@ impl ResNet18Block {
             shortcut,
             self.activation,
         )
+    }
+
+    fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
+        let below = |name: &str| format!("{path}.{name}");
+        let shortcut = match &self.downsample {
+            Some((conv, bn)) => {
+                let paths = [below("downsample.0"), below("downsample.1")];
+                conv.graph([&paths[0], &paths[1]], bn, graph, input)?
+            }
+            None => input,
+        };
+        let paths = [below("conv1"), below("bn1")];
+        let planes = self
+            .conv1
+            .graph([&paths[0], &paths[1]], &self.bn1, graph, input)?;
+        let planes = graph.activation(path, self.activation, planes);
+        let paths = [below("conv2"), below("bn2")];
+        let planes = self
+            .conv2
+            .graph([&paths[0], &paths[1]], &self.bn2, graph, planes)?;
+        Ok(members::add(
+            path,
+            self.activation,
+            graph,
+            [planes, shortcut],
+        ))
     }
 }

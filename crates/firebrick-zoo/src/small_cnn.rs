@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
+use firebrick_core::graph::{Graph, Operator, Value};
 use firebrick_core::init::Init;
 use firebrick_core::nn::{Activation, BatchNorm, GlobalAvgPool, MaxPool2d, MaxPool2dConfig};
 use firebrick_core::spec::Spec;
@@ -177,6 +178,18 @@ impl Classifier for SmallCnn {
         self.members
             .forward_training(images, |images| self.scores(images))
     }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.members.graph(graph, images, |graph, images| {
+            let planes = self.layer1.graph("layer1", graph, images)?;
+            let planes = graph.max_pool("pool", &self.pool, planes);
+            let planes = self.layer2.graph("layer2", graph, planes)?;
+            let planes = graph.max_pool("pool", &self.pool, planes);
+            let planes = self.layer3.graph("layer3", graph, planes)?;
+            let features = graph.push("mean", Operator::GlobalAvgPool, &[planes]);
+            Ok(self.fc.graph("fc", graph, features))
+        })
+    }
 }
 
 impl SmallCnn {
@@ -257,5 +270,15 @@ impl SmallCnnStage {
     fn forward(&self, planes: Tensor<4>) -> Tensor<4> {
         let planes = self.conv1.with_bn(&self.bn1, planes, None, self.activation);
         self.conv2.with_bn(&self.bn2, planes, None, self.activation)
+    }
+
+    fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
+        let mut value = input;
+        for (number, conv, bn) in [(1, &self.conv1, &self.bn1), (2, &self.conv2, &self.bn2)] {
+            let paths = [format!("{path}.conv{number}"), format!("{path}.bn{number}")];
+            let planes = conv.graph([&paths[0], &paths[1]], bn, graph, value)?;
+            value = graph.activation(path, self.activation, planes);
+        }
+        Ok(value)
     }
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod damage;
 mod ensemble;
 mod eval;
+mod export;
 mod first_hour;
 mod folders;
 mod guide;
