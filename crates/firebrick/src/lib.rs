@@ -20,6 +20,7 @@ pub mod coverage;
 pub mod ensembles;
 mod error;
 pub mod eval;
+pub mod explain;
 mod families;
 mod finish;
 mod first_batch;
