@@ -17,6 +17,7 @@ pub(crate) mod mix;
 pub(crate) mod models;
 pub(crate) mod optim;
 pub(crate) mod penalty;
+mod picture_name;
 mod plain_weights;
 pub(crate) mod predict;
 pub(crate) mod recipes;
@@ -25,6 +26,7 @@ pub(crate) mod runs;
 pub(crate) mod sampling;
 pub(crate) mod schedule;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod tta;
 
