@@ -33,7 +33,23 @@ pub trait Backbone {
     /// - given to `stage`: `[N, width, H / stride, W / stride]`, rounded as the network's layers do; `[N, width, 1, 1]` for
     ///   a stage without sides
     /// - returns `[N, features, 1, 1]`, or planes where the last layer is a convolution before the mean over the image
-    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4>;
+    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4> {
+        self.embed_through(images, &mut |features| {
+            stage(&features);
+            features
+        })
+    }
+
+    /// As [`Self::embed`], and the network goes on with what `stage` returns in place of the output of each stage: a copy that keeps its
+    /// gradient, or features that were changed.
+    ///
+    /// # Shapes
+    /// As [`Self::embed`]; `stage` returns the shape that it is given.
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4>;
 
     /// The last layer, and what comes behind it.
     ///

@@ -201,19 +201,20 @@ impl Backbone for LeNet5 {
         ]
     }
 
-    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4> {
-        let first = self.activation.forward(self.conv1.forward(images));
-        stage(&first);
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let first = stage(self.activation.forward(self.conv1.forward(images)));
         let second = self.conv2.forward(self.pool.forward(first));
-        let second = self.activation.forward(second);
-        stage(&second);
+        let second = stage(self.activation.forward(second));
         let planes = self.pool.forward(second);
         let hidden = self.fc1.forward(planes.flatten::<2>(1, 3));
-        let hidden = self.activation.forward(hidden);
-        stage(&as_planes(hidden.clone()));
-        let hidden = self.activation.forward(self.fc2.forward(hidden));
-        stage(&as_planes(hidden.clone()));
-        as_planes(self.dropout.forward(hidden))
+        let hidden = stage(as_planes(self.activation.forward(hidden)));
+        let hidden = self.fc2.forward(hidden.flatten::<2>(1, 3));
+        let hidden = stage(as_planes(self.activation.forward(hidden)));
+        as_planes(self.dropout.forward(hidden.flatten::<2>(1, 3)))
     }
 
     fn classify(&self, features: Tensor<4>) -> Tensor<2> {

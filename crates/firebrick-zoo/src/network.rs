@@ -116,13 +116,16 @@ impl Backbone for Network {
         self.stages.iter().map(|(stage, _)| stage.clone()).collect()
     }
 
-    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4> {
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
         let layers = self.layers();
         let mut planes = images;
         let mut begin = 0;
         for (_, end) in &self.stages {
-            planes = chain(&layers[begin..*end], planes);
-            stage(&planes);
+            planes = stage(chain(&layers[begin..*end], planes));
             begin = *end;
         }
         chain(&layers[begin..self.head], planes)

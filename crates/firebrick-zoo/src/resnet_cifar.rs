@@ -300,13 +300,17 @@ impl Backbone for ResNetCifar {
         ]
     }
 
-    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4> {
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
         let mut planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
-        stage(&planes);
+        planes = stage(planes);
         for blocks in [&self.layer1, &self.layer2, &self.layer3] {
             let blocks = blocks.iter();
             planes = blocks.fold(planes, |planes, block| block.forward(planes));
-            stage(&planes);
+            planes = stage(planes);
         }
         as_planes(self.pool.forward(planes))
     }

@@ -212,13 +212,14 @@ impl Backbone for SmallCnn {
         stages.collect()
     }
 
-    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4> {
-        let first = self.layer1.forward(images);
-        stage(&first);
-        let second = self.layer2.forward(self.pool.forward(first));
-        stage(&second);
-        let third = self.layer3.forward(self.pool.forward(second));
-        stage(&third);
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let first = stage(self.layer1.forward(images));
+        let second = stage(self.layer2.forward(self.pool.forward(first)));
+        let third = stage(self.layer3.forward(self.pool.forward(second)));
         as_planes(self.dropout.forward(self.mean.forward(third)))
     }
 
