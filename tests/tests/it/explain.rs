@@ -190,7 +190,7 @@ fn looks_at_one_patch() -> TrainedModel {
     let network = Model::new(LooksAtOnePatch { layer });
     let mut dict = StateDict::of(&network);
     for (key, data) in &mut dict.tensors {
-        let shape = data.shape.clone();
+        let shape = data.shape().clone();
         let on = key.ends_with("weight");
         // Only class 1 looks.
         let value = |at: usize| f32::from(u8::from(on && at / 16 == 1)) / 1.6;
