@@ -18,6 +18,7 @@ pub(crate) mod mix;
 pub(crate) mod models;
 pub(crate) mod optim;
 pub(crate) mod penalty;
+mod picture_name;
 mod plain_weights;
 pub(crate) mod predict;
 pub(crate) mod recipes;
@@ -26,6 +27,7 @@ pub(crate) mod runs;
 pub(crate) mod sampling;
 pub(crate) mod schedule;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod tta;
 

@@ -93,6 +93,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Predict with published weights",
                 "firebrick predict --model resnet20 --weights resnet20.pth --normalize imagenet photo.jpg",
             ),
+            (
+                "Write pictures that show what the model looked at",
+                "firebrick predict runs/photos-resnet18-1 photo.jpg --explain grad_cam --out explained",
+            ),
         ],
     ),
     (
@@ -345,6 +349,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[("", "firebrick sampling describe weighted")],
     ),
     ("devices", &[("", "firebrick devices")]),
+    (
+        "serve",
+        &[
+            (
+                "Open a page in your browser on which you drop photos",
+                "firebrick serve runs/photos-resnet18-1",
+            ),
+            (
+                "At another port",
+                "firebrick serve runs/photos-resnet18-1 --port 9000",
+            ),
+        ],
+    ),
     (
         "recipes",
         &[

@@ -71,6 +71,7 @@ enum Command {
     LrFind(Box<commands::lr_find::LrFind>),
     Search(Box<commands::search::Search>),
     Predict(commands::predict::Predict),
+    Serve(commands::serve::Serve),
     Ensemble(commands::ensemble::Ensemble),
     Export(commands::export::Export),
     #[command(alias = "dataset")]
@@ -236,6 +237,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::LrFind(lr_find) => lr_find.run(),
         Command::Search(search) => search.run(),
         Command::Predict(predict) => predict.run(),
+        Command::Serve(serve) => serve.run(),
         Command::Datasets(datasets) => datasets.run(),
         Command::Models(models) => models.run(),
         Command::Optim(optim) => optim.run(),

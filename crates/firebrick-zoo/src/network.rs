@@ -9,6 +9,7 @@ use firebrick_core::{Classifier, ConfigError};
 
 use crate::backbone::{Backbone, Stage};
 use crate::layers::{Layer, Layers, chain};
+use crate::{Head, Model};
 
 /// A network as a list of named layers. The names are those of the reference implementation: its weights load unchanged.
 #[derive(Debug, Clone)]
@@ -115,13 +116,16 @@ impl Backbone for Network {
         self.stages.iter().map(|(stage, _)| stage.clone()).collect()
     }
 
-    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4> {
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
         let layers = self.layers();
         let mut planes = images;
         let mut begin = 0;
         for (_, end) in &self.stages {
-            planes = chain(&layers[begin..*end], planes);
-            stage(&planes);
+            planes = stage(chain(&layers[begin..*end], planes));
             begin = *end;
         }
         chain(&layers[begin..self.head], planes)
@@ -129,6 +133,10 @@ impl Backbone for Network {
 
     fn classify(&self, features: Tensor<4>) -> Tensor<2> {
         chain(&self.layers()[self.head..], features).flatten(1, 3)
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(self.clone().with_head(head, classes, seed))
     }
 }
 

@@ -15,9 +15,10 @@ use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
+use crate::backbone::{Backbone, Stage, as_planes};
 use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::{add_branch, conv3x3, projection};
-use crate::{Architecture, Build, Input, Model};
+use crate::{Architecture, Build, Head, Input, Model};
 
 /// Configuration of [`ResNetCifar`].
 ///
@@ -210,11 +211,12 @@ impl Architecture for ResNetCifarConfig {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::new)
+        Self::undrawn(self, input, device).map(|model| model.members.model(model))
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::new)
+        self.build(input, seed, device)
+            .map(|model| model.members.model(model))
     }
 }
 
@@ -277,10 +279,51 @@ impl Classifier for ResNetCifar {
 impl ResNetCifar {
     /// The outputs of the network for the inputs of its members.
     fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
-        let blocks = self.layer1.iter().chain(&self.layer2).chain(&self.layer3);
-        let planes = blocks.fold(planes, |planes, block| block.forward(planes));
-        self.linear.forward(self.pool.forward(planes))
+        self.classify(self.embed(images, &mut |_| ()))
+    }
+}
+
+/// Of a network without members.
+impl Backbone for ResNetCifar {
+    fn stages(&self) -> Vec<Stage> {
+        let stage = |name: &str, modules: &[&str], layer: usize| Stage {
+            name: name.into(),
+            modules: modules.iter().copied().map(String::from).collect(),
+            width: 16 << layer,
+            stride: Some(1 << layer),
+        };
+        vec![
+            stage("stem", &["conv1", "bn1"], 0),
+            stage("layer1", &["layer1"], 0),
+            stage("layer2", &["layer2"], 1),
+            stage("layer3", &["layer3"], 2),
+        ]
+    }
+
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let mut planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
+        planes = stage(planes);
+        for blocks in [&self.layer1, &self.layer2, &self.layer3] {
+            let blocks = blocks.iter();
+            planes = blocks.fold(planes, |planes, block| block.forward(planes));
+            planes = stage(planes);
+        }
+        as_planes(self.pool.forward(planes))
+    }
+
+    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
+        self.linear.forward(features.flatten(1, 3))
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(Self {
+            linear: head.in_place_of(&self.linear, classes, seed),
+            ..self.clone()
+        })
     }
 }
 

@@ -12,9 +12,10 @@ use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
+use crate::backbone::{Backbone, Stage, as_planes};
 use crate::members::{MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::conv3x3;
-use crate::{Architecture, Input, Model, ModelConfig};
+use crate::{Architecture, Head, Input, Model, ModelConfig};
 
 const NAME: &str = "small_cnn";
 
@@ -135,11 +136,12 @@ impl Architecture for SmallCnnConfig {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::new)
+        Self::undrawn(self, input, device).map(|model| model.members.model(model))
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::new)
+        self.build(input, seed, device)
+            .map(|model| model.members.model(model))
     }
 }
 
@@ -193,10 +195,43 @@ impl Classifier for SmallCnn {
 impl SmallCnn {
     /// The outputs of the network for the inputs of its members.
     fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = self.pool.forward(self.layer1.forward(images));
-        let planes = self.pool.forward(self.layer2.forward(planes));
-        let features = self.mean.forward(self.layer3.forward(planes));
-        self.fc.forward(self.dropout.forward(features))
+        self.classify(self.embed(images, &mut |_| ()))
+    }
+}
+
+/// Of a network without members.
+impl Backbone for SmallCnn {
+    fn stages(&self) -> Vec<Stage> {
+        let layers = [&self.layer1, &self.layer2, &self.layer3].into_iter();
+        let stages = layers.enumerate().map(|(at, layer)| Stage {
+            name: format!("layer{}", at + 1),
+            modules: vec![format!("layer{}", at + 1)],
+            width: layer.conv2.outputs(),
+            stride: Some(1 << at),
+        });
+        stages.collect()
+    }
+
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let first = stage(self.layer1.forward(images));
+        let second = stage(self.layer2.forward(self.pool.forward(first)));
+        let third = stage(self.layer3.forward(self.pool.forward(second)));
+        as_planes(self.dropout.forward(self.mean.forward(third)))
+    }
+
+    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
+        self.fc.forward(features.flatten(1, 3))
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(Self {
+            fc: head.in_place_of(&self.fc, classes, seed),
+            ..self.clone()
+        })
     }
 }
 

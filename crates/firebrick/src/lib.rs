@@ -20,6 +20,7 @@ pub mod coverage;
 pub mod ensembles;
 mod error;
 pub mod eval;
+pub mod explain;
 pub mod export;
 mod families;
 mod finish;

@@ -27,6 +27,7 @@ mod predict;
 mod runs;
 mod schedule;
 mod search;
+mod serve;
 mod shell_blocks;
 mod shells;
 mod support;
