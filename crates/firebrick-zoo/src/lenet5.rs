@@ -182,6 +182,23 @@ impl Classifier for LeNet5 {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.classify(self.embed(images, &mut |_| ()))
     }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        let mut value = images;
+        for (path, conv) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
+            let planes = graph.conv(path, conv, value);
+            let planes = graph.activation(path, self.activation, planes);
+            value = match self.pool {
+                Pool::Max => graph.max_pool(path, &MaxPool2dConfig::new(2).init(), planes),
+                Pool::Average => graph.avg_pool(path, &AvgPool2dConfig::new(2).init(), planes),
+            };
+        }
+        for (path, linear) in [("fc1", &self.fc1), ("fc2", &self.fc2)] {
+            let hidden = graph.linear(path, linear, value);
+            value = graph.activation(path, self.activation, hidden);
+        }
+        self.fc3.graph("fc3", graph, value)
+    }
 }
 
 /// Each fully connected layer but the last is a stage of its own.
@@ -226,23 +243,6 @@ impl Backbone for LeNet5 {
             fc3: head.in_place_of(&self.fc3, classes, seed),
             ..self.clone()
         })
-    }
-
-    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
-        let mut value = images;
-        for (path, conv) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
-            let planes = graph.conv(path, conv, value);
-            let planes = graph.activation(path, self.activation, planes);
-            value = match self.pool {
-                Pool::Max => graph.max_pool(path, &MaxPool2dConfig::new(2).init(), planes),
-                Pool::Average => graph.avg_pool(path, &AvgPool2dConfig::new(2).init(), planes),
-            };
-        }
-        for (path, linear) in [("fc1", &self.fc1), ("fc2", &self.fc2)] {
-            let hidden = graph.linear(path, linear, value);
-            value = graph.activation(path, self.activation, hidden);
-        }
-        Ok(graph.linear("fc3", &self.fc3, value))
     }
 }
 

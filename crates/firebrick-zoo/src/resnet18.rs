@@ -259,7 +259,7 @@ impl Classifier for ResNet18 {
                 }
             }
             let features = graph.push("avgpool", Operator::GlobalAvgPool, &[planes]);
-            Ok(self.fc.graph("fc", graph, features))
+            self.fc.graph("fc", graph, features)
         })
     }
 }

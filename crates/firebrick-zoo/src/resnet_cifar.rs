@@ -271,7 +271,7 @@ impl Classifier for ResNetCifar {
                 }
             }
             let features = graph.push("pool", Operator::GlobalAvgPool, &[planes]);
-            Ok(self.linear.graph("linear", graph, features))
+            self.linear.graph("linear", graph, features)
         })
     }
 }

@@ -187,7 +187,7 @@ impl Classifier for SmallCnn {
             let planes = graph.max_pool("pool", &self.pool, planes);
             let planes = self.layer3.graph("layer3", graph, planes)?;
             let features = graph.push("mean", Operator::GlobalAvgPool, &[planes]);
-            Ok(self.fc.graph("fc", graph, features))
+            self.fc.graph("fc", graph, features)
         })
     }
 }

@@ -26,12 +26,18 @@ impl MemberConv {
 
 impl MemberHead {
     /// As [`Self::forward`], of all members side by side.
-    pub(crate) fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Value {
-        match self {
+    pub(crate) fn graph(
+        &self,
+        path: &str,
+        graph: &mut Graph,
+        input: Value,
+    ) -> Result<Value, ConfigError> {
+        Ok(match self {
             Self::Plain(linear) => graph.linear(path, linear, input),
             Self::Shared(linear) => graph.batch_linear(path, linear, input),
             Self::Packed(linear) => graph.packed_linear(path, linear, input),
-        }
+            Self::Layers(layers) => layers.graph(path, graph, input)?,
+        })
     }
 }
 
