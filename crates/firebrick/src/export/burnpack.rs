@@ -98,8 +98,8 @@ mod tests {
         }
 
         fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-            let window = MaxPoolOptions::new([2; 2]).with_stride([2; 2]);
-            let halved = |x| max_pool2d(x, window.clone());
+            let window = || MaxPoolOptions::new([2; 2]).with_stride([2; 2]);
+            let halved = |x| max_pool2d(x, window());
             let x = halved(self.layer1.forward(x));
             let x = halved(self.layer2.forward(x));
             let x = self.layer3.forward(x).mean_dim(3).mean_dim(2);

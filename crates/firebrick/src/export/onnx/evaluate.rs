@@ -102,7 +102,7 @@ pub(super) fn run(model: &proto::Model, images: Array) -> Array {
                     .clone()
             })
             .collect();
-        let output = compute(node, inputs);
+        let output = compute(node, &inputs);
         values.insert(&node.output.0[0], output);
     }
     values.remove(graph.output.0[0].0.name.as_str()).unwrap()
@@ -132,7 +132,7 @@ impl Attributes<'_> {
     }
 }
 
-fn compute(node: &proto::Node, inputs: Vec<Array>) -> Array {
+fn compute(node: &proto::Node, inputs: &[Array]) -> Array {
     let of = Attributes(node);
     let x = inputs[0].clone();
     match node.op_type.as_str() {
@@ -158,20 +158,20 @@ fn compute(node: &proto::Node, inputs: Vec<Array>) -> Array {
             x.map(|x| (alpha * x + beta).clamp(0.0, 1.0))
         }
         "HardSwish" => x.map(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
-        "Add" => broadcast(&inputs, |a, b| a + b),
-        "Sub" => broadcast(&inputs, |a, b| a - b),
-        "Mul" => broadcast(&inputs, |a, b| a * b),
-        "Div" => broadcast(&inputs, |a, b| a / b),
+        "Add" => broadcast(inputs, |a, b| a + b),
+        "Sub" => broadcast(inputs, |a, b| a - b),
+        "Mul" => broadcast(inputs, |a, b| a * b),
+        "Div" => broadcast(inputs, |a, b| a / b),
         "Flatten" => {
             let first = x.dims[0];
             Array::new([first, x.values.len() / first], x.values)
         }
         "Reshape" => reshape(x, &inputs[1].ints()),
         "Transpose" => transpose(&x, &of.find("perm").unwrap().ints.0),
-        "Concat" => concat(&inputs),
-        "Slice" => slice(&inputs),
+        "Concat" => concat(inputs),
+        "Slice" => slice(inputs),
         "Pad" => pad(&x, &inputs[1].ints()),
-        "Conv" => conv(&of, &inputs),
+        "Conv" => conv(&of, inputs),
         "Gemm" => {
             assert_eq!(of.int("transB"), 1);
             let [images, features] = [x.dims[0], x.dims[1]];
@@ -433,28 +433,32 @@ fn conv(of: &Attributes<'_>, inputs: &[Array]) -> Array {
         (width + left + right - spread_x * (columns - 1) - 1) / across + 1,
     ];
     let mut entries = Vec::with_capacity(dims.iter().product());
-    for place in places(&dims) {
-        let [n, output, row, column] = place.try_into().unwrap();
-        let first = output / (outputs / groups) * each;
-        let mut sum = inputs.get(2).map_or(0.0, |bias| bias.values[output]);
-        for c in 0..each {
-            let plane = ((n * channels) + first + c) * height;
-            let kernel = (output * each + c) * rows;
-            for ky in 0..rows {
-                let y = (row * down + ky * spread_y).wrapping_sub(top);
-                if y >= height {
-                    continue;
-                }
-                for kx in 0..columns {
-                    let at = (column * across + kx * spread_x).wrapping_sub(left);
-                    if at < width {
-                        sum += x.values[(plane + y) * width + at]
-                            * weight.values[(kernel + ky) * columns + kx];
+    for image in 0..images {
+        for output in 0..outputs {
+            let first = image * channels + output / (outputs / groups) * each;
+            let planes = &x.values[first * height * width..][..each * height * width];
+            let kernel = &weight.values[output * each * rows * columns..][..each * rows * columns];
+            let bias = inputs.get(2).map_or(0.0, |bias| bias.values[output]);
+            for row in 0..dims[2] {
+                for column in 0..dims[3] {
+                    let mut sum = bias;
+                    for (c, window) in kernel.chunks(rows * columns).enumerate() {
+                        for (ky, weights) in window.chunks(columns).enumerate() {
+                            let y = (row * down + ky * spread_y).wrapping_sub(top);
+                            if y >= height {
+                                continue;
+                            }
+                            let line = &planes[(c * height + y) * width..][..width];
+                            for (kx, weight) in weights.iter().enumerate() {
+                                let at = (column * across + kx * spread_x).wrapping_sub(left);
+                                sum += line.get(at).map_or(0.0, |x| x * weight);
+                            }
+                        }
                     }
+                    entries.push(sum);
                 }
             }
         }
-        entries.push(sum);
     }
     Array::new(dims, entries)
 }
@@ -481,13 +485,13 @@ fn pool(
         let [n, c, row, column] = place.try_into().unwrap();
         let inside =
             |at: usize, border: usize, side: usize| at.checked_sub(border).filter(|at| *at < side);
-        let mut window = (0..rows).flat_map(|ky| {
+        let window = (0..rows).flat_map(|ky| {
             (0..columns).filter_map(move |kx| {
                 let y = inside(row * down + ky, top, height)?;
                 Some([y, inside(column * across + kx, left, width)?])
             })
         });
-        let mut pixels = (&mut window).map(|[y, column]| x.at([n, c, y, column]));
+        let mut pixels = window.map(|[y, column]| x.at([n, c, y, column]));
         of_window(&mut pixels, rows * columns)
     });
     let entries = entries.collect();
