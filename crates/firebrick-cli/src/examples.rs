@@ -161,6 +161,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ("models", &[("", "firebrick models describe resnet20")]),
     ("models list", &[("", "firebrick models list")]),
     (
+        "models weights",
+        &[("", "firebrick models weights resnet50")],
+    ),
+    (
         "models describe",
         &[(
             "",

@@ -26,6 +26,10 @@ pub(crate) trait Family: Sized + 'static {
     const REFERENCE: Init;
     /// The path of the last layer.
     const HEAD: &'static str;
+    /// Keys of published files that the network has no tensor for.
+    const IGNORED: &'static [&'static str] = &[];
+    /// Parts of the keys of older files, and what they are now.
+    const RENAMED: &'static [(&'static str, &'static str)] = &[];
 
     /// Puts the layers behind `chain`, which is at the image's channels. Options and input are in their ranges.
     ///
@@ -152,6 +156,14 @@ impl<F: Family> Architecture for Configured<F> {
 
     fn head(&self) -> Option<&'static str> {
         Some(F::HEAD)
+    }
+
+    fn ignored(&self) -> &'static [&'static str] {
+        F::IGNORED
+    }
+
+    fn renamed(&self) -> &'static [(&'static str, &'static str)] {
+        F::RENAMED
     }
 
     fn check(&self) -> Result<(), ConfigError> {

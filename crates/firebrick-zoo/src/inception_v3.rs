@@ -66,6 +66,7 @@ impl Family for InceptionV3 {
         random_bias: true,
     };
     const HEAD: &'static str = "fc";
+    const IGNORED: &'static [&'static str] = &["AuxLogits.*"];
 
     fn build(
         size: &Size,

@@ -37,6 +37,7 @@ mod own_program;
 pub mod predict;
 pub mod prelude;
 mod prepared;
+mod pretrained;
 mod recipes;
 mod runs;
 pub mod search;
@@ -46,6 +47,7 @@ mod teacher;
 mod train;
 pub mod tta;
 mod warnings;
+pub mod weights;
 
 pub use firebrick_core as core;
 pub use firebrick_datasets as datasets;

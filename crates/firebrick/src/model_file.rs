@@ -17,7 +17,7 @@ use firebrick_core::error::check;
 use firebrick_core::run::RunRecord;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::{StateDict, WeightsError};
-use firebrick_core::weights_file::{Head, WeightsFile};
+use firebrick_core::weights_file::WeightsFile;
 use firebrick_core::{Classifier, ConfigError};
 use firebrick_zoo::{Input, MAX_CLASSES, MAX_SIDE, Model};
 
@@ -194,9 +194,10 @@ impl ModelInfo {
     ) -> Result<(TrainedModel<M>, Vec<String>), Error> {
         // Not drawn: that would take the memory that the metadata asks for before the weights are known
         // to be of that size.
-        let model = models.architecture(&self.model)?;
-        let model = model.undrawn(&self.input(), device)?;
-        let (network, notes) = weights.load_into(model, Head::Same)?;
+        let architecture = models.architecture(&self.model)?;
+        let model = architecture.undrawn(&self.input(), device)?;
+        let rules = firebrick_zoo::rules(&*architecture);
+        let (network, notes) = weights.load_into(model, &rules)?;
         let model = TrainedModel {
             info: self,
             network,

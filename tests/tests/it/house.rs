@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "firebrick-core",
             "firebrick-datasets",
+            "firebrick-download",
             "firebrick-ensemble",
             "firebrick-optim",
             "firebrick-regularize",

@@ -126,9 +126,9 @@ impl Predict {
             };
             ensembles::predict(&job, files, &mut each)?;
         } else {
-            let model = trained_model(run, &self.plain, &self.device, |info| {
+            let model = trained_model(run, &self.plain, &self.device, |info, data| {
                 if run.is_none() {
-                    self.plain.name_classes(info, self.json);
+                    self.plain.name_classes(info, data, self.json);
                 }
             })?;
             let of_run = run.map(|run| {

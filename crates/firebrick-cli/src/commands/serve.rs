@@ -93,7 +93,7 @@ impl Serve {
         }
         let model = trained_model(self.run.as_deref(), &self.plain, &self.device, |info| {
             if self.run.is_none() {
-                self.plain.name_classes(info, false);
+                self.plain.name_classes(info, None, false);
             }
         })?;
         let predictor = Predictor::model(&model, self.top);

@@ -34,3 +34,4 @@ mod support;
 mod terminal;
 mod tta;
 mod verbs;
+mod weights;
