@@ -20,6 +20,8 @@ pub mod coverage;
 pub mod ensembles;
 mod error;
 pub mod eval;
+pub mod explain;
+pub mod export;
 mod families;
 mod finish;
 mod first_batch;

@@ -39,6 +39,13 @@ pub struct ModelInfo {
     pub preprocessing: Preprocessing,
 }
 
+fn unwritable(problem: String) -> Error {
+    Error::ModelFile {
+        path: "model.safetensors".into(),
+        problem,
+    }
+}
+
 /// A trained model, ready to be used.
 #[derive(Debug)]
 pub struct TrainedModel<M = Model> {
@@ -56,12 +63,14 @@ impl ModelInfo {
     /// # Errors
     /// [`Error::ModelFile`] for weights that the format cannot hold.
     pub fn to_bytes(&self, weights: &StateDict) -> Result<Vec<u8>, Error> {
-        let problem = |problem: String| Error::ModelFile {
-            path: "model.safetensors".into(),
-            problem,
+        sealed(weights, self.metadata()?).map_err(unwritable)
+    }
+
+    /// The text that a file of this model carries.
+    pub(crate) fn metadata(&self) -> Result<BTreeMap<String, String>, Error> {
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|error| unwritable(error.to_string()))
         };
-        let json =
-            |value: serde_json::Result<String>| value.map_err(|error| problem(error.to_string()));
         let metadata = [
             // What PyTorch's own reader expects to find.
             ("format".to_string(), "pt".to_string()),
@@ -75,7 +84,7 @@ impl ModelInfo {
                 json(serde_json::to_string(&self.preprocessing))?,
             ),
         ];
-        sealed(weights, metadata.into()).map_err(problem)
+        Ok(metadata.into())
     }
 
     /// Opens a model file, or that of a run directory, whose model is of the zoo. The weights are not read yet.

@@ -162,6 +162,22 @@ pub(crate) struct Named {
 }
 
 impl PlainWeights {
+    /// Gives the classes of plain weights the names of the data set that they are for, and says so unless `quiet`.
+    pub(crate) fn name_classes(&self, info: &mut ModelInfo, data: Option<&str>, quiet: bool) {
+        let Some(named) = self.names_of_a_known_set(info, data) else {
+            return;
+        };
+        if !quiet {
+            terminal::notice(&format!(
+                "using the class names of {}, because {}; --classes {} prints numbers instead",
+                named.set,
+                named.why,
+                info.classes.len()
+            ));
+        }
+        info.classes = named.classes;
+    }
+
     /// The names for classes that are still numbers, where the normalization, the name of the file or what is known of published
     /// weights says which data set they are for, and that has as many classes.
     pub(crate) fn names_of_a_known_set(
