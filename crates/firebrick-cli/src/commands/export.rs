@@ -68,8 +68,8 @@ impl Export {
         if let Some(run) = &self.run {
             export::check_single(run)?;
         }
-        let model = trained_model(self.run.as_deref(), &self.plain, "flex", |info| {
-            if let Some(named) = self.plain.names_of_a_known_set(info) {
+        let model = trained_model(self.run.as_deref(), &self.plain, "flex", |info, data| {
+            if let Some(named) = self.plain.names_of_a_known_set(info, data) {
                 info.classes = named.classes;
             }
         })?;
