@@ -68,9 +68,9 @@ impl Export {
         if let Some(run) = &self.run {
             export::check_single(run)?;
         }
-        let model = trained_model(self.run.as_deref(), &self.plain, "flex", |info| {
-            if let Some(named) = self.plain.names_of_a_known_set(info) {
-                info.classes = named.classes;
+        let model = trained_model(self.run.as_deref(), &self.plain, "flex", |info, data| {
+            if self.run.is_none() {
+                self.plain.name_classes(info, data, self.json);
             }
         })?;
         let wanted = export::Export {
