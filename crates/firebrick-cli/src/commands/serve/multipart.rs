@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_boundary_is_in_the_content_type() {
-        let found = |text: &str| boundary(text).map(|found| found.ok());
+        let found = |text: &str| boundary(text).map(Result::ok);
         assert_eq!(found("image/png"), None);
         assert_eq!(found(""), None);
         assert_eq!(
