@@ -222,7 +222,7 @@ def open_case(case):
     import peer_networks
 
     if suite == "step" and WHO != "onnx":
-        return peer_networks.training_step(case, TUNED)
+        return peer_networks.training_step(case, TUNED, fastest)
     if suite == "infer" and WHO == "onnx":
         return peer_networks.onnx_inference(case, THREADS)
     if suite == "infer":

@@ -120,9 +120,27 @@ def build(case):
         "resnet20": lambda: ResNet20(channels, classes),
         "resnet18": lambda: ResNet18(case["stem"], channels, classes),
     }
-    model = makers[case["network"]]()
+    name = case["network"].partition("(")[0]
+    own = name in makers and case["side"] < 224
+    model = makers[name]() if own else published(name, classes)
     if case.get("weights"):
         model.load_state_dict(read_safetensors(case["weights"]), strict=True)
+    return model
+
+
+def published(name, classes):
+    """A network of torchvision or timm, without dropout."""
+    import timm
+    import torchvision
+
+    if name in torchvision.models.list_models():
+        extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
+        model = torchvision.models.get_model(name, weights=None, num_classes=classes, **extra)
+    else:
+        model = timm.create_model("tf_" * name.startswith("efficientnet_lite") + name, num_classes=classes)
+    for module in model.modules():
+        if isinstance(module, (nn.Dropout, torchvision.ops.StochasticDepth)):
+            module.p = 0.0
     return model
 
 
@@ -177,21 +195,27 @@ def forget_peak():
         pass
 
 
-def training_step(case, tuned):
+def training_step(case, tuned, fastest):
     """Forward, cross-entropy, backward and SGD with momentum; the losses and memory of three steps."""
-    layout = torch.channels_last if tuned else torch.contiguous_format
-    model = build(case).train().to(memory_format=layout)
-    inputs = images(case).to(memory_format=layout)
     targets = torch.arange(case["batch"]) % case["classes"]
     extra = {"fused": True} if tuned else {}
-    optimizer = torch.optim.SGD(model.parameters(), lr=case["lr"], momentum=0.9, **extra)
 
-    def step():
-        loss = functional.cross_entropy(model(inputs), targets)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss
+    def stepping(layout, compiled=False):
+        model = build(case).train().to(memory_format=layout)
+        inputs = images(case).to(memory_format=layout)
+        optimizer = torch.optim.SGD(model.parameters(), lr=case["lr"], momentum=0.9, **extra)
+        run = torch.compile(model) if compiled else model
+
+        def step():
+            loss = functional.cross_entropy(run(inputs), targets)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return loss
+
+        return model, step
+
+    model, step = stepping(torch.channels_last if tuned else torch.contiguous_format)
 
     forget_peak()
     resident, code = memory("VmRSS", "RssFile")
@@ -204,6 +228,19 @@ def training_step(case, tuned):
         "peak_mib": peak - resident,
         "peak_code_mib": code_after - code,
     }
+    if tuned and case["side"] >= 224:
+        ways = [("channels last, fused", step)]
+        for name, layout, compiled in [
+            ("NCHW, fused", torch.contiguous_format, False),
+            ("compiled, channels last, fused", torch.channels_last, True),
+        ]:
+            try:
+                _, way = stepping(layout, compiled)
+                way()
+                ways.append((name, way))
+            except Exception as error:  # noqa: BLE001 - one way less; the report names it
+                report.setdefault("failed", {})[name] = str(error).splitlines()[0][:200]
+        report["how"], step = fastest(ways)
     return step, report
 
 

@@ -8,6 +8,7 @@ use burn::tensor::activation::relu;
 use firebrick::core::nn::{BatchNormConfig, MaxPool2dConfig};
 use firebrick::prelude::Device;
 use firebrick_kernels::Image;
+use firebrick_kernels::activation::Activation;
 use firebrick_kernels::batch_norm::{self, Fused, Saved};
 use firebrick_kernels::elementwise;
 use firebrick_kernels::pool::{self, Window};
@@ -43,7 +44,7 @@ fn kernel(case: &Elementwise) -> Opened {
             Box::new(move || {
                 let fused = Fused {
                     residual: None,
-                    relu: true,
+                    activation: Some(Activation::Relu),
                 };
                 black_box(batch_norm::forward_train(&x, c, &gamma, &beta, EPS, fused));
             })
@@ -89,7 +90,7 @@ fn batch_norm_grad(x: Vec<f32>, channels: usize) -> Box<dyn FnMut()> {
     let (gamma, beta) = (vec![1.0; channels], vec![0.0; channels]);
     let fused = Fused {
         residual: None,
-        relu: true,
+        activation: Some(Activation::Relu),
     };
     let trained = batch_norm::forward_train(&x, channels, &gamma, &beta, EPS, fused);
     let dy = x.clone();
@@ -101,7 +102,7 @@ fn batch_norm_grad(x: Vec<f32>, channels: usize) -> Box<dyn FnMut()> {
             mean: &trained.mean,
             variance: &trained.variance,
             eps: EPS,
-            relu: true,
+            activation: Some(Activation::Relu),
             output: None,
         };
         black_box(batch_norm::backward(&saved, &dy, false));

@@ -32,6 +32,18 @@ const FORMATS: [(ImageFormat, &str); 6] = [
     (ImageFormat::Tiff, "TIFF"),
 ];
 
+/// The name of the format of an image, such as `JPEG`; `None` for content that is no image of a kind that can be read.
+#[must_use]
+pub fn format(bytes: &[u8]) -> Option<&'static str> {
+    format_of(bytes).map(|(_, name)| name)
+}
+
+fn format_of(bytes: &[u8]) -> Option<(ImageFormat, &'static str)> {
+    let guess = image::guess_format(bytes).ok();
+    let mut formats = FORMATS.into_iter();
+    formats.find(|(format, _)| Some(*format) == guess)
+}
+
 /// Reads an image file and decodes it: [`image_files::content`], then [`decode`].
 ///
 /// # Errors
@@ -69,11 +81,7 @@ pub(crate) fn decode_as_stored(path: &Path, bytes: &[u8]) -> Result<Image, DataE
     if bytes.is_empty() {
         return Err(refuse("the file is empty".into()));
     }
-    let guess = image::guess_format(bytes).ok();
-    let Some((format, name)) = FORMATS
-        .into_iter()
-        .find(|(format, _)| Some(*format) == guess)
-    else {
+    let Some((format, name)) = format_of(bytes) else {
         let known = FORMATS.map(|(_, name)| name).join(", ");
         return Err(refuse(format!(
             "its content is not an image that can be read ({known})"

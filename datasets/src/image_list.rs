@@ -9,20 +9,39 @@ use crate::decode;
 use crate::image_files::{self, LeftOut};
 use crate::pack_file::{self, PackFile, Stored};
 
-/// An image file, or an image in a pack.
+/// An image file, an image in a pack, or one that is decoded already.
 #[derive(Debug, Clone)]
 pub struct ListedImage {
     path: PathBuf,
-    stored: Option<(Arc<PackFile>, Stored)>,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    File,
+    Pack(Arc<PackFile>, Stored),
+    Decoded(Arc<Image>),
 }
 
 impl From<PathBuf> for ListedImage {
     fn from(path: PathBuf) -> Self {
-        Self { path, stored: None }
+        Self {
+            path,
+            source: Source::File,
+        }
     }
 }
 
 impl ListedImage {
+    /// An image that is decoded already; `name` is for messages.
+    #[must_use]
+    pub fn decoded(name: impl Into<PathBuf>, image: Image) -> Self {
+        Self {
+            path: name.into(),
+            source: Source::Decoded(Arc::new(image)),
+        }
+    }
+
     /// Its path; in a pack, that of the pack with the path in the packed folder behind it.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -34,9 +53,10 @@ impl ListedImage {
     /// # Errors
     /// [`DataError`] naming the image.
     pub fn read(&self, channels: usize) -> Result<Image, DataError> {
-        match &self.stored {
-            Some((pack, stored)) => pack.read(stored, &self.path, channels),
-            None => decode::read(&self.path, channels),
+        match &self.source {
+            Source::Pack(pack, stored) => pack.read(stored, &self.path, channels),
+            Source::File => decode::read(&self.path, channels),
+            Source::Decoded(image) => Ok(Image::clone(image).with_channels(channels)),
         }
     }
 }
@@ -84,7 +104,7 @@ fn in_pack(path: &Path) -> Result<Vec<ListedImage>, DataError> {
     Ok(listed
         .map(|(path, stored)| ListedImage {
             path,
-            stored: Some((pack.clone(), stored)),
+            source: Source::Pack(pack.clone(), stored),
         })
         .collect())
 }

@@ -12,13 +12,13 @@
 //! often and gives it up when memory is short, as it does for a mapped file, and no code of ours is unsafe.
 
 pub(crate) mod index;
-mod positioned;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use firebrick_types::data::{DataError, Image};
+use firebrick_types::positioned;
 use sha2::{Digest, Sha256};
 
 use crate::decode;

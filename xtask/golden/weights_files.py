@@ -4,12 +4,15 @@ Element k of the tensor number t (in the order of NAMES) is t + k / 4. Each file
 
     python3 xtask/golden/weights_files.py
 
-Needs torch and numpy.
+channels.json beside them holds weights of a convolution for RGB, and what timm makes of them for other numbers of channels.
+
+Needs torch, timm and numpy.
 """
 
 import argparse
 import collections
 import io
+import json
 import os
 import pathlib
 import pickle
@@ -19,6 +22,7 @@ import tarfile
 import zipfile
 
 import torch
+from timm.models._manipulate import adapt_input_conv
 from torch import nn
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "crates/firebrick-core/tests/golden/weights"
@@ -162,6 +166,13 @@ class Attack:
         return os.system, ("true",)
 
 
+def channels():
+    rgb = torch.sin(torch.arange(2 * 3 * 2 * 3, dtype=torch.float32)).reshape(2, 3, 2, 3)
+    adapted = [(count, adapt_input_conv(count, rgb.clone()).flatten().tolist()) for count in (1, 2, 4, 7)]
+    golden = {"rgb": rgb.flatten().tolist(), "shape": list(rgb.shape), "adapted": adapted}
+    (OUT / "channels.json").write_text(json.dumps(golden))
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -189,6 +200,7 @@ def main():
     save("attack.pth", {"state_dict": network(), "args": Attack()})
     save("stride_zero.pth", network() | {"fc.weight": torch.zeros(1).expand(30000, 30000)})
     save("sparse.pth", network() | {"fc.weight": network()["fc.weight"].to_sparse()})
+    channels()
     print(f"torch {torch.__version__}:", sum(path.stat().st_size for path in OUT.iterdir()), "bytes")
 
 

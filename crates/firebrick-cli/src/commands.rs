@@ -8,6 +8,7 @@ pub(crate) mod devices;
 pub(crate) mod dropout;
 pub(crate) mod ensemble;
 pub(crate) mod eval;
+pub(crate) mod export;
 pub(crate) mod groups;
 mod listing;
 pub(crate) mod loss;
@@ -17,6 +18,7 @@ pub(crate) mod mix;
 pub(crate) mod models;
 pub(crate) mod optim;
 pub(crate) mod penalty;
+mod picture_name;
 mod plain_weights;
 pub(crate) mod predict;
 pub(crate) mod recipes;
@@ -25,17 +27,21 @@ pub(crate) mod runs;
 pub(crate) mod sampling;
 pub(crate) mod schedule;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod tta;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use firebrick::Sources;
 use firebrick::core::Recipe;
+use firebrick::weights::WeightsPlace;
+use indicatif::ProgressBar;
 
 use crate::failure::Failure;
 use crate::free_memory::free_memory;
-use crate::home;
+use crate::{home, terminal};
 
 /// Turns the CPU kernels off, or on, as `FIREBRICK_KERNELS` says.
 pub(crate) fn switch_kernels() -> Result<(), Failure> {
@@ -66,7 +72,29 @@ fn recipe(name: &str) -> Result<Recipe, Failure> {
 fn sources() -> Sources {
     Sources {
         free_memory: free_memory(),
+        weights: weights_place(),
         ..Sources::in_cache(data_cache())
+    }
+}
+
+/// Where published weights lie and come from: the directory `weights` in the cache directory, and the hub that `HF_ENDPOINT` names.
+fn weights_place() -> WeightsPlace {
+    let place = WeightsPlace::at(data_cache().join("weights"));
+    let endpoint = std::env::var("HF_ENDPOINT").ok();
+    let bar: Mutex<Option<(String, ProgressBar)>> = Mutex::new(None);
+    WeightsPlace {
+        hub: endpoint.filter(|hub| !hub.is_empty()).unwrap_or(place.hub),
+        progress: Some(Arc::new(move |name, done, total| {
+            let Ok(mut bar) = bar.lock() else { return };
+            if bar.as_ref().is_none_or(|(shown, _)| shown != name) {
+                terminal::notice(&format!("downloading {name}"));
+                *bar = Some((name.to_string(), ProgressBar::new(total.unwrap_or(0))));
+            }
+            if let Some((_, bar)) = &*bar {
+                bar.set_position(done);
+            }
+        })),
+        ..place
     }
 }
 

@@ -93,6 +93,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Predict with published weights",
                 "firebrick predict --model resnet20 --weights resnet20.pth --normalize imagenet photo.jpg",
             ),
+            (
+                "Write pictures that show what the model looked at",
+                "firebrick predict runs/photos-resnet18-1 photo.jpg --explain grad_cam --out explained",
+            ),
+        ],
+    ),
+    (
+        "export",
+        &[
+            (
+                "Write the model of a run for ONNX Runtime",
+                "firebrick export runs/photos-resnet18-1 --format onnx --out photos.onnx",
+            ),
+            (
+                "Write published weights as a safetensors file that PyTorch loads",
+                "firebrick export --model resnet20 --weights resnet20.pth --normalize imagenet --format safetensors --out resnet20.safetensors",
+            ),
         ],
     ),
     (
@@ -143,6 +160,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("models", &[("", "firebrick models describe resnet20")]),
     ("models list", &[("", "firebrick models list")]),
+    (
+        "models weights",
+        &[("", "firebrick models weights resnet50")],
+    ),
     (
         "models describe",
         &[(
@@ -332,6 +353,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[("", "firebrick sampling describe weighted")],
     ),
     ("devices", &[("", "firebrick devices")]),
+    (
+        "serve",
+        &[
+            (
+                "Open a page in your browser on which you drop photos",
+                "firebrick serve runs/photos-resnet18-1",
+            ),
+            (
+                "At another port",
+                "firebrick serve runs/photos-resnet18-1 --port 9000",
+            ),
+        ],
+    ),
     (
         "recipes",
         &[

@@ -71,7 +71,9 @@ enum Command {
     LrFind(Box<commands::lr_find::LrFind>),
     Search(Box<commands::search::Search>),
     Predict(commands::predict::Predict),
+    Serve(commands::serve::Serve),
     Ensemble(commands::ensemble::Ensemble),
+    Export(commands::export::Export),
     #[command(alias = "dataset")]
     Datasets(commands::datasets::Datasets),
     #[command(alias = "model")]
@@ -235,6 +237,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::LrFind(lr_find) => lr_find.run(),
         Command::Search(search) => search.run(),
         Command::Predict(predict) => predict.run(),
+        Command::Serve(serve) => serve.run(),
         Command::Datasets(datasets) => datasets.run(),
         Command::Models(models) => models.run(),
         Command::Optim(optim) => optim.run(),
@@ -249,6 +252,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Mix(mix) => mix.run(),
         Command::Average(average) => average.run(),
         Command::Ensemble(ensemble) => ensemble.run(),
+        Command::Export(export) => export.run(),
         Command::Tta(tta) => tta.run(),
         Command::Penalty(penalty) => penalty.run(),
         Command::Sampling(sampling) => sampling.run(),

@@ -11,14 +11,24 @@ use crate::terminal;
 
 /// The first signal sets `interrupted`, the second ends the program at once.
 pub(crate) fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
+    on_signal(
+        interrupted,
+        "finishing this update and writing a checkpoint; press Ctrl-C again to stop at once",
+    )
+}
+
+/// As [`on_interrupt`], for a program that has nothing to save.
+pub(crate) fn on_stop(stopped: Arc<AtomicBool>) -> Result<(), Failure> {
+    on_signal(stopped, "stopped")
+}
+
+fn on_signal(interrupted: Arc<AtomicBool>, said: &'static str) -> Result<(), Failure> {
     let heard = move || {
         if interrupted.swap(true, Ordering::Relaxed) {
             // What is being written is written whole or not at all.
             std::process::exit(130);
         }
-        terminal::log(
-            "finishing this update and writing a checkpoint; press Ctrl-C again to stop at once",
-        );
+        terminal::log(said);
     };
     listen(heard).map_err(|error| {
         Failure::Work(format!(

@@ -261,9 +261,9 @@ mod tests {
             assert!(refused.is_none() || refused.as_deref() == Some(name));
             refused.is_some()
         };
-        let session = "data-dir max-updates max-seconds device workers checkpoint-every keep";
-        let run = "dataset valid-fraction limit-train image-size channels fit sampling on-bad-image normalize \
-                   model weights batch-size overfit-batches seed";
+        let session = "data-dir weights-dir offline max-updates max-seconds device workers checkpoint-every keep";
+        let run = "dataset valid-fraction limit-train image-size channels fit crop-pct interpolation sampling on-bad-image normalize \
+                   model weights weights-except batch-size overfit-batches seed";
         let branch = "optimizer schedule momentum-schedule weight-decay-schedule lr augment mix loss penalize epochs accumulate \
                       clip-norm clip-value clip-tensor-norm clip-agc layer-decay on-non-finite early-stop monitor \
                       group no-decay-bias-norm";

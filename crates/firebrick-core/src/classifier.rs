@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use crate::ConfigError;
 use crate::data::Targets;
+use crate::graph::{Graph, Value};
 
 /// A burn module that classifies images. Everything that trains, evaluates or averages a model
 /// works on any `Classifier`.
@@ -27,6 +29,30 @@ pub trait Classifier: Module {
             logits: self.forward(images),
             images: None,
         }
+    }
+
+    /// Adds to a graph what [`Self::forward`] computes of images in evaluation, and returns the class scores: what the model is
+    /// exported from. A model without it can be trained and saved all the same.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a model that does not describe itself, or holds what a graph cannot.
+    fn graph(&self, _graph: &mut Graph, _images: Value) -> Result<Value, ConfigError> {
+        Err(ConfigError::Conflict(
+            "this model does not describe its operations (`Classifier::graph`), so only its weights can be exported".into(),
+        ))
+    }
+}
+
+impl Graph {
+    /// What a model computes of images of this shape, `[C, H, W]`.
+    ///
+    /// # Errors
+    /// As [`Classifier::graph`].
+    pub fn of<M: Classifier>(model: &M, image: [usize; 3]) -> Result<Self, ConfigError> {
+        let mut graph = Self::new(image);
+        let images = graph.images();
+        let scores = model.graph(&mut graph, images)?;
+        Ok(graph.ending_in(scores))
     }
 }
 

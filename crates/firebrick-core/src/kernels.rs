@@ -8,12 +8,16 @@
 
 mod activation;
 mod batch_norm;
+mod channel_scale;
+mod channels;
 mod conv2d;
 mod conv2d_parts;
 mod dropout;
 mod folded;
 mod host;
+mod layer_norm;
 mod linear;
+mod local_response_norm;
 mod loss;
 mod operation;
 mod pool;
@@ -24,20 +28,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
+pub use firebrick_kernels::activation::Activation as Curve;
 pub use firebrick_kernels::memory::keep_freed_pages;
 pub use firebrick_kernels::simd::{Level, level};
 pub use firebrick_kernels::wide;
 
-pub use activation::{add_relu, elu, gelu, leaky_relu, relu, sigmoid, silu, tanh};
+pub use activation::{
+    add, add_relu, elu, gelu, hardsigmoid, hardswish, leaky_relu, relu, relu6, sigmoid, silu, tanh,
+};
 pub(crate) use batch_norm::fold as fold_scale_and_shift;
 pub use batch_norm::{BatchNormTrained, batch_norm, batch_norm_train};
+pub use channel_scale::channel_scale;
+pub use channels::{channel_part, channel_shuffle, concat, interleave};
 pub use conv2d::conv2d;
 pub use conv2d_parts::conv2d_parts;
 pub use dropout::{dropout, keep_mask};
 pub(crate) use folded::{ConvBn, Folded};
+pub use layer_norm::layer_norm;
+pub(crate) use layer_norm::{normalized, scaled};
 pub use linear::linear;
+pub use local_response_norm::local_response_norm;
 pub(crate) use loss::cross_entropy_sum;
-pub use pool::{avg_pool2d, global_avg_pool, max_pool2d};
+pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool, max_pool2d};
 pub use subsample::subsample;
 
 static ENABLED: AtomicBool = AtomicBool::new(true);

@@ -10,6 +10,7 @@ pub mod clip;
 pub mod device;
 pub mod freeze;
 pub mod gradcheck;
+pub mod graph;
 pub mod independent_copy;
 pub mod init;
 pub mod kernels;

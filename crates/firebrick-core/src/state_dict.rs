@@ -76,6 +76,28 @@ fn pytorch_name(path: &Path) -> PytorchName {
     }
 }
 
+/// Every float tensor of the module under the path of its field and in its layout, as Burn's own records have them, but without the
+/// names of enum variants: a struct whose fields have the same names has the same paths.
+pub fn burn_tensors<M: Module>(module: &M) -> Vec<(String, TensorData)> {
+    struct Collect(Path, Vec<(String, TensorData)>);
+    impl ModuleVisitor for Collect {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.exit();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.1.push((self.0.join(), param.val().into_data()));
+        }
+    }
+    let mut collect = Collect(Path::default(), Vec::new());
+    module.visit(&mut collect);
+    collect.1
+}
+
 impl StateDict {
     /// Copies every float tensor of the module, running statistics included.
     pub fn of<M: Module>(module: &M) -> Self {

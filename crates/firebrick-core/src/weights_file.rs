@@ -10,6 +10,7 @@ mod fit;
 mod pickle;
 mod pytorch;
 mod pytorch_tar;
+mod rules;
 mod safetensors_file;
 mod sniff;
 mod storages;
@@ -28,6 +29,7 @@ use crate::state_dict::StateDict;
 use crate::weights_error::WeightsError;
 use contents::{Contents, Entry};
 use fit::Fit;
+pub use rules::Rules;
 
 /// A file of weights whose values are not read yet.
 #[derive(Debug)]
@@ -35,16 +37,6 @@ pub struct WeightsFile {
     path: PathBuf,
     length: u64,
     contents: Contents,
-}
-
-/// Whether the last layer of a file must fit the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Head<'a> {
-    /// Every tensor must be there with its shape.
-    Same,
-    /// Tensors of the layer at this path, such as `fc`, may be missing or have another shape; the model
-    /// then keeps its own layer.
-    MayDiffer(&'a str),
 }
 
 impl WeightsFile {
@@ -94,7 +86,8 @@ impl WeightsFile {
     }
 
     /// Loads the weights into a model and returns it with notes for the user. Prefixes and levels that
-    /// all of the model's keys share are ignored, and so are tensors that are not floats.
+    /// all of the model's keys share are ignored, and so are tensors that are not floats. Half and double
+    /// precision become single precision.
     ///
     /// # Errors
     /// [`WeightsError`] listing what is missing, extra or of another shape, before anything is read;
@@ -103,18 +96,25 @@ impl WeightsFile {
     pub fn load_into<M: Module>(
         mut self,
         module: M,
-        head: Head<'_>,
+        rules: &Rules,
     ) -> Result<(M, Vec<String>), WeightsError> {
         let shapes = StateDict::shapes(&module);
-        let Fit { entries, notes } = self.fit(&shapes, head)?;
-        let places: BTreeMap<&str, usize> = shapes
+        let Fit { entries, notes } = self.fit(&shapes, rules)?;
+        let places: BTreeMap<&str, (usize, &[usize])> = shapes
             .iter()
             .zip(&entries)
-            .filter_map(|((key, _), at)| Some((key.as_str(), (*at)?)))
+            .filter_map(|((key, shape), at)| Some((key.as_str(), ((*at)?, shape.as_slice()))))
             .collect();
-        let module = StateDict::fill(module, |name| match places.get(name.key.as_str()) {
-            Some(&at) => self.read(at, name.transposed).map(Some),
-            None => Ok(None),
+        let module = StateDict::fill(module, |name| {
+            let Some(&(at, shape)) = places.get(name.key.as_str()) else {
+                return Ok(None);
+            };
+            let adapts = rules.adapts(&self.contents.entries[at].view.shape, shape);
+            let read = self.read(at, name.transposed)?;
+            Ok(Some(match adapts {
+                true => rules::for_channels(&read, shape[1]),
+                false => read,
+            }))
         })?;
         Ok((module, notes))
     }
@@ -155,16 +155,8 @@ impl WeightsFile {
     }
 
     /// Compares names and shapes, then values with their checksums.
-    fn fit(
-        &mut self,
-        shapes: &[(String, Vec<usize>)],
-        head: Head<'_>,
-    ) -> Result<Fit, WeightsError> {
-        let head = match head {
-            Head::Same => None,
-            Head::MayDiffer(path) => Some(path),
-        };
-        let fit = fit::fit(&self.contents.entries, shapes, head).map_err(|reason| {
+    fn fit(&mut self, shapes: &[(String, Vec<usize>)], rules: &Rules) -> Result<Fit, WeightsError> {
+        let fit = fit::fit(&self.contents.entries, shapes, rules).map_err(|reason| {
             let reason = printable(&reason);
             WeightsError::Mismatch(format!("{}: {reason}", self.path.display()))
         })?;

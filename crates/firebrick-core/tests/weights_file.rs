@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::TensorData;
 use firebrick_core::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, LinearConfig};
 use firebrick_core::state_dict::{StateDict, WeightsError};
-use firebrick_core::weights_file::{Head, WeightsFile};
+use firebrick_core::weights_file::{Rules, WeightsFile};
 
 /// The network of the files.
 #[derive(Module, Debug)]
@@ -56,8 +56,8 @@ fn golden(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/weights")).join(name)
 }
 
-fn load(path: &Path, head: Head<'_>) -> Result<(Net, Vec<String>), WeightsError> {
-    WeightsFile::open(path)?.load_into(net(3), head)
+fn load(path: &Path, rules: &Rules) -> Result<(Net, Vec<String>), WeightsError> {
+    WeightsFile::open(path)?.load_into(net(3), rules)
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn every_format_of_pytorch_gives_the_same_network() {
         "tar_of_2017.pth",
         "checkpoint.ckpt",
     ] {
-        let (net, notes) =
-            load(&golden(name), Head::Same).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (net, notes) = load(&golden(name), &Rules::default())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(StateDict::of(&net).tensors, expected(), "{name}");
         match name {
             "checkpoint.ckpt" => assert!(
@@ -86,6 +86,10 @@ fn every_format_of_pytorch_gives_the_same_network() {
                     && notes[0].contains("`ema_state_dict.model`")
                     && notes[1].contains("criterion.weight"),
                 "{notes:?}"
+            ),
+            "odd_layouts.pth" | "odd_layouts_legacy.pth" => assert_eq!(
+                notes,
+                ["its values of type bfloat16 and float16 and float64 are converted to float32"]
             ),
             _ => assert!(notes.is_empty(), "{name}: {notes:?}"),
         }
@@ -111,7 +115,7 @@ fn the_content_counts_and_not_the_name() {
         let path = dir.path().join(name);
         for bytes in [&safetensors, &std::fs::read(golden("plain.pth")).unwrap()] {
             std::fs::write(&path, bytes).unwrap();
-            let (net, _) = load(&path, Head::Same).unwrap();
+            let (net, _) = load(&path, &Rules::default()).unwrap();
             assert_eq!(StateDict::of(&net).tensors, expected(), "{name}");
         }
     }
@@ -198,7 +202,7 @@ fn damaged_values_are_found_before_anything_is_loaded() {
     // The clone shares batch-norm statistics: a partial load would show.
     let loaded = WeightsFile::open(&path)
         .unwrap()
-        .load_into(target.clone(), Head::Same);
+        .load_into(target.clone(), &Rules::default());
     let error = loaded.unwrap_err().to_string();
     assert!(
         error.contains("`fc.bias`") && error.contains("damaged"),
@@ -215,14 +219,16 @@ fn another_head_is_for_training_only() {
     let own = StateDict::of(&target);
     let file = || WeightsFile::open(&path).unwrap();
     let error = file()
-        .load_into(net(5), Head::Same)
+        .load_into(net(5), &Rules::default())
         .unwrap_err()
         .to_string();
     assert!(
         error.contains("`fc.weight` is [3, 2] in the file but [5, 2] in the model"),
         "{error}"
     );
-    let (loaded, notes) = file().load_into(target, Head::MayDiffer("fc")).unwrap();
+    let (loaded, notes) = file()
+        .load_into(target, &Rules::for_other_classes("fc"))
+        .unwrap();
     assert_eq!(
         notes,
         ["the head is reinitialized: `fc.weight` was [3, 2] in the file, the model has 5 classes"]
@@ -243,7 +249,7 @@ fn another_head_is_for_training_only() {
 fn files_that_would_grow_are_refused_by_their_index() {
     let dir = tempfile::tempdir().unwrap();
     // A tensor of 3.6 GB in 4 bytes.
-    let error = load(&golden("stride_zero.pth"), Head::Same)
+    let error = load(&golden("stride_zero.pth"), &Rules::default())
         .unwrap_err()
         .to_string();
     assert!(
@@ -256,11 +262,25 @@ fn files_that_would_grow_are_refused_by_their_index() {
         .unwrap_err();
     assert!(error.to_string().contains("far more memory"), "{error}");
     // A tensor that is no row of numbers says so where it is needed.
-    let error = load(&golden("sparse.pth"), Head::Same)
+    let error = load(&golden("sparse.pth"), &Rules::default())
         .unwrap_err()
         .to_string();
     assert!(
         error.contains("`fc.weight`") && error.contains("sparse"),
+        "{error}"
+    );
+    // A pickle of 65 MiB in an archive of 66 KB.
+    let path = dir.path().join("bomb.pth");
+    let mut writer = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    let options = zip::write::SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Deflated);
+    writer.start_file("bomb/data.pkl", options).unwrap();
+    writer.write_all(&vec![0; 65 << 20]).unwrap();
+    writer.finish().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 100_000);
+    let error = WeightsFile::open(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("its pickle has 65 MiB; at most 64 are read"),
         "{error}"
     );
     // A header for 300 000 tensors.

@@ -23,24 +23,78 @@ const BUFFER: usize = 64 << 10;
 /// there. `progress` is called with the bytes done and, when the server tells, the bytes in all.
 ///
 /// # Errors
-/// [`DataError`], with the way out: no network (the address, and where to put the file by hand),
-/// an HTTP status other than success, a broken transfer (what arrived is kept), content with
-/// another hash (it is deleted), a second download of the same file at the same time, or the file
-/// system.
+/// As [`Request::fetch`].
 pub fn fetch(
     url: &str,
     sha256: &str,
     target: &Path,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<(), DataError> {
-    let agent = client().build().new_agent();
-    Download {
-        agent,
-        url,
+    Request {
         sha256,
-        target,
+        ..Request::new(url, target)
     }
-    .run(progress)
+    .fetch(progress)
+}
+
+/// A file that is wanted.
+pub struct Request<'a> {
+    /// Its address.
+    pub url: &'a str,
+    /// Its SHA-256 in hexadecimal digits, or the first of them; empty where nothing is known.
+    pub sha256: &'a str,
+    /// Where it goes.
+    pub target: &'a Path,
+    /// The flag that names its directory: `--data-dir`.
+    pub flag: &'a str,
+    /// What it may mean that the server has no such file (401, 403, 404), if there is more to say.
+    pub missing: Option<&'a str>,
+    /// Looks at the file before it gets its name, and says what it is instead of what is wanted.
+    pub check: &'a dyn Fn(&Path) -> Result<(), String>,
+}
+
+impl<'a> Request<'a> {
+    /// A file of which nothing is known but its address.
+    #[must_use]
+    pub fn new(url: &'a str, target: &'a Path) -> Self {
+        Self {
+            url,
+            sha256: "",
+            target,
+            flag: "--data-dir",
+            missing: None,
+            check: &|_| Ok(()),
+        }
+    }
+
+    /// Downloads the file, unless it is already there; without a known SHA-256, any file is. `progress` is called with the bytes
+    /// done and, when the server tells, the bytes in all.
+    ///
+    /// A broken download is continued by the next call, but without a known SHA-256 it begins again: the server may have another
+    /// file by then.
+    ///
+    /// # Errors
+    /// [`DataError`], with the way out: no network (the address, and where to put the file by hand),
+    /// an HTTP status other than success, a broken transfer (what arrived is kept), content with
+    /// another hash or that `check` refuses (it is deleted), a second download of the same file at the same time, or the file
+    /// system.
+    pub fn fetch(&self, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), DataError> {
+        let agent = client().build().new_agent();
+        Download {
+            agent,
+            request: self,
+        }
+        .run(progress)
+    }
+
+    fn is_expected(&self, hash: &str) -> bool {
+        let first = hash.get(..self.sha256.len());
+        self.is_known() && first.is_some_and(|first| first.eq_ignore_ascii_case(self.sha256))
+    }
+
+    fn is_known(&self) -> bool {
+        !self.sha256.is_empty()
+    }
 }
 
 fn client() -> ConfigBuilder<AgentScope> {
@@ -55,9 +109,7 @@ fn client() -> ConfigBuilder<AgentScope> {
 
 struct Download<'a> {
     agent: Agent,
-    url: &'a str,
-    sha256: &'a str,
-    target: &'a Path,
+    request: &'a Request<'a>,
 }
 
 /// What has arrived so far.
@@ -70,34 +122,51 @@ struct Part {
 
 impl Download<'_> {
     fn run(&self, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), DataError> {
-        if self.target.is_file() && self.is_expected(&self.found()?) {
-            let length = fs::metadata(self.target).map_or(0, |metadata| metadata.len());
+        let Request {
+            url,
+            sha256,
+            target,
+            ..
+        } = *self.request;
+        let known = self.request.is_known();
+        if target.is_file() && (!known || self.request.is_expected(&self.found()?)) {
+            let length = fs::metadata(target).map_or(0, |metadata| metadata.len());
             progress(length, Some(length));
             return Ok(());
         }
-        let mut part = Part::open(self.target)?;
+        let mut part = Part::open(target)?;
+        if !known {
+            part.restart()?;
+        }
         // A run that was stopped between the last byte and the rename has all it needs.
-        if part.length == 0 || !self.is_expected(&part.hash()) {
+        if part.length == 0 || !self.request.is_expected(&part.hash()) {
             self.transfer(&mut part, progress)?;
         }
         let found = part.hash();
-        if !self.is_expected(&found) {
+        if known && !self.request.is_expected(&found) {
             part.remove()?;
+            let begins = if sha256.len() < found.len() {
+                "begins with "
+            } else {
+                ""
+            };
             return Err(DataError::Invalid(format!(
-                "{}: the download is not the expected file and was deleted (its sha256 is {found}, \
-                 expected {}); try again; if it happens again, the server now has another file",
-                self.url, self.sha256
+                "{url}: the download is not the expected file and was deleted (its sha256 is {found}, \
+                 expected {begins}{sha256}); try again; if it happens again, the server now has another file"
             )));
         }
-        part.finish(self.target)
+        if let Err(reason) = (self.request.check)(&part.path) {
+            part.remove()?;
+            return Err(DataError::Invalid(format!(
+                "{url}: what the server sent was deleted: {reason}; check the address"
+            )));
+        }
+        part.finish(target)
     }
 
     fn found(&self) -> Result<String, DataError> {
-        checksum::of_file(self.target).map_err(|source| DataError::io(self.target, source))
-    }
-
-    fn is_expected(&self, hash: &str) -> bool {
-        hash.eq_ignore_ascii_case(self.sha256)
+        let target = self.request.target;
+        checksum::of_file(target).map_err(|source| DataError::io(target, source))
     }
 
     fn transfer(
@@ -118,6 +187,7 @@ impl Download<'_> {
             206 => {
                 return Err(self.failed("the server sent another part of the file than asked for"));
             }
+            401 | 403 | 404 => return Err(self.missing(&status.to_string())),
             _ => return Err(self.failed(&format!("the server answered {status}"))),
         }
         let rest = response.body().content_length();
@@ -140,7 +210,7 @@ impl Download<'_> {
     }
 
     fn request(&self, from: u64) -> Result<Response<ureq::Body>, DataError> {
-        let mut request = self.agent.get(self.url);
+        let mut request = self.agent.get(self.request.url);
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }
@@ -153,22 +223,40 @@ impl Download<'_> {
         })
     }
 
+    fn missing(&self, status: &str) -> DataError {
+        match self.request.missing {
+            Some(meaning) => DataError::Invalid(format!(
+                "{}: the server answered {status}: {meaning}",
+                self.request.url
+            )),
+            None => self.failed(&format!("the server answered {status}")),
+        }
+    }
+
     fn failed(&self, reason: &str) -> DataError {
+        let Request {
+            url, target, flag, ..
+        } = *self.request;
         DataError::Invalid(format!(
-            "cannot download {}: {reason}; if it cannot be reached from here, put that file at {} by \
-             hand, or name the directory that holds it with --data-dir DIR",
-            self.url,
-            self.target.display()
+            "cannot download {url}: {reason}; if it cannot be reached from here, put that file at {} by \
+             hand, or name the directory that holds it with {flag} DIR",
+            target.display()
         ))
     }
 
     fn broken(&self, part: &Part, total: Option<u64>, reason: &str) -> DataError {
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
+        let (url, length) = (self.request.url, part.length);
+        let advice = if self.request.is_known() {
+            let path = part.path.display();
+            format!(
+                "the part that arrived is kept in {path}; run the same command again to continue"
+            )
+        } else {
+            "run the same command again".into()
+        };
         DataError::Invalid(format!(
-            "the download of {} broke after {}{of} bytes: {reason}; the part that arrived is kept in {}; run the same command again to continue",
-            self.url,
-            part.length,
-            part.path.display()
+            "the download of {url} broke after {length}{of} bytes: {reason}; {advice}"
         ))
     }
 }

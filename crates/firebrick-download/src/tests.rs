@@ -50,14 +50,16 @@ struct Outcome {
 
 /// As [`fetch`], but without the proxy that the environment may name.
 fn fetch_here(url: &str, sha256: &str, target: &Path) -> Outcome {
+    request_here(&Request {
+        sha256,
+        ..Request::new(url, target)
+    })
+}
+
+fn request_here(request: &Request<'_>) -> Outcome {
     let agent = client().proxy(None).build().new_agent();
     let mut progress = Vec::new();
-    let download = Download {
-        agent,
-        url,
-        sha256,
-        target,
-    };
+    let download = Download { agent, request };
     let result = download.run(&mut |done, total| progress.push((done, total)));
     Outcome { result, progress }
 }
@@ -232,4 +234,73 @@ fn two_downloads_of_one_file_do_not_mix() {
         "{error}"
     );
     drop(other);
+}
+
+#[test]
+fn the_first_digits_of_a_hash_verify_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("set.gz");
+    let (url, _requests) = serve(vec![good(), good()]);
+    let wrong = fetch_here(&url, "00000000", &target).result.unwrap_err();
+    let wrong = wrong.to_string();
+    assert!(wrong.contains("expected begins with 00000000"), "{wrong}");
+    assert!(!target.exists() && !part(&target).exists());
+    fetch_here(&url, &content_hash()[..8], &target)
+        .result
+        .unwrap();
+    // The server is gone; the file is there.
+    fetch_here(&url, &content_hash()[..8], &target)
+        .result
+        .unwrap();
+}
+
+#[test]
+fn a_file_of_which_nothing_is_known_begins_again_and_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("set.gz");
+    let (url, requests) = serve(vec![
+        answer("200 OK", "", CONTENT.len(), &CONTENT[..16]),
+        answer("200 OK", "", 6, b"<html>"),
+        good(),
+    ]);
+    let check = |path: &Path| match fs::read(path).unwrap().starts_with(b"<html>") {
+        true => Err("it is a web page".into()),
+        false => Ok(()),
+    };
+    let request = Request {
+        check: &check,
+        ..Request::new(&url, &target)
+    };
+    let error = |request| request_here(request).result.unwrap_err().to_string();
+    let broken = error(&request);
+    assert!(broken.contains("broke after 16 of 41 bytes"), "{broken}");
+    assert!(!broken.contains("continue"), "{broken}");
+    let page = error(&request);
+    assert!(
+        page.contains("it is a web page") && page.contains(&url),
+        "{page}"
+    );
+    assert!(!target.exists() && !part(&target).exists());
+    request_here(&request).result.unwrap();
+    assert_eq!(fs::read(&target).unwrap(), CONTENT);
+    assert!((0..3).all(|_| !requests.recv().unwrap().contains("range:")));
+    // It is there, whatever it is.
+    request_here(&request).result.unwrap();
+}
+
+#[test]
+fn a_file_that_is_not_there_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("set.gz");
+    for status in ["401 Unauthorized", "404 Not Found"] {
+        let (url, _requests) = serve(vec![answer(status, "", 0, b"")]);
+        let request = Request {
+            missing: Some("there is no such model"),
+            ..Request::new(&url, &target)
+        };
+        let error = request_here(&request).result.unwrap_err().to_string();
+        for needle in [&url, status, "there is no such model"] {
+            assert!(error.contains(needle), "{needle}: {error}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use firebrick_types::ConfigError;
 use firebrick_types::error::{excerpt, visible};
+use firebrick_types::newton::NoMinimum;
 
 use crate::non_finite::NonFinite;
 
@@ -149,6 +150,15 @@ impl EnsembleError {
             unit: unit.into(),
             problem: problem.into(),
         }
+    }
+
+    /// A likelihood without a greatest value.
+    pub(crate) fn no_minimum(unit: &str, problem: NoMinimum) -> Self {
+        let problem = match problem {
+            NoMinimum::NoStep => "its likelihood cannot be maximized",
+            NoMinimum::Endless => "its parameters grow without end: use more validation images",
+        };
+        Self::fit(unit, problem)
     }
 
     pub(crate) fn conflict(problem: impl Into<String>) -> Self {

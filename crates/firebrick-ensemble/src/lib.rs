@@ -41,7 +41,6 @@ mod error;
 mod log_probabilities;
 pub mod manifest;
 mod members;
-mod newton;
 mod non_finite;
 pub mod score;
 pub mod select;

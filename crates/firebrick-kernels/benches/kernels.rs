@@ -6,6 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use firebrick_kernels::activation::Activation;
 use firebrick_kernels::batch_norm::{self, Fused, Saved};
 use firebrick_kernels::conv2d::{self, Conv2d, Epilogue};
 use firebrick_kernels::optimizer::{self, Formula, Real, Tensors};
@@ -61,7 +62,7 @@ fn batch_norms(criterion: &mut Criterion) {
         let x = values(64 * 32 * 32 * c);
         let (gamma, beta) = (vec![1.0; c], vec![0.0; c]);
         let fused = Fused {
-            relu: true,
+            activation: Some(Activation::Relu),
             ..Fused::default()
         };
         let train = || batch_norm::forward_train(black_box(&x), c, &gamma, &beta, 1e-5, fused);
@@ -79,7 +80,7 @@ fn batch_norms(criterion: &mut Criterion) {
                 mean: &trained.mean,
                 variance: &trained.variance,
                 eps: 1e-5,
-                relu: true,
+                activation: Some(Activation::Relu),
                 output: None,
             };
             bencher.iter(|| batch_norm::backward(&saved, black_box(&x), false));

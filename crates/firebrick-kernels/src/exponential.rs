@@ -40,9 +40,6 @@ unsafe fn reduced<S: Simd>(x: S::V) -> (S::V, S::V) {
 
 /// exp(x) for x up to 88, within 1.5 units in the last place of f32; NaN stays NaN.
 ///
-/// 2ⁿ is multiplied in two steps, so that results below the normal numbers lose digits but do not
-/// jump to zero.
-///
 /// # Safety
 /// The processor has `S`.
 #[inline(always)]
@@ -52,9 +49,7 @@ pub(crate) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
         // Below -104, exp is zero in f32. `max` gives its second argument where one is NaN.
         let (n, p) = reduced::<S>(S::max(S::splat(-104.0), x));
         let e = S::add(p, S::splat(1.0));
-        let round = S::splat(ROUND);
-        let half = S::sub(S::fma(n, S::splat(0.5), round), round);
-        S::mul(S::mul(e, S::two_to(half)), S::two_to(S::sub(n, half)))
+        S::times_two_to(e, n)
     }
 }
 

@@ -12,14 +12,19 @@
 
 pub mod activation;
 pub mod batch_norm;
+pub mod channel_scale;
+pub mod channels;
 pub mod conv2d;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod elementwise;
 mod exponential;
 mod image;
+pub mod layer_norm;
 pub mod layout;
 pub mod linear;
+mod lines;
+pub mod local_response_norm;
 pub mod memory;
 #[cfg(test)]
 mod once;

@@ -2,11 +2,15 @@
 //! vectors half-way.
 
 use crate::activation::{self, Activation};
+use crate::channels::{self, Channels};
 use crate::conv2d::{self, Conv2d, Epilogue};
+use crate::local_response_norm::{self as response_norm, Response};
 use crate::optimizer::{self, Formula, Real, Tensors};
 use crate::pool::{self, Window};
 use crate::simd::READS;
-use crate::{Image, batch_norm, cross_entropy, dropout, elementwise, linear};
+use crate::{
+    Image, batch_norm, channel_scale, cross_entropy, dropout, elementwise, layer_norm, linear,
+};
 
 /// How often the work asks for the instruction set, all of it on one thread.
 fn reads(work: impl FnOnce() + Send) -> usize {
@@ -86,7 +90,7 @@ fn batch_norms() {
     let (x, channel) = (vec![1.0; 70_000 * 3], [1.0; 3]);
     let fused = batch_norm::Fused {
         residual: Some(&x),
-        relu: true,
+        activation: Some(Activation::Relu),
     };
     let train = || batch_norm::forward_train(&x, 3, &channel, &channel, 1e-5, fused);
     assert_eq!(reads(|| drop(train())), 1);
@@ -99,7 +103,7 @@ fn batch_norms() {
         mean: &channel,
         variance: &channel,
         eps: 1e-5,
-        relu: true,
+        activation: Some(Activation::Relu),
         output: Some(&x),
     };
     assert_eq!(reads(|| drop(batch_norm::backward(&saved, &x, true))), 1);
@@ -144,11 +148,82 @@ fn pools() {
             reads(|| drop(pool::avg_grad(&dy, image, &window, true))),
         ),
         ("global", reads(|| drop(pool::global_avg(&x, image)))),
+        (
+            "adaptive",
+            reads(|| drop(pool::adaptive_avg(&x, image, [7, 7]))),
+        ),
+        (
+            "adaptive gradient",
+            reads(|| drop(pool::adaptive_avg_grad(&x[..40 * 49 * 5], image, [7, 7]))),
+        ),
     ] {
         assert_eq!(times, 1, "{name}");
     }
     // Copies alone.
     assert_eq!(reads(|| drop(pool::global_avg_grad(&means, image))), 0);
+}
+
+#[test]
+fn operations_on_channels() {
+    let image = Image {
+        n: 2,
+        h: 100,
+        w: 100,
+        c: 6,
+    };
+    let (x, six) = (vec![1.0; image.len()], [1.0; 6]);
+    let response = Response {
+        size: 3,
+        alpha: 1e-4,
+        beta: 0.75,
+        k: 1.0,
+    };
+    let rows = vec![1.0; 20_000];
+    let saved = layer_norm::Saved {
+        x: &x,
+        weight: &six,
+        mean: &rows,
+        inverse: &rows,
+    };
+    let both = [Channels::all(&x, 6); 2];
+    for (name, times) in [
+        (
+            "scale",
+            reads(|| drop(channel_scale::forward(&x, image, &six, None))),
+        ),
+        (
+            "its gradient",
+            reads(|| drop(channel_scale::backward(&x, image, &six, &x))),
+        ),
+        (
+            "layer norm",
+            reads(|| drop(layer_norm::forward(&x, &six, &six, 1e-5))),
+        ),
+        (
+            "layer norm gradient",
+            reads(|| drop(layer_norm::backward(&saved, &x))),
+        ),
+        ("concat", reads(|| drop(channels::concat(&both, 20_000)))),
+        (
+            "interleave",
+            reads(|| drop(channels::interleave(both, 20_000))),
+        ),
+        (
+            "deinterleave",
+            reads(|| drop(channels::deinterleave(&x, 6))),
+        ),
+        ("shuffle", reads(|| drop(channels::shuffle(&x, 6, 3)))),
+        (
+            "response",
+            reads(|| drop(response_norm::forward(&x, 6, response))),
+        ),
+        (
+            "response gradient",
+            reads(|| drop(response_norm::backward(&x, 6, response, &x))),
+        ),
+    ] {
+        assert_eq!(times, 1, "{name}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod settings;
 use firebrick_kernels::activation::{Activation, backward, forward, forward_in_place};
 use settings::{every_level, noise, same_for_all_threads};
 
-const ALL: [Activation; 7] = [
+const ALL: [Activation; 11] = [
     Activation::LeakyRelu(0.01),
     Activation::LeakyRelu(0.3),
     Activation::Elu,
@@ -13,6 +13,10 @@ const ALL: [Activation; 7] = [
     Activation::Silu,
     Activation::Tanh,
     Activation::Sigmoid,
+    Activation::Relu,
+    Activation::Relu6,
+    Activation::Hardsigmoid,
+    Activation::Hardswish,
 ];
 
 /// Φ(x): the series of the distribution near zero, a continued fraction in the tails.
@@ -48,6 +52,24 @@ fn exact(activation: Activation, x: f64) -> (f64, f64) {
         Activation::Silu => (x * sigmoid, sigmoid * (1.0 + x / (1.0 + x.exp()))),
         Activation::Tanh => (x.tanh(), 1.0 / x.cosh().powi(2)),
         Activation::Sigmoid => (sigmoid, sigmoid / (1.0 + x.exp())),
+        Activation::Relu => (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 }),
+        Activation::Relu6 => {
+            let inside = x > 0.0 && x < 6.0;
+            (x.clamp(0.0, 6.0), if inside { 1.0 } else { 0.0 })
+        }
+        Activation::Hardsigmoid => {
+            let inside = x > -3.0 && x < 3.0;
+            let slope = if inside { 1.0 / 6.0 } else { 0.0 };
+            ((x + 3.0).clamp(0.0, 6.0) / 6.0, slope)
+        }
+        Activation::Hardswish => {
+            let slope = match x {
+                x if x <= -3.0 => 0.0,
+                x if x < 3.0 => x / 3.0 + 0.5,
+                _ => 1.0,
+            };
+            (x * (x + 3.0).clamp(0.0, 6.0) / 6.0, slope)
+        }
     }
 }
 
@@ -55,7 +77,9 @@ fn exact(activation: Activation, x: f64) -> (f64, f64) {
 fn inputs() -> Vec<f32> {
     let wide = (-6000..=6000).map(|i| i as f32 * 0.005);
     let near = (0..800).map(|i| 2.0_f32.powf(-(i as f32) / 30.0));
-    wide.chain(near.clone()).chain(near.map(|x| -x)).collect()
+    let kinks = [-3.0, 3.0, 6.0, 0.0, -0.0];
+    let all = wide.chain(near.clone()).chain(near.map(|x| -x));
+    all.chain(kinks).collect()
 }
 
 #[test]
@@ -73,6 +97,7 @@ fn values_and_slopes_are_exact_to_the_last_digits() {
                         (Activation::Gelu | Activation::Silu, "slope") => {
                             expected.abs().max(normal(f64::from(*x)))
                         }
+                        (Activation::Hardswish, "slope") => expected.abs().max(0.5),
                         _ => expected.abs(),
                     };
                     let error = (f64::from(found) - expected).abs();
@@ -104,21 +129,32 @@ fn nan_passes_through_and_the_ends_are_the_limits() {
         for activation in ALL {
             let (y, dx) = (forward(activation, &x), backward(activation, &x, &[1.0; 5]));
             assert!(y[0].is_nan(), "{activation:?}");
-            let bent = matches!(activation, Activation::LeakyRelu(_));
-            assert!(
-                bent || dx[0].is_nan() || activation == Activation::Elu,
-                "{activation:?}"
-            );
+            // As PyTorch's vectors have it: what asks whether x is small lets NaN pass, what asks whether it is inside
+            // a range does not.
+            match activation {
+                Activation::Relu | Activation::LeakyRelu(_) | Activation::Elu => {
+                    assert_eq!(dx[0], 1.0, "{activation:?}");
+                }
+                Activation::Relu6 | Activation::Hardsigmoid => {
+                    assert_eq!(dx[0], 0.0, "{activation:?}");
+                }
+                _ => assert!(dx[0].is_nan(), "{activation:?}"),
+            }
             let (high, low) = match activation {
                 Activation::LeakyRelu(slope) => (1.0, slope as f32),
-                Activation::Elu | Activation::Gelu | Activation::Silu => (1.0, 0.0),
-                Activation::Tanh | Activation::Sigmoid => (0.0, 0.0),
+                Activation::Tanh
+                | Activation::Sigmoid
+                | Activation::Relu6
+                | Activation::Hardsigmoid => (0.0, 0.0),
+                _ => (1.0, 0.0),
             };
             assert!((dx[3] - high).abs() < 1e-6, "{activation:?}: {}", dx[3]);
             assert!((dx[4] - low).abs() < 1e-6, "{activation:?}: {}", dx[4]);
             let (top, bottom) = match activation {
                 Activation::Tanh => (1.0, -1.0),
-                Activation::Sigmoid => (1.0, 0.0),
+                Activation::Sigmoid | Activation::Hardsigmoid => (1.0, 0.0),
+                Activation::Relu6 => (6.0, 0.0),
+                Activation::Relu => (f32::INFINITY, 0.0),
                 _ => continue,
             };
             assert_eq!([y[1], y[2]], [top, bottom], "{activation:?}");

@@ -3,6 +3,7 @@
 
 mod settings;
 
+use firebrick_kernels::activation::Activation;
 use firebrick_kernels::batch_norm::{Fused, Saved, Trained, apply, backward, forward_train};
 use proptest::prelude::*;
 use settings::{close, every_level, noise, same_for_all_threads};
@@ -39,7 +40,7 @@ impl Case {
     fn fused(&self) -> Fused<'_> {
         Fused {
             residual: self.residual.as_deref(),
-            relu: self.relu,
+            activation: self.relu.then_some(Activation::Relu),
         }
     }
 
@@ -62,7 +63,7 @@ impl Case {
             mean: &trained.mean,
             variance: &trained.variance,
             eps: self.eps,
-            relu: self.relu,
+            activation: self.relu.then_some(Activation::Relu),
             output: (self.relu && self.residual.is_some()).then_some(&trained.output),
         }
     }
@@ -287,7 +288,7 @@ fn inference_is_one_multiplication_and_one_addition() {
         for (residual, relu) in [(false, false), (false, true), (true, false), (true, true)] {
             let fused = Fused {
                 residual: case.residual.as_deref().filter(|_| residual),
-                relu,
+                activation: relu.then_some(Activation::Relu),
             };
             let expected: Vec<f64> = (0..case.x.len())
                 .map(|index| {
@@ -337,7 +338,7 @@ fn a_rectifier_passes_nan_on() {
             &[0.0],
             Fused {
                 residual: None,
-                relu: true,
+                activation: Some(Activation::Relu),
             },
         );
         assert!(y[0].is_nan());
@@ -362,6 +363,83 @@ fn the_number_of_threads_does_not_matter() {
                 let (x, gamma, beta) = (gradients.x, gradients.gamma, gradients.beta);
                 vec![output, mean, variance, x, gamma, beta, residual]
             });
+        }
+    }
+}
+
+/// Value and slope in f64; none near a kink.
+fn exact(activation: Activation, x: f64) -> Option<(f64, f64)> {
+    let inside = |x: f64, low: f64, high: f64| x > low && x < high;
+    let kinks: &[f64] = match activation {
+        Activation::Silu => &[],
+        Activation::Relu6 => &[0.0, 6.0],
+        _ => &[-3.0, 3.0],
+    };
+    if kinks.iter().any(|kink| (x - kink).abs() < 1e-3) {
+        return None;
+    }
+    let sigmoid = 1.0 / (1.0 + (-x).exp());
+    Some(match activation {
+        Activation::Relu6 if inside(x, 0.0, 6.0) => (x, 1.0),
+        Activation::Relu6 => (x.clamp(0.0, 6.0), 0.0),
+        Activation::Hardswish if inside(x, -3.0, 3.0) => (x * (x + 3.0) / 6.0, x / 3.0 + 0.5),
+        Activation::Hardswish if x < 0.0 => (0.0, 0.0),
+        Activation::Silu => (x * sigmoid, sigmoid * (1.0 + x * (1.0 - sigmoid))),
+        _ => (x, 1.0),
+    })
+}
+
+#[test]
+fn activations_follow_in_the_same_pass() {
+    for activation in [Activation::Relu6, Activation::Hardswish, Activation::Silu] {
+        for channels in [1, 5, 17, 64] {
+            for residual in [false, true] {
+                let mut case = Case::new(2000, channels, 0.5, residual, false, 7);
+                case.gamma.iter_mut().for_each(|gamma| *gamma *= 3.0);
+                let wide_gamma = wide(&case.gamma);
+                let [normal, ..] = case.reference(&wide(&case.x), &wide_gamma, &wide(&case.beta));
+                let mut slopes = Vec::new();
+                for (index, x) in normal.iter().enumerate() {
+                    let slope = exact(activation, *x).map(|(_, slope)| slope);
+                    if slope.is_none() {
+                        case.dy[index] = 0.0;
+                    }
+                    slopes.push(slope.unwrap_or_default());
+                }
+                let fused = Fused {
+                    residual: case.residual.as_deref(),
+                    activation: Some(activation),
+                };
+                // The same case with the slopes in the gradient, and no activation.
+                let mut plain = Case::new(2000, channels, 0.5, residual, false, 7);
+                plain.gamma.clone_from(&case.gamma);
+                let dy = case.dy.iter().zip(&slopes);
+                plain.dy = dy.map(|(dy, slope)| dy * *slope as f32).collect();
+                let expected = plain.gradients(&vec![true; plain.dy.len()]);
+                every_level(|_| {
+                    let trained =
+                        forward_train(&case.x, channels, &case.gamma, &case.beta, 1e-5, fused);
+                    for (x, y) in normal.iter().zip(&trained.output) {
+                        let Some((value, _)) = exact(activation, *x) else {
+                            continue;
+                        };
+                        let error = (value - f64::from(*y)).abs();
+                        assert!(error < 1e-5, "{activation:?} at {x}: {y} for {value}");
+                    }
+                    if residual {
+                        return;
+                    }
+                    let saved = Saved {
+                        activation: Some(activation),
+                        ..case.saved(&trained)
+                    };
+                    let found = backward(&saved, &case.dy, false);
+                    let rows = |_| 2e-3;
+                    close("dx", &found.x, &expected[0], |_| 3e-4);
+                    close("dgamma", &found.gamma, &expected[1], rows);
+                    close("dbeta", &found.beta, &expected[2], rows);
+                });
+            }
         }
     }
 }

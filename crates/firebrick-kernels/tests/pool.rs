@@ -5,7 +5,8 @@ mod settings;
 
 use firebrick_kernels::Image;
 use firebrick_kernels::pool::{
-    Window, avg, avg_grad, global_avg, global_avg_grad, max, max_grad, max_infer,
+    Window, adaptive_avg, adaptive_avg_grad, avg, avg_grad, global_avg, global_avg_grad, max,
+    max_grad, max_infer,
 };
 use proptest::prelude::*;
 use settings::{close, every_level, noise, same_for_all_threads};
@@ -146,8 +147,40 @@ proptest! {
     }
 
     #[test]
+    fn adaptive_windows_are_those_of_pytorch(
+        n in 1..3_usize,
+        [h, w] in [1..14_usize, 1..14_usize],
+        c in prop::sample::select(&[1, 5, 16, 70][..]),
+        output in [1..9_usize, 1..9_usize],
+        seed in 0..1000_u64,
+    ) {
+        let image = Image { n, h, w, c };
+        let [oh, ow] = output;
+        let (x, dy) = (noise(seed, image.len()), noise(seed + 1, n * oh * ow * c));
+        let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+        let window = |index: usize, size: usize, out: usize| {
+            let start = (index as f64 * size as f64 / out as f64).floor() as usize;
+            start..((index + 1) as f64 * size as f64 / out as f64).ceil() as usize
+        };
+        for o in 0..dy.len() {
+            let (channel, pixel) = (o % c, o / c);
+            let (rows, columns) = (window(pixel / ow % oh, h, oh), window(pixel % ow, w, ow));
+            let share = 1.0 / (rows.len() * columns.len()) as f64;
+            for (row, column) in rows.flat_map(|row| columns.clone().map(move |column| (row, column))) {
+                let i = ((pixel / ow / oh * h + row) * w + column) * c + channel;
+                y[o] += f64::from(x[i]) * share;
+                dx[i] += f64::from(dy[o]) * share;
+            }
+        }
+        every_level(|_| {
+            close("adaptive_avg", &adaptive_avg(&x, image, output), &y, |_| 1e-6);
+            close("adaptive_avg_grad", &adaptive_avg_grad(&dy, image, output), &dx, |_| 2e-6);
+        });
+    }
+
+    #[test]
     fn the_global_mean_is_that_of_all_pixels(
-        n in 1..4_usize,
+        n in 1..7_usize,
         [h, w] in [1..20_usize, 1..20_usize],
         c in prop::sample::select(&CHANNELS[..]),
         seed in 0..1000_u64,
@@ -350,7 +383,10 @@ fn the_number_of_threads_does_not_matter() {
                 max_grad(&dy, &positions, image, &window),
                 avg(&x, image, &window, true),
                 avg_grad(&dy, image, &window, false),
+                adaptive_avg(&x, image, [5, 7]),
+                adaptive_avg_grad(&x[..9 * 30 * 17], image, [5, 6]),
                 global_avg(&x, image),
+                global_avg(&x[..2 * 33 * 31 * 17], Image { n: 2, ..image }),
                 global_avg_grad(&x[..9 * 17], image),
             ]
         });

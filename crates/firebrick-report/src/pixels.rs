@@ -12,6 +12,12 @@ pub fn png(image: &Image) -> Option<Vec<u8>> {
     encoded([image.width, image.height, image.channels], &image.pixels)
 }
 
+/// An image as an address that holds it as a PNG file; `None` as for [`png`].
+#[must_use]
+pub fn png_uri(image: &Image) -> Option<String> {
+    data_uri([image.width, image.height, image.channels], &image.pixels)
+}
+
 /// A picture of `[width, height, channels]` as an address that holds it; `None` when its pixels do not
 /// match its size.
 pub(crate) fn data_uri(size: [usize; 3], pixels: &[u8]) -> Option<String> {

@@ -8,7 +8,7 @@ mod resize;
 use ::image::{DynamicImage, GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
-pub use fit::{Fit, fit, fit_at};
+pub use fit::{Fit, fit, fit_at, kept};
 pub use resize::{Filter, Region, resize, resize_crop, resize_region};
 
 use crate::ConfigError;

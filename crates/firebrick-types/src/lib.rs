@@ -1,6 +1,6 @@
 //! The types that all crates of Firebrick share and that need no tensors: errors, specs, lengths, the descriptions and
-//! registries of units, reproducible random numbers, images and batches, scores of a classifier, schedules, recipes, parameter groups, and the
-//! record of a run.
+//! registries of units, reproducible random numbers, images and batches, scores of a classifier, a minimizer, schedules, recipes, parameter
+//! groups, and the record of a run.
 //!
 //! It compiles without Burn. Crates that need tensors too depend on `firebrick-core`, which re-exports every module of
 //! this one.
@@ -16,7 +16,9 @@ pub mod image;
 pub mod json_number;
 pub mod length;
 pub mod metrics;
+pub mod newton;
 pub mod number;
+pub mod positioned;
 pub mod random;
 pub mod recipe;
 pub mod registry;

@@ -38,6 +38,16 @@ pub trait Architecture<M = Model> {
         None
     }
 
+    /// Keys of published files that the model has no tensor for, where `*` stands for any text: `aux1.*`.
+    fn ignored(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Parts of the keys of older files, and what they are in the model's keys.
+    fn renamed(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// Checks the options without building anything.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use firebrick_core::nn::GlobalAvgPool;
 
+use crate::{Head, Model};
+
 /// A stage of a network: the layers between two changes of resolution, or what the paper counts as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
@@ -31,13 +33,33 @@ pub trait Backbone {
     /// - given to `stage`: `[N, width, H / stride, W / stride]`, rounded as the network's layers do; `[N, width, 1, 1]` for
     ///   a stage without sides
     /// - returns `[N, features, 1, 1]`, or planes where the last layer is a convolution before the mean over the image
-    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4>;
+    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4> {
+        self.embed_through(images, &mut |features| {
+            stage(&features);
+            features
+        })
+    }
+
+    /// As [`Self::embed`], and the network goes on with what `stage` returns in place of the output of each stage: a copy that keeps its
+    /// gradient, or features that were changed.
+    ///
+    /// # Shapes
+    /// As [`Self::embed`]; `stage` returns the shape that it is given.
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4>;
 
     /// The last layer, and what comes behind it.
     ///
     /// # Shapes
     /// What [`Self::embed`] returns, to `[N, classes]`.
     fn classify(&self, features: Tensor<4>) -> Tensor<2>;
+
+    /// The model with another last layer for this many classes, drawn from `seed`. It shares the weights in front of the last layer with
+    /// this one.
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model;
 
     /// The features of each stage.
     ///
@@ -56,4 +78,10 @@ pub trait Backbone {
     fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
         GlobalAvgPool {}.forward(self.embed(images, &mut |_| ()))
     }
+}
+
+/// Features without sides as planes of one pixel.
+pub(crate) fn as_planes(features: Tensor<2>) -> Tensor<4> {
+    let [images, width] = features.dims();
+    features.reshape([images, width, 1, 1])
 }

@@ -64,6 +64,13 @@ impl Family for DenseNet {
         random_bias: false,
     };
     const HEAD: &'static str = "classifier";
+    // Those of the published files, which torchvision renames too when it loads them.
+    const RENAMED: &'static [(&'static str, &'static str)] = &[
+        (".norm.1.", ".norm1."),
+        (".norm.2.", ".norm2."),
+        (".conv.1.", ".conv1."),
+        (".conv.2.", ".conv2."),
+    ];
 
     fn build(
         size: &Size,

@@ -11,7 +11,7 @@ use crate::architecture::{Architecture, Build};
 use crate::builder::Chain;
 use crate::network::Network;
 use crate::options::Options;
-use crate::{Input, Model};
+use crate::{Input, Model, REGISTRY};
 
 /// A family. A new one is a file with an implementation of this, and a line in [`REGISTRY`](crate::REGISTRY) for each network.
 pub(crate) trait Family: Sized + 'static {
@@ -26,6 +26,10 @@ pub(crate) trait Family: Sized + 'static {
     const REFERENCE: Init;
     /// The path of the last layer.
     const HEAD: &'static str;
+    /// Keys of published files that the network has no tensor for.
+    const IGNORED: &'static [&'static str] = &[];
+    /// Parts of the keys of older files, and what they are now.
+    const RENAMED: &'static [(&'static str, &'static str)] = &[];
 
     /// Puts the layers behind `chain`, which is at the image's channels. Options and input are in their ranges.
     ///
@@ -83,19 +87,36 @@ impl<F: Family> Published<F> {
     }
 }
 
-/// The entry of the network in this row of the family's table.
-pub(crate) const fn entry<F: Family, const ROW: usize>() -> Entry<Build> {
+/// The entry of the network with this name, one of the family's.
+pub(crate) const fn entry<F: Family>(name: &str) -> Entry<Build> {
+    let mut row = 0;
+    while !is_equal(F::NETWORKS[row].about.name, name) {
+        row += 1;
+    }
     Entry::new::<F::Options>(
-        &F::NETWORKS[ROW].about,
+        &F::NETWORKS[row].about,
         Build {
             architecture: |spec| {
-                let network = &F::NETWORKS[ROW];
+                let mut networks = F::NETWORKS.iter();
+                let found = networks.find(|network| network.about.name == spec.name);
+                let unknown = || ConfigError::unknown_name("model", &spec.name, REGISTRY.names());
+                let network = found.ok_or_else(unknown)?;
                 let mut options = network.about.resolve::<F::Options>(spec)?;
                 options.fill(network.dropout, network.drop_path);
                 Ok(Box::new(Configured::<F> { network, options }))
             },
         },
     )
+}
+
+/// Whether two texts are equal, where `==` is not known yet.
+const fn is_equal(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
 }
 
 /// A network with its options.
@@ -135,6 +156,14 @@ impl<F: Family> Architecture for Configured<F> {
 
     fn head(&self) -> Option<&'static str> {
         Some(F::HEAD)
+    }
+
+    fn ignored(&self) -> &'static [&'static str] {
+        F::IGNORED
+    }
+
+    fn renamed(&self) -> &'static [(&'static str, &'static str)] {
+        F::RENAMED
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -3,7 +3,7 @@
 //! Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015; keys and layouts are torchvision's, and so are the windows of 3×3
 //! pixels where the paper has 5×5. The published weights expect pixels from -1 to 1: mean and deviation 0.5.
 //!
-//! The paper trains two more heads in the middle of the network. With `aux=true` the network holds their weights, so that files which have
+//! The paper trains two more heads in the middle of the network; what files have of them is not loaded. With `aux=true` the network holds their weights, so that files which have
 //! them load and are written again; nothing runs them, in training neither.
 
 use firebrick_core::ConfigError;
@@ -138,6 +138,7 @@ impl Family for GoogLeNet {
         random_bias: true,
     };
     const HEAD: &'static str = "fc";
+    const IGNORED: &'static [&'static str] = &["aux1.*", "aux2.*"];
 
     fn build(
         size: &Size,

@@ -4,7 +4,8 @@ use firebrick_core::init::Init;
 use firebrick_core::nn::{Activation, Conv2dConfig, LinearConfig};
 
 use crate::Model;
-use crate::layers::{Layer, Operation};
+use crate::layers::{Join, Layer, Layers, Operation};
+use crate::members::MemberHead;
 use crate::network::Network;
 
 /// What stands at the end of a network.
@@ -23,23 +24,14 @@ pub enum Head {
 }
 
 impl Head {
-    /// The layers in place of `published`, whose name is `name`, drawn from `seed` as PyTorch draws layers.
-    fn layers(
-        self,
-        name: &str,
-        published: &Layer,
-        classes: usize,
-        seed: u64,
-    ) -> Vec<(String, Layer)> {
+    /// The layers in place of `published`, by their names below its own, drawn from `seed` as PyTorch draws layers.
+    fn layers(self, published: &Layer, classes: usize, seed: u64) -> Vec<(String, Layer)> {
         let layers = match self {
-            Self::Linear => vec![(name.to_string(), resized(published, None, classes))],
+            Self::Linear => vec![(String::new(), resized(published, None, classes))],
             Self::Mlp { hidden } => vec![
-                (format!("{name}.0"), resized(published, None, hidden)),
+                ("0".into(), resized(published, None, hidden)),
                 (String::new(), Layer::activation(Activation::Relu)),
-                (
-                    format!("{name}.2"),
-                    resized(published, Some(hidden), classes),
-                ),
+                ("2".into(), resized(published, Some(hidden), classes)),
             ],
             // The mean of planes; of features without sides it is those themselves.
             Self::None => vec![(String::new(), Layer::plain(Operation::GlobalAvgPool))],
@@ -50,6 +42,29 @@ impl Head {
             (name, layer)
         });
         drawn.collect()
+    }
+
+    /// The layers in place of the last one of a model without members.
+    pub(crate) fn in_place_of(
+        self,
+        published: &MemberHead,
+        classes: usize,
+        seed: u64,
+    ) -> MemberHead {
+        let MemberHead::Plain(linear) = published else {
+            return published.clone();
+        };
+        let mut layers = self.layers(&Layer::Linear(linear.clone()), classes, seed);
+        match layers.pop() {
+            Some((_, Layer::Linear(linear))) if layers.is_empty() => MemberHead::Plain(linear),
+            last => {
+                layers.extend(last);
+                MemberHead::Layers(Layers {
+                    join: Join::Chain,
+                    layers,
+                })
+            }
+        }
     }
 }
 
@@ -79,7 +94,13 @@ impl Network {
         let Some((name, published)) = self.layers().get(position) else {
             return self;
         };
-        let new = head.layers(name, published, classes, seed);
+        let new = head.layers(published, classes, seed).into_iter();
+        let new = new.map(|(own, layer)| match (own.as_str(), &layer) {
+            ("", Layer::Plain(_)) => (own, layer),
+            ("", _) => (name.clone(), layer),
+            _ => (format!("{name}.{own}"), layer),
+        });
+        let new = new.collect();
         let behind = match head {
             Head::None => Vec::new(),
             _ => self.layers()[position + 1..].to_vec(),
@@ -89,11 +110,9 @@ impl Network {
 }
 
 impl Model {
-    /// The model with another last layer, as [`Network::with_head`] makes it; `None` for a model that is no [`Network`]. It shares the
-    /// weights in front of the last layer with this one.
+    /// The model with another last layer, as [`Backbone::with_head`](crate::Backbone::with_head) makes it; `None` for a model that is no backbone.
     #[must_use]
     pub fn with_head(&self, head: Head, classes: usize, seed: u64) -> Option<Self> {
-        let network = self.downcast_ref::<Network>()?.clone();
-        Some(Self::of_backbone(network.with_head(head, classes, seed)))
+        Some(self.backbone()?.with_head(head, classes, seed))
     }
 }

@@ -66,6 +66,7 @@ impl Family for InceptionV3 {
         random_bias: true,
     };
     const HEAD: &'static str = "fc";
+    const IGNORED: &'static [&'static str] = &["AuxLogits.*"];
 
     fn build(
         size: &Size,
@@ -228,7 +229,11 @@ fn largest<'a>(chain: &Chain<'a>) -> Chain<'a> {
 }
 
 /// A row and a column of three pixels side by side at the end of a branch.
-fn forked(mut branch: Chain<'_>, divisor: usize, [row, column]: [&'static str; 2]) -> Chain<'_> {
+fn forked<'a>(
+    mut branch: Chain<'a>,
+    divisor: usize,
+    [row, column]: [&'static str; 2],
+) -> Chain<'a> {
     let ends = vec![
         parts(&branch, divisor, &[(row, 384, Window::of([1, 3]))]),
         parts(&branch, divisor, &[(column, 384, Window::of([3, 1]))]),

@@ -1,5 +1,6 @@
 //! Layers by the names that they have in weight files, as data: what the families are built of.
 
+mod graph;
 mod module;
 
 use burn::module::{Module, Param};
@@ -8,7 +9,7 @@ use firebrick_core::nn::{
     Activation, AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, LayerNorm2d,
     Linear, LocalResponseNorm, MaxPool2d, channel_shuffle, conv_bn,
 };
-use firebrick_core::probe;
+use firebrick_core::{kernels, probe};
 use firebrick_regularize::Dropout;
 use firebrick_regularize::dropout::DropPath;
 
@@ -278,8 +279,13 @@ fn doubled(input: Tensor<4>, axis: usize) -> Tensor<4> {
 }
 
 impl LayerScale {
+    /// `[1, C, 1, 1]`.
+    fn factors(&self) -> Tensor<4> {
+        self.layer_scale.val().unsqueeze()
+    }
+
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let output = input * self.layer_scale.val().unsqueeze::<4>();
+        let output = kernels::channel_scale(input, self.factors(), None);
         probe::record("LayerScale", Some(self.layer_scale.id), &output, 0);
         output
     }
@@ -298,21 +304,21 @@ impl Layers {
         match self.join {
             Join::Chain => chain(&self.layers, input),
             Join::Held => input,
-            Join::Concat => Tensor::cat(all(&input), 1),
+            Join::Concat => kernels::concat(all(&input)),
             Join::SecondHalf => {
-                let channels = input.dims()[1];
-                let half = channels / 2;
-                let first = input.clone().narrow(1, 0, half);
-                let second = input.narrow(1, half, channels - half);
-                Tensor::cat(vec![first, chain(&self.layers, second)], 1)
+                let first = kernels::channel_part(input.clone(), 0, input.dims()[1] / 2);
+                kernels::concat(vec![first, self.second_half(input)])
             }
-            Join::Gate => input.clone() * chain(&self.layers, input),
+            Join::Gate => {
+                let gate = chain(&self.layers, input.clone());
+                kernels::channel_scale(input, gate, None)
+            }
             Join::Add(activation) => {
                 let Some((branch, others)) = self.layers.split_first() else {
                     return activation.forward(input);
                 };
                 let others = others.iter().map(|(_, other)| other.forward(input.clone()));
-                match others.reduce(|sum, other| sum + other) {
+                match others.reduce(kernels::add) {
                     Some(sum) => add(std::slice::from_ref(branch), input, sum, activation),
                     None => activation.forward(branch.1.forward(input)),
                 }
@@ -326,9 +332,42 @@ impl Layers {
                     [(_, projection), ..] => projection.forward(activated.clone()),
                     [] => input,
                 };
-                branch.forward(activated) + shortcut
+                kernels::add(branch.forward(activated), shortcut)
             }
         }
+    }
+
+    /// What the layers make of the second half of the channels.
+    fn second_half(&self, input: Tensor<4>) -> Tensor<4> {
+        let channels = input.dims()[1];
+        let half = channels / 2;
+        chain(
+            &self.layers,
+            kernels::channel_part(input, half, channels - half),
+        )
+    }
+
+    /// [`Self::forward`] and the shuffle of two groups behind it, in one pass; none where that is not what they are.
+    fn shuffled(&self, input: &Tensor<4>) -> Option<Tensor<4>> {
+        let [first, second] = match (self.join, self.layers.as_slice()) {
+            (Join::Concat, [(_, first), (_, second)]) => {
+                [first, second].map(|layer| layer.forward(input.clone()))
+            }
+            (Join::SecondHalf, _) => {
+                let half = input.dims()[1] / 2;
+                let second = self.second_half(input.clone());
+                if second.dims()[1] != half {
+                    let first = kernels::channel_part(input.clone(), 0, half);
+                    return Some(channel_shuffle(kernels::concat(vec![first, second]), 2));
+                }
+                return Some(kernels::interleave(input.clone(), second));
+            }
+            _ => return None,
+        };
+        if first.dims() != second.dims() {
+            return Some(channel_shuffle(kernels::concat(vec![first, second]), 2));
+        }
+        Some(kernels::interleave(first, second))
     }
 }
 
@@ -344,6 +383,14 @@ pub(crate) fn chain(layers: &[(String, Layer)], mut planes: Tensor<4>) -> Tensor
             (Layer::Norm(norm), others) => {
                 let (activation, others) = leading_activation(others);
                 (norm.forward_activated(planes, None, activation), others)
+            }
+            (Layer::Layers(layers), [(_, Layer::Plain(plain)), others @ ..])
+                if plain.operation == Operation::Shuffle(2) =>
+            {
+                match layers.shuffled(&planes) {
+                    Some(shuffled) => (shuffled, others),
+                    None => (layer.forward(planes), behind),
+                }
             }
             (layer, others) => (layer.forward(planes), others),
         };
@@ -378,6 +425,11 @@ fn add(
         [front @ .., (_, Layer::Conv(conv)), (_, Layer::Norm(norm))] => {
             conv_bn(conv, norm, chain(front, planes), Some(shortcut), activation)
         }
-        layers => activation.forward(chain(layers, planes) + shortcut),
+        [front @ .., (_, Layer::Scale(scale))] if !probe::observing() => {
+            let branch = chain(front, planes);
+            let sum = kernels::channel_scale(branch, scale.factors(), Some(shortcut));
+            activation.forward(sum)
+        }
+        layers => activation.forward(kernels::add(chain(layers, planes), shortcut)),
     }
 }

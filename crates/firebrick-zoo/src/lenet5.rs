@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
+use firebrick_core::graph::{Graph, Value};
 use firebrick_core::init::Init;
 use firebrick_core::nn::{
     Activation, AvgPool2dConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, MaxPool2dConfig,
@@ -13,7 +14,9 @@ use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::{Architecture, Input, Model, ModelConfig};
+use crate::backbone::{Backbone, Stage, as_planes};
+use crate::members::MemberHead;
+use crate::{Architecture, Head, Input, Model, ModelConfig};
 
 const NAME: &str = "lenet5";
 
@@ -90,7 +93,7 @@ impl LeNet5Config {
             conv2: Conv2dConfig::new([6, 16], 5).init(device),
             fc1: LinearConfig::new(features, 120).init(device),
             fc2: LinearConfig::new(120, 84).init(device),
-            fc3: LinearConfig::new(84, input.classes).init(device),
+            fc3: MemberHead::Plain(LinearConfig::new(84, input.classes).init(device)),
             dropout: DropoutConfig::new(self.dropout).init()?,
             activation: Activation::from_spec(&self.activation)?,
             pool: self.pool,
@@ -137,11 +140,11 @@ impl Architecture for LeNet5Config {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::new)
+        Self::undrawn(self, input, device).map(Model::of_backbone)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::new)
+        self.build(input, seed, device).map(Model::of_backbone)
     }
 }
 
@@ -164,7 +167,7 @@ pub struct LeNet5 {
     /// To 84 units.
     pub fc2: Linear,
     /// To the classes.
-    pub fc3: Linear,
+    pub fc3: MemberHead,
     /// Before the last layer.
     pub dropout: Dropout,
     /// After each layer but the last.
@@ -177,17 +180,69 @@ pub struct LeNet5 {
 
 impl Classifier for LeNet5 {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = self
-            .pool
-            .forward(self.activation.forward(self.conv1.forward(images)));
-        let planes = self
-            .pool
-            .forward(self.activation.forward(self.conv2.forward(planes)));
-        let hidden = self
-            .activation
-            .forward(self.fc1.forward(planes.flatten::<2>(1, 3)));
-        let hidden = self.activation.forward(self.fc2.forward(hidden));
-        self.fc3.forward(self.dropout.forward(hidden))
+        self.classify(self.embed(images, &mut |_| ()))
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        let mut value = images;
+        for (path, conv) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
+            let planes = graph.conv(path, conv, value);
+            let planes = graph.activation(path, self.activation, planes);
+            value = match self.pool {
+                Pool::Max => graph.max_pool(path, &MaxPool2dConfig::new(2).init(), planes),
+                Pool::Average => graph.avg_pool(path, &AvgPool2dConfig::new(2).init(), planes),
+            };
+        }
+        for (path, linear) in [("fc1", &self.fc1), ("fc2", &self.fc2)] {
+            let hidden = graph.linear(path, linear, value);
+            value = graph.activation(path, self.activation, hidden);
+        }
+        self.fc3.graph("fc3", graph, value)
+    }
+}
+
+/// Each fully connected layer but the last is a stage of its own.
+impl Backbone for LeNet5 {
+    fn stages(&self) -> Vec<Stage> {
+        let stage = |module: &str, width: usize, stride: Option<usize>| Stage {
+            name: module.into(),
+            modules: vec![module.into()],
+            width,
+            stride,
+        };
+        vec![
+            stage("conv1", 6, Some(1)),
+            stage("conv2", 16, Some(2)),
+            stage("fc1", 120, None),
+            stage("fc2", 84, None),
+        ]
+    }
+
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let first = stage(self.activation.forward(self.conv1.forward(images)));
+        let second = self.conv2.forward(self.pool.forward(first));
+        let second = stage(self.activation.forward(second));
+        let planes = self.pool.forward(second);
+        let hidden = self.fc1.forward(planes.flatten::<2>(1, 3));
+        let hidden = stage(as_planes(self.activation.forward(hidden)));
+        let hidden = self.fc2.forward(hidden.flatten::<2>(1, 3));
+        let hidden = stage(as_planes(self.activation.forward(hidden)));
+        as_planes(self.dropout.forward(hidden.flatten::<2>(1, 3)))
+    }
+
+    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
+        self.fc3.forward(features.flatten(1, 3))
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(Self {
+            fc3: head.in_place_of(&self.fc3, classes, seed),
+            ..self.clone()
+        })
     }
 }
 

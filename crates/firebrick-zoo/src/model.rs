@@ -10,7 +10,8 @@ use burn::module::{
     ModuleVisitor,
 };
 use burn::tensor::{Device, Tensor};
-use firebrick_core::{Classifier, TrainingScores};
+use firebrick_core::graph::{Graph, Value};
+use firebrick_core::{Classifier, ConfigError, TrainingScores};
 
 use crate::backbone::Backbone;
 use erased::{Erased, Held, Mapping, Visiting};
@@ -65,6 +66,10 @@ impl Classifier for Model {
 
     fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
         self.0.forward_training(images)
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.0.graph(graph, images)
     }
 }
 

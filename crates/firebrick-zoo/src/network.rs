@@ -4,10 +4,12 @@ use burn::module::{
     Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
 use burn::tensor::{Device, Tensor};
-use firebrick_core::Classifier;
+use firebrick_core::graph::{Graph, Value};
+use firebrick_core::{Classifier, ConfigError};
 
 use crate::backbone::{Backbone, Stage};
 use crate::layers::{Layer, Layers, chain};
+use crate::{Head, Model};
 
 /// A network as a list of named layers. The names are those of the reference implementation: its weights load unchanged.
 #[derive(Debug, Clone)]
@@ -103,6 +105,10 @@ impl Classifier for Network {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.classify(self.embed(images, &mut |_| ()))
     }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.layers.graph("", graph, images)
+    }
 }
 
 impl Backbone for Network {
@@ -110,13 +116,16 @@ impl Backbone for Network {
         self.stages.iter().map(|(stage, _)| stage.clone()).collect()
     }
 
-    fn embed(&self, images: Tensor<4>, stage: &mut dyn FnMut(&Tensor<4>)) -> Tensor<4> {
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
         let layers = self.layers();
         let mut planes = images;
         let mut begin = 0;
         for (_, end) in &self.stages {
-            planes = chain(&layers[begin..*end], planes);
-            stage(&planes);
+            planes = stage(chain(&layers[begin..*end], planes));
             begin = *end;
         }
         chain(&layers[begin..self.head], planes)
@@ -124,6 +133,10 @@ impl Backbone for Network {
 
     fn classify(&self, features: Tensor<4>) -> Tensor<2> {
         chain(&self.layers()[self.head..], features).flatten(1, 3)
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(self.clone().with_head(head, classes, seed))
     }
 }
 

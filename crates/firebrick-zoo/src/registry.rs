@@ -29,127 +29,76 @@ use crate::vgg::Vgg;
 use crate::wide_resnet_cifar::WideResNetCifar;
 use crate::{Input, LeNet5Config, Model, ResNet18Config, SmallCnnConfig, resnet_cifar};
 
+/// The entries of the small models, then those of networks of families by their names.
+macro_rules! networks {
+    ($($family:ident: $($name:literal)+;)+) => {
+        &[
+            Entry::of::<LeNet5Config>(),
+            Entry::of::<SmallCnnConfig>(),
+            resnet_cifar::entry::<20>(&resnet_cifar::ABOUT[0]),
+            resnet_cifar::entry::<32>(&resnet_cifar::ABOUT[1]),
+            resnet_cifar::entry::<44>(&resnet_cifar::ABOUT[2]),
+            resnet_cifar::entry::<56>(&resnet_cifar::ABOUT[3]),
+            resnet_cifar::entry::<110>(&resnet_cifar::ABOUT[4]),
+            Entry::of::<ResNet18Config>(),
+            $($(entry::<$family>($name),)+)+
+        ]
+    };
+}
+
 /// All models.
 pub static REGISTRY: Registry<Build> = Registry::new(
     "model",
-    &[
-        Entry::of::<LeNet5Config>(),
-        Entry::of::<SmallCnnConfig>(),
-        resnet_cifar::entry::<20>(&resnet_cifar::ABOUT[0]),
-        resnet_cifar::entry::<32>(&resnet_cifar::ABOUT[1]),
-        resnet_cifar::entry::<44>(&resnet_cifar::ABOUT[2]),
-        resnet_cifar::entry::<56>(&resnet_cifar::ABOUT[3]),
-        resnet_cifar::entry::<110>(&resnet_cifar::ABOUT[4]),
-        Entry::of::<ResNet18Config>(),
-        entry::<AlexNet, 0>(),
-        entry::<Vgg, 0>(),
-        entry::<Vgg, 1>(),
-        entry::<Vgg, 2>(),
-        entry::<Vgg, 3>(),
-        entry::<Vgg, 4>(),
-        entry::<Vgg, 5>(),
-        entry::<Vgg, 6>(),
-        entry::<Vgg, 7>(),
-        entry::<SqueezeNet, 0>(),
-        entry::<SqueezeNet, 1>(),
-        entry::<GoogLeNet, 0>(),
-        entry::<InceptionV3, 0>(),
-        entry::<ResNet, 0>(),
-        entry::<ResNet, 1>(),
-        entry::<ResNet, 2>(),
-        entry::<ResNet, 3>(),
-        entry::<ResNet, 4>(),
-        entry::<ResNet, 5>(),
-        entry::<ResNet, 6>(),
-        entry::<ResNet, 7>(),
-        entry::<ResNet, 8>(),
-        entry::<ResNet, 9>(),
-        entry::<ResNet, 10>(),
-        entry::<ResNet, 11>(),
-        entry::<ResNet, 12>(),
-        entry::<ResNet, 13>(),
-        entry::<ResNetV2, 0>(),
-        entry::<ResNetV2, 1>(),
-        entry::<ResNetV2, 2>(),
-        entry::<ResNetV2, 3>(),
-        entry::<ResNetV2, 4>(),
-        entry::<WideResNetCifar, 0>(),
-        entry::<DenseNet, 0>(),
-        entry::<DenseNet, 1>(),
-        entry::<DenseNet, 2>(),
-        entry::<MobileNetV1, 0>(),
-        entry::<MobileNetV2, 0>(),
-        entry::<MobileNetV3, 0>(),
-        entry::<MobileNetV3, 1>(),
-        entry::<MobileNetV4, 0>(),
-        entry::<ShuffleNetV2, 0>(),
-        entry::<ShuffleNetV2, 1>(),
-        entry::<ShuffleNetV2, 2>(),
-        entry::<ShuffleNetV2, 3>(),
-        entry::<EfficientNet, 0>(),
-        entry::<EfficientNet, 1>(),
-        entry::<EfficientNet, 2>(),
-        entry::<EfficientNet, 3>(),
-        entry::<EfficientNet, 4>(),
-        entry::<EfficientNet, 5>(),
-        entry::<EfficientNetLite, 0>(),
-        entry::<EfficientNetLite, 1>(),
-        entry::<EfficientNetLite, 2>(),
-        entry::<EfficientNetLite, 3>(),
-        entry::<EfficientNetLite, 4>(),
-        entry::<MnasNet, 0>(),
-        entry::<MnasNet, 1>(),
-        entry::<MnasNet, 2>(),
-        entry::<MnasNet, 3>(),
-        entry::<RegNet, 0>(),
-        entry::<RegNet, 1>(),
-        entry::<RegNet, 2>(),
-        entry::<RegNet, 3>(),
-        entry::<RegNet, 4>(),
-        entry::<ConvNext, 0>(),
-        entry::<ConvNext, 1>(),
-        entry::<RepVgg, 0>(),
-    ],
+    networks! {
+        AlexNet: "alexnet";
+        Vgg: "vgg11" "vgg13" "vgg16" "vgg19" "vgg11_bn" "vgg13_bn" "vgg16_bn" "vgg19_bn";
+        SqueezeNet: "squeezenet1_0" "squeezenet1_1";
+        GoogLeNet: "googlenet";
+        InceptionV3: "inception_v3";
+        ResNet: "resnet34" "resnet50" "resnet101" "resnet152" "resnext50_32x4d" "resnext101_32x8d" "wide_resnet50_2" "wide_resnet101_2" "resnet18d" "resnet26d" "resnet34d" "resnet50d" "resnet101d" "resnet152d";
+        ResNetV2: "resnetv2_18" "resnetv2_34" "resnetv2_50" "resnetv2_101" "resnetv2_152";
+        WideResNetCifar: "wide_resnet28_10";
+        DenseNet: "densenet121" "densenet169" "densenet201";
+        MobileNetV1: "mobilenet_v1";
+        MobileNetV2: "mobilenet_v2";
+        MobileNetV3: "mobilenet_v3_large" "mobilenet_v3_small";
+        MobileNetV4: "mobilenetv4_conv_small";
+        ShuffleNetV2: "shufflenet_v2_x0_5" "shufflenet_v2_x1_0" "shufflenet_v2_x1_5" "shufflenet_v2_x2_0";
+        EfficientNet: "efficientnet_b0" "efficientnet_b1" "efficientnet_b2" "efficientnet_b3" "efficientnet_b4" "efficientnet_v2_s";
+        EfficientNetLite: "efficientnet_lite0" "efficientnet_lite1" "efficientnet_lite2" "efficientnet_lite3" "efficientnet_lite4";
+        MnasNet: "mnasnet0_5" "mnasnet0_75" "mnasnet1_0" "mnasnet1_3";
+        RegNet: "regnet_y_400mf" "regnet_y_800mf" "regnet_y_1_6gf" "regnet_y_3_2gf" "regnet_y_8gf";
+        ConvNext: "convnext_tiny" "convnext_small";
+        RepVgg: "repvgg_a0";
+    },
 );
 
 /// The small models, and a tiny network of each family: for tests that go over all kinds of models. The tiny ones, whose names begin with
 /// `test_`, are built by name like the others, but are not listed.
 pub static TINY: Registry<Build> = Registry::new(
     "model",
-    &[
-        Entry::of::<LeNet5Config>(),
-        Entry::of::<SmallCnnConfig>(),
-        resnet_cifar::entry::<20>(&resnet_cifar::ABOUT[0]),
-        resnet_cifar::entry::<32>(&resnet_cifar::ABOUT[1]),
-        resnet_cifar::entry::<44>(&resnet_cifar::ABOUT[2]),
-        resnet_cifar::entry::<56>(&resnet_cifar::ABOUT[3]),
-        resnet_cifar::entry::<110>(&resnet_cifar::ABOUT[4]),
-        Entry::of::<ResNet18Config>(),
-        entry::<AlexNet, 1>(),
-        entry::<Vgg, 8>(),
-        entry::<Vgg, 9>(),
-        entry::<SqueezeNet, 2>(),
-        entry::<GoogLeNet, 1>(),
-        entry::<InceptionV3, 1>(),
-        entry::<ResNet, 14>(),
-        entry::<ResNet, 15>(),
-        entry::<ResNet, 16>(),
-        entry::<ResNetV2, 5>(),
-        entry::<ResNetV2, 6>(),
-        entry::<WideResNetCifar, 1>(),
-        entry::<DenseNet, 3>(),
-        entry::<MobileNetV1, 1>(),
-        entry::<MobileNetV2, 1>(),
-        entry::<MobileNetV3, 2>(),
-        entry::<MobileNetV4, 1>(),
-        entry::<ShuffleNetV2, 4>(),
-        entry::<EfficientNet, 6>(),
-        entry::<EfficientNetLite, 5>(),
-        entry::<MnasNet, 4>(),
-        entry::<RegNet, 5>(),
-        entry::<ConvNext, 2>(),
-        entry::<RepVgg, 1>(),
-    ],
+    networks! {
+        AlexNet: "test_alexnet";
+        Vgg: "test_vgg" "test_vgg_bn";
+        SqueezeNet: "test_squeezenet";
+        GoogLeNet: "test_googlenet";
+        InceptionV3: "test_inception_v3";
+        ResNet: "test_resnet" "test_resnext" "test_resnet_d";
+        ResNetV2: "test_resnetv2" "test_resnetv2_basic";
+        WideResNetCifar: "test_wide_resnet";
+        DenseNet: "test_densenet";
+        MobileNetV1: "test_mobilenet_v1";
+        MobileNetV2: "test_mobilenet_v2";
+        MobileNetV3: "test_mobilenet_v3";
+        MobileNetV4: "test_mobilenetv4";
+        ShuffleNetV2: "test_shufflenet_v2";
+        EfficientNet: "test_efficientnet";
+        EfficientNetLite: "test_efficientnet_lite";
+        MnasNet: "test_mnasnet";
+        RegNet: "test_regnet";
+        ConvNext: "test_convnext";
+        RepVgg: "test_repvgg";
+    },
 );
 
 /// The configuration of the model that a spec names, its fields in their ranges.

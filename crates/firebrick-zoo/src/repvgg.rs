@@ -44,7 +44,7 @@ impl Family for RepVgg {
         Published {
             side: 64,
             classes: 10,
-            ..repvgg("test_repvgg", [(2, 8), (2, 12), (1, 16), (1, 24)])
+            ..repvgg("test_repvgg", [(2, 8), (2, 16), (1, 16), (1, 24)])
         },
     ];
     const REFERENCE: Init = Init {

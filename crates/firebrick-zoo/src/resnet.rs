@@ -19,6 +19,7 @@ use crate::options::{RESIDUAL, ResidualOptions, classifier};
 
 pub(crate) struct ResNet;
 
+#[derive(Clone, Copy)]
 pub(crate) struct Size {
     /// Three convolutions in a branch, the last four times as wide, instead of two.
     bottleneck: bool,

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
+use firebrick_core::graph::{Graph, Operator, Value};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::{
     Activation, BatchNorm, Conv2dConfig, GlobalAvgPool, MaxPool2d, MaxPool2dConfig,
@@ -13,9 +14,10 @@ use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::members::{MemberConv, MemberHead, MEMBERS, Members, Place, without_idle_options};
+use crate::backbone::{Backbone, Stage, as_planes};
+use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::{add_branch, conv3x3, projection};
-use crate::{Architecture, Input, Model, ModelConfig};
+use crate::{Architecture, Head, Input, Model, ModelConfig};
 
 const NAME: &str = "resnet18";
 
@@ -171,11 +173,12 @@ impl Architecture for ResNet18Config {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::new)
+        Self::undrawn(self, input, device).map(|model| model.members.model(model))
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::new)
+        self.build(input, seed, device)
+            .map(|model| model.members.model(model))
     }
 }
 
@@ -239,20 +242,82 @@ impl Classifier for ResNet18 {
         self.members
             .forward_training(images, |images| self.scores(images))
     }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.members.graph(graph, images, |graph, images| {
+            let planes = self
+                .conv1
+                .graph(["conv1", "bn1"], &self.bn1, graph, images)?;
+            let mut planes = graph.activation("", self.activation, planes);
+            if let Some(maxpool) = &self.maxpool {
+                planes = graph.max_pool("maxpool", maxpool, planes);
+            }
+            let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+            for (stage, blocks) in (1..).zip(stages) {
+                for (number, block) in blocks.iter().enumerate() {
+                    planes = block.graph(&format!("layer{stage}.{number}"), graph, planes)?;
+                }
+            }
+            let features = graph.push("avgpool", Operator::GlobalAvgPool, &[planes]);
+            self.fc.graph("fc", graph, features)
+        })
+    }
 }
 
 impl ResNet18 {
     /// The outputs of the network for the inputs of its members.
     fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
-        let planes = match &self.maxpool {
-            Some(maxpool) => maxpool.forward(planes),
-            None => planes,
+        self.classify(self.embed(images, &mut |_| ()))
+    }
+}
+
+/// Of a network without members.
+impl Backbone for ResNet18 {
+    fn stages(&self) -> Vec<Stage> {
+        let first = if self.maxpool.is_some() { 2 } else { 1 };
+        let stem = Stage {
+            name: "stem".into(),
+            modules: vec!["conv1".into(), "bn1".into()],
+            width: 64,
+            stride: Some(first),
         };
-        let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
-        let blocks = stages.into_iter().flatten();
-        let planes = blocks.fold(planes, |planes, block| block.forward(planes));
-        self.fc.forward(self.avgpool.forward(planes))
+        let first = if self.maxpool.is_some() { 4 } else { 1 };
+        let layers = (0..4).map(|layer| Stage {
+            name: format!("layer{}", layer + 1),
+            modules: vec![format!("layer{}", layer + 1)],
+            width: 64 << layer,
+            stride: Some(first << layer),
+        });
+        std::iter::once(stem).chain(layers).collect()
+    }
+
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let mut planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
+        planes = stage(planes);
+        if let Some(maxpool) = &self.maxpool {
+            planes = maxpool.forward(planes);
+        }
+        for blocks in [&self.layer1, &self.layer2, &self.layer3, &self.layer4] {
+            let blocks = blocks.iter();
+            planes = blocks.fold(planes, |planes, block| block.forward(planes));
+            planes = stage(planes);
+        }
+        as_planes(self.avgpool.forward(planes))
+    }
+
+    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
+        self.fc.forward(features.flatten(1, 3))
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(Self {
+            fc: head.in_place_of(&self.fc, classes, seed),
+            ..self.clone()
+        })
     }
 }
 
@@ -315,5 +380,31 @@ impl ResNet18Block {
             shortcut,
             self.activation,
         )
+    }
+
+    fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
+        let below = |name: &str| format!("{path}.{name}");
+        let shortcut = match &self.downsample {
+            Some((conv, bn)) => {
+                let paths = [below("downsample.0"), below("downsample.1")];
+                conv.graph([&paths[0], &paths[1]], bn, graph, input)?
+            }
+            None => input,
+        };
+        let paths = [below("conv1"), below("bn1")];
+        let planes = self
+            .conv1
+            .graph([&paths[0], &paths[1]], &self.bn1, graph, input)?;
+        let planes = graph.activation(path, self.activation, planes);
+        let paths = [below("conv2"), below("bn2")];
+        let planes = self
+            .conv2
+            .graph([&paths[0], &paths[1]], &self.bn2, graph, planes)?;
+        Ok(members::add(
+            path,
+            self.activation,
+            graph,
+            [planes, shortcut],
+        ))
     }
 }

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::check;
+use firebrick_core::graph::{Graph, Operator, Value};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::kernels::subsample;
 use firebrick_core::nn::{Activation, BatchNorm, Conv2dConfig, GlobalAvgPool};
@@ -14,9 +15,10 @@ use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::members::{MemberConv, MemberHead, MEMBERS, Members, Place, without_idle_options};
+use crate::backbone::{Backbone, Stage, as_planes};
+use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::{add_branch, conv3x3, projection};
-use crate::{Architecture, Build, Input, Model};
+use crate::{Architecture, Build, Head, Input, Model};
 
 /// Configuration of [`ResNetCifar`].
 ///
@@ -209,11 +211,12 @@ impl Architecture for ResNetCifarConfig {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::new)
+        Self::undrawn(self, input, device).map(|model| model.members.model(model))
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::new)
+        self.build(input, seed, device)
+            .map(|model| model.members.model(model))
     }
 }
 
@@ -255,15 +258,72 @@ impl Classifier for ResNetCifar {
         self.members
             .forward_training(images, |images| self.scores(images))
     }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.members.graph(graph, images, |graph, images| {
+            let planes = self
+                .conv1
+                .graph(["conv1", "bn1"], &self.bn1, graph, images)?;
+            let mut planes = graph.activation("", self.activation, planes);
+            for (stage, blocks) in (1..).zip([&self.layer1, &self.layer2, &self.layer3]) {
+                for (number, block) in blocks.iter().enumerate() {
+                    planes = block.graph(&format!("layer{stage}.{number}"), graph, planes)?;
+                }
+            }
+            let features = graph.push("pool", Operator::GlobalAvgPool, &[planes]);
+            self.linear.graph("linear", graph, features)
+        })
+    }
 }
 
 impl ResNetCifar {
     /// The outputs of the network for the inputs of its members.
     fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
-        let blocks = self.layer1.iter().chain(&self.layer2).chain(&self.layer3);
-        let planes = blocks.fold(planes, |planes, block| block.forward(planes));
-        self.linear.forward(self.pool.forward(planes))
+        self.classify(self.embed(images, &mut |_| ()))
+    }
+}
+
+/// Of a network without members.
+impl Backbone for ResNetCifar {
+    fn stages(&self) -> Vec<Stage> {
+        let stage = |name: &str, modules: &[&str], layer: usize| Stage {
+            name: name.into(),
+            modules: modules.iter().copied().map(String::from).collect(),
+            width: 16 << layer,
+            stride: Some(1 << layer),
+        };
+        vec![
+            stage("stem", &["conv1", "bn1"], 0),
+            stage("layer1", &["layer1"], 0),
+            stage("layer2", &["layer2"], 1),
+            stage("layer3", &["layer3"], 2),
+        ]
+    }
+
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let mut planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
+        planes = stage(planes);
+        for blocks in [&self.layer1, &self.layer2, &self.layer3] {
+            let blocks = blocks.iter();
+            planes = blocks.fold(planes, |planes, block| block.forward(planes));
+            planes = stage(planes);
+        }
+        as_planes(self.pool.forward(planes))
+    }
+
+    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
+        self.linear.forward(features.flatten(1, 3))
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(Self {
+            linear: head.in_place_of(&self.linear, classes, seed),
+            ..self.clone()
+        })
     }
 }
 
@@ -347,5 +407,53 @@ impl ResNetCifarBlock {
         }
         let parts = input.chunk(members, 1).into_iter();
         Tensor::cat(parts.map(|own| subsample(own, 2, sides)).collect(), 1)
+    }
+
+    fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
+        let below = |name: &str| format!("{path}.{name}");
+        let paths = [below("conv1"), below("bn1")];
+        let planes = self
+            .conv1
+            .graph([&paths[0], &paths[1]], &self.bn1, graph, input)?;
+        let planes = graph.activation(path, self.activation, planes);
+        let paths = [below("conv2"), below("bn2")];
+        let planes = self
+            .conv2
+            .graph([&paths[0], &paths[1]], &self.bn2, graph, planes)?;
+        let shortcut = match &self.shortcut {
+            Some((conv, bn)) => {
+                let paths = [below("shortcut.0"), below("shortcut.1")];
+                conv.graph([&paths[0], &paths[1]], bn, graph, input)?
+            }
+            None => self.graph_of_option_a(path, graph, input, planes),
+        };
+        Ok(members::add(
+            path,
+            self.activation,
+            graph,
+            [planes, shortcut],
+        ))
+    }
+
+    /// The shortcut without weights, to the planes of the branch; members lie side by side.
+    fn graph_of_option_a(
+        &self,
+        path: &str,
+        graph: &mut Graph,
+        input: Value,
+        branch: Value,
+    ) -> Value {
+        let missing = graph.shape(branch)[0] - graph.shape(input)[0];
+        if missing == 0 {
+            return input;
+        }
+        let members = self.members.apart();
+        let before = missing / members / 2;
+        let sides = (before, missing / members - before);
+        let parts = graph.split(path, members, input).into_iter();
+        let parts: Vec<Value> = parts
+            .map(|own| graph.subsample(path, 2, sides, own))
+            .collect();
+        graph.concat(path, &parts)
     }
 }

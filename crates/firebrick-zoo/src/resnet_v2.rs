@@ -51,9 +51,9 @@ const fn tiny(name: &'static str, bottleneck: bool) -> Published<ResNetV2> {
             bottleneck,
             blocks: [1, 2, 1, 1],
             widths: if bottleneck {
-                [32, 48, 64, 96]
+                [32, 64, 64, 96]
             } else {
-                [8, 12, 16, 24]
+                [8, 16, 16, 24]
             },
             stem: 8,
         },

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::about::{About, Field, Range};
+use firebrick_core::graph::{Graph, Operator, Value};
 use firebrick_core::init::Init;
 use firebrick_core::nn::{Activation, BatchNorm, GlobalAvgPool, MaxPool2d, MaxPool2dConfig};
 use firebrick_core::spec::Spec;
@@ -11,9 +12,10 @@ use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::members::{MemberConv, MemberHead, MEMBERS, Members, Place, without_idle_options};
+use crate::backbone::{Backbone, Stage, as_planes};
+use crate::members::{MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::conv3x3;
-use crate::{Architecture, Input, Model, ModelConfig};
+use crate::{Architecture, Head, Input, Model, ModelConfig};
 
 const NAME: &str = "small_cnn";
 
@@ -134,11 +136,12 @@ impl Architecture for SmallCnnConfig {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::new)
+        Self::undrawn(self, input, device).map(|model| model.members.model(model))
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::new)
+        self.build(input, seed, device)
+            .map(|model| model.members.model(model))
     }
 }
 
@@ -175,15 +178,60 @@ impl Classifier for SmallCnn {
         self.members
             .forward_training(images, |images| self.scores(images))
     }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.members.graph(graph, images, |graph, images| {
+            let planes = self.layer1.graph("layer1", graph, images)?;
+            let planes = graph.max_pool("pool", &self.pool, planes);
+            let planes = self.layer2.graph("layer2", graph, planes)?;
+            let planes = graph.max_pool("pool", &self.pool, planes);
+            let planes = self.layer3.graph("layer3", graph, planes)?;
+            let features = graph.push("mean", Operator::GlobalAvgPool, &[planes]);
+            self.fc.graph("fc", graph, features)
+        })
+    }
 }
 
 impl SmallCnn {
     /// The outputs of the network for the inputs of its members.
     fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        let planes = self.pool.forward(self.layer1.forward(images));
-        let planes = self.pool.forward(self.layer2.forward(planes));
-        let features = self.mean.forward(self.layer3.forward(planes));
-        self.fc.forward(self.dropout.forward(features))
+        self.classify(self.embed(images, &mut |_| ()))
+    }
+}
+
+/// Of a network without members.
+impl Backbone for SmallCnn {
+    fn stages(&self) -> Vec<Stage> {
+        let layers = [&self.layer1, &self.layer2, &self.layer3].into_iter();
+        let stages = layers.enumerate().map(|(at, layer)| Stage {
+            name: format!("layer{}", at + 1),
+            modules: vec![format!("layer{}", at + 1)],
+            width: layer.conv2.outputs(),
+            stride: Some(1 << at),
+        });
+        stages.collect()
+    }
+
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let first = stage(self.layer1.forward(images));
+        let second = stage(self.layer2.forward(self.pool.forward(first)));
+        let third = stage(self.layer3.forward(self.pool.forward(second)));
+        as_planes(self.dropout.forward(self.mean.forward(third)))
+    }
+
+    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
+        self.fc.forward(features.flatten(1, 3))
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
+        Model::of_backbone(Self {
+            fc: head.in_place_of(&self.fc, classes, seed),
+            ..self.clone()
+        })
     }
 }
 
@@ -223,5 +271,15 @@ impl SmallCnnStage {
     fn forward(&self, planes: Tensor<4>) -> Tensor<4> {
         let planes = self.conv1.with_bn(&self.bn1, planes, None, self.activation);
         self.conv2.with_bn(&self.bn2, planes, None, self.activation)
+    }
+
+    fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
+        let mut value = input;
+        for (number, conv, bn) in [(1, &self.conv1, &self.bn1), (2, &self.conv2, &self.bn2)] {
+            let paths = [format!("{path}.conv{number}"), format!("{path}.bn{number}")];
+            let planes = conv.graph([&paths[0], &paths[1]], bn, graph, value)?;
+            value = graph.activation(path, self.activation, planes);
+        }
+        Ok(value)
     }
 }

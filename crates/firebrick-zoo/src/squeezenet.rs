@@ -71,7 +71,7 @@ impl Family for SqueezeNet {
                 17,
                 Size {
                     stem: [8, 3],
-                    squeezed: [2, 2, 2, 2, 3, 3, 4, 4],
+                    squeezed: [4, 4, 4, 4, 6, 6, 8, 8],
                     pools: [2, 4],
                 },
             )

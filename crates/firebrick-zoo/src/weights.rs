@@ -4,9 +4,9 @@ use std::path::Path;
 
 use burn::module::Module;
 use firebrick_core::state_dict::{StateDict, WeightsError};
-use firebrick_core::weights_file::{Head, WeightsFile};
+use firebrick_core::weights_file::{Rules, WeightsFile};
 
-use crate::Model;
+use crate::{Architecture, Model};
 
 /// Loads a weights file into the model, whatever the file is called: safetensors, or what `torch.save`
 /// writes. It must hold every tensor of the model with its shape, and no other; prefixes and levels
@@ -19,22 +19,51 @@ use crate::Model;
 /// [`WeightsError`] naming the file, and which keys are missing, extra or of another shape; nothing
 /// is loaded then.
 pub fn load(model: Model, path: &Path) -> Result<(Model, Vec<String>), WeightsError> {
-    WeightsFile::open(path)?.load_into(model, Head::Same)
+    WeightsFile::open(path)?.load_into(model, &Rules::default())
 }
 
-/// Like [`load`], but for fine-tuning on other classes, and for any model: where the layer `head` (see
-/// [`Architecture::head`](crate::Architecture::head)) is missing from the file or has other shapes there,
-/// the model keeps its own as it was initialized, and a note says so.
+/// Like [`load`], but by rules, and for any model: `Rules::for_other_classes(head)` for fine-tuning on other classes, [`rules`] for what the
+/// published files of a model are known to have.
 ///
 /// # Errors
-/// [`WeightsError`], also when anything but the last layer does not fit.
-pub fn load_for_training<M: Module>(
+/// [`WeightsError`], when more differs than the rules allow.
+pub fn load_with<M: Module>(
     model: M,
-    head: Option<&str>,
     path: &Path,
+    rules: &Rules,
 ) -> Result<(M, Vec<String>), WeightsError> {
-    let head = head.map_or(Head::Same, Head::MayDiffer);
-    WeightsFile::open(path)?.load_into(model, head)
+    WeightsFile::open(path)?.load_into(model, rules)
+}
+
+/// The rules for the published files of a model: what older ones call its tensors, and what they have beside them.
+#[must_use]
+pub fn rules<M>(architecture: &dyn Architecture<M>) -> Rules {
+    let texts = |(from, to): &(&str, &str)| (from.to_string(), to.to_string());
+    Rules {
+        ignored: architecture
+            .ignored()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        renamed: architecture.renamed().iter().map(texts).collect(),
+        ..Rules::default()
+    }
+}
+
+/// The rules for a model that is trained on from published weights: it may have another last layer and read images of another number of
+/// channels, and begins with its own values where a key matches one of `except`.
+#[must_use]
+pub fn rules_for_training<M>(
+    architecture: &dyn Architecture<M>,
+    channels: usize,
+    except: Vec<String>,
+) -> Rules {
+    Rules {
+        head: architecture.head().map(String::from),
+        except,
+        channels: Some(channels),
+        ..rules(architecture)
+    }
 }
 
 /// The number of trainable values, whether or not the model is set up for training now.

@@ -17,7 +17,7 @@ use firebrick_core::error::check;
 use firebrick_core::run::RunRecord;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::{StateDict, WeightsError};
-use firebrick_core::weights_file::{Head, WeightsFile};
+use firebrick_core::weights_file::WeightsFile;
 use firebrick_core::{Classifier, ConfigError};
 use firebrick_zoo::{Input, MAX_CLASSES, MAX_SIDE, Model};
 
@@ -39,6 +39,13 @@ pub struct ModelInfo {
     pub preprocessing: Preprocessing,
 }
 
+fn unwritable(problem: String) -> Error {
+    Error::ModelFile {
+        path: "model.safetensors".into(),
+        problem,
+    }
+}
+
 /// A trained model, ready to be used.
 #[derive(Debug)]
 pub struct TrainedModel<M = Model> {
@@ -56,12 +63,14 @@ impl ModelInfo {
     /// # Errors
     /// [`Error::ModelFile`] for weights that the format cannot hold.
     pub fn to_bytes(&self, weights: &StateDict) -> Result<Vec<u8>, Error> {
-        let problem = |problem: String| Error::ModelFile {
-            path: "model.safetensors".into(),
-            problem,
+        sealed(weights, self.metadata()?).map_err(unwritable)
+    }
+
+    /// The text that a file of this model carries.
+    pub(crate) fn metadata(&self) -> Result<BTreeMap<String, String>, Error> {
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|error| unwritable(error.to_string()))
         };
-        let json =
-            |value: serde_json::Result<String>| value.map_err(|error| problem(error.to_string()));
         let metadata = [
             // What PyTorch's own reader expects to find.
             ("format".to_string(), "pt".to_string()),
@@ -75,7 +84,7 @@ impl ModelInfo {
                 json(serde_json::to_string(&self.preprocessing))?,
             ),
         ];
-        sealed(weights, metadata.into()).map_err(problem)
+        Ok(metadata.into())
     }
 
     /// Opens a model file, or that of a run directory, whose model is of the zoo. The weights are not read yet.
@@ -185,9 +194,10 @@ impl ModelInfo {
     ) -> Result<(TrainedModel<M>, Vec<String>), Error> {
         // Not drawn: that would take the memory that the metadata asks for before the weights are known
         // to be of that size.
-        let model = models.architecture(&self.model)?;
-        let model = model.undrawn(&self.input(), device)?;
-        let (network, notes) = weights.load_into(model, Head::Same)?;
+        let architecture = models.architecture(&self.model)?;
+        let model = architecture.undrawn(&self.input(), device)?;
+        let rules = firebrick_zoo::rules(&*architecture);
+        let (network, notes) = weights.load_into(model, &rules)?;
         let model = TrainedModel {
             info: self,
             network,

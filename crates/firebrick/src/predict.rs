@@ -28,6 +28,9 @@ pub struct Prediction {
     /// The scores of all classes before the softmax, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logits: Option<Vec<f32>>,
+    /// The picture that explains it, where a program has written one; see [`explain`](crate::explain).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
 }
 
 /// A class and its probability.
@@ -255,6 +258,7 @@ pub(crate) fn prediction(
             .transpose()
             .map_err(|error| DataError::Invalid(error.to_string()))?,
         logits: wanted.logits.then(|| row.to_vec()),
+        explanation: None,
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use firebrick_core::ConfigError;
 use firebrick_core::data::{BatchTransform, Dataset, Preprocessing, SampleTransform};
+use firebrick_core::image::Filter;
 use firebrick_core::recipe::{Recipe, SETTINGS, Setting};
 use firebrick_core::setting::Place;
 use firebrick_datasets::folder::Changes;
@@ -15,10 +16,14 @@ use firebrick_datasets::{Loader, LoaderConfig, OnBadImage, OpenOptions, Splits};
 use firebrick_regularize::views::View;
 use firebrick_zoo::{Input, Normalization};
 
+use crate::weights::Expected;
 use crate::{Error, own_program};
 
 /// The file in a run directory with the SHA-256 of every image that the run was started with.
 pub const CHECKSUMS: &str = "data.sha256";
+
+/// The normalization that is found, not given.
+pub(crate) const AUTO: &str = "auto";
 
 /// The data of a recipe.
 pub struct Prepared {
@@ -37,23 +42,32 @@ impl Prepared {
     /// # Errors
     /// [`Error`] naming the file or setting.
     pub fn open(recipe: &Recipe, cache: &Path) -> Result<Self, Error> {
-        Self::of_data_set(recipe, cache, &firebrick_zoo::default_input(&recipe.model)?)
+        let native = firebrick_zoo::default_input(&recipe.model)?;
+        Self::of_data_set(recipe, cache, &native, None)
     }
 
-    /// The data set of a recipe. Images of any size are fitted to `native`, where the recipe does not say.
+    /// The data set of a recipe. Where the recipe does not say how images are read, they are read as `expected`, and those of any size
+    /// are fitted to `native` without it.
     pub(crate) fn of_data_set(
         recipe: &Recipe,
         cache: &Path,
         native: &Input,
+        expected: Option<Expected>,
     ) -> Result<Self, Error> {
         let splits = firebrick_datasets::open(&recipe.dataset, &open_options(recipe, cache)?)?;
-        Self::of(recipe, splits, native)
+        Self::of(recipe, splits, native, expected)
     }
 
     /// Splits that are open, read as a recipe says.
-    pub(crate) fn of(recipe: &Recipe, splits: Splits, native: &Input) -> Result<Self, Error> {
+    pub(crate) fn of(
+        recipe: &Recipe,
+        splits: Splits,
+        native: &Input,
+        expected: Option<Expected>,
+    ) -> Result<Self, Error> {
         let on_bad = on_bad_image(&recipe.on_bad_image)?;
-        let preprocessing = preprocessing(recipe, &splits, on_bad, native)?;
+        let expected = expected.map(|expected| expected.for_channels(splits.channels));
+        let preprocessing = preprocessing(recipe, &splits, on_bad, native, expected)?;
         Ok(Self {
             splits,
             preprocessing,
@@ -261,11 +275,17 @@ fn preprocessing(
     splits: &Splits,
     on_bad: OnBadImage,
     native: &Input,
+    expected: Option<Expected>,
 ) -> Result<Preprocessing, Error> {
+    let expected = expected.map(|expected| expected.preprocessing);
+    // Images that all have one size are not brought to another, unless the recipe says so.
+    let fitted = expected.as_ref().filter(|_| splits.size.is_none());
     let [height, width] = match (recipe.image_size, splits.size) {
         (Some(side), _) => [side; 2],
         (None, Some(size)) => size,
-        (None, None) => [native.height, native.width],
+        (None, None) => fitted.map_or([native.height, native.width], |image| {
+            [image.height, image.width]
+        }),
     };
     firebrick_core::error::check("recipe", "image_size", height, 1..=4096)?;
     let channels = splits.channels;
@@ -280,12 +300,21 @@ fn preprocessing(
     }
     let mut preprocessing = Preprocessing {
         fit: recipe.fit,
-        crop: recipe.crop_pct,
-        filter: recipe.interpolation,
+        crop: recipe
+            .crop_pct
+            .unwrap_or(fitted.map_or(1.0, |image| image.crop)),
+        filter: recipe
+            .interpolation
+            .unwrap_or(fitted.map_or(Filter::default(), |image| image.filter)),
         ..Preprocessing::unnormalized(channels, height, width)
     };
     preprocessing.check_crop("recipe", "crop_pct")?;
-    let normalization = if recipe.normalize == "auto" {
+    let normalization = if let (AUTO, Some(image)) = (recipe.normalize.as_str(), expected) {
+        Normalization {
+            mean: image.mean,
+            std: image.std,
+        }
+    } else if recipe.normalize == AUTO {
         let statistics = channel_statistics(&*splits.train, &preprocessing, on_bad)?;
         Normalization {
             mean: statistics.mean,

@@ -21,8 +21,10 @@ use firebrick_zoo::{Architecture, Model};
 use crate::lone_image::train_loader;
 use crate::models::Models;
 use crate::prepared::Prepared;
+use crate::pretrained::Pretrained;
 use crate::teacher::{Lesson, Taught, Teacher};
-use crate::{Error, ModelInfo, memory, model_file, own_program, teacher};
+use crate::weights::{Expected, WeightsPlace};
+use crate::{Error, ModelInfo, memory, own_program, teacher};
 
 use from_recipe::{
     averages, loss, monitor_training, penalties, planned, resolve, run_length, train_config,
@@ -37,6 +39,8 @@ pub struct Sources<M = Model> {
     pub data: Option<Splits>,
     /// The models that the recipe can name.
     pub models: Models<M>,
+    /// Where weights from elsewhere lie, for recipes without `weights_dir`.
+    pub weights: WeightsPlace,
     /// Free memory in bytes, if known. A recipe that needs more is refused before any model is built, unless its
     /// device has memory of its own.
     pub free_memory: Option<u64>,
@@ -67,6 +71,7 @@ impl<M> Sources<M> {
             cache: "data".into(),
             data: None,
             models,
+            weights: WeightsPlace::default(),
             free_memory: None,
         }
     }
@@ -115,6 +120,8 @@ pub struct Session<'a, M = Model> {
     pub(crate) architecture: Box<dyn Architecture<M>>,
     /// What the recipe can name.
     models: Models<M>,
+    /// The weights that the model begins with, if it does.
+    pretrained: Pretrained,
     /// The teacher, once it is open.
     pub(crate) teacher: Option<Teacher<M>>,
 }
@@ -149,17 +156,26 @@ impl<'a, M: Classifier> Session<'a, M> {
         teacher::check(&recipe, &*loss)?;
         let penalties = penalties(&recipe)?;
         let native = architecture.native_input();
+        let pretrained = Pretrained::of(&recipe, &sources.weights);
+        let expected = pretrained.expected(&mut recipe, &native)?;
         let data = match sources.data {
             Some(splits) => {
                 recipe.dataset.clone_from(&splits.name);
-                Prepared::of(&recipe, splits, &native)?
+                Prepared::of(&recipe, splits, &native, expected.clone())?
             }
-            None => Prepared::of_data_set(&recipe, &sources.cache, &native)?,
+            None => Prepared::of_data_set(&recipe, &sources.cache, &native, expected.clone())?,
         };
         loss.check_classes(data.splits.train.classes().len())?;
         memory::check(&recipe, &*architecture, &data.input(), sources.free_memory)?;
         let (train, joined) = train_loader(&recipe, &data, &*architecture, &device)?;
         let mut notes: Vec<String> = joined.into_iter().collect();
+        notes.extend(expected.map(|expected| {
+            let read = Expected {
+                preprocessing: data.preprocessing.clone(),
+                ..expected
+            };
+            read.sentence(data.splits.size.is_none())
+        }));
         if data.splits.valid.is_none() {
             notes.extend(monitor_training(&mut config));
         }
@@ -185,6 +201,7 @@ impl<'a, M: Classifier> Session<'a, M> {
             train,
             architecture,
             models: sources.models,
+            pretrained,
             teacher: None,
         })
     }
@@ -244,14 +261,9 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// the weights that do not fit.
     pub fn model(&self) -> Result<(M, Vec<String>), Error> {
         let model = self.untrained_model()?;
-        let Some(path) = &self.recipe.weights else {
-            return Ok((model, Vec::new()));
-        };
-        model_file::verify(path.as_ref())?;
-        let head = self.architecture.head();
-        let (model, notes) = firebrick_zoo::load_for_training(model, head, path.as_ref())?;
-        let notes = notes.iter().map(|note| format!("{path}: {note}"));
-        Ok((model, notes.collect()))
+        let input = self.data.input();
+        self.pretrained
+            .load(&self.recipe, &*self.architecture, input.channels, model)
     }
 
     /// The model with its weights drawn from the recipe's seed.

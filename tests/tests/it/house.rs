@@ -43,12 +43,17 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["firebrick-core", "firebrick-train", "firebrick-types"],
     ),
     ("firebrick-report", &["firebrick-types"]),
+    (
+        "firebrick-transfer",
+        &["firebrick-kernels", "firebrick-types"],
+    ),
     ("firebrick-zoo", &["firebrick-core", "firebrick-regularize"]),
     (
         "firebrick",
         &[
             "firebrick-core",
             "firebrick-datasets",
+            "firebrick-download",
             "firebrick-ensemble",
             "firebrick-optim",
             "firebrick-regularize",
@@ -122,7 +127,15 @@ fn arrows_between_crates_point_down() {
 
 #[test]
 fn only_core_names_a_backend() {
-    for name in ["ensemble", "optim", "regularize", "train", "zoo", "report"] {
+    for name in [
+        "ensemble",
+        "optim",
+        "regularize",
+        "train",
+        "transfer",
+        "zoo",
+        "report",
+    ] {
         let manifest = std::fs::read_to_string(format!(
             "{}/../crates/firebrick-{name}/Cargo.toml",
             env!("CARGO_MANIFEST_DIR")

@@ -7,6 +7,7 @@
 mod circles;
 mod corpus;
 mod ensembles;
+mod explain;
 mod freezing;
 mod guide;
 mod house;

@@ -56,3 +56,68 @@ fn a_legacy_pytorch_checkpoint_is_the_safetensors_one() {
         read("resnet20_cifar10.safetensors")
     );
 }
+
+/// The sample photos, read as the published weights of each network expect without being told, are taken for what PyTorch takes them for.
+#[test]
+fn photos_are_read_as_published_weights_expect() {
+    use firebrick::predict::{Wanted, image_files, predict};
+    use firebrick::weights::WeightsPlace;
+    const PHOTOS: usize = 24;
+
+    let Some(path) = real("weights") else { return };
+    let Some(sample) = real("imagenet-sample") else {
+        return;
+    };
+    let device = firebrick::core::device("flex").unwrap();
+    for (spec, file, list, column) in [
+        (
+            "squeezenet1_1",
+            "squeezenet1_1_imagenet.safetensors",
+            sample.join("images.csv"),
+            3,
+        ),
+        (
+            "mobilenet_v1(width=0.25)",
+            "mobilenet_v1_0.25_224_imagenet.safetensors",
+            sample.join("images.csv"),
+            5,
+        ),
+        (
+            "efficientnet_lite0",
+            "efficientnet_lite0_imagenet.safetensors",
+            path.join("efficientnet_lite0_sample_top1.csv"),
+            2,
+        ),
+    ] {
+        let spec: Spec = spec.parse().unwrap();
+        let native = firebrick::zoo::default_input(&spec).unwrap();
+        let weights = path.join(file).display().to_string();
+        let found = WeightsPlace::default().find(&weights, &spec).unwrap();
+        let file = firebrick::core::weights_file::WeightsFile::open(&found.path).unwrap();
+        let info = firebrick::ModelInfo {
+            model: spec.clone(),
+            classes: (0..1000).map(|class: usize| class.to_string()).collect(),
+            preprocessing: found.expected(&file, &spec, &native).unwrap().preprocessing,
+        };
+        let (model, _) = info
+            .load(file, &firebrick::Models::default(), &device)
+            .unwrap();
+        let text = std::fs::read_to_string(list).unwrap();
+        let rows = text.lines().skip(1).take(PHOTOS);
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.split(',').collect()).collect();
+        let images: Vec<PathBuf> = rows
+            .iter()
+            .map(|row| sample.join("images").join(row[0]))
+            .collect();
+        let wanted = Wanted {
+            top: 1,
+            ..Wanted::default()
+        };
+        let mut seen = Vec::new();
+        predict(&model, image_files(&images).images, &wanted, &mut |found| {
+            seen.push(found.unwrap().top[0].class.clone());
+        });
+        let expected: Vec<&str> = rows.iter().map(|row| row[column]).collect();
+        assert_eq!(seen, expected, "{spec}");
+    }
+}

@@ -22,17 +22,20 @@ pub(super) enum Suite {
     Step,
     /// Evaluation.
     Infer,
+    /// Training steps and evaluation of networks for photos.
+    Zoo,
     /// Image augmentation, on one thread.
     Augment,
 }
 
 impl Suite {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Conv,
         Self::Norm,
         Self::Optim,
         Self::Step,
         Self::Infer,
+        Self::Zoo,
         Self::Augment,
     ];
 
@@ -43,13 +46,14 @@ impl Suite {
             Self::Optim => "optim",
             Self::Step => "step",
             Self::Infer => "infer",
+            Self::Zoo => "zoo",
             Self::Augment => "augment",
         }
     }
 
     /// Whether each case has its own processes, so that the memory of one does not show in the next.
     pub(super) fn wants_fresh_processes(self) -> bool {
-        matches!(self, Self::Step | Self::Infer)
+        matches!(self, Self::Step | Self::Infer | Self::Zoo)
     }
 }
 
@@ -97,6 +101,7 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
         Suite::Optim => optimizers(),
         Suite::Step => networks(folder),
         Suite::Infer => inference(folder),
+        Suite::Zoo => zoo(folder),
         Suite::Augment => augmentations(folder),
     };
     let [torchvision, pillow, albumentations, opencv] = PEERS;
@@ -105,12 +110,15 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
         Suite::Norm | Suite::Optim => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Triad],
         Suite::Step => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned],
         Suite::Infer => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
+        Suite::Zoo => &[Who::Ours, Who::Torch, Who::Tuned],
         Suite::Augment => &[Who::Ours, torchvision, pillow, albumentations, opencv],
     };
     let mut cases: Vec<Case> = cases
         .into_iter()
         .map(|(name, mut told, work)| {
-            told["suite"] = suite.name().into();
+            if told["suite"].is_null() {
+                told["suite"] = suite.name().into();
+            }
             let whos: &[Who] = match (suite, work) {
                 // Nobody else has packs.
                 _ if !told["pack"].is_null() => &[Who::Ours],
@@ -297,6 +305,46 @@ fn inference(folder: &Path) -> Vec<(String, Value, Work)> {
             (name, told, Work::Images(batch as f64))
         })
         .to_vec()
+}
+
+/// The networks of `zoo`, without the dropout of some, so that everyone gets the same losses.
+const ZOO: [&str; 12] = [
+    "resnet18",
+    "resnet50",
+    "mobilenet_v2(dropout=0)",
+    "mobilenet_v3_small(dropout=0)",
+    "efficientnet_lite0(dropout=0)",
+    "efficientnet_b0(dropout=0, drop_path=0)",
+    "shufflenet_v2_x1_0",
+    "vgg11_bn(dropout=0)",
+    "densenet121",
+    "convnext_tiny(drop_path=0)",
+    "squeezenet1_1(dropout=0)",
+    "regnet_y_400mf",
+];
+
+fn zoo(folder: &Path) -> Vec<(String, Value, Work)> {
+    let mut cases = Vec::new();
+    for network in ZOO {
+        let name = network.split('(').next().unwrap_or(network);
+        for (what, suite, batch) in [
+            ("evaluation", "infer", 1),
+            ("evaluation", "infer", 8),
+            ("training", "step", 16),
+        ] {
+            let told = json!({
+                "suite": suite, "network": network, "stem": null, "batch": batch,
+                "channels": 3, "side": 224, "classes": 1000, "lr": 1e-3,
+                "weights": folder.join(format!("{name}-1000.safetensors")),
+            });
+            cases.push((
+                format!("{name} {what} b{batch}"),
+                told,
+                Work::Images(batch as f64),
+            ));
+        }
+    }
+    cases
 }
 
 #[cfg(test)]

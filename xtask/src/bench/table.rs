@@ -16,6 +16,7 @@ fn peers(suite: Suite, records: &[Record]) -> Vec<Who> {
             &[Who::Flex, Who::Torch, Who::Tuned]
         }
         Suite::Infer => &[Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
+        Suite::Zoo => &[Who::Torch, Who::Tuned],
         Suite::Augment => &PEERS,
     };
     let contenders = records.iter().flat_map(|record| &record.case.contenders);
@@ -71,7 +72,7 @@ fn unit(suite: Suite) -> &'static str {
     match suite {
         Suite::Conv => "GFLOP/s",
         Suite::Norm | Suite::Optim => "GB/s",
-        Suite::Step | Suite::Infer | Suite::Augment => "images/s",
+        Suite::Step | Suite::Infer | Suite::Zoo | Suite::Augment => "images/s",
     }
 }
 

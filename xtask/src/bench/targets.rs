@@ -103,6 +103,14 @@ fn of_case(record: &Record) -> Vec<Check> {
             checks
         }
         Suite::Infer => vec![against(Who::Tuned, 1.0)],
+        Suite::Zoo => {
+            let mut checks = vec![against(Who::Tuned, 1.0)];
+            if record.case.told["suite"] == "step" {
+                let text = format!("{name}: peak memory, PyTorch's lower / ours");
+                checks.push(check(text, 1.0, memory(record)));
+            }
+            checks
+        }
         Suite::Augment => augmentation(record),
         Suite::Conv | Suite::Norm | Suite::Optim => Vec::new(),
     }

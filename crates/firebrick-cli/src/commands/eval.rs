@@ -97,7 +97,7 @@ impl Eval {
         if let Some(run) = self.run.as_deref().filter(|run| Manifest::is_in(run)) {
             return self.of_ensemble(run);
         }
-        let model = trained_model(self.run.as_deref(), &self.plain, &self.device, |_| {})?;
+        let model = trained_model(self.run.as_deref(), &self.plain, &self.device, |_, _| {})?;
         let of_run = self.run_recipe()?;
         let images = self.images(&model.info.model, of_run)?;
         let clock = Instant::now();

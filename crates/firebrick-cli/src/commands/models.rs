@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 use firebrick::core::error::excerpt;
+use firebrick::core::setting::FromFlag;
 use firebrick::core::spec::Spec;
-use firebrick::zoo::{self, Input};
+use firebrick::zoo::{self, Input, Weights, published, published_for};
 use serde_json::json;
 
 use super::listing;
@@ -38,7 +39,18 @@ enum Action {
         /// Number of classes; by default the number the model was designed for
         #[arg(long, value_name = "N", value_parser = whole::<usize>)]
         classes: Option<usize>,
-        /// Print one JSON document: {model, input, parameters, multiply_adds, layers, fields: [{name, default, range}]}
+        /// Print one JSON document: {model, input, parameters, multiply_adds, layers, weights, fields: [{name, default, range}]},
+        /// where weights is as `models weights NAME --json` prints it
+        #[arg(long)]
+        json: bool,
+    },
+    /// List published weights, which --weights TAG downloads: accuracy, size, licence, and how they read images
+    Weights {
+        /// The model; by default all models
+        #[arg(value_name = "NAME")]
+        name: Option<Spec>,
+        /// Print one JSON document: an array of {model, tag, url, file, hub, sha256, mebibytes, licence, data, classes,
+        /// preprocessing, top1, top5, source}
         #[arg(long)]
         json: bool,
     },
@@ -62,6 +74,7 @@ impl Models {
                 classes,
                 json,
             } => describe(model, *input, *classes, *json),
+            Action::Weights { name, json } => weights(name.as_ref(), *json),
         }
     }
 }
@@ -94,6 +107,7 @@ fn describe(
             "parameters": description.parameters,
             "multiply_adds": description.multiply_adds,
             "layers": description.layers,
+            "weights": published_for(&spec.name).collect::<Vec<_>>(),
             "fields": fields,
         }));
     }
@@ -127,5 +141,74 @@ fn describe(
         grouped(description.multiply_adds)
     ));
     listing::options(&fields);
+    if published_for(&spec.name).next().is_some() {
+        terminal::say("");
+        table(published_for(&spec.name));
+    }
     Ok(())
+}
+
+fn weights(name: Option<&Spec>, json: bool) -> Result<(), Failure> {
+    let Some(spec) = name else {
+        if json {
+            return terminal::json(&published());
+        }
+        table(published().iter());
+        return Ok(());
+    };
+    zoo::canonical(spec)?;
+    let own: Vec<&Weights> = published_for(&spec.name).collect();
+    if json {
+        return terminal::json(&own);
+    }
+    if own.is_empty() {
+        terminal::say(&format!("there are no published weights for {}", spec.name));
+        return Ok(());
+    }
+    table(own.iter().copied());
+    for weights in &own {
+        let sha256 = match weights.sha256.as_deref() {
+            Some(digits) if digits.len() < 64 => format!("sha256 begins with {digits}"),
+            Some(digits) => format!("sha256 {digits}"),
+            None => "no published sha256".into(),
+        };
+        let mut lines = vec![format!(
+            "\n{}: {} of {}, {} classes",
+            weights.tag, weights.source, weights.data, weights.classes
+        )];
+        if let (Some(url), Some(file)) = (&weights.url, &weights.file) {
+            lines.push(format!("  {url}"));
+            lines.push(format!("  as {file}, {sha256}"));
+        }
+        let image = &weights.preprocessing;
+        lines.push(format!("  mean {:?}, std {:?}", image.mean, image.std));
+        lines.iter().for_each(|line| terminal::say(line));
+    }
+    Ok(())
+}
+
+/// Published weights, one in a line.
+fn table<'a>(all: impl Iterator<Item = &'a Weights>) {
+    let heads = ["weights", "top-1", "top-5", "MiB", "image", "licence"];
+    let mut rows = vec![heads.map(String::from).to_vec()];
+    let number = |value: Option<f64>, digits: usize| {
+        value.map_or("–".into(), |value| format!("{value:.digits$}"))
+    };
+    rows.extend(all.map(|weights| {
+        let image = &weights.preprocessing;
+        vec![
+            weights.name(),
+            number(weights.top1, 2),
+            number(weights.top5, 2),
+            number(weights.mebibytes, 1),
+            format!(
+                "{}, crop {:.3}, {}",
+                image.height,
+                image.crop,
+                image.filter.to_flag()
+            ),
+            weights.licence.clone(),
+        ]
+    }));
+    terminal::table(&rows);
 }

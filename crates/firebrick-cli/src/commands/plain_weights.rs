@@ -9,6 +9,7 @@ use firebrick::core::setting::FromFlag;
 use firebrick::core::spec::Spec;
 use firebrick::core::weights_file::WeightsFile;
 use firebrick::datasets::registry::{info, list};
+use firebrick::weights::{Expected, FoundWeights, WeightsPlace};
 use firebrick::zoo::{self, Normalization};
 use firebrick::{ModelInfo, Models, TrainedModel, memory};
 
@@ -17,17 +18,25 @@ use crate::free_memory::free_memory;
 use crate::number::{real, whole};
 use crate::terminal;
 
-/// A model given as a name and a file of plain weights.
+/// A model given as a name and plain weights.
 #[derive(Args)]
 pub(crate) struct PlainWeights {
     /// Model that the weights are for, such as resnet20
     #[arg(long, value_name = "SPEC", requires = "weights")]
     pub(crate) model: Option<Spec>,
-    /// Weights: a safetensors file, or one written by torch.save
-    #[arg(long, value_name = "FILE", requires = "model")]
-    pub(crate) weights: Option<PathBuf>,
+    /// Weights: pretrained (the published ones of the model), the tag of published weights (`firebrick models weights` lists them),
+    /// a file (safetensors, or written by torch.save), an address, or hf-hub:OWNER/NAME
+    #[arg(long, value_name = "NAME|FILE", requires = "model")]
+    pub(crate) weights: Option<String>,
+    /// Directory of downloaded weights; by default weights in the cache directory. A file that is there is not downloaded
+    #[arg(long, value_name = "DIR", requires = "weights")]
+    weights_dir: Option<PathBuf>,
+    /// Download nothing
+    #[arg(long, requires = "weights")]
+    offline: bool,
     /// How images were normalized when these weights were trained: imagenet, cifar10, mnist, none or
-    /// 'mean=…; std=…'
+    /// 'mean=…; std=…'. By default images are read as the published weights of the model expect (size, crop share, filter, mean and
+    /// deviation)
     #[arg(long, value_name = "NAME", requires = "weights")]
     pub(crate) normalize: Option<String>,
     /// Number of classes of these weights, or the data set whose class names to use, such as cifar10. By
@@ -35,48 +44,91 @@ pub(crate) struct PlainWeights {
     #[arg(long, value_name = "N|NAME", requires = "weights", value_parser = classes)]
     classes: Option<Classes>,
     /// Share of each side that the centre crop keeps, as when the published accuracy was measured: 0.875 for
-    /// most ImageNet models. By default 1
+    /// most ImageNet models. By default that of the published weights; with --normalize, 1
     #[arg(long, value_name = "SHARE", requires = "weights", value_parser = real)]
     crop_pct: Option<f64>,
-    /// Filter for resizing: nearest, bilinear, bicubic, box or lanczos. By default bilinear
+    /// Filter for resizing: nearest, bilinear, bicubic, box or lanczos. By default that of the published weights; with --normalize,
+    /// bilinear
     #[arg(long, value_name = "FILTER", requires = "weights", value_parser = Filter::from_flag)]
     interpolation: Option<Filter>,
+}
+
+/// Plain weights that are not read yet.
+struct Opened {
+    info: ModelInfo,
+    file: WeightsFile,
+    found: FoundWeights,
+    /// The data set that they were trained on, if they are published ones.
+    data: Option<&'static str>,
 }
 
 impl PlainWeights {
     /// The model, and its weights before they are read. Its classes are numbers unless --classes names a
     /// data set.
-    fn open(&self) -> Result<Option<(ModelInfo, WeightsFile)>, Failure> {
-        let (Some(model), Some(path)) = (&self.model, &self.weights) else {
+    fn open(&self) -> Result<Option<Opened>, Failure> {
+        let (Some(model), Some(weights)) = (&self.model, &self.weights) else {
             return Ok(None);
         };
-        let input = zoo::default_input(model)?;
-        let Some(normalize) = &self.normalize else {
-            let text = "a weights file does not say how the images were normalized; give --normalize imagenet, cifar10, mnist, none or 'mean=…; std=…'";
-            return Err(Failure::Usage(text.into()));
+        let native = zoo::default_input(model)?;
+        let found = self.place().find(weights, model)?;
+        let file = WeightsFile::open(&found.path)?;
+        let expected = found.expected(&file, model, &native);
+        let base = match (&self.normalize, &expected) {
+            (Some(normalize), _) => {
+                let Normalization { mean, std } = normalize
+                    .parse::<Normalization>()?
+                    .for_channels(native.channels)?;
+                Preprocessing {
+                    mean,
+                    std,
+                    ..Preprocessing::unnormalized(native.channels, native.height, native.width)
+                }
+            }
+            (None, Some(expected)) => expected.preprocessing.clone(),
+            (None, None) => {
+                let text = "a weights file does not say how the images were normalized, and nothing is published about this model; give --normalize imagenet, cifar10, mnist, none or 'mean=…; std=…'";
+                return Err(Failure::Usage(text.into()));
+            }
         };
-        let Normalization { mean, std } = normalize
-            .parse::<Normalization>()?
-            .for_channels(input.channels)?;
+        let preprocessing = Preprocessing {
+            crop: self.crop_pct.unwrap_or(base.crop),
+            filter: self.interpolation.unwrap_or(base.filter),
+            ..base
+        };
+        preprocessing.check_crop("--weights", "crop_pct")?;
+        let published = expected.as_ref().and_then(|expected| expected.published);
+        if let (None, Some(expected)) = (&self.normalize, expected) {
+            let read = Expected {
+                preprocessing: preprocessing.clone(),
+                ..expected
+            };
+            terminal::notice(&read.sentence(true));
+        }
         let classes = match &self.classes {
             Some(Classes::Of(_, names)) => names.clone(),
             Some(Classes::Count(count)) => numbers(*count),
-            None => numbers(input.classes),
+            None => numbers(native.classes),
         };
-        let preprocessing = Preprocessing {
-            mean,
-            std,
-            crop: self.crop_pct.unwrap_or(1.0),
-            filter: self.interpolation.unwrap_or_default(),
-            ..Preprocessing::unnormalized(input.channels, input.height, input.width)
-        };
-        preprocessing.check_crop("--weights", "crop_pct")?;
         let info = ModelInfo {
             model: model.clone(),
             classes,
             preprocessing,
         };
-        Ok(Some((info, WeightsFile::open(path)?)))
+        Ok(Some(Opened {
+            info,
+            file,
+            found,
+            data: published.map(|published| published.data.as_str()),
+        }))
+    }
+
+    fn place(&self) -> WeightsPlace {
+        let place = super::weights_place();
+        WeightsPlace {
+            directory: self.weights_dir.clone().unwrap_or(place.directory),
+            offline: self.offline,
+            ..place
+        }
     }
 }
 
@@ -110,15 +162,33 @@ pub(crate) struct Named {
 }
 
 impl PlainWeights {
-    /// The names for classes that are still numbers, where the normalization or the name of the file
-    /// says which data set the weights are for, and that has as many classes.
-    pub(crate) fn names_of_a_known_set(&self, info: &ModelInfo) -> Option<Named> {
+    /// Gives the classes of plain weights the names of the data set that they are for, and says so unless `quiet`.
+    pub(crate) fn name_classes(&self, info: &mut ModelInfo, data: Option<&str>, quiet: bool) {
+        let Some(named) = self.names_of_a_known_set(info, data) else {
+            return;
+        };
+        if !quiet {
+            terminal::notice(&format!(
+                "using the class names of {}, because {}; --classes {} prints numbers instead",
+                named.set,
+                named.why,
+                info.classes.len()
+            ));
+        }
+        info.classes = named.classes;
+    }
+
+    /// The names for classes that are still numbers, where the normalization, the name of the file or what is known of published
+    /// weights says which data set they are for, and that has as many classes.
+    pub(crate) fn names_of_a_known_set(
+        &self,
+        info: &ModelInfo,
+        data: Option<&str>,
+    ) -> Option<Named> {
         if self.classes.is_some() {
             return None;
         }
-        let stem = self
-            .weights
-            .as_ref()?
+        let stem = Path::new(self.weights.as_ref()?)
             .file_stem()?
             .to_string_lossy()
             .to_lowercase();
@@ -132,6 +202,8 @@ impl PlainWeights {
                 format!("--normalize is {set}")
             } else if words.contains(&set) {
                 "the name of the weights file says so".into()
+            } else if data == Some(set) {
+                "the published weights are for it".into()
             } else {
                 return None;
             };
@@ -144,31 +216,40 @@ impl PlainWeights {
 }
 
 /// The model that a positional path or plain weights name. `settle` sees what is known of it before the
-/// weights are read.
+/// weights are read, and the data set that published weights were trained on.
 pub(crate) fn trained_model(
     run: Option<&Path>,
     plain: &PlainWeights,
     device: &str,
-    settle: impl FnOnce(&mut ModelInfo),
+    settle: impl FnOnce(&mut ModelInfo, Option<&str>),
 ) -> Result<TrainedModel, Failure> {
     let device = firebrick::core::device(device)?;
-    let (mut info, weights) = match (run, plain.open()?) {
-        (Some(run), None) => ModelInfo::open(run)?,
-        (None, Some(opened)) => opened,
+    let opened = match (run, plain.open()?) {
+        (Some(run), None) => {
+            let (info, file) = ModelInfo::open(run)?;
+            (info, file, None, None)
+        }
+        (None, Some(opened)) => (
+            opened.info,
+            opened.file,
+            Some(opened.found.name),
+            opened.data,
+        ),
         _ => {
             return Err(Failure::Usage(
                 "give a run directory or a model file, or --model NAME --weights FILE".into(),
             ));
         }
     };
-    settle(&mut info);
+    let (mut info, weights, name, data) = opened;
+    settle(&mut info, data);
     if let Some(free) = free_memory() {
         memory::check_model(&info.model, &info.input(), free)?;
     }
     let (model, notes) = info.load(weights, &Models::default(), &device)?;
-    if let Some(path) = &plain.weights {
+    if let Some(name) = name {
         for note in notes {
-            terminal::notice(&format!("{}: {note}", path.display()));
+            terminal::notice(&format!("{name}: {note}"));
         }
     }
     Ok(model)
@@ -182,6 +263,8 @@ mod tests {
         PlainWeights {
             model: Some(Spec::new("resnet20")),
             weights: Some(weights.into()),
+            weights_dir: None,
+            offline: false,
             normalize: Some(normalize.into()),
             classes: given,
             crop_pct: None,
@@ -200,7 +283,7 @@ mod tests {
     #[test]
     fn names_come_from_what_speaks_for_a_data_set() {
         let fourth = |plain: &PlainWeights, count: usize| {
-            let named = plain.names_of_a_known_set(&info(count));
+            let named = plain.names_of_a_known_set(&info(count), None);
             named.map(|named| named.classes[3].clone())
         };
         let cat = Some("cat".to_string());
@@ -226,6 +309,9 @@ mod tests {
             None
         );
         assert_eq!(fourth(&plain("cifar10.th", "mnist", None), 10), None);
+        let unnamed = plain("weights.th", "none", None);
+        let published = unnamed.names_of_a_known_set(&info(10), Some("cifar10"));
+        assert_eq!(published.unwrap().set, "cifar10");
         let told = Some(Classes::Count(10));
         assert_eq!(
             fourth(&plain("resnet20_cifar10.th", "cifar10", told), 10),

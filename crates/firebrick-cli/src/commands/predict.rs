@@ -1,9 +1,10 @@
 //! `firebrick predict`.
 
+mod explanations;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use firebrick::ModelInfo;
 use firebrick::core::data::DataError;
 use firebrick::core::error::check;
 use firebrick::core::spec::Spec;
@@ -14,6 +15,8 @@ use firebrick::ensemble::manifest::Manifest;
 use firebrick::ensembles::{self, EnsemblePredict};
 use firebrick::eval::EvalImages;
 use firebrick::predict::{Prediction, Wanted, image_files, predict};
+
+use explanations::Explanations;
 
 use super::ensemble::EnsembleFlags;
 use super::plain_weights::{PlainWeights, trained_model};
@@ -60,7 +63,16 @@ pub(crate) struct Predict {
         requires = "coverage"
     )]
     conformal: Spec,
-    /// Print one JSON document: an array of {path, top: [{class, index, probability}]}, with --coverage also set
+    /// Write a picture for each image that shows which parts of it speak for the most likely class: grad_cam (the last
+    /// stage of the network, or that of grad_cam(stage=NAME)), or occlusion (which works with every model, and takes some
+    /// hundred times as long)
+    #[arg(long, value_name = "SPEC", requires = "out")]
+    explain: Option<Spec>,
+    /// Directory for the pictures of --explain
+    #[arg(long, value_name = "DIR", requires = "explain")]
+    out: Option<PathBuf>,
+    /// Print one JSON document: an array of {path, top: [{class, index, probability}]}, with --coverage also set, with
+    /// --explain also explanation, the path of the picture
     #[arg(long)]
     json: bool,
     /// With --json, also print the logits: the scores of all classes before the softmax
@@ -94,6 +106,13 @@ impl Predict {
             Err(error) => unreadable.push(DataError::to_string(&error)),
         };
         if let Some(run) = run.filter(|run| Manifest::is_in(run)) {
+            if self.explain.is_some() {
+                let run = run.display();
+                return Err(Failure::Usage(format!(
+                    "--explain: {run} is an ensemble, and its members may look at different things; explain one of them: \
+                     give the model file or the run directory of a member"
+                )));
+            }
             let ensemble = self.ensemble.open(run, &self.device)?;
             let combine = self.ensemble.combine();
             if let Some(coverage) = self.coverage(ensemble.run().as_deref(), &wanted)? {
@@ -107,9 +126,9 @@ impl Predict {
             };
             ensembles::predict(&job, files, &mut each)?;
         } else {
-            let model = trained_model(run, &self.plain, &self.device, |info| {
+            let model = trained_model(run, &self.plain, &self.device, |info, data| {
                 if run.is_none() {
-                    self.name_classes(info);
+                    self.plain.name_classes(info, data, self.json);
                 }
             })?;
             let of_run = run.map(|run| {
@@ -122,7 +141,10 @@ impl Predict {
             if let Some(coverage) = self.coverage(of_run, &wanted)? {
                 wanted.sets = Some(coverage.of_model(&model)?);
             }
-            predict(&model, files, &wanted, &mut each);
+            match Explanations::new(&model, self.explain.as_ref(), self.out.as_deref())? {
+                Some(mut explanations) => explanations.predict(files, &wanted, &mut each)?,
+                None => predict(&model, files, &wanted, &mut each),
+            }
         }
         if self.json {
             terminal::json(&predictions)?;
@@ -187,22 +209,6 @@ impl Predict {
             tta: wanted.tta.clone(),
         }))
     }
-
-    /// Gives the classes of plain weights the names of the data set that they are for.
-    fn name_classes(&self, info: &mut ModelInfo) {
-        let Some(named) = self.plain.names_of_a_known_set(info) else {
-            return;
-        };
-        if !self.json {
-            terminal::notice(&format!(
-                "using the class names of {}, because {}; --classes {} prints numbers instead",
-                named.set,
-                named.why,
-                info.classes.len()
-            ));
-        }
-        info.classes = named.classes;
-    }
 }
 
 fn is_image_by_name(path: &Path) -> bool {
@@ -230,10 +236,13 @@ fn say(prediction: &Prediction) {
         let names: Vec<_> = set.iter().map(|name| terminal::name(name)).collect();
         format!(" [{}]", names.join(", "))
     });
+    let explained = prediction.explanation.as_ref();
+    let explained = explained.map(|picture| format!(" → {}", terminal::name(picture)));
     terminal::say(&format!(
-        "{}: {}{}",
+        "{}: {}{}{}",
         terminal::name(&prediction.path),
         guesses.join(", "),
-        set.unwrap_or_default()
+        set.unwrap_or_default(),
+        explained.unwrap_or_default()
     ));
 }

@@ -179,12 +179,6 @@ fn wrong_files() {
         assert_refused(&run(at, arguments), 1, needles, arguments);
     }
     assert_refused(
-        &run(at, "eval --model resnet20 --weights bad.safetensors"),
-        2,
-        &["--normalize"],
-        "plain weights",
-    );
-    assert_refused(
         &run(
             at,
             "eval --model resnet20 --weights bad.safetensors --normalize cifar10 --dataset cifar10",

@@ -7,7 +7,7 @@ use crate::support::{images, run_with};
 
 /// What needs a network, other hardware or files that are not here; all other commands are run. The
 /// parser reads these too, in `src/guide.rs`.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 10] = [
     "--recipe",
     "--weights",
     "--gif",
@@ -17,6 +17,8 @@ const ELSEWHERE: [&str; 9] = [
     "gpu",
     "firebrick man",
     "firebrick completions",
+    // It does not end.
+    "firebrick serve",
 ];
 
 /// The arguments of a command of the guide, if it is one of `firebrick` that can run here; training

@@ -1,19 +1,15 @@
 //! The most memory that a command takes, as Linux counts it for the process.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use firebrick::core::spec::Spec;
-use firebrick::core::state_dict::StateDict;
-use firebrick::zoo;
 use image::RgbImage;
 use serde_json::json;
 
-use crate::support::{firebrick, images};
+use crate::support::{firebrick, images, zeros};
 
 /// Runs a command and returns its status and the most memory that it had, in bytes.
 fn peak(directory: &Path, arguments: &str) -> (i32, u64) {
@@ -49,31 +45,6 @@ fn peak_of(directory: &Path, arguments: &str) -> u64 {
 fn peak_of_short(directory: &Path, arguments: &str) -> u64 {
     let peaks = (0..5).map(|_| peak_of(directory, arguments));
     peaks.max().unwrap_or_default()
-}
-
-/// Writes weights of zeros for a model, and returns their bytes. The file takes no place on the disk.
-fn zeros(path: &Path, spec: &str, classes: usize, metadata: &BTreeMap<&str, String>) -> u64 {
-    let spec: Spec = spec.parse().unwrap();
-    let input = zoo::Input {
-        classes,
-        ..zoo::default_input(&spec).unwrap()
-    };
-    let device = firebrick::core::device("flex").unwrap();
-    let shapes = StateDict::shapes(&zoo::undrawn(&spec, &input, &device).unwrap());
-    let mut header = json!({ "__metadata__": metadata });
-    let mut end = 0;
-    for (key, shape) in shapes {
-        let begin = end;
-        end += 4 * shape.iter().product::<usize>();
-        header[key] = json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] });
-    }
-    let header = header.to_string();
-    let mut file = File::create(path).unwrap();
-    file.write_all(&(header.len() as u64).to_le_bytes())
-        .unwrap();
-    file.write_all(header.as_bytes()).unwrap();
-    file.set_len((8 + header.len() + end) as u64).unwrap();
-    end as u64
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Runs the program and checks what it printed.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::process::Child;
@@ -8,6 +10,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 #[cfg(unix)]
 use std::time::{Duration, Instant};
+
+use firebrick::core::spec::Spec;
+use firebrick::core::state_dict::StateDict;
+use firebrick::zoo;
+use serde_json::json;
 
 /// Arguments of a training run of a second.
 pub(crate) const SMALL: &str = "train --dataset glyphs(train=240,test=60) --model lenet5(dropout=0.1) --augment pad_crop(2)|hflip --epochs 2 --batch-size 32";
@@ -202,4 +209,34 @@ pub(crate) fn images(folder: &Path, classes: &[&str], count: u8) {
                 .unwrap();
         }
     }
+}
+
+/// Writes weights of zeros for a model, and returns their bytes. The file takes no place on the disk.
+pub(crate) fn zeros(
+    path: &Path,
+    spec: &str,
+    classes: usize,
+    metadata: &BTreeMap<&str, String>,
+) -> u64 {
+    let spec: Spec = spec.parse().unwrap();
+    let input = zoo::Input {
+        classes,
+        ..zoo::default_input(&spec).unwrap()
+    };
+    let device = firebrick::core::device("flex").unwrap();
+    let shapes = StateDict::shapes(&zoo::undrawn(&spec, &input, &device).unwrap());
+    let mut header = json!({ "__metadata__": metadata });
+    let mut end = 0;
+    for (key, shape) in shapes {
+        let begin = end;
+        end += 4 * shape.iter().product::<usize>();
+        header[key] = json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] });
+    }
+    let header = header.to_string();
+    let mut file = File::create(path).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes())
+        .unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len((8 + header.len() + end) as u64).unwrap();
+    end as u64
 }

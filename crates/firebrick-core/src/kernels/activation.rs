@@ -1,4 +1,4 @@
-//! Activation functions, and the rectifier after a sum.
+//! Activation functions, sums, and the rectifier after a sum.
 //!
 //! Values and gradients are PyTorch's on every device and in every type, at kinks too. Burn's own differ
 //! from device to device: on backends without kernels for them, GELU has the gradient of the tanh form
@@ -39,6 +39,19 @@ pub fn add_relu<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(run_single(AddRelu, inputs))
 }
 
+/// a + b, elementwise.
+///
+/// # Panics
+/// When the shapes cannot be added.
+#[must_use]
+pub fn add<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    if !(take(&a) && take(&b) && a.dims() == b.dims()) {
+        return a + b;
+    }
+    let inputs = vec![a.into_dispatch(), b.into_dispatch()];
+    Tensor::from_dispatch(run_single(Add, inputs))
+}
+
 /// x above zero, else `negative_slope` · x; at zero the gradient is `negative_slope`.
 #[must_use]
 pub fn leaky_relu<const D: usize>(x: Tensor<D>, negative_slope: f64) -> Tensor<D> {
@@ -75,7 +88,29 @@ pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     apply(Activation::Sigmoid, x)
 }
 
-fn apply<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+/// x between 0 and 6: min(max(0, x), 6); at 0 and 6 the gradient is 0.
+#[must_use]
+pub fn relu6<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Relu6, x)
+}
+
+/// The piecewise linear sigmoid: relu6(x + 3) / 6; at -3 and 3 the gradient is 0.
+#[must_use]
+pub fn hardsigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Hardsigmoid, x)
+}
+
+/// x · hardsigmoid(x); at -3 the gradient is 0, at 3 it is 1.
+#[must_use]
+pub fn hardswish<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Hardswish, x)
+}
+
+/// The function of every element.
+pub(super) fn apply<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    if activation == Activation::Relu {
+        return relu(x);
+    }
     if !take(&x) {
         return composed::apply(activation, x);
     }
@@ -150,6 +185,35 @@ impl Operation for AddRelu {
         let gradient = pass::<B>(gradient, &bits);
         wanted
             .iter()
+            .map(|wanted| wanted.then(|| gradient.clone()))
+            .collect()
+    }
+}
+
+#[derive(Debug)]
+struct Add;
+
+impl Operation for Add {
+    type Saved<B: Host> = ();
+
+    fn forward<B: Host>(
+        &self,
+        inputs: Vec<FloatTensor<B>>,
+        _wanted: &[bool],
+    ) -> (Vec<FloatTensor<B>>, ()) {
+        let inputs: Vec<_> = inputs.into_iter().map(arranged::<B>).collect();
+        let y = kernel::add(values::<B>(&inputs[0]), values::<B>(&inputs[1]));
+        (vec![from_arranged::<B>(y, &inputs[0].shape())], ())
+    }
+
+    fn backward<B: Host>(
+        &self,
+        (): (),
+        gradient: FloatTensor<B>,
+        wanted: &[bool],
+    ) -> Vec<Option<FloatTensor<B>>> {
+        let wanted = wanted.iter();
+        wanted
             .map(|wanted| wanted.then(|| gradient.clone()))
             .collect()
     }

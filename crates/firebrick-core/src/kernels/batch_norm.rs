@@ -1,11 +1,12 @@
-//! Batch norm, with the sum and the rectifier that follow it.
+//! Batch norm, with the sum and the activation that follow it.
 
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
-use burn::tensor::activation;
+use firebrick_kernels::activation::Activation;
 use firebrick_kernels::batch_norm::{self as kernel, Fused};
 use firebrick_kernels::elementwise;
 
+use super::activation;
 use super::host::{Host, Images, dense, from_values, values};
 use super::operation::{Operation, run, run_single};
 use super::take;
@@ -20,8 +21,8 @@ pub struct BatchNormTrained<const D: usize> {
     pub variance: Tensor<1>,
 }
 
-/// Normalizes each channel by the statistics of the batch, scales and shifts it, adds the residual
-/// where there is one, and where `relu` is set makes negative values zero.
+/// Normalizes each channel by the statistics of the batch, scales and shifts it, adds the residual where there is one, and applies the activation. The rectifier, and without a residual ReLU6,
+/// hard swish and SiLU, are part of the same pass.
 ///
 /// # Shapes
 /// `x` and `residual` `[N, C, …]`; `gamma` and `beta` `[C]`.
@@ -35,12 +36,13 @@ pub fn batch_norm_train<const D: usize>(
     beta: Tensor<1>,
     epsilon: f64,
     residual: Option<Tensor<D>>,
-    relu: bool,
+    activation: Option<Activation>,
 ) -> BatchNormTrained<D> {
+    let (activation, behind) = divided(activation, residual.is_some());
     if !fits(&x, &[&gamma, &beta], residual.as_ref()) {
         let trained = burn::tensor::module::batch_norm_train(x, gamma, beta, epsilon);
         return BatchNormTrained {
-            output: finish(trained.output, residual, relu),
+            output: finish(finish(trained.output, residual, activation), None, behind),
             mean: trained.mean.detach(),
             variance: trained.variance.detach(),
         };
@@ -50,7 +52,7 @@ pub fn batch_norm_train<const D: usize>(
     let outputs = run(
         Train {
             epsilon: epsilon as f32,
-            relu,
+            activation,
         },
         inputs,
     );
@@ -58,8 +60,9 @@ pub fn batch_norm_train<const D: usize>(
         Ok(outputs) => outputs,
         Err(_) => unreachable!("the operation has three outputs"),
     };
+    let output = back(Tensor::from_dispatch(output), shape);
     BatchNormTrained {
-        output: back(Tensor::from_dispatch(output), shape),
+        output: finish(output, None, behind),
         mean: Tensor::from_dispatch(mean),
         variance: Tensor::from_dispatch(variance),
     }
@@ -80,22 +83,24 @@ pub fn batch_norm<const D: usize>(
     [mean, variance]: [Tensor<1>; 2],
     epsilon: f64,
     residual: Option<Tensor<D>>,
-    relu: bool,
+    activation: Option<Activation>,
 ) -> Tensor<D> {
+    // Its gradient knows no other activation.
+    let (activation, behind) = divided(activation, x.is_autodiff());
     let vectors = [&gamma, &beta, &mean, &variance];
     if !fits(&x, &vectors, residual.as_ref()) {
         let output = burn::tensor::module::batch_norm(x, gamma, beta, mean, variance, epsilon);
-        return finish(output, residual, relu);
+        return finish(finish(output, residual, activation), None, behind);
     }
     let shape = x.dims();
     let operation = Apply {
         mean: mean.into_data().iter::<f32>().collect(),
         variance: variance.into_data().iter::<f32>().collect(),
         epsilon: epsilon as f32,
-        relu,
+        activation,
     };
     let output = run_single(operation, inputs(x, gamma, beta, residual));
-    back(Tensor::from_dispatch(output), shape)
+    finish(back(Tensor::from_dispatch(output), shape), None, behind)
 }
 
 fn fits<const D: usize>(
@@ -111,16 +116,34 @@ fn fits<const D: usize>(
         && residual.is_none_or(|residual| take(residual) && residual.dims() == x.dims())
 }
 
-/// The sum and the rectifier, on their own.
-fn finish<const D: usize>(output: Tensor<D>, residual: Option<Tensor<D>>, relu: bool) -> Tensor<D> {
+/// What is fused, and what comes behind; beside others, no activation but the rectifier is fused.
+fn divided(
+    activation: Option<Activation>,
+    others: bool,
+) -> (Option<Activation>, Option<Activation>) {
+    let fused = |activation: Activation| {
+        activation == Activation::Relu || !others && kernel::fuses(activation)
+    };
+    if activation.is_none_or(fused) {
+        (activation, None)
+    } else {
+        (None, activation)
+    }
+}
+
+/// The sum and the activation, on their own.
+fn finish<const D: usize>(
+    output: Tensor<D>,
+    residual: Option<Tensor<D>>,
+    activation: Option<Activation>,
+) -> Tensor<D> {
     let output = match residual {
         Some(residual) => output + residual,
         None => output,
     };
-    if relu {
-        activation::relu(output)
-    } else {
-        output
+    match activation {
+        Some(activation) => activation::apply(activation, output),
+        None => output,
     }
 }
 
@@ -180,10 +203,10 @@ impl<B: Host> Given<B> {
         }
     }
 
-    fn fused(&self, relu: bool) -> Fused<'_> {
+    fn fused(&self, activation: Option<Activation>) -> Fused<'_> {
         Fused {
             residual: self.residual.as_ref().map(Images::values),
-            relu,
+            activation,
         }
     }
 }
@@ -191,7 +214,7 @@ impl<B: Host> Given<B> {
 #[derive(Debug)]
 struct Train {
     epsilon: f32,
-    relu: bool,
+    activation: Option<Activation>,
 }
 
 /// What the backward pass of [`Train`] needs.
@@ -222,7 +245,7 @@ impl Operation for Train {
             values::<B>(&given.gamma),
             values::<B>(&given.beta),
             self.epsilon,
-            given.fused(self.relu),
+            given.fused(self.activation),
         );
         let output = Images::<B>::from_values(trained.output, image);
         let outputs = vec![
@@ -236,7 +259,7 @@ impl Operation for Train {
             beta: given.beta,
             mean: trained.mean,
             variance: trained.variance,
-            output: (self.relu && given.residual.is_some()).then_some(output),
+            output: (self.activation.is_some() && given.residual.is_some()).then_some(output),
         };
         (outputs, saved)
     }
@@ -258,11 +281,11 @@ impl Operation for Train {
                 mean: &saved.mean,
                 variance: &saved.variance,
                 eps: self.epsilon,
-                relu: self.relu,
+                activation: self.activation,
                 output: saved.output.as_ref().map(Images::values),
             },
             dy.values(),
-            residual && self.relu,
+            residual && self.activation.is_some(),
         );
         let residual = residual.then(|| match gradients.residual {
             Some(values) => Images::<B>::from_values(values, image).into_tensor(),
@@ -283,7 +306,7 @@ struct Apply {
     mean: Vec<f32>,
     variance: Vec<f32>,
     epsilon: f32,
-    relu: bool,
+    activation: Option<Activation>,
 }
 
 /// What the backward pass of [`Apply`] needs.
@@ -335,14 +358,19 @@ impl Operation for Apply {
         let given = Given::<B>::new(inputs);
         let (scale, shift) = self.folded(values::<B>(&given.gamma), values::<B>(&given.beta));
         let image = given.x.image;
-        let output = kernel::apply(given.x.values(), &scale, &shift, given.fused(self.relu));
+        let output = kernel::apply(
+            given.x.values(),
+            &scale,
+            &shift,
+            given.fused(self.activation),
+        );
         let output = Images::<B>::from_values(output, image);
         let affine = wanted[1] || wanted[2];
         let saved = Applied {
             x: affine.then_some(given.x),
             gamma: given.gamma,
             beta: given.beta,
-            output: self.relu.then(|| output.clone()),
+            output: self.activation.map(|_| output.clone()),
         };
         (vec![output.into_tensor()], saved)
     }
@@ -368,7 +396,7 @@ impl Operation for Apply {
                 mean: &self.mean,
                 variance: &self.variance,
                 eps: self.epsilon,
-                relu: false,
+                activation: None,
                 output: None,
             };
             let gradients = kernel::backward(&saved, dy.values(), false);

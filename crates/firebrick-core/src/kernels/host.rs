@@ -2,6 +2,7 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
+use firebrick_kernels::channels::{self, Channels};
 use firebrick_kernels::{Image, layout};
 
 /// A backend whose f32 tensors lie in the CPU's memory.
@@ -108,19 +109,25 @@ pub(crate) struct Images<B: Host> {
 impl<B: Host> Images<B> {
     /// The same tensor if its memory is channels-last, else a copy that is.
     pub(crate) fn new(tensor: FloatTensor<B>) -> Self {
+        let pixels = Pixels::<B>::new(tensor);
+        if pixels.stride == pixels.image.c {
+            let Pixels { tensor, image, .. } = pixels;
+            return Self { tensor, image };
+        }
+        let Image { n, h, w, .. } = pixels.image;
+        let own = channels::concat(&[pixels.channels()], n * h * w);
+        Self::from_values(own, pixels.image)
+    }
+
+    /// As [`Self::new`], of a tensor whose pixels do not have their channels side by side.
+    fn converted(tensor: FloatTensor<B>) -> Self {
         let shape = tensor.shape().dims::<4>();
         let [n, c, h, w] = shape;
         let image = Image { n, h, w, c };
-        let strides = B::elements(&tensor).strides;
-        let lies = |wanted: &[usize]| {
-            strides
-                .as_ref()
-                .is_some_and(|strides| same_layout(&shape, strides, wanted))
-        };
-        if lies(&channels_last_strides(shape)) {
-            return Self { tensor, image };
-        }
-        let tensor = if lies(&row_major_strides(&shape)) {
+        let is_row_major = B::elements(&tensor)
+            .strides
+            .is_some_and(|strides| same_layout(&shape, &strides, &row_major_strides(&shape)));
+        let tensor = if is_row_major {
             tensor
         } else {
             B::row_major(tensor)
@@ -145,6 +152,58 @@ impl<B: Host> Images<B> {
     /// The tensor, `[N, C, H, W]`.
     pub(crate) fn into_tensor(self) -> FloatTensor<B> {
         self.tensor
+    }
+}
+
+/// A tensor of shape `[N, C, H, W]` whose pixels have their channels side by side, perhaps among those of a wider image that
+/// it is a part of.
+#[derive(Debug, Clone)]
+pub(crate) struct Pixels<B: Host> {
+    tensor: FloatTensor<B>,
+    /// Its shape.
+    pub(crate) image: Image,
+    /// Elements from one pixel to the next.
+    stride: usize,
+}
+
+impl<B: Host> Pixels<B> {
+    /// The same tensor if it lies this way, else a copy that is channels-last.
+    pub(crate) fn new(tensor: FloatTensor<B>) -> Self {
+        let shape = tensor.shape().dims::<4>();
+        let [n, c, h, w] = shape;
+        let image = Image { n, h, w, c };
+        if let Some(strides) = B::elements(&tensor).strides {
+            // The first axis of more than one pixel tells how far they are apart.
+            let stride = match (w, h, n) {
+                (2.., _, _) => strides[3],
+                (_, 2.., _) => strides[2],
+                (_, _, 2..) => strides[0],
+                _ => c,
+            };
+            let wanted = [h * w * stride, 1, w * stride, stride];
+            if stride >= c && same_layout(&shape, &strides, &wanted) {
+                return Self {
+                    tensor,
+                    image,
+                    stride,
+                };
+            }
+        }
+        let Images { tensor, image } = Images::<B>::converted(tensor);
+        Self {
+            tensor,
+            image,
+            stride: c,
+        }
+    }
+
+    /// As the kernels take them.
+    pub(crate) fn channels(&self) -> Channels<'_> {
+        Channels {
+            values: B::elements(&self.tensor).values,
+            count: self.image.c,
+            stride: self.stride,
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub fn avg_pool2d(x: Tensor<4>, options: AvgPoolOptions<2>) -> Tensor<4> {
         padding: options.padding,
         ceil_mode: options.ceil_mode,
     };
-    if options.ceil_mode || !take(&x) || !fits(&x, &window) {
+    if !take(&x) || !fits(&x, &window) {
         return burn::tensor::module::avg_pool2d(x, options);
     }
     let operation = AvgPool {
@@ -56,6 +56,23 @@ pub fn avg_pool2d(x: Tensor<4>, options: AvgPoolOptions<2>) -> Tensor<4> {
         count_include_pad: options.count_include_pad,
     };
     Tensor::from_dispatch(run_single(operation, vec![x.into_dispatch()]))
+}
+
+/// The mean of as many windows as the output has pixels: along each side, window `i` of `n` covers the pixels from
+/// `floor(i · size / n)` to `ceil((i + 1) · size / n)`.
+///
+/// # Shapes
+/// `[N, C, H, W]` to `[N, C, output[0], output[1]]`.
+#[must_use]
+pub fn adaptive_avg_pool2d(x: Tensor<4>, output: [usize; 2]) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    if !take(&x) || output.contains(&0) {
+        return burn::tensor::module::adaptive_avg_pool2d(x, output);
+    }
+    if [height, width] == output {
+        return x;
+    }
+    Tensor::from_dispatch(run_single(AdaptiveAvgPool(output), vec![x.into_dispatch()]))
 }
 
 /// The mean of each channel over the whole image.
@@ -183,6 +200,43 @@ impl Operation for GlobalAvgPool {
     ) -> Vec<Option<FloatTensor<B>>> {
         let dy = dense::<B>(gradient);
         let dx = kernel::global_avg_grad(values::<B>(&dy), image);
+        vec![Some(Images::<B>::from_values(dx, image).into_tensor())]
+    }
+}
+
+/// Its height and width.
+#[derive(Debug)]
+struct AdaptiveAvgPool([usize; 2]);
+
+impl Operation for AdaptiveAvgPool {
+    type Saved<B: Host> = Image;
+
+    fn forward<B: Host>(
+        &self,
+        mut inputs: Vec<FloatTensor<B>>,
+        _wanted: &[bool],
+    ) -> (Vec<FloatTensor<B>>, Image) {
+        let x = Images::<B>::new(inputs.swap_remove(0));
+        let y = match self.0 {
+            [1, 1] => kernel::global_avg(x.values(), x.image),
+            output => kernel::adaptive_avg(x.values(), x.image, output),
+        };
+        let [h, w] = self.0;
+        let y = Images::<B>::from_values(y, Image { h, w, ..x.image });
+        (vec![y.into_tensor()], x.image)
+    }
+
+    fn backward<B: Host>(
+        &self,
+        image: Image,
+        gradient: FloatTensor<B>,
+        _wanted: &[bool],
+    ) -> Vec<Option<FloatTensor<B>>> {
+        let dy = Images::<B>::new(gradient);
+        let dx = match self.0 {
+            [1, 1] => kernel::global_avg_grad(dy.values(), image),
+            output => kernel::adaptive_avg_grad(dy.values(), image, output),
+        };
         vec![Some(Images::<B>::from_values(dx, image).into_tensor())]
     }
 }

@@ -3,7 +3,11 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, kernels, probe, spec::Spec};
+use crate::kernels::{self, Curve};
+use crate::{ConfigError, probe, spec::Spec};
+
+/// Of the leaky rectifier.
+const NEGATIVE_SLOPE: f64 = 0.01;
 
 /// An elementwise activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -75,15 +79,15 @@ impl Activation {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let output = match self {
             Self::Relu => kernels::relu(input),
-            Self::LeakyRelu => kernels::leaky_relu(input, 0.01),
+            Self::LeakyRelu => kernels::leaky_relu(input, NEGATIVE_SLOPE),
             Self::Elu => kernels::elu(input),
             Self::Gelu => kernels::gelu(input),
             Self::Silu => kernels::silu(input),
             Self::Tanh => kernels::tanh(input),
             Self::Sigmoid => kernels::sigmoid(input),
-            Self::Relu6 => relu6(input),
-            Self::Hardsigmoid => relu6(input + 3.0) / 6.0,
-            Self::Hardswish => input.clone() * (relu6(input + 3.0) / 6.0),
+            Self::Relu6 => kernels::relu6(input),
+            Self::Hardsigmoid => kernels::hardsigmoid(input),
+            Self::Hardswish => kernels::hardswish(input),
             Self::Identity => return input,
         };
         let name = Self::ALL
@@ -93,10 +97,21 @@ impl Activation {
         probe::record(name, None, &output, 0);
         output
     }
-}
 
-/// min(max(0, x), 6), with PyTorch's gradient: 0 at 0 and from 6 on.
-fn relu6<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let above = x.clone().greater_equal_elem(6.0);
-    kernels::relu(x).mask_fill(above, 6.0)
+    /// What the kernels fuse into the pass before it; none for the identity.
+    pub(crate) fn curve(self) -> Option<Curve> {
+        match self {
+            Self::Relu => Some(Curve::Relu),
+            Self::LeakyRelu => Some(Curve::LeakyRelu(NEGATIVE_SLOPE)),
+            Self::Elu => Some(Curve::Elu),
+            Self::Gelu => Some(Curve::Gelu),
+            Self::Silu => Some(Curve::Silu),
+            Self::Tanh => Some(Curve::Tanh),
+            Self::Sigmoid => Some(Curve::Sigmoid),
+            Self::Relu6 => Some(Curve::Relu6),
+            Self::Hardsigmoid => Some(Curve::Hardsigmoid),
+            Self::Hardswish => Some(Curve::Hardswish),
+            Self::Identity => None,
+        }
+    }
 }

@@ -106,7 +106,7 @@ pub struct BatchConv2d {
 impl BatchConv2d {
     /// The weight of each member, `[members, out, in / groups, height, width]`. Multiplying it by the vectors takes a
     /// fraction of the time that multiplying images does, and all else is a convolution.
-    fn weights(&self) -> Tensor<5> {
+    pub(crate) fn weights(&self) -> Tensor<5> {
         let [outputs, inputs, height, width] = self.weight.dims();
         let [members, _] = self.r_group.dims();
         let groups = self.groups;

@@ -9,7 +9,7 @@ use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::Activation;
-use crate::kernels::{batch_norm, batch_norm_train};
+use crate::kernels::{Curve, batch_norm, batch_norm_train};
 use crate::probe;
 
 /// How a batch changes the running statistics, in place of the layer's own momentum.
@@ -163,7 +163,7 @@ impl BatchNorm {
     /// When the second axis is not the number of channels, or a training batch has one value for
     /// each channel, whose variance is unknown.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let output = self.normalize(input, None, false);
+        let output = self.normalize(input, None, None);
         let layer = self.gamma.as_ref().map(|gamma| gamma.id);
         probe::record("BatchNorm", layer, &output, 0);
         output
@@ -195,8 +195,8 @@ impl BatchNorm {
         self.forward_activated(input, Some(residual), Activation::Relu)
     }
 
-    /// Normalizes, adds the residual where there is one, and applies the activation, in one pass
-    /// where that is a rectifier or the identity.
+    /// Normalizes, adds the residual where there is one, and applies the activation, in one pass where that is a
+    /// rectifier or the identity or, without a residual, ReLU6, hard swish or SiLU.
     ///
     /// # Shapes
     /// Both `[N, C, …]`, to the same.
@@ -218,10 +218,7 @@ impl BatchNorm {
             };
             return activation.forward(output);
         }
-        if activation == Activation::Relu {
-            return self.normalize(input, residual, true);
-        }
-        activation.forward(self.normalize(input, residual, false))
+        self.normalize(input, residual, activation.curve())
     }
 
     /// The running statistics, where evaluation and frozen training use them.
@@ -246,22 +243,29 @@ impl BatchNorm {
         &self,
         input: Tensor<D>,
         residual: Option<Tensor<D>>,
-        relu: bool,
+        activation: Option<Curve>,
     ) -> Tensor<D> {
         let trains = input.device().is_autodiff() && self.training.is_enabled();
         let statistics = self.statistics().filter(|_| !trains);
         let Some(statistics) = statistics else {
-            return self.normalize_by_batch(input, residual, relu);
+            return self.normalize_by_batch(input, residual, activation);
         };
         let affine = self.affine(input.dims()[1], &input.device(), input.dtype());
-        batch_norm(input, affine, statistics, self.epsilon, residual, relu)
+        batch_norm(
+            input,
+            affine,
+            statistics,
+            self.epsilon,
+            residual,
+            activation,
+        )
     }
 
     fn normalize_by_batch<const D: usize>(
         &self,
         input: Tensor<D>,
         residual: Option<Tensor<D>>,
-        relu: bool,
+        activation: Option<Curve>,
     ) -> Tensor<D> {
         let images = input.dims()[0];
         let trains = input.device().is_autodiff() && self.training.is_enabled();
@@ -270,7 +274,7 @@ impl BatchNorm {
             None => 1,
         };
         if ghosts <= 1 {
-            return self.normalize_part(input, residual, relu, trains.then_some([0, images]));
+            return self.normalize_part(input, residual, activation, trains.then_some([0, images]));
         }
         // As even as `torch.chunk` makes them.
         let each = images.div_ceil(ghosts);
@@ -279,7 +283,7 @@ impl BatchNorm {
             let part = input.clone().narrow(0, first, count);
             let residual = residual.clone();
             let residual = residual.map(|residual| residual.narrow(0, first, count));
-            self.normalize_part(part, residual, relu, Some([first, images]))
+            self.normalize_part(part, residual, activation, Some([first, images]))
         });
         Tensor::cat(parts.collect(), 0)
     }
@@ -290,7 +294,7 @@ impl BatchNorm {
         &self,
         input: Tensor<D>,
         residual: Option<Tensor<D>>,
-        relu: bool,
+        activation: Option<Curve>,
         place: Option<[usize; 2]>,
     ) -> Tensor<D> {
         let dims = input.dims();
@@ -301,7 +305,7 @@ impl BatchNorm {
         );
         FEWEST.set(FEWEST.get().map(|fewest| fewest.min(count)));
         let [gamma, beta] = self.affine(dims[1], &input.device(), input.dtype());
-        let batch = batch_norm_train(input, gamma, beta, self.epsilon, residual, relu);
+        let batch = batch_norm_train(input, gamma, beta, self.epsilon, residual, activation);
         if let Some(place) = place {
             let statistics = [batch.mean.detach(), batch.variance.detach()];
             self.move_statistics(statistics, count, count / dims[0], place);

@@ -5,6 +5,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernels;
+
 /// Deals the channels of each group out in turn: of channels `0 1 2 3 4 5` in two groups it makes `0 3 1 4 2 5`.
 ///
 /// # Shapes
@@ -14,13 +16,5 @@ use burn::tensor::Tensor;
 /// When `groups` does not divide the channels.
 #[must_use]
 pub fn channel_shuffle(input: Tensor<4>, groups: usize) -> Tensor<4> {
-    let [images, channels, height, width] = input.dims();
-    assert!(
-        groups > 0 && channels.is_multiple_of(groups),
-        "channel shuffle: {channels} channels are not {groups} equal groups"
-    );
-    input
-        .reshape([images, groups, channels / groups, height, width])
-        .swap_dims(1, 2)
-        .reshape([images, channels, height, width])
+    kernels::channel_shuffle(input, groups)
 }

@@ -9,6 +9,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels::{normalized, scaled};
 use crate::probe;
 use crate::{ConfigError, error::check};
 
@@ -85,42 +86,11 @@ impl GroupNorm {
         let (images, channels) = (shape[0], shape[1]);
         let rest = shape[2..].iter().product::<usize>();
         let groups = input.reshape([images, self.groups, channels / self.groups * rest]);
+        let val = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(Param::val);
         let normal = normalized(groups, 2, self.epsilon).reshape([images, channels, rest]);
-        let output = scaled(normal, self.weight.as_ref(), self.bias.as_ref()).reshape(shape);
+        let output = scaled(normal, val(&self.weight), val(&self.bias)).reshape(shape);
         let layer = self.weight.as_ref().map(|weight| weight.id);
         probe::record("GroupNorm", layer, &output, 0);
         output
-    }
-}
-
-/// With mean 0 and variance 1 along an axis.
-pub(super) fn normalized<const D: usize>(x: Tensor<D>, axis: usize, epsilon: f64) -> Tensor<D> {
-    let centred = x.clone() - x.mean_dim(axis);
-    let variance = (centred.clone() * centred.clone()).mean_dim(axis);
-    centred / (variance + epsilon).sqrt()
-}
-
-/// Each channel times its weight, plus its bias.
-///
-/// # Shapes
-/// `[N, C, …]` to the same.
-pub(super) fn scaled<const D: usize>(
-    x: Tensor<D>,
-    weight: Option<&Param<Tensor<1>>>,
-    bias: Option<&Param<Tensor<1>>>,
-) -> Tensor<D> {
-    let channels = |param: &Param<Tensor<1>>| {
-        let tensor = param.val();
-        let mut shape = [1; D];
-        [shape[1]] = tensor.dims();
-        tensor.reshape(shape)
-    };
-    let x = match weight {
-        Some(weight) => x * channels(weight),
-        None => x,
-    };
-    match bias {
-        Some(bias) => x + channels(bias),
-        None => x,
     }
 }

@@ -9,7 +9,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::group_norm::{normalized, scaled};
+use crate::kernels::layer_norm;
 use crate::probe;
 
 /// Configuration of [`LayerNorm2d`].
@@ -65,8 +65,8 @@ impl LayerNorm2d {
     /// When the second axis is not the number of channels.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let normal = normalized(input, 1, self.epsilon);
-        let output = scaled(normal, self.weight.as_ref(), self.bias.as_ref());
+        let [weight, bias] = [&self.weight, &self.bias].map(|param| param.as_ref().map(Param::val));
+        let output = layer_norm(input, weight, bias, self.epsilon);
         let layer = self.weight.as_ref().map(|weight| weight.id);
         probe::record("LayerNorm2d", layer, &output, 0);
         output

@@ -12,7 +12,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::probe;
+use crate::{kernels, probe};
 
 /// Divides each channel by what its neighbours are at the same place; PyTorch's `LocalResponseNorm`.
 #[derive(Module, Debug)]
@@ -43,23 +43,8 @@ impl LocalResponseNorm {
     /// `[N, C, H, W]` to the same.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let [images, channels, height, width] = input.dims();
-        let size = self.size.max(1);
-        let squares = input.clone() * input.clone();
-        let like = (&input.device(), input.dtype());
-        let border = |channels| Tensor::zeros([images, channels, height, width], like);
-        let [before, after] = [size / 2, (size - 1) / 2];
-        let padded = match [before, after] {
-            [0, 0] => squares,
-            [_, 0] => Tensor::cat(vec![border(before), squares], 1),
-            _ => Tensor::cat(vec![border(before), squares, border(after)], 1),
-        };
-        let first = padded.clone().narrow(1, 0, channels);
-        let sum = (1..size).fold(first, |sum, at| {
-            sum + padded.clone().narrow(1, at, channels)
-        });
-        let divisor = (sum * (self.alpha / size as f64) + self.k).powf_scalar(self.beta);
-        let output = input / divisor;
+        let constants = [self.alpha, self.beta, self.k];
+        let output = kernels::local_response_norm(input, self.size, constants);
         probe::record("LocalResponseNorm", None, &output, 0);
         output
     }

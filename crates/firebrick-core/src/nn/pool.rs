@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 
-use crate::kernels::{avg_pool2d, global_avg_pool, max_pool2d};
+use crate::kernels::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool, max_pool2d};
 use crate::probe;
 
 /// Configuration of [`MaxPool2d`]: a square window.
@@ -174,7 +174,7 @@ impl AdaptiveAvgPool2d {
     /// `[N, C, H, W]` to `[N, C, output_size[0], output_size[1]]`.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let output = burn::tensor::module::adaptive_avg_pool2d(input, self.output_size);
+        let output = adaptive_avg_pool2d(input, self.output_size);
         probe::record("AdaptiveAvgPool2d", None, &output, 0);
         output
     }

@@ -132,7 +132,7 @@ impl StdConv2d {
             None => filled(1.0),
         };
         let rows = weight.clone().reshape([1, outputs, each]);
-        let standard = batch_norm_train(rows, scale, filled(0.0), self.epsilon, None, false);
+        let standard = batch_norm_train(rows, scale, filled(0.0), self.epsilon, None, None);
         standard.output.reshape(shape)
     }
 

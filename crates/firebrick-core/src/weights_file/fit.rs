@@ -1,18 +1,20 @@
 //! Matches the tensors of a file with those of a model: by name under any common prefix, then by shape.
 
 mod candidate;
+mod differences;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
 
 use super::contents::Entry;
+use super::element::ElementType;
+use super::rules::Rules;
+use crate::groups::path_matches;
 use crate::listed::listed;
 pub(super) use candidate::is_counter;
 use candidate::{Candidate, Names};
-
-/// How many names an error lists.
-const SHOWN: usize = 6;
+use differences::differences;
 
 /// Which tensors of a file go into a model.
 #[derive(Debug, PartialEq)]
@@ -23,52 +25,70 @@ pub(super) struct Fit {
     pub(super) notes: Vec<String>,
 }
 
-/// Looks for a model in a file. Tensors of `head`, the path of the model's last layer, may be missing
-/// or of another shape; none of them is taken then.
+/// Looks for a model in a file. Tensors of the rules' head may be missing or of another shape; none of them is taken then.
 ///
 /// # Errors
-/// What is missing, of another shape or type, or too much, and what the file has.
+/// What is missing, of another shape or type, or too much, and what the file has; or the exception that is for no key.
 pub(super) fn fit(
     file: &[Entry],
     model: &[(String, Vec<usize>)],
-    head: Option<&str>,
+    rules: &Rules,
 ) -> Result<Fit, String> {
-    let names = Names::of(file, model);
+    let names = Names::of(file, model, rules);
     let found = names.prefixes(model);
-    let is_head = |key: &str| head.is_some_and(|head| under(key, head));
     let all: Vec<Candidate<'_>> = found
         .iter()
-        .map(|prefix| Candidate::of(prefix, &names, file, model, &found))
+        .map(|prefix| Candidate::of(prefix, &names, file, model, &found, rules))
         .collect();
+    check_exceptions(&all, model, rules)?;
     for allowed in [false, true] {
         let fitting = all.iter().filter(|candidate| {
-            candidate.problems.iter().all(|problem| allowed && is_head(&problem.key))
+            candidate.problems.iter().all(|problem| allowed && rules.is_head(&problem.key))
                 // A head alone is no network.
-                && candidate.entries.iter().zip(model).any(|(entry, (key, _))| entry.is_some() && !is_head(key))
+                && candidate.entries.iter().zip(model).any(|(entry, (key, _))| entry.is_some() && !rules.is_head(key))
         });
         let fitting: Vec<_> = fitting.collect();
         if let Some((chosen, mut notes)) = choose(&fitting, file)? {
             let mut entries = chosen.entries.clone();
-            if let Some(head) = head.filter(|_| !chosen.problems.is_empty()) {
-                notes.push(new_head(chosen, head, file, model));
+            if let Some(head) = rules
+                .head
+                .as_deref()
+                .filter(|_| !chosen.problems.is_empty())
+            {
+                notes.push(new_head(chosen, head, file, model, rules));
                 for (entry, (key, _)) in entries.iter_mut().zip(model) {
-                    *entry = entry.filter(|_| !is_head(key));
+                    *entry = entry.filter(|_| !rules.is_head(key));
                 }
             }
+            notes.extend(excepted(chosen));
+            notes.extend(adapted(&entries, file, model, rules));
+            notes.extend(converted(&entries, file));
             notes.extend(left_out(chosen, file));
             return Ok(Fit { entries, notes });
         }
-        if head.is_none() {
+        if rules.head.is_none() {
             break;
         }
     }
     Err(misfit(all.first(), file, model))
 }
 
-/// Whether a key lies in the module at `path`.
-fn under(key: &str, path: &str) -> bool {
-    key.strip_prefix(path)
-        .is_some_and(|rest| rest.starts_with('.'))
+/// Refuses an exception that is for no key.
+fn check_exceptions(
+    all: &[Candidate<'_>],
+    model: &[(String, Vec<usize>)],
+    rules: &Rules,
+) -> Result<(), String> {
+    for pattern in &rules.except {
+        let of_model = model.iter().any(|(key, _)| path_matches(pattern, key));
+        if !of_model && all.iter().all(|candidate| candidate.ignored.is_empty()) {
+            return Err(format!(
+                "no key matches the exception `{pattern}`; the model has {}",
+                listed(model.iter().map(|(key, _)| format!("`{key}`")), 4)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Of several networks that fit, the one that was trained, not its average.
@@ -123,14 +143,15 @@ fn new_head(
     head: &str,
     file: &[Entry],
     model: &[(String, Vec<usize>)],
+    rules: &Rules,
 ) -> String {
     let mut of_head = chosen
         .entries
         .iter()
         .zip(model)
-        .filter(|(_, (key, _))| under(key, head));
+        .filter(|(_, (key, _))| rules.is_head(key));
     let Some((entry, (key, shape))) = of_head.next() else {
-        return "the head is reinitialized".into();
+        return format!("the head `{head}` is reinitialized");
     };
     let was = match entry {
         Some(at) => format!("`{key}` was {:?} in the file", file[*at].view.shape),
@@ -138,6 +159,58 @@ fn new_head(
     };
     let classes = shape.first().copied().unwrap_or(0);
     format!("the head is reinitialized: {was}, the model has {classes} classes")
+}
+
+/// What the exceptions keep out of the model.
+fn excepted(chosen: &Candidate<'_>) -> Option<String> {
+    let names = chosen.excepted.iter().map(|key| format!("`{key}`"));
+    (!chosen.excepted.is_empty()).then(|| {
+        format!(
+            "not loaded, because of the exceptions: {}; the model begins with its own values there",
+            listed(names, 3)
+        )
+    })
+}
+
+/// The convolutions that are for another number of channels in the file.
+fn adapted(
+    entries: &[Option<usize>],
+    file: &[Entry],
+    model: &[(String, Vec<usize>)],
+    rules: &Rules,
+) -> Option<String> {
+    let entries = entries.iter().zip(model);
+    let changed = entries
+        .filter(|(at, (_, shape))| at.is_some_and(|at| rules.adapts(&file[at].view.shape, shape)));
+    let changed: Vec<String> = changed.map(|(_, (key, _))| format!("`{key}`")).collect();
+    let channels = rules.channels.filter(|_| !changed.is_empty())?;
+    let how = if channels == 1 {
+        "its weights are summed over the channels"
+    } else {
+        "its weights are repeated over the channels and scaled by 3 over their number"
+    };
+    Some(format!(
+        "{} reads RGB in the file and {channels} {} here: {how}",
+        listed(changed.into_iter(), 3),
+        if channels == 1 { "channel" } else { "channels" }
+    ))
+}
+
+/// The types that become single precision.
+fn converted(entries: &[Option<usize>], file: &[Entry]) -> Option<String> {
+    let elements = entries.iter().flatten().map(|at| &file[*at].view.element);
+    let mut others: Vec<String> = elements
+        .filter(|element| **element != ElementType::F32)
+        .map(ToString::to_string)
+        .collect();
+    others.sort();
+    others.dedup();
+    (!others.is_empty()).then(|| {
+        format!(
+            "its values of type {} are converted to float32",
+            others.join(" and ")
+        )
+    })
 }
 
 fn left_out(chosen: &Candidate<'_>, file: &[Entry]) -> Option<String> {
@@ -153,6 +226,15 @@ fn left_out(chosen: &Candidate<'_>, file: &[Entry]) -> Option<String> {
     })
 }
 
+/// Names in the state of PyTorch's optimizers.
+fn is_state_of_an_optimizer(name: &str) -> bool {
+    let last = name.rsplit('.').next();
+    matches!(
+        last,
+        Some("exp_avg" | "exp_avg_sq" | "momentum_buffer" | "square_avg")
+    )
+}
+
 /// Why no network of the file is the model's.
 fn misfit(best: Option<&Candidate<'_>>, file: &[Entry], model: &[(String, Vec<usize>)]) -> String {
     let names = |entries: &mut dyn Iterator<Item = &Entry>| {
@@ -165,6 +247,12 @@ fn misfit(best: Option<&Candidate<'_>>, file: &[Entry], model: &[(String, Vec<us
         return "the file has no tensors".into();
     }
     let Some(best) = best else {
+        if file
+            .iter()
+            .any(|entry| is_state_of_an_optimizer(&entry.name))
+        {
+            return "the file holds the state of an optimizer, but none of the model's keys: save the network, with torch.save(model.state_dict(), …)".into();
+        }
         let missing = model
             .iter()
             .map(|(key, shape)| format!("`{key}` {shape:?}"));
@@ -174,10 +262,7 @@ fn misfit(best: Option<&Candidate<'_>>, file: &[Entry], model: &[(String, Vec<us
             names(&mut file.iter())
         );
     };
-    let mut text = listed(
-        best.problems.iter().map(|problem| problem.text.clone()),
-        SHOWN,
-    );
+    let mut text = differences(best, file);
     if !best.prefix.is_empty() {
         text = format!("under `{}`: {text}", best.place());
     }

@@ -4,7 +4,7 @@ use burn::backend::Flex;
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{DType, Tensor};
 use firebrick_core::data::Targets;
-use firebrick_core::kernels;
+use firebrick_core::kernels::{self, Curve};
 use firebrick_core::loss::{CrossEntropy, Loss};
 use firebrick_core::nn::{Activation, BatchNormConfig, Conv2dConfig};
 
@@ -165,7 +165,7 @@ fn conv2d_gradients_are_only_what_is_asked() {
 #[test]
 fn batch_norm_is_burns() {
     let image = [3, 5, 4, 6];
-    for relu in [false, true] {
+    for relu in [None, Some(Curve::Relu)] {
         check("batch norm", image, &[&[5], &[5]], |x, others| {
             let [gamma, beta] = [&others[0], &others[1]].map(vector);
             kernels::batch_norm_train(x, gamma, beta, 1e-5, None, relu).output
@@ -210,7 +210,7 @@ fn batch_norm_is_burns() {
         |x, others| {
             let [gamma, beta] = [&others[0], &others[1]].map(vector);
             let x: Tensor<2> = x.reshape([4, 6]);
-            kernels::batch_norm_train(x, gamma, beta, 1e-5, None, true).output
+            kernels::batch_norm_train(x, gamma, beta, 1e-5, None, Some(Curve::Relu)).output
         },
     );
     check(
@@ -220,9 +220,144 @@ fn batch_norm_is_burns() {
         |x, others| {
             let [gamma, beta] = [&others[0], &others[1]].map(vector);
             let x: Tensor<3> = x.reshape([4, 6, 5]);
-            kernels::batch_norm_train(x, gamma, beta, 1e-5, None, false).output
+            kernels::batch_norm_train(x, gamma, beta, 1e-5, None, None).output
         },
     );
+}
+
+#[test]
+fn batch_norm_and_any_activation_are_those_that_are_composed() {
+    let image = [3, 5, 4, 6];
+    for activation in [
+        Curve::LeakyRelu(0.1),
+        Curve::Elu,
+        Curve::Gelu,
+        Curve::Silu,
+        Curve::Tanh,
+        Curve::Sigmoid,
+        Curve::Relu6,
+        Curve::Hardsigmoid,
+        Curve::Hardswish,
+    ] {
+        let name = format!("{activation:?}");
+        // Far enough out for every part of the function.
+        let affine = |others: &[Tensor<4>]| {
+            let [gamma, beta] = [&others[0], &others[1]].map(vector);
+            [gamma * 5.0, beta]
+        };
+        check(&name, image, &[&[5], &[5]], |x, others| {
+            let [gamma, beta] = affine(others);
+            kernels::batch_norm_train(x, gamma, beta, 1e-5, None, Some(activation)).output
+        });
+        let name = format!("{name} of a sum");
+        check(&name, image, &[&[5], &[5], &image], |x, others| {
+            let [gamma, beta] = affine(others);
+            let residual = Some(others[2].clone());
+            kernels::batch_norm_train(x, gamma, beta, 1e-5, residual, Some(activation)).output
+        });
+        let name = format!("{name} with given statistics");
+        check(&name, image, &[&[5], &[5], &image], |x, others| {
+            let device = others[0].device();
+            let statistics = [noise([5], 8, &device), noise([5], 9, &device).abs() + 0.5];
+            let residual = Some(others[2].clone());
+            let affine = affine(others);
+            kernels::batch_norm(x, affine, statistics, 1e-5, residual, Some(activation))
+        });
+    }
+}
+
+#[test]
+fn normalizations_over_channels_are_those_that_are_composed() {
+    let image = [3, 21, 4, 2];
+    check("layer norm", image, &[&[21], &[21]], |x, others| {
+        let [weight, bias] =
+            [&others[0], &others[1]].map(|vector| Some(crate::support::vector(vector)));
+        kernels::layer_norm(x, weight, bias, 1e-3)
+    });
+    check("plain layer norm", image, &[], |x, _| {
+        kernels::layer_norm(x, None, None, 1e-3)
+    });
+    for size in [1, 2, 5, 60] {
+        for beta in [0.75, 0.5, 1.0, 0.6] {
+            check("response norm", image, &[], |x, _| {
+                kernels::local_response_norm(x * 3.0, size, [0.5, beta, 1.0])
+            });
+        }
+    }
+}
+
+#[test]
+fn channels_move_as_burns() {
+    let image = [2, 6, 4, 3];
+    let [two, seven] = [[2, 2, 4, 3], [2, 7, 4, 3]];
+    check("concat", image, &[&two, &seven, &two], |x, others| {
+        let others = others.iter().cloned();
+        kernels::concat(std::iter::once(x).chain(others).collect())
+    });
+    check(
+        "concat of six",
+        image,
+        &[&two, &seven, &two],
+        |x, others| {
+            let [a, b, c] = [0, 1, 2].map(|index| others[index].clone());
+            kernels::concat(vec![a.clone(), x.clone(), b, c, x, a])
+        },
+    );
+    check("concat of parts", image, &[&seven], |x, others| {
+        let part = kernels::channel_part(others[0].clone(), 2, 4);
+        kernels::concat(vec![
+            x.narrow(1, 1, 3),
+            part,
+            others[0].clone().narrow(1, 6, 1),
+        ])
+    });
+    check("a single one", image, &[], |x, _| {
+        kernels::concat(vec![x]) * 2.0
+    });
+    for (first, count) in [(0, 2), (3, 3), (0, 6), (5, 1)] {
+        check("part", image, &[], |x, _| {
+            kernels::channel_part(x, first, count)
+        });
+    }
+    for groups in [1, 2, 3, 6] {
+        check("shuffle", image, &[], |x, _| {
+            kernels::channel_shuffle(x, groups)
+        });
+    }
+    let half = [2, 3, 4, 3];
+    check("interleave", image, &[&image], |x, others| {
+        kernels::interleave(x, others[0].clone())
+    });
+    check("interleave the first half", image, &[&half], |x, others| {
+        kernels::interleave(x, others[0].clone())
+    });
+    check("sum", image, &[&image], |x, others| {
+        kernels::add(x, others[0].clone())
+    });
+}
+
+#[test]
+fn factors_of_channels_are_burns() {
+    let image = [3, 5, 4, 6];
+    for factors in [[3, 5, 1, 1], [1, 5, 1, 1]] {
+        check("factors", image, &[&factors], |x, others| {
+            kernels::channel_scale(x, others[0].clone(), None)
+        });
+        check(
+            "factors and sum",
+            image,
+            &[&factors, &image],
+            |x, others| kernels::channel_scale(x, others[0].clone(), Some(others[1].clone())),
+        );
+        check("constant factors", image, &[&image], |x, others| {
+            let factors = noise(factors, 5, &x.device());
+            kernels::channel_scale(x, factors, Some(others[0].clone()))
+        });
+    }
+    // What the kernels refuse.
+    check("one factor", image, &[&[3, 1, 1, 1]], |x, others| {
+        kernels::channel_scale(x, others[0].clone(), None)
+    });
 }
 
 #[test]
@@ -303,6 +438,21 @@ fn pools_are_burns() {
                 kernels::avg_pool2d(x, options.clone())
             });
         }
+    }
+    for (size, stride, padding) in [(2, 2, 0), (3, 2, 1), (3, 2, 0), (2, 3, 0)] {
+        let options = AvgPoolOptions::new([size; 2])
+            .with_stride([stride; 2])
+            .with_padding_pairs([(padding, padding); 2])
+            .with_count_include_pad(false)
+            .with_ceil_mode(true);
+        check(&format!("{options:?}"), image, &[], |x, _| {
+            kernels::avg_pool2d(x, options.clone())
+        });
+    }
+    for output in [[1, 1], [3, 4], [7, 9], [7, 2], [9, 12]] {
+        check(&format!("adaptive {output:?}"), image, &[], |x, _| {
+            kernels::adaptive_avg_pool2d(x, output) * 2.0
+        });
     }
     check("global", image, &[], |x, _| kernels::global_avg_pool(x));
     for (stride, around) in [(2, (1, 2)), (1, (0, 3)), (3, (2, 0))] {

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use firebrick_core::data::Targets;
 use firebrick_core::gradcheck::{GradCheck, GradReport};
+use firebrick_core::kernels;
 use firebrick_core::loss::{CrossEntropy, Loss};
 use firebrick_core::nn::{
     Activation, AvgPool2dConfig, BatchNormConfig, Conv2dConfig, LinearConfig,
@@ -205,6 +206,55 @@ fn the_kernels_gradients_are_those_of_differences_in_f32() {
         let from = pool.forward(input.clone()).detach();
         let report = wide.tensor("input", &input, |input| moved(pool.forward(input), &from));
         right("pool", report);
+        let images = of([3, 4, 3, 2]);
+        let others = of([3, 2, 3, 2]);
+        let factors = of([3, 4, 1, 1]);
+        let vector = of([1, 4, 1, 1]).flatten::<1>(0, 3);
+        let linear: [(&str, &dyn Fn(Tensor<4>) -> Tensor<4>); 8] = [
+            ("adaptive pool", &|x| {
+                kernels::adaptive_avg_pool2d(x, [2, 2])
+            }),
+            ("concat", &|x| kernels::concat(vec![others.clone(), x])),
+            ("part", &|x| kernels::channel_part(x, 1, 2)),
+            ("shuffle", &|x| kernels::channel_shuffle(x, 2)),
+            ("interleave", &|x| kernels::interleave(x, others.clone())),
+            ("sum", &|x| kernels::add(x, images.clone())),
+            ("gate", &|x| {
+                kernels::channel_scale(x, factors.clone(), None)
+            }),
+            ("gate", &|x| {
+                kernels::channel_scale(images.clone(), x.narrow(2, 0, 1).narrow(3, 0, 1), None)
+            }),
+        ];
+        for (place, function) in linear {
+            let from = function(images.clone()).detach();
+            let report = wide.tensor("input", &images, |x| moved(function(x), &from));
+            right(place, report);
+        }
+        let curved: [(&str, &dyn Fn(Tensor<4>) -> Tensor<4>); 3] = [
+            ("layer norm", &|x| {
+                kernels::layer_norm(x, Some(vector.clone()), Some(vector.clone()), 1e-3)
+            }),
+            ("layer norm's weight", &|x| {
+                let weight = x.narrow(0, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1);
+                kernels::layer_norm(images.clone(), Some(weight.flatten(0, 3)), None, 1e-3)
+            }),
+            ("response norm", &|x| {
+                kernels::local_response_norm(x, 3, [0.9, 0.75, 1.0])
+            }),
+        ];
+        for (place, function) in curved {
+            let from = function(images.clone()).detach();
+            let report = check.tensor("input", &images, |x| moved(function(x), &from));
+            right(place, report);
+        }
+        for activation in [Activation::Silu, Activation::Gelu, Activation::Tanh] {
+            let norm = BatchNormConfig::new(4).init(&device);
+            let both = |x: Tensor<4>| norm.forward_activated(x, None, activation);
+            let from = both(images.clone()).detach();
+            let report = check.tensor("input", &images, |x| moved(both(x), &from));
+            right("batch norm and activation", report);
+        }
         // Away from the kink at 0.
         let input = of([1, 1, 4, 4]);
         let input = input.clone() + input.sign() * 0.1;

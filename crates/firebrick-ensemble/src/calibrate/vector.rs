@@ -2,12 +2,12 @@
 
 use firebrick_types::about::About;
 use firebrick_types::metrics::{log_sum_exp, softmax};
+use firebrick_types::newton::{Goal, Objective, Point, minimize};
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Calibrate, CalibrateConfig};
 use crate::error::EnsembleError;
 use crate::log_probabilities::LogProbabilities;
-use crate::newton::{Objective, Point, minimize};
 
 /// Vector scaling: softmax(w ∘ ln p + b), with a factor w and a shift b for each class.
 ///
@@ -48,7 +48,8 @@ impl Calibrate for Vector {
         }
         let scaling = Scaling { predicted, labels };
         let start = [vec![1.0; classes], vec![0.0; classes]].concat();
-        minimize("vector", &scaling, start)
+        minimize(&scaling, start, Goal::EXACT)
+            .map_err(|problem| EnsembleError::no_minimum("vector", problem))
     }
 
     fn check(&self, parameters: &[f64]) -> Result<(), EnsembleError> {

@@ -2,12 +2,12 @@
 
 use firebrick_types::about::{About, Field, Range};
 use firebrick_types::metrics::softmax;
+use firebrick_types::newton::{Goal, Objective, Point, minimize};
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Combine, CombineConfig};
 use crate::error::EnsembleError;
 use crate::members::Members;
-use crate::newton::{Objective, Point, minimize};
 
 /// Multinomial logistic regression on the log-probabilities of all members and classes, fitted to validation images.
 ///
@@ -70,7 +70,8 @@ impl Combine for Stacking {
             width: count * classes,
             l2: self.l2,
         };
-        minimize("stacking", &regression, vec![0.0; parameters])
+        minimize(&regression, vec![0.0; parameters], Goal::EXACT)
+            .map_err(|problem| EnsembleError::no_minimum("stacking", problem))
     }
 
     fn image(&self, rows: &[&[f64]], parameters: &[f64], out: &mut [f64]) {

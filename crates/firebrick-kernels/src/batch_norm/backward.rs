@@ -1,8 +1,10 @@
 //! The gradients of batch norm: one pass for two sums, one for the gradient of the input.
 
-use super::lines::Lines;
 use super::scale::scale_and_shift;
+use crate::activation::Activation;
+use crate::activation::function::{Function, Identity};
 use crate::elementwise::flat::{Part, Step, parts_of, soon, walk_lines};
+use crate::lines::Lines;
 use crate::scratch;
 use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
@@ -22,10 +24,10 @@ pub struct Saved<'a> {
     pub variance: &'a [f32],
     /// What was added to the variance.
     pub eps: f32,
-    /// [`Fused::relu`](super::Fused::relu).
-    pub relu: bool,
+    /// [`Fused::activation`](super::Fused::activation). After a sum with a residual, none but the rectifier has a gradient here.
+    pub activation: Option<Activation>,
     /// [`Trained::output`](super::Trained::output), exactly when there was a residual and a rectifier: its sign says where
-    /// the gradient passes. Without a residual the sign is computed again from `x`.
+    /// the gradient passes. Without a residual, the input of the activation is computed again from `x`.
     pub output: Option<&'a [f32]>,
 }
 
@@ -44,7 +46,7 @@ pub struct Gradients {
 
 /// The gradient passes everywhere.
 const ALL: u8 = 0;
-/// It passes where `x · scale + shift` is above zero or NaN.
+/// It passes as the activation's slope at `x · scale + shift` says.
 const INPUT: u8 = 1;
 /// It passes where the output is above zero or NaN.
 const OUTPUT: u8 = 2;
@@ -78,10 +80,14 @@ pub fn backward(saved: &Saved<'_>, dy: &[f32], residual: bool) -> Gradients {
     assert_eq!(saved.x.len(), dy.len(), "batch norm: dy like x");
     assert_eq!(dy.len() % channels, 0, "batch norm: whole rows");
     let gate = match saved.output {
-        _ if !saved.relu => ALL,
+        _ if saved.activation.is_none() => ALL,
         None => INPUT,
         Some(_) => OUTPUT,
     };
+    assert!(
+        gate != OUTPUT || saved.activation == Some(Activation::Relu),
+        "batch norm: the gradient of a sum with a residual goes through a rectifier or no activation"
+    );
     let output = saved.output.filter(|_| gate == OUTPUT).unwrap_or_default();
     if gate == OUTPUT {
         assert_eq!(output.len(), dy.len(), "batch norm: dy like the output");
@@ -106,11 +112,12 @@ pub fn backward(saved: &Saved<'_>, dy: &[f32], residual: bool) -> Gradients {
         lines,
     };
     let mut masked = Vec::new();
-    let sums = match (gate, residual) {
-        (ALL, _) => rows.sums::<ALL, false>(dy, &mut masked),
-        (INPUT, _) => rows.sums::<INPUT, false>(dy, &mut masked),
-        (_, false) => rows.sums::<OUTPUT, false>(dy, &mut masked),
-        (_, true) => rows.sums::<OUTPUT, true>(dy, &mut masked),
+    let sums = match (gate, residual, saved.activation) {
+        (INPUT, _, Some(activation)) => super::with_fused!(activation, |function| rows
+            .sums::<INPUT, false, _>(function, dy, &mut masked)),
+        (OUTPUT, false, _) => rows.sums::<OUTPUT, false, _>(Identity, dy, &mut masked),
+        (OUTPUT, true, _) => rows.sums::<OUTPUT, true, _>(Identity, dy, &mut masked),
+        _ => rows.sums::<ALL, false, _>(Identity, dy, &mut masked),
     };
     let count = (dy.len() / channels) as f64;
     let (mut gamma, mut beta) = (Vec::new(), Vec::new());
@@ -126,14 +133,12 @@ pub fn backward(saved: &Saved<'_>, dy: &[f32], residual: bool) -> Gradients {
         offset.push((-scale * sum / count) as f32);
     }
     let (slope, offset) = (lines.expanded(&slope), lines.expanded(&offset));
-    let x = if gate == OUTPUT && residual {
-        rows.input_gradient::<ALL>(&masked, &slope, &offset)
-    } else {
-        match gate {
-            ALL => rows.input_gradient::<ALL>(dy, &slope, &offset),
-            INPUT => rows.input_gradient::<INPUT>(dy, &slope, &offset),
-            _ => rows.input_gradient::<OUTPUT>(dy, &slope, &offset),
-        }
+    let x = match (gate, residual, saved.activation) {
+        (INPUT, _, Some(activation)) => super::with_fused!(activation, |function| rows
+            .input_gradient::<INPUT, _>(function, dy, &slope, &offset)),
+        (OUTPUT, false, _) => rows.input_gradient::<OUTPUT, _>(Identity, dy, &slope, &offset),
+        (OUTPUT, true, _) => rows.input_gradient::<ALL, _>(Identity, &masked, &slope, &offset),
+        _ => rows.input_gradient::<ALL, _>(Identity, dy, &slope, &offset),
     };
     Gradients {
         x,
@@ -167,8 +172,9 @@ impl<'a> Rows<'a> {
     }
 
     /// Σ g and Σ g · (x - mean) of each channel, one after the other; with `WRITE` g itself too.
-    fn sums<const GATE: u8, const WRITE: bool>(
+    fn sums<const GATE: u8, const WRITE: bool, F: Function>(
         &self,
+        function: F,
         dy: &[f32],
         masked: &mut Vec<f32>,
     ) -> Vec<f64> {
@@ -194,7 +200,8 @@ impl<'a> Rows<'a> {
                 scratch::with(2 * lines.padded, |buffer| {
                     buffer.fill(0.0);
                     let (sum, product) = buffer.split_at_mut(lines.padded);
-                    lines.vectors.dispatch(Sums::<GATE, WRITE> {
+                    lines.vectors.dispatch(Sums::<GATE, WRITE, F> {
+                        function,
                         rows: self.chunk(range.clone(), GATE),
                         dy: &dy[range],
                         sum: sum.as_mut_ptr(),
@@ -222,8 +229,9 @@ impl<'a> Rows<'a> {
     }
 
     /// scale · g + slope · (x - mean) + offset.
-    fn input_gradient<const GATE: u8>(
+    fn input_gradient<const GATE: u8, F: Function>(
         &self,
+        function: F,
         dy: &[f32],
         slope: &[f32],
         offset: &[f32],
@@ -235,7 +243,8 @@ impl<'a> Rows<'a> {
             let range = part.start * channels..part.end * channels;
             // SAFETY: the chunks are disjoint and lie in the result.
             let to = unsafe { to.pointer().cast::<f32>().add(range.start) };
-            self.lines.vectors.dispatch(InputGradient::<GATE> {
+            self.lines.vectors.dispatch(InputGradient::<GATE, F> {
+                function,
                 rows: self.chunk(range.clone(), GATE),
                 dy: &dy[range],
                 slope,
@@ -248,15 +257,15 @@ impl<'a> Rows<'a> {
         out
     }
 
-    /// The part of `dy` that the rectifier lets pass.
+    /// The part of `dy` that the activation lets pass.
     ///
     /// # Safety
     /// The lanes exist at `at` and `column`, and the processor has `S`.
     #[inline(always)]
-    unsafe fn passing<S: Simd, P: Part, const GATE: u8>(
+    unsafe fn passing<S: Simd, P: Part, F: Function, const GATE: u8>(
         &self,
-        dy: S::V,
-        x: S::V,
+        function: F,
+        [dy, x]: [S::V; 2],
         at: usize,
         column: usize,
         part: P,
@@ -267,7 +276,7 @@ impl<'a> Rows<'a> {
                 INPUT => {
                     let scale = S::load(self.scale.as_ptr().add(column));
                     let shift = S::load(self.shift.as_ptr().add(column));
-                    S::gate(dy, S::fma(x, scale, shift))
+                    function.pass::<S>(S::fma(x, scale, shift), dy)
                 }
                 OUTPUT => {
                     let output = self.output.as_ptr().add(at);
@@ -282,7 +291,8 @@ impl<'a> Rows<'a> {
 
 /// The sums of a chunk, added to lines of whole vectors; `to` has room for all of `dy` where it is
 /// written.
-struct Sums<'a, const GATE: u8, const WRITE: bool> {
+struct Sums<'a, const GATE: u8, const WRITE: bool, F> {
+    function: F,
     rows: Rows<'a>,
     dy: &'a [f32],
     sum: *mut f32,
@@ -290,7 +300,7 @@ struct Sums<'a, const GATE: u8, const WRITE: bool> {
     to: *mut f32,
 }
 
-impl<const GATE: u8, const WRITE: bool> Task for Sums<'_, GATE, WRITE> {
+impl<const GATE: u8, const WRITE: bool, F: Function> Task for Sums<'_, GATE, WRITE, F> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
@@ -299,7 +309,7 @@ impl<const GATE: u8, const WRITE: bool> Task for Sums<'_, GATE, WRITE> {
     }
 }
 
-impl<const GATE: u8, const WRITE: bool> Step for Sums<'_, GATE, WRITE> {
+impl<const GATE: u8, const WRITE: bool, F: Function> Step for Sums<'_, GATE, WRITE, F> {
     #[inline(always)]
     unsafe fn step<S: Simd, P: Part>(&self, at: usize, column: usize, part: P) {
         // SAFETY: as of the trait; the lines hold whole vectors. Lanes that `part` leaves out are
@@ -310,7 +320,9 @@ impl<const GATE: u8, const WRITE: bool> Step for Sums<'_, GATE, WRITE> {
             soon(x);
             soon(dy);
             let (x, dy) = (part.load::<S>(x), part.load::<S>(dy));
-            let g = self.rows.passing::<S, P, GATE>(dy, x, at, column, part);
+            let g = self
+                .rows
+                .passing::<S, P, F, GATE>(self.function, [dy, x], at, column, part);
             if WRITE {
                 part.store::<S>(self.to.add(at), g);
             }
@@ -322,7 +334,8 @@ impl<const GATE: u8, const WRITE: bool> Step for Sums<'_, GATE, WRITE> {
 }
 
 /// The input's gradient of a chunk; `to` has room for all of `dy`.
-struct InputGradient<'a, const GATE: u8> {
+struct InputGradient<'a, const GATE: u8, F> {
+    function: F,
     rows: Rows<'a>,
     dy: &'a [f32],
     slope: &'a [f32],
@@ -330,7 +343,7 @@ struct InputGradient<'a, const GATE: u8> {
     to: *mut f32,
 }
 
-impl<const GATE: u8> Task for InputGradient<'_, GATE> {
+impl<const GATE: u8, F: Function> Task for InputGradient<'_, GATE, F> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
@@ -339,7 +352,7 @@ impl<const GATE: u8> Task for InputGradient<'_, GATE> {
     }
 }
 
-impl<const GATE: u8> Step for InputGradient<'_, GATE> {
+impl<const GATE: u8, F: Function> Step for InputGradient<'_, GATE, F> {
     #[inline(always)]
     unsafe fn step<S: Simd, P: Part>(&self, at: usize, column: usize, part: P) {
         // SAFETY: as of the trait; the lines hold whole vectors.
@@ -352,7 +365,9 @@ impl<const GATE: u8> Step for InputGradient<'_, GATE> {
             soon(x);
             soon(dy);
             let (x, dy) = (part.load::<S>(x), part.load::<S>(dy));
-            let g = self.rows.passing::<S, P, GATE>(dy, x, at, column, part);
+            let g = self
+                .rows
+                .passing::<S, P, F, GATE>(self.function, [dy, x], at, column, part);
             let rest = S::fma(S::sub(x, mean), slope, offset);
             part.store::<S>(self.to.add(at), S::fma(g, scale, rest));
         }

@@ -1,8 +1,10 @@
 //! The forward pass of batch norm: one pass for the statistics, one to apply them.
 
-use super::lines::Lines;
 use super::scale::scale_and_shift;
+use crate::activation::Activation;
+use crate::activation::function::{Function, Identity};
 use crate::elementwise::flat::{Part, Source, Step, parts_of, soon, walk_lines};
+use crate::lines::Lines;
 use crate::scratch;
 use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
@@ -23,20 +25,20 @@ pub struct Trained {
 pub struct Fused<'a> {
     /// Added, `[pixels, channels]`.
     pub residual: Option<&'a [f32]>,
-    /// Whether what is below zero becomes zero.
-    pub relu: bool,
+    /// Applied last; one that [`fuses`](super::fuses).
+    pub activation: Option<Activation>,
 }
 
 /// Normalizes with the statistics of these rows, and gives the statistics.
 ///
-/// With `fused`, `output = relu?((x - mean) / √(variance + eps) · gamma + beta + residual?)`.
+/// With `fused`, `output = activation?((x - mean) / √(variance + eps) · gamma + beta + residual?)`.
 /// A single row normalizes to `beta`, where PyTorch refuses it.
 ///
 /// # Shapes
 /// `x` and the residual `[rows, channels]`, at least one row; `gamma` and `beta` `[channels]`.
 ///
 /// # Panics
-/// When a slice does not have that shape.
+/// When a slice does not have that shape, or the activation is none of those that are fused.
 #[must_use]
 pub fn forward_train(
     x: &[f32],
@@ -59,13 +61,13 @@ pub fn forward_train(
     }
 }
 
-/// `relu?(x · scale + shift + residual?)`: batch norm with fixed statistics.
+/// `activation?(x · scale + shift + residual?)`: batch norm with fixed statistics.
 ///
 /// # Shapes
 /// `x` and the residual `[rows, channels]`; `scale` and `shift` `[channels]`.
 ///
 /// # Panics
-/// When a slice does not have that shape.
+/// When a slice does not have that shape, or the activation is none of those that are fused.
 #[must_use]
 pub fn apply(x: &[f32], scale: &[f32], shift: &[f32], fused: Fused<'_>) -> Vec<f32> {
     let channels = scale.len();
@@ -102,11 +104,12 @@ fn applied(x: &[f32], scale: &[f32], shift: &[f32], fused: Fused<'_>, lines: &Li
             line: lines.line,
             to,
         };
-        match (fused.residual.is_some(), fused.relu) {
-            (false, false) => lines.vectors.dispatch(With::<false, false>(task)),
-            (false, true) => lines.vectors.dispatch(With::<false, true>(task)),
-            (true, false) => lines.vectors.dispatch(With::<true, false>(task)),
-            (true, true) => lines.vectors.dispatch(With::<true, true>(task)),
+        let residual = fused.residual.is_some();
+        match fused.activation {
+            None => task.run(residual, Identity, lines),
+            Some(activation) => {
+                super::with_fused!(activation, |function| task.run(residual, function, lines));
+            }
         }
     });
     // SAFETY: the chunks cover all of it.
@@ -125,9 +128,19 @@ struct Apply<'a> {
     to: *mut f32,
 }
 
-struct With<'a, const RESIDUAL: bool, const RELU: bool>(Apply<'a>);
+impl Apply<'_> {
+    fn run<F: Function>(self, residual: bool, function: F, lines: &Lines) {
+        if residual {
+            lines.vectors.dispatch(With::<true, F>(self, function));
+        } else {
+            lines.vectors.dispatch(With::<false, F>(self, function));
+        }
+    }
+}
 
-impl<const RESIDUAL: bool, const RELU: bool> Task for With<'_, RESIDUAL, RELU> {
+struct With<'a, const RESIDUAL: bool, F>(Apply<'a>, F);
+
+impl<const RESIDUAL: bool, F: Function> Task for With<'_, RESIDUAL, F> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
@@ -136,7 +149,7 @@ impl<const RESIDUAL: bool, const RELU: bool> Task for With<'_, RESIDUAL, RELU> {
     }
 }
 
-impl<const RESIDUAL: bool, const RELU: bool> Step for With<'_, RESIDUAL, RELU> {
+impl<const RESIDUAL: bool, F: Function> Step for With<'_, RESIDUAL, F> {
     #[inline(always)]
     unsafe fn step<S: Simd, P: Part>(&self, at: usize, column: usize, part: P) {
         let task = &self.0;
@@ -152,10 +165,7 @@ impl<const RESIDUAL: bool, const RELU: bool> Step for With<'_, RESIDUAL, RELU> {
                 soon(residual);
                 y = S::add(y, part.load::<S>(residual));
             }
-            if RELU {
-                y = S::relu(y);
-            }
-            part.store::<S>(task.to.add(at), y);
+            part.store::<S>(task.to.add(at), self.1.value::<S>(y));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The average over windows and over whole images.
+//! The average over windows.
 
 use std::ops::Range;
 
@@ -18,7 +18,6 @@ use crate::threads::Shared;
 /// As [`Window::output`], and when `x` does not have that shape.
 #[must_use]
 pub fn avg(x: &[f32], image: Image, window: &Window, count_include_pad: bool) -> Vec<f32> {
-    let out = window.output(image);
     assert_eq!(x.len(), image.len(), "pooling: x of {image:?}");
     let [rows, columns] = [0, 1].map(|axis| {
         let spans = window.spans(image, axis);
@@ -27,10 +26,25 @@ pub fn avg(x: &[f32], image: Image, window: &Window, count_include_pad: bool) ->
             .map(|span| (span, share(&span, count_include_pad)))
             .collect::<Vec<_>>()
     });
+    let area = window.kernel[0].saturating_mul(window.kernel[1]);
+    averages(x, image, [&rows, &columns], area)
+}
+
+/// The averages of windows of about `area` pixels, given what each covers and its factor along both axes.
+pub(super) fn averages(
+    x: &[f32],
+    image: Image,
+    [rows, columns]: [&[(Span, f32)]; 2],
+    area: usize,
+) -> Vec<f32> {
+    let out = Image {
+        h: rows.len(),
+        w: columns.len(),
+        ..image
+    };
     let mut y = Vec::with_capacity(out.len());
     let to = Shared::new(y.spare_capacity_mut());
     let line = out.w * out.c;
-    let area = window.kernel[0].saturating_mul(window.kernel[1]);
     let vectors = Vectors::in_use();
     parts(out.n * out.h, line * area.min(4), |part| {
         // SAFETY: the rows of different calls are disjoint and lie in the result.
@@ -38,8 +52,8 @@ pub fn avg(x: &[f32], image: Image, window: &Window, count_include_pad: bool) ->
         vectors.dispatch(Averages {
             x,
             image,
-            rows: &rows,
-            columns: &columns,
+            rows,
+            columns,
             part,
             to,
         });
@@ -50,7 +64,7 @@ pub fn avg(x: &[f32], image: Image, window: &Window, count_include_pad: bool) ->
 }
 
 /// What a window contributes to the factor along one axis; zero where it sees padding alone.
-fn share(span: &Span, count_include_pad: bool) -> f32 {
+pub(super) fn share(span: &Span, count_include_pad: bool) -> f32 {
     match span.end - span.start {
         0 => 0.0,
         _ if count_include_pad => 1.0 / span.padded as f32,
@@ -84,16 +98,21 @@ impl Task for Averages<'_> {
                 unsafe {
                     let factor = S::splat(height * width);
                     let x = self.x.as_ptr().add(image);
+                    let to = self.to.add(at);
                     let mut channel = 0;
+                    while channel + 4 * S::LANES <= c {
+                        let span = (x.add(channel), rows, *columns);
+                        self.window::<S, _, 4>(span, to.add(channel), factor, Whole);
+                        channel += 4 * S::LANES;
+                    }
                     while channel + S::LANES <= c {
-                        let sum = self.sum::<S, _>(x.add(channel), rows, *columns, Whole);
-                        Whole.store::<S>(self.to.add(at + channel), S::mul(sum, factor));
+                        let span = (x.add(channel), rows, *columns);
+                        self.window::<S, _, 1>(span, to.add(channel), factor, Whole);
                         channel += S::LANES;
                     }
                     if channel < c {
-                        let rest = First(c - channel);
-                        let sum = self.sum::<S, _>(x.add(channel), rows, *columns, rest);
-                        rest.store::<S>(self.to.add(at + channel), S::mul(sum, factor));
+                        let span = (x.add(channel), rows, *columns);
+                        self.window::<S, _, 1>(span, to.add(channel), factor, First(c - channel));
                     }
                 }
                 at += c;
@@ -103,30 +122,38 @@ impl Task for Averages<'_> {
 }
 
 impl Averages<'_> {
+    /// The mean of `V` vectors of channels over one window.
+    ///
     /// # Safety
-    /// The lanes that `part` means exist at all pixels of the spans from `x` on, and the processor
-    /// has `S`.
+    /// The lanes that `part` means exist at all pixels of the spans from `x` on and at `to`, and the processor has `S`.
     #[inline(always)]
-    unsafe fn sum<S: Simd, P: Part>(
+    unsafe fn window<S: Simd, P: Part, const V: usize>(
         &self,
-        x: *const f32,
-        rows: Span,
-        columns: Span,
+        (x, rows, columns): (*const f32, Span, Span),
+        to: *mut f32,
+        factor: S::V,
         part: P,
-    ) -> S::V {
+    ) {
         let Image { w, c, .. } = self.image;
         // SAFETY: as of this function.
         unsafe {
-            let mut sum = S::splat(0.0);
+            let mut sums = [S::splat(0.0); V];
             for y in rows.start..rows.end {
                 // Row by row, so that a large window is not summed into one number.
-                let mut row = S::splat(0.0);
+                let mut row = [S::splat(0.0); V];
                 for column in columns.start..columns.end {
-                    row = S::add(row, part.load::<S>(x.add((y * w + column) * c)));
+                    let x = x.add((y * w + column) * c);
+                    for (v, sum) in row.iter_mut().enumerate() {
+                        *sum = S::add(*sum, part.load::<S>(x.add(v * S::LANES)));
+                    }
                 }
-                sum = S::add(sum, row);
+                for (sum, row) in sums.iter_mut().zip(row) {
+                    *sum = S::add(*sum, row);
+                }
             }
-            sum
+            for (v, sum) in sums.into_iter().enumerate() {
+                part.store::<S>(to.add(v * S::LANES), S::mul(sum, factor));
+            }
         }
     }
 }
@@ -150,6 +177,21 @@ pub fn avg_grad(dy: &[f32], image: Image, window: &Window, count_include_pad: bo
             .map(|span| share(span, count_include_pad))
             .collect::<Vec<_>>()
     });
+    spread(dy, image, [&rows, &columns], [&heights, &widths])
+}
+
+/// The gradient of [`averages`], given the windows that each pixel is in, and their factors.
+pub(super) fn spread(
+    dy: &[f32],
+    image: Image,
+    [rows, columns]: [&[Owners]; 2],
+    [heights, widths]: [&[f32]; 2],
+) -> Vec<f32> {
+    let out = Image {
+        h: heights.len(),
+        w: widths.len(),
+        ..image
+    };
     let mut dx = Vec::with_capacity(image.len());
     let to = Shared::new(dx.spare_capacity_mut());
     let (line, vectors) = (image.w * image.c, Vectors::in_use());
@@ -159,10 +201,10 @@ pub fn avg_grad(dy: &[f32], image: Image, window: &Window, count_include_pad: bo
         vectors.dispatch(Spread {
             dy,
             out,
-            rows: &rows,
-            columns: &columns,
-            heights: &heights,
-            widths: &widths,
+            rows,
+            columns,
+            heights,
+            widths,
             part,
             to,
         });
@@ -247,136 +289,4 @@ impl Spread<'_> {
             sum
         }
     }
-}
-
-/// The mean over all pixels of each image.
-///
-/// # Shapes
-/// `x` as `image`, to `[n, c]`.
-///
-/// # Panics
-/// When `x` does not have that shape.
-#[must_use]
-pub fn global_avg(x: &[f32], image: Image) -> Vec<f32> {
-    assert_eq!(x.len(), image.len(), "pooling: x of {image:?}");
-    let (c, size) = (image.c, image.h * image.w * image.c);
-    let vectors = Vectors::in_use();
-    let mut y = Vec::with_capacity(image.n * c);
-    let to = Shared::new(y.spare_capacity_mut());
-    parts(image.n, size, |images| {
-        for index in images {
-            // SAFETY: every image has its own row of the result.
-            let to = unsafe { to.pointer().cast::<f32>().add(index * c) };
-            vectors.dispatch(Mean(&x[index * size..(index + 1) * size], c, to));
-        }
-    });
-    // SAFETY: the images cover all of it.
-    unsafe { y.set_len(image.n * c) };
-    y
-}
-
-/// The mean of an image's pixels: pixels, channels, and room for a mean of each channel.
-struct Mean<'a>(&'a [f32], usize, *mut f32);
-
-impl Task for Mean<'_> {
-    type Output = ();
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let c = self.1;
-        // SAFETY: the channels lie in every pixel and in the result.
-        unsafe {
-            let mut channel = 0;
-            while channel + S::LANES <= c {
-                self.channels::<S, _>(channel, Whole);
-                channel += S::LANES;
-            }
-            if channel < c {
-                self.channels::<S, _>(channel, First(c - channel));
-            }
-        }
-    }
-}
-
-impl Mean<'_> {
-    /// # Safety
-    /// The lanes that `part` means exist from `channel` on, and the processor has `S`.
-    #[inline(always)]
-    unsafe fn channels<S: Simd, P: Part>(&self, channel: usize, part: P) {
-        /// Pixels that are summed before they are added to the others.
-        const RUN: usize = 64;
-        let (pixels, c) = (self.0.len() / self.1, self.1);
-        // SAFETY: as of this function.
-        unsafe {
-            let mut total = S::splat(0.0);
-            let mut start = 0;
-            while start < pixels {
-                let end = pixels.min(start + RUN);
-                let mut sums = [S::splat(0.0); 4];
-                while start + 4 <= end {
-                    for (index, sum) in sums.iter_mut().enumerate() {
-                        let from = self.0.as_ptr().add((start + index) * c + channel);
-                        *sum = S::add(*sum, part.load::<S>(from));
-                    }
-                    start += 4;
-                }
-                while start < end {
-                    let from = self.0.as_ptr().add(start * c + channel);
-                    sums[0] = S::add(sums[0], part.load::<S>(from));
-                    start += 1;
-                }
-                let sum = S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3]));
-                total = S::add(total, sum);
-            }
-            let mean = S::div(total, S::splat(pixels as f32));
-            part.store::<S>(self.2.add(channel), mean);
-        }
-    }
-}
-
-/// The gradient of [`global_avg`].
-///
-/// # Shapes
-/// `dy` `[n, c]`, to `image`.
-///
-/// # Panics
-/// When `dy` does not have that shape.
-#[must_use]
-pub fn global_avg_grad(dy: &[f32], image: Image) -> Vec<f32> {
-    let (c, len) = (image.c, image.len());
-    assert_eq!(dy.len(), image.n * c, "pooling: dy of {} x {c}", image.n);
-    let pixels = image.h * image.w;
-    let mut row = vec![0.0; dy.len()];
-    row.iter_mut()
-        .zip(dy)
-        .for_each(|(to, dy)| *to = dy / pixels as f32);
-    let mut dx = Vec::with_capacity(len);
-    let to = Shared::new(dx.spare_capacity_mut());
-    parts(image.n, pixels * c, |images| {
-        for index in images {
-            let row = &row[index * c..(index + 1) * c];
-            // SAFETY: every image has its own part of the result.
-            let to = unsafe { to.part(index * pixels * c, pixels * c) };
-            // The first pixel, and then what is there as often as it fits.
-            let mut have = 0;
-            while have < to.len() {
-                let count = if have == 0 {
-                    c
-                } else {
-                    have.min(to.len() - have)
-                };
-                let (done, rest) = to.split_at_mut(have);
-                if have == 0 {
-                    for (to, value) in rest.iter_mut().zip(row) {
-                        to.write(*value);
-                    }
-                } else {
-                    rest[..count].copy_from_slice(&done[..count]);
-                }
-                have += count;
-            }
-        }
-    });
-    // SAFETY: the images cover all of it.
-    unsafe { dx.set_len(len) };
-    dx
 }

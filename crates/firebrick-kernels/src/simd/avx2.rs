@@ -135,6 +135,38 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn min(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_min_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn above(by: __m256, then: __m256, otherwise: __m256) -> __m256 {
+        unsafe {
+            let above = _mm256_cmp_ps::<_CMP_NLE_UQ>(by, _mm256_setzero_ps());
+            _mm256_blendv_ps(otherwise, then, above)
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: __m256, b: __m256) -> [__m256; 2] {
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            [
+                _mm256_permute2f128_ps::<0x20>(low, high),
+                _mm256_permute2f128_ps::<0x31>(low, high),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn deinterleave(first: __m256, second: __m256) -> [__m256; 2] {
+        unsafe {
+            let even = _mm256_shuffle_ps::<0b10_00_10_00>(first, second);
+            let odd = _mm256_shuffle_ps::<0b11_01_11_01>(first, second);
+            [even, odd].map(|pairs| {
+                let pairs = _mm256_castps_pd(pairs);
+                _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(pairs))
+            })
+        }
+    }
+    #[inline(always)]
     unsafe fn load_u16(from: *const u16, count: usize) -> __m256 {
         debug_assert!(count <= 8);
         unsafe {

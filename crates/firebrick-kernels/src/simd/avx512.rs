@@ -117,6 +117,37 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn min(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_min_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn above(by: __m512, then: __m512, otherwise: __m512) -> __m512 {
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(by, _mm512_setzero_ps());
+            _mm512_mask_blend_ps(above, otherwise, then)
+        }
+    }
+    #[inline(always)]
+    unsafe fn times_two_to(v: __m512, n: __m512) -> __m512 {
+        unsafe { _mm512_scalef_ps(v, n) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: __m512, b: __m512) -> [__m512; 2] {
+        unsafe {
+            let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+            [first, second].map(|lanes| _mm512_permutex2var_ps(a, lanes, b))
+        }
+    }
+    #[inline(always)]
+    unsafe fn deinterleave(first: __m512, second: __m512) -> [__m512; 2] {
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            [even, odd].map(|lanes| _mm512_permutex2var_ps(first, lanes, second))
+        }
+    }
+    #[inline(always)]
     unsafe fn load_u16(from: *const u16, count: usize) -> __m512 {
         unsafe {
             let numbers = _mm256_maskz_loadu_epi16(first(count), from.cast());

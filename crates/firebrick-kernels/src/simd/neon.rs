@@ -138,6 +138,22 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
+    unsafe fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(vcltq_f32(a, b), a, b) }
+    }
+    #[inline(always)]
+    unsafe fn above(by: float32x4_t, then: float32x4_t, otherwise: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(vcleq_f32(by, vdupq_n_f32(0.0)), otherwise, then) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+        unsafe { [vzip1q_f32(a, b), vzip2q_f32(a, b)] }
+    }
+    #[inline(always)]
+    unsafe fn deinterleave(first: float32x4_t, second: float32x4_t) -> [float32x4_t; 2] {
+        unsafe { [vuzp1q_f32(first, second), vuzp2q_f32(first, second)] }
+    }
+    #[inline(always)]
     unsafe fn load_u16(from: *const u16, count: usize) -> float32x4_t {
         debug_assert!(count <= 4);
         let mut lanes = [0_u16; 4];

@@ -107,6 +107,48 @@ impl Simd for Portable {
         v.map(|v| f32::from_bits(((v as i32).wrapping_add(127) as u32) << 23))
     }
     #[inline(always)]
+    unsafe fn min(a: V, b: V) -> V {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn above(by: V, then: V, otherwise: V) -> V {
+        std::array::from_fn(|lane| {
+            if by[lane] <= 0.0 {
+                otherwise[lane]
+            } else {
+                then[lane]
+            }
+        })
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: V, b: V) -> [V; 2] {
+        let lane = |lane: usize| {
+            if lane.is_multiple_of(2) {
+                a[lane / 2]
+            } else {
+                b[lane / 2]
+            }
+        };
+        [
+            std::array::from_fn(lane),
+            std::array::from_fn(|index| lane(LANES + index)),
+        ]
+    }
+    #[inline(always)]
+    unsafe fn deinterleave(first: V, second: V) -> [V; 2] {
+        let lane = |lane: usize| {
+            if lane < LANES {
+                first[lane]
+            } else {
+                second[lane - LANES]
+            }
+        };
+        [
+            std::array::from_fn(|index| lane(2 * index)),
+            std::array::from_fn(|index| lane(2 * index + 1)),
+        ]
+    }
+    #[inline(always)]
     unsafe fn load_u16(from: *const u16, count: usize) -> V {
         let mut numbers = [0_u16; LANES];
         unsafe { std::ptr::copy_nonoverlapping(from, numbers.as_mut_ptr(), count) };

@@ -30,6 +30,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The larger one; `b` where either is NaN.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller one; `b` where either is NaN.
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     /// Bit i is set where lane i is above zero or NaN: where the gradient of a rectifier passes.
     unsafe fn passes(v: Self::V) -> u32;
     /// Lanes whose bit is set; zero elsewhere.
@@ -40,16 +42,37 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn sum(v: Self::V) -> f32;
     /// `v` where `by` is above zero or NaN, zero elsewhere.
     unsafe fn gate(v: Self::V, by: Self::V) -> Self::V;
+    /// `then` where `by` is above zero or NaN, `otherwise` elsewhere.
+    unsafe fn above(by: Self::V, then: Self::V, otherwise: Self::V) -> Self::V;
     /// `then` where `v` is larger than `best` or NaN, `otherwise` elsewhere.
     unsafe fn wins(v: Self::V, best: Self::V, then: Self::V, otherwise: Self::V) -> Self::V;
     /// `v` where `a` and `b` are equal, zero elsewhere.
     unsafe fn same(a: Self::V, b: Self::V, v: Self::V) -> Self::V;
     /// 2 to the power of `v`: whole numbers from -126 to 127. Anything for NaN.
     unsafe fn two_to(v: Self::V) -> Self::V;
+    /// a₀ b₀ a₁ b₁ …: two vectors of the lanes in turn.
+    unsafe fn interleave(a: Self::V, b: Self::V) -> [Self::V; 2];
+    /// The lanes with even numbers and those with odd ones: undoes [`Simd::interleave`].
+    unsafe fn deinterleave(first: Self::V, second: Self::V) -> [Self::V; 2];
     /// Loads `count <= LANES` whole numbers, zeros behind them.
     unsafe fn load_u16(from: *const u16, count: usize) -> Self::V;
     /// Stores `count <= LANES` whole numbers from 0 to 65535.
     unsafe fn store_u16(to: *mut u16, v: Self::V, count: usize);
+
+    /// v · 2ⁿ, rounded once, for whole numbers n from -252 to 252: results below the normal numbers lose digits but do
+    /// not jump to zero.
+    #[inline(always)]
+    unsafe fn times_two_to(v: Self::V, n: Self::V) -> Self::V {
+        /// Adding and subtracting it rounds to a whole number.
+        const ROUND: f32 = 12_582_912.0;
+        // SAFETY: as of the trait.
+        unsafe {
+            let round = Self::splat(ROUND);
+            let half = Self::sub(Self::fma(n, Self::splat(0.5), round), round);
+            let v = Self::mul(v, Self::two_to(half));
+            Self::mul(v, Self::two_to(Self::sub(n, half)))
+        }
+    }
 
     /// Loads `count <= LANES` elements, zeros behind them; quicker where they fill the vector.
     #[inline(always)]

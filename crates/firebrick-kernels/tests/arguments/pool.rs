@@ -35,6 +35,13 @@ fn windows_and_slices_that_do_not_fit_pooling() {
             .iter()
             .all(|dx| *dx == 0.0)
     );
+    refused(&["pooling: x"], || {
+        pool::adaptive_avg(&x[1..], size, [2, 2])
+    });
+    refused(&["pooling: dy"], || {
+        pool::adaptive_avg_grad(&dy, size, [2, 2])
+    });
+    refused(&["sides of 1"], || pool::adaptive_avg(&x, size, [0, 2]));
     refused(&["pooling: x"], || pool::global_avg(&x[1..], size));
     refused(&["pooling: dy"], || pool::global_avg_grad(&dy, size));
     refused(&["kernel of"], || {

@@ -1,6 +1,7 @@
 //! What the units share: where they draw, and how they multiply.
 
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use firebrick_core::kernels::channel_scale;
 use firebrick_core::random::{HostRng, layer_rng, rng};
 use rand::{Rng, RngExt};
 
@@ -31,8 +32,19 @@ pub(super) fn kept(count: usize, keep: f64, rng: &mut HostRng) -> Vec<bool> {
 /// # Shapes
 /// `shape` is that of `x`, or has ones where a factor counts for the whole axis.
 pub(super) fn times(x: Tensor<4>, factors: Vec<f64>, shape: [usize; 4]) -> Tensor<4> {
-    let (device, dtype) = (x.device(), x.dtype());
-    x * Tensor::from_data(TensorData::new(factors, shape), (&device, dtype))
+    let (device, dtype, channels) = (x.device(), x.dtype(), x.dims()[1]);
+    let tensor = |factors: Vec<f64>, shape: [usize; 4]| {
+        Tensor::from_data(TensorData::new(factors, shape), (&device, dtype))
+    };
+    match shape {
+        [images, 1, 1, 1] => {
+            let each = factors.into_iter();
+            let each = each.flat_map(|factor| std::iter::repeat_n(factor, channels));
+            channel_scale(x, tensor(each.collect(), [images, channels, 1, 1]), None)
+        }
+        [.., 1, 1] => channel_scale(x, tensor(factors, shape), None),
+        _ => x * tensor(factors, shape),
+    }
 }
 
 /// Zeros of the shape of `x`, also where `x` is not finite; no gradient goes through them.

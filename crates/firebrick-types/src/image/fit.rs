@@ -54,6 +54,13 @@ pub fn fit_at(image: Image, preprocessing: &Preprocessing, place: [f64; 2]) -> I
     )
 }
 
+/// The part of an image of size `found` that [`fit()`] keeps; what lies outside of it, a model never sees.
+#[must_use]
+pub fn kept(found: Size, preprocessing: &Preprocessing) -> Region {
+    let scaled = scaled(found, preprocessing);
+    part(found, scaled, preprocessing.size(), [0.5, 0.5])
+}
+
 /// The size to which an image of size `found` is scaled before its centre is cut.
 fn scaled(found: Size, preprocessing: &Preprocessing) -> Size {
     let target = preprocessing.size();
@@ -115,6 +122,25 @@ mod tests {
             fit,
             ..Preprocessing::unnormalized(channels, height, width)
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_the_middle_or_all() {
+        let found = Size::new(60, 20);
+        let middle = Region {
+            left: 20.0,
+            top: 0.0,
+            width: 20.0,
+            height: 20.0,
+        };
+        assert_eq!(kept(found, &target(20, 20, 3, Fit::Crop)), middle);
+        let all = Region::whole(found);
+        assert_eq!(kept(found, &target(20, 20, 3, Fit::Squash)), all);
+        let half = Preprocessing {
+            crop: 0.5,
+            ..target(60, 20, 3, Fit::Crop)
+        };
+        assert_eq!(kept(found, &half).left, 15.0);
     }
 
     #[test]

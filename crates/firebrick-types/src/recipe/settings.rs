@@ -146,11 +146,12 @@ settings! {
     /// Share of each side that the centre crop keeps, such as 0.875: images are resized to the image size
     /// divided by SHARE, then cropped to the image size.
     ///
-    /// timm calls it crop_pct. Published ImageNet accuracies are for 0.875: resize to 256, crop to 224.
-    crop_pct: f64 = 1.0, flag(Data, "SHARE", Run);
+    /// timm calls it crop_pct. Most published ImageNet accuracies are for 0.875: resize to 256, crop to 224.
+    crop_pct: Option<f64> = None, flag(Data, "SHARE", Run).unset("1; with weights and without normalize, that of the published weights");
 
     /// Filter for resizing: nearest, bilinear, bicubic, box or lanczos, all with Pillow's antialiasing.
-    interpolation: Filter = Filter::Bilinear, flag(Data, "FILTER", Run);
+    interpolation: Option<Filter> = None,
+        flag(Data, "FILTER", Run).unset("bilinear; with weights and without normalize, that of the published weights");
 
     /// How to draw the training images of an epoch: 'weighted([1, 2, 0.5])', for example, draws three classes
     /// in proportion to these weights.
@@ -161,14 +162,32 @@ settings! {
 
     /// Normalization of the images: auto (with the mean and standard deviation of the training images), your
     /// own values as in 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2', or published ones by name.
+    ///
+    /// With `weights`, auto means that images are read as the published weights of the model expect: their mean and standard deviation and, for
+    /// images of any size, their size, crop share and filter, where the recipe does not say otherwise. Model files of Firebrick say themselves what
+    /// they expect.
     normalize: String = "auto".into(), flag(Data, "NAME", Run).of(Normalizations);
 
     /// Model, with options if you like, as in 'resnet20(activation=silu)'.
     model: Spec = Spec::new("small_cnn"), flag(Data, "SPEC", Run).of(Models);
 
-    /// Pretrained weights to start from: a safetensors file, or one written by torch.save. If your classes
-    /// differ from those of the weights, the last layer starts from random weights.
-    weights: Option<String> = None, flag(Data, "FILE", Start).at(File).unset("random weights");
+    /// Pretrained weights to start from: pretrained (the published ones of the model), the tag of published weights, a file
+    /// (safetensors, or written by torch.save), an address, or hf-hub:OWNER/NAME. If your classes differ from those of the
+    /// weights, the last layer starts from random weights.
+    ///
+    /// `firebrick models weights NAME` lists the published weights of a model. A first convolution for RGB is adapted to images of another number of channels.
+    weights: Option<String> = None, flag(Data, "NAME|FILE", Start).at(File).unset("random weights");
+
+    /// Keys of the weights that are not loaded, with commas between them, where * stands for any text: 'layer4.*, fc.*'. The
+    /// model starts from random weights there.
+    weights_except: Option<String> = None, flag(Data, "KEYS", Start).unset("everything is loaded");
+
+    /// Directory of downloaded weights; a file that is there is not downloaded.
+    weights_dir: Option<String> = None,
+        flag(Data, "DIR", Session).at(Directory).unset("weights in the cache directory").fixed(PLACE);
+
+    /// Download nothing.
+    offline: bool = false, flag(Data, "true|false", Session).fixed(PLACE);
 
     /// Optimizer, with options if you like, as in 'sgd(lr=0.1, momentum=0.9)'.
     optimizer: Spec = Spec::new("adam"), flag(Training, "SPEC", Branch).of(Optimizers);

@@ -1,16 +1,19 @@
 //! The layers of a network with members.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
-use firebrick_core::ConfigError;
 use firebrick_core::init::Init;
 use firebrick_core::nn::{
     Activation, BatchConv2d, BatchConv2dConfig, BatchLinear, BatchLinearConfig, BatchNorm,
     BatchNormConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, PackedLinear, PackedLinearConfig,
     conv_bn,
 };
+use firebrick_core::{Classifier, ConfigError};
 
 use super::definition::{BatchEnsemble, Members};
+use crate::Model;
+use crate::backbone::{Backbone, as_planes};
+use crate::layers::Layers;
 
 /// Where a convolution stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,8 @@ pub enum MemberHead {
     Shared(BatchLinear),
     /// One for each member, side by side.
     Packed(PackedLinear),
+    /// Other layers in its place, or none.
+    Layers(Layers),
 }
 
 impl MemberHead {
@@ -83,6 +88,7 @@ impl MemberHead {
             Self::Plain(linear) => linear.forward(features),
             Self::Shared(linear) => linear.forward(features),
             Self::Packed(linear) => linear.forward(features),
+            Self::Layers(layers) => layers.forward(as_planes(features)).flatten(1, 3),
         }
     }
 }
@@ -148,6 +154,18 @@ impl Members {
         match self {
             Self::BatchEnsemble(config) => config.fast_weights.draw(model, seed),
             _ => model,
+        }
+    }
+
+    /// The network as one of any type; the features of one without members can be taken.
+    pub(crate) fn model<M: Classifier + Backbone + ModuleDisplay + 'static>(
+        self,
+        network: M,
+    ) -> Model {
+        if self == Self::One {
+            Model::of_backbone(network)
+        } else {
+            Model::new(network)
         }
     }
 

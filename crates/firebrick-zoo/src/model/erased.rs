@@ -6,7 +6,8 @@ use std::fmt::{self, Debug};
 
 use burn::module::{Content, Flag, Module, ModuleDisplay, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
-use firebrick_core::{Classifier, TrainingScores};
+use firebrick_core::graph::{Graph, Value};
+use firebrick_core::{Classifier, ConfigError, TrainingScores};
 
 use crate::backbone::Backbone;
 
@@ -17,6 +18,7 @@ pub(super) trait Erased: Send + Debug {
     fn backbone(&self) -> Option<&dyn Backbone>;
     fn forward(&self, images: Tensor<4>) -> Tensor<2>;
     fn forward_training(&self, images: Tensor<4>) -> TrainingScores;
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError>;
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device>;
     fn fork(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
     fn to_device(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
@@ -73,7 +75,11 @@ impl<M: Classifier + ModuleDisplay + 'static> Erased for Held<M> {
     }
 
     fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
-        Classifier::forward_training(self, images)
+        self.model.forward_training(images)
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
+        self.model.graph(graph, images)
     }
 
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {

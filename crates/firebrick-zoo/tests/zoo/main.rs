@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod architectures;
+mod fine_tuning;
 mod golden;
 mod members;
 mod options;

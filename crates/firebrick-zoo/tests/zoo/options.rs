@@ -255,8 +255,11 @@ fn stochastic_depth_drops_branches_in_training_only() {
             values(&scope.enter(|| model.forward(images)).inner())
         };
         assert_eq!(trained(&model), trained(&model), "{name}");
+        // The last layers of some networks are drawn small.
+        let whole = trained(&without);
+        let largest = whole.iter().fold(0f32, |most, value| most.max(value.abs()));
         assert!(
-            distance(&trained(&model), &trained(&without)) > 1e-4,
+            distance(&trained(&model), &whole) > 1e-3 * largest.max(0.01),
             "{name}"
         );
     }

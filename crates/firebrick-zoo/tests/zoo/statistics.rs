@@ -132,8 +132,8 @@ fn pytorch_initialization_is_that_of_the_reference() {
     check(
         "test_squeezenet",
         "features.12.expand3x3.weight",
-        2.0 / 36.0,
-        (6f32 / 36.0).sqrt(),
+        2.0 / 72.0,
+        (6f32 / 72.0).sqrt(),
     );
     check(
         "test_efficientnet",

@@ -69,7 +69,8 @@ pub(super) fn line<M: Classifier>(
         ..images.recipe.clone()
     };
     let architecture = ensemble.models.architecture(&info.model)?;
-    let mut prepared = Prepared::of_data_set(&recipe, &images.cache, &architecture.native_input())?;
+    let mut prepared =
+        Prepared::of_data_set(&recipe, &images.cache, &architecture.native_input(), None)?;
     prepared.preprocessing = info.preprocessing.clone();
     let Some(valid) = prepared.splits.valid.clone() else {
         return refused(format!("{} has no validation images", recipe.dataset));

@@ -31,6 +31,8 @@ pub(super) fn resolve(recipe: &mut Recipe, plan: &Plan, loss: &dyn Loss, data: &
         std: data.preprocessing.std.clone(),
     }
     .to_string();
+    recipe.crop_pct = Some(data.preprocessing.crop);
+    recipe.interpolation = Some(data.preprocessing.filter);
     let of_any_size = data.splits.size.is_none();
     recipe.image_size = recipe
         .image_size

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::drawn_text;
 use super::subject::{Policy, PolicyFlags};
+use crate::commands::picture_name::picture_name;
 use crate::commands::write_file;
 use crate::failure::Failure;
 use crate::terminal;
@@ -54,7 +55,7 @@ impl Apply {
         for (index, image) in images.into_iter().enumerate() {
             let image = image.map_err(firebrick::Error::from)?;
             let path = image.path();
-            let out = self.out.join(file_name(path, &mut names));
+            let out = self.out.join(picture_name(path, &mut names));
             let drawn = one(&policy, &image, index, &out)?;
             let (path, out) = (path.display().to_string(), out.display().to_string());
             if !self.json {
@@ -89,17 +90,4 @@ fn one(
     })?;
     write_file(out, png)?;
     Ok(drawn)
-}
-
-/// `NAME.png`, or `NAME-2.png` where another image has that name already.
-fn file_name(path: &Path, taken: &mut BTreeSet<String>) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut name = format!("{stem}.png");
-    for number in 2.. {
-        if taken.insert(name.to_lowercase()) {
-            break;
-        }
-        name = format!("{stem}-{number}.png");
-    }
-    name
 }

@@ -12,7 +12,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, activation};
 use firebrick_kernels::activation::Activation;
 
 /// The function of every element, see [`firebrick_kernels::activation`].
@@ -50,6 +50,10 @@ fn value<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
         Activation::Silu => x.clone() * sigmoid(x),
         Activation::Tanh => x.tanh(),
         Activation::Sigmoid => sigmoid(x),
+        Activation::Relu => activation::relu(x),
+        Activation::Relu6 => to_six(x),
+        Activation::Hardsigmoid => to_six(x + 3.0) / 6.0,
+        Activation::Hardswish => x.clone() * to_six(x + 3.0) / 6.0,
     }
 }
 
@@ -81,7 +85,35 @@ fn slope<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
             let (large, small) = sigmoids(x);
             large * small
         }
+        Activation::Relu => {
+            let below = x.clone().lower_equal_scalar(0.0);
+            x.ones_like().mask_fill(below, 0.0)
+        }
+        Activation::Relu6 => inside(&x, 0.0, 6.0),
+        // PyTorch's constant is an f32 in every type.
+        Activation::Hardsigmoid => inside(&x, -3.0, 3.0) * f64::from(1.0_f32 / 6.0),
+        Activation::Hardswish => {
+            let below = x.clone().lower_equal_scalar(-3.0);
+            let above = x.clone().greater_equal_scalar(3.0);
+            let between = x / 3.0 + 0.5;
+            between.mask_fill(below, 0.0).mask_fill(above, 1.0)
+        }
     }
+}
+
+/// min(max(0, x), 6).
+fn to_six<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let above = x.clone().greater_equal_scalar(6.0);
+    activation::relu(x).mask_fill(above, 6.0)
+}
+
+/// 1 where `low` < x < `high`, 0 elsewhere and where x is NaN.
+fn inside<const D: usize>(x: &Tensor<D>, low: f64, high: f64) -> Tensor<D> {
+    let inside = x
+        .clone()
+        .greater_scalar(low)
+        .bool_and(x.clone().lower_scalar(high));
+    x.zeros_like().mask_fill(inside, 1.0)
 }
 
 /// Φ(x).

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::weights_file::contents::Entry;
 use crate::weights_file::element::ElementType;
+use crate::weights_file::rules::Rules;
 
 /// Levels that PyTorch's own wrappers of a module add: `DataParallel`, `torch.compile`, sharding and
 /// checkpointing.
@@ -28,7 +29,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(file: &[Entry], model: &[(String, Vec<usize>)]) -> Self {
+    pub(super) fn of(file: &[Entry], model: &[(String, Vec<usize>)], rules: &Rules) -> Self {
         let wrapped = |level: &str| WRAPPERS.contains(&level);
         let own = model.iter().any(|(key, _)| key.split('.').any(wrapped));
         let bare = |entry: &Entry| {
@@ -37,9 +38,9 @@ impl Names {
                 .split('.')
                 .filter(|level| !wrapped(level))
                 .collect();
-            kept.join(".")
+            rules.rename(kept.join("."))
         };
-        let whole = |entry: &Entry| entry.name.clone();
+        let whole = |entry: &Entry| rules.rename(entry.name.clone());
         let names = |name: &dyn Fn(&Entry) -> String| {
             let all: Vec<String> = file.iter().map(name).collect();
             // What only counts batches is nobody's key.
@@ -96,7 +97,19 @@ pub(crate) fn is_counter(name: &str) -> bool {
 pub(super) struct Problem {
     /// The model's key, or what would be the key of one too many.
     pub(super) key: String,
-    pub(super) text: String,
+    pub(super) kind: Kind,
+}
+
+/// What is wrong with a tensor.
+pub(super) enum Kind {
+    /// The model's tensor of this shape is not in the file.
+    Missing(Vec<usize>),
+    /// It is not made of floats.
+    Type(ElementType),
+    /// Its shapes in the file and in the model.
+    Shape(Vec<usize>, Vec<usize>),
+    /// The model has no such tensor.
+    Extra,
 }
 
 /// A network of the file: what lies under a prefix.
@@ -106,6 +119,10 @@ pub(super) struct Candidate<'a> {
     pub(super) problems: Vec<Problem>,
     /// Tensors of the same dictionary that lie neither under the prefix nor in a copy of the network.
     pub(super) beside: Vec<usize>,
+    /// The model's keys that are not loaded because a rule says so.
+    pub(super) excepted: Vec<String>,
+    /// Tensors that are not used because a rule says so.
+    pub(super) ignored: Vec<usize>,
     /// Whether its name says that it is the average of another.
     pub(super) averaged: bool,
 }
@@ -117,31 +134,33 @@ impl<'a> Candidate<'a> {
         file: &[Entry],
         model: &[(String, Vec<usize>)],
         found: &[String],
+        rules: &Rules,
     ) -> Self {
         let mut entries = Vec::new();
         let mut problems = Vec::new();
+        let (mut excepted, mut ignored) = (Vec::new(), Vec::new());
         for (key, shape) in model {
+            if rules.is_excepted(key) {
+                entries.push(None);
+                excepted.push(key.clone());
+                continue;
+            }
             let at = names.by_name.get(&format!("{prefix}{key}")).copied();
             entries.push(at);
-            let text = match at.map(|at| &file[at].view) {
+            let kind = match at.map(|at| &file[at].view) {
                 // The model goes on with its own.
                 None if is_counter(key) => continue,
-                None => format!("`{key}` {shape:?} is missing"),
+                None => Kind::Missing(shape.clone()),
                 Some(view) if matches!(view.element, ElementType::Other(_)) => {
-                    format!("`{key}` is of type {}; a float is needed", view.element)
+                    Kind::Type(view.element.clone())
                 }
-                Some(view) if view.shape != *shape => {
-                    format!(
-                        "`{key}` is {:?} in the file but {shape:?} in the model",
-                        view.shape
-                    )
+                Some(view) if view.shape != *shape && !rules.adapts(&view.shape, shape) => {
+                    Kind::Shape(view.shape.clone(), shape.clone())
                 }
                 Some(_) => continue,
             };
-            problems.push(Problem {
-                key: key.clone(),
-                text,
-            });
+            let key = key.clone();
+            problems.push(Problem { key, kind });
         }
         let taken: HashSet<usize> = entries.iter().flatten().copied().collect();
         // The dictionary that all of them lie in, where there is one.
@@ -163,13 +182,11 @@ impl<'a> Candidate<'a> {
                 continue;
             }
             match name.strip_prefix(prefix) {
-                Some(rest) => {
-                    let text = format!("`{rest}` is in the file but not in the model");
-                    problems.push(Problem {
-                        key: rest.into(),
-                        text,
-                    });
-                }
+                Some(rest) if rules.is_excepted(rest) || rules.is_ignored(rest) => ignored.push(at),
+                Some(rest) => problems.push(Problem {
+                    key: rest.into(),
+                    kind: Kind::Extra,
+                }),
                 None if common.is_some() => beside.push(at),
                 None => {}
             }
@@ -185,6 +202,8 @@ impl<'a> Candidate<'a> {
             entries,
             problems,
             beside,
+            excepted,
+            ignored,
             averaged: words(prefix),
         }
     }

@@ -63,11 +63,11 @@ impl Made {
     }
 
     fn strict(&self) -> Result<Fit, String> {
-        fit(&self.0, &model(), None)
+        fit(&self.0, &model(), &Rules::default())
     }
 
     fn training(&self) -> Result<Fit, String> {
-        fit(&self.0, &model(), Some("fc"))
+        fit(&self.0, &model(), &Rules::for_other_classes("fc"))
     }
 
     /// The full names of what goes into the model.
@@ -323,4 +323,121 @@ fn a_failure_shows_the_names_of_the_file() {
         file.float("", &format!("block{at}.weight"), &[4])
     });
     assert!(many.strict().unwrap_err().len() < 600);
+}
+
+#[test]
+fn an_exception_keeps_tensors_out_and_says_which() {
+    let rules = |except: &[&str]| Rules {
+        except: except.iter().map(ToString::to_string).collect(),
+        ..Rules::default()
+    };
+    let file = Made::default()
+        .network_but("", "module.", &["layer1"])
+        .float("", "module.layer1.0.bn1.weight", &[7])
+        .float("", "module.layer1.9.weight", &[7]);
+    assert!(file.strict().is_err());
+    let fit = fit(&file.0, &model(), &rules(&["layer1.*"])).unwrap();
+    let kept: Vec<bool> = fit.entries.iter().map(Option::is_some).collect();
+    assert_eq!(kept, [true, false, false, true, true]);
+    assert_eq!(
+        fit.notes,
+        [
+            "not loaded, because of the exceptions: `layer1.0.bn1.weight`; `layer1.0.bn1.running_mean`; the model begins with its own values there"
+        ]
+    );
+    let error = super::fit(&file.0, &model(), &rules(&["layer1.*", "head.*"])).unwrap_err();
+    assert!(
+        error.contains("no key matches the exception `head.*`") && error.contains("`conv1.weight`"),
+        "{error}"
+    );
+    // A name that only the file has.
+    let file = Made::default()
+        .network("", "")
+        .float("", "extra.weight", &[1]);
+    assert!(super::fit(&file.0, &model(), &rules(&["extra.*"])).is_ok());
+}
+
+#[test]
+fn what_published_files_have_beside_the_model_is_known_by_name() {
+    let rules = Rules {
+        ignored: vec!["aux1.*".into()],
+        renamed: vec![(".0.norm.1.".into(), ".0.bn1.".into())],
+        ..Rules::default()
+    };
+    let file = Made::default()
+        .network_but("", "", &["layer1"])
+        .float("", "layer1.0.norm.1.weight", &[4])
+        .float("", "layer1.0.norm.1.running_mean", &[4])
+        .float("", "aux1.fc.weight", &[9, 9]);
+    let found = fit(&file.0, &model(), &rules).unwrap();
+    assert_eq!(file.taken(&found).len(), 5);
+    assert!(found.notes.is_empty(), "{:?}", found.notes);
+    assert!(file.strict().is_err());
+    let other = file.float("", "aux2.fc.weight", &[9, 9]);
+    let error = fit(&other.0, &model(), &rules).unwrap_err();
+    assert!(error.contains("`aux2.fc.weight` is in the file"), "{error}");
+}
+
+#[test]
+fn a_convolution_for_rgb_is_for_other_channels_only_by_a_rule() {
+    let grey: Vec<_> = model()
+        .into_iter()
+        .map(|(key, shape)| match shape.as_slice() {
+            [4, 3, 3, 3] => (key, vec![4, 1, 3, 3]),
+            _ => (key, shape),
+        })
+        .collect();
+    let file = Made::default().network("", "");
+    assert!(fit(&file.0, &grey, &Rules::default()).is_err());
+    let rules = |channels| Rules {
+        channels: Some(channels),
+        ..Rules::default()
+    };
+    assert!(fit(&file.0, &grey, &rules(4)).is_err());
+    let found = fit(&file.0, &grey, &rules(1)).unwrap();
+    assert_eq!(
+        found.notes,
+        [
+            "`conv1.weight` reads RGB in the file and 1 channel here: its weights are summed over the channels"
+        ]
+    );
+    // The numbers of outputs and pixels must be the same.
+    let wide =
+        Made::default()
+            .network_but("", "", &["conv1"])
+            .float("", "conv1.weight", &[5, 3, 3, 3]);
+    assert!(fit(&wide.0, &grey, &rules(1)).is_err());
+}
+
+#[test]
+fn half_precision_is_said() {
+    let file = Made::default()
+        .network_but("", "", &["conv1", "fc.bias"])
+        .add("", "conv1.weight", &[4, 3, 3, 3], ElementType::F16)
+        .add("", "fc.bias", &[2], ElementType::BF16);
+    assert_eq!(
+        file.strict().unwrap().notes,
+        ["its values of type bfloat16 and float16 are converted to float32"]
+    );
+}
+
+#[test]
+fn a_difference_names_what_was_probably_meant() {
+    let file = Made::default()
+        .network_but("", "", &["layer1.0.bn1.weight"])
+        .float("", "layer1.0.norm1.weight", &[4])
+        .float("", "layer1.0.bn1.wait", &[9]);
+    let error = file.strict().unwrap_err();
+    for needle in [
+        // The nearer name has another shape.
+        "`layer1.0.bn1.weight` [4] is missing (the nearest in the file is `layer1.0.norm1.weight`)",
+        "`layer1.0.norm1.weight` is in the file but not in the model (the nearest there is `layer1.0.bn1.weight`)",
+    ] {
+        assert!(error.contains(needle), "{error}");
+    }
+    let optimizer = Made::default()
+        .float("state.0", "exp_avg", &[4, 3, 3, 3])
+        .float("state.0", "exp_avg_sq", &[4, 3, 3, 3]);
+    let error = optimizer.training().unwrap_err();
+    assert!(error.contains("state of an optimizer"), "{error}");
 }

@@ -17,20 +17,20 @@ const LONGEST: usize = 1024;
 
 /// The cut for one number of channels and one instruction set.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lines {
-    pub(super) vectors: Vectors,
-    pub(super) channels: usize,
+pub(crate) struct Lines {
+    pub(crate) vectors: Vectors,
+    pub(crate) channels: usize,
     /// Elements of a line: rows times channels.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Room for a line of whole vectors.
-    pub(super) padded: usize,
+    pub(crate) padded: usize,
     /// Rows of a chunk: a whole number of lines.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
 }
 
 impl Lines {
-    pub(super) fn new(channels: usize, vectors: Vectors) -> Self {
-        assert!(channels > 0, "batch norm: at least one channel");
+    pub(crate) fn new(channels: usize, vectors: Vectors) -> Self {
+        assert!(channels > 0, "at least one channel");
         let lanes = vectors.lanes();
         let line = line_of(channels, lanes);
         Self {
@@ -43,12 +43,12 @@ impl Lines {
     }
 
     /// Chunks of so many rows.
-    pub(super) fn chunks(&self, rows: usize) -> usize {
+    pub(crate) fn chunks(&self, rows: usize) -> usize {
         rows.div_ceil(self.rows)
     }
 
     /// Repeats the first `channels` elements to the whole line.
-    pub(super) fn expand(&self, line: &mut [f32]) {
+    pub(crate) fn expand(&self, line: &mut [f32]) {
         let mut have = self.channels;
         while have < self.line {
             line.copy_within(..have, have);
@@ -58,7 +58,7 @@ impl Lines {
     }
 
     /// A line with these values per channel.
-    pub(super) fn expanded(&self, values: &[f32]) -> Vec<f32> {
+    pub(crate) fn expanded(&self, values: &[f32]) -> Vec<f32> {
         let mut line = vec![0.0; self.padded];
         line[..self.channels].copy_from_slice(values);
         self.expand(&mut line);
@@ -66,7 +66,7 @@ impl Lines {
     }
 
     /// Sums the line into its first `channels` elements.
-    pub(super) fn fold(&self, line: &mut [f32]) {
+    pub(crate) fn fold(&self, line: &mut [f32]) {
         let mut have = self.line;
         while have > self.channels {
             have /= 2;

@@ -1,9 +1,9 @@
 //! Newton's method for smooth convex functions of many variables.
 
-use crate::error::EnsembleError;
+use std::borrow::Cow;
 
 /// A convex function with its derivatives.
-pub(crate) trait Objective {
+pub trait Objective {
     /// What `curvature` needs of a point.
     type State;
 
@@ -12,34 +12,67 @@ pub(crate) trait Objective {
 
     /// The product of the Hessian at a point with a direction.
     fn curvature(&self, state: &Self::State, along: &[f64]) -> Vec<f64>;
+
+    /// The product of a residual with what is about the inverse of the Hessian, positive definite: the nearer it comes, the
+    /// fewer curvatures a Newton direction needs.
+    fn precondition<'a>(&self, _state: &Self::State, residual: &'a [f64]) -> Cow<'a, [f64]> {
+        Cow::Borrowed(residual)
+    }
 }
 
 /// An objective at a point.
-pub(crate) struct Point<S> {
-    pub(crate) value: f64,
-    pub(crate) gradient: Vec<f64>,
-    pub(crate) state: S,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point<S> {
+    /// The value of the function.
+    pub value: f64,
+    /// Its derivative by each variable.
+    pub gradient: Vec<f64>,
+    /// What `curvature` needs.
+    pub state: S,
 }
 
-/// Where the largest part of the gradient is as small as this, the minimum is found.
-const FLAT: f64 = 1e-11;
-/// Newton steps, of which a convex function needs some ten.
-const STEPS: usize = 200;
+/// When the minimum is found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Goal {
+    /// The largest part that the gradient may have at the minimum.
+    pub flat: f64,
+    /// Newton steps, of which a convex function needs some ten.
+    pub steps: usize,
+}
+
+impl Goal {
+    /// The last digits.
+    pub const EXACT: Self = Self {
+        flat: 1e-11,
+        steps: 200,
+    };
+}
+
+/// Why no minimum is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoMinimum {
+    /// The value rises along a direction in which it should fall.
+    #[error("no step makes it smaller")]
+    NoStep,
+    /// The gradient is not flat after so many steps.
+    #[error("its variables grow without end")]
+    Endless,
+}
 
 /// The minimum, from a start, with Newton directions by conjugate gradients (Nocedal and Wright 2006, algorithm 7.1).
 ///
 /// # Errors
-/// [`EnsembleError::Fit`] naming the unit, where the function has no minimum, or none that is found.
-pub(crate) fn minimize<O: Objective>(
-    unit: &str,
+/// [`NoMinimum`], where the function has no minimum, or none that is found.
+pub fn minimize<O: Objective>(
     objective: &O,
     start: Vec<f64>,
-) -> Result<Vec<f64>, EnsembleError> {
+    goal: Goal,
+) -> Result<Vec<f64>, NoMinimum> {
     let mut variables = start;
     let mut point = objective.at(&variables);
-    for _ in 0..STEPS {
+    for _ in 0..goal.steps {
         let steepest = largest(&point.gradient);
-        if steepest <= FLAT {
+        if steepest <= goal.flat {
             return Ok(variables);
         }
         let direction = newton_direction(objective, &point);
@@ -60,10 +93,7 @@ pub(crate) fn minimize<O: Objective>(
             }
             length *= 0.5;
             if length < 1e-9 {
-                return Err(EnsembleError::fit(
-                    unit,
-                    "its likelihood cannot be maximized",
-                ));
+                return Err(NoMinimum::NoStep);
             }
         };
         // Nothing is left but rounding.
@@ -72,18 +102,17 @@ pub(crate) fn minimize<O: Objective>(
         }
         point = next;
     }
-    Err(EnsembleError::fit(
-        unit,
-        "its parameters grow without end: use more validation images",
-    ))
+    Err(NoMinimum::Endless)
 }
 
 /// An approximate solution of Hessian · direction = -gradient, the better the nearer the minimum is.
 fn newton_direction<O: Objective>(objective: &O, point: &Point<O::State>) -> Vec<f64> {
     let mut direction = vec![0.0; point.gradient.len()];
     let mut residual = point.gradient.clone();
-    let mut along: Vec<f64> = residual.iter().map(|r| -r).collect();
-    let mut square = dot(&residual, &residual);
+    let towards = objective.precondition(&point.state, &residual);
+    let mut along: Vec<f64> = towards.iter().map(|r| -r).collect();
+    let mut square = dot(&residual, &towards);
+    drop(towards);
     let norm = square.sqrt();
     let enough = norm * norm.sqrt().min(0.5);
     for _ in 0..2 * residual.len() + 10 {
@@ -99,12 +128,13 @@ fn newton_direction<O: Objective>(objective: &O, point: &Point<O::State>) -> Vec
             residual[at] += step * product[at];
         }
         let before = square;
-        square = dot(&residual, &residual);
+        let towards = objective.precondition(&point.state, &residual);
+        square = dot(&residual, &towards);
         if square.sqrt() <= enough {
             break;
         }
-        for (along, residual) in along.iter_mut().zip(&residual) {
-            *along = square / before * *along - residual;
+        for (along, towards) in along.iter_mut().zip(towards.iter()) {
+            *along = square / before * *along - towards;
         }
     }
     if direction.iter().all(|value| *value == 0.0) {
@@ -167,10 +197,62 @@ mod tests {
             middle: vec![3.0, -20.0, 0.5, 0.0],
             scale: vec![1.0, 0.1, 30.0, 1.0],
         };
-        let found = minimize("valley", &valley, vec![0.0; 4]).unwrap();
+        let found = minimize(&valley, vec![0.0; 4], Goal::EXACT).unwrap();
         for (found, middle) in found.iter().zip(&valley.middle) {
             assert!((found - middle).abs() < 1e-8, "{found} for {middle}");
         }
+    }
+
+    #[test]
+    fn a_preconditioner_saves_curvatures_and_leaves_the_minimum() {
+        struct Bowl {
+            curvatures: std::cell::Cell<usize>,
+            preconditioned: bool,
+        }
+        /// 1 to 10⁵.
+        fn scale(at: usize) -> f64 {
+            10.0_f64.powf(at as f64 / 10.0)
+        }
+        impl Objective for Bowl {
+            type State = ();
+            fn at(&self, x: &[f64]) -> Point<()> {
+                let parts = x.iter().enumerate();
+                Point {
+                    value: parts
+                        .map(|(at, x)| 0.5 * scale(at) * (x - 1.0) * (x - 1.0))
+                        .sum(),
+                    gradient: x
+                        .iter()
+                        .enumerate()
+                        .map(|(at, x)| scale(at) * (x - 1.0))
+                        .collect(),
+                    state: (),
+                }
+            }
+            fn curvature(&self, (): &(), along: &[f64]) -> Vec<f64> {
+                self.curvatures.set(self.curvatures.get() + 1);
+                let along = along.iter().enumerate();
+                along.map(|(at, a)| scale(at) * a).collect()
+            }
+            fn precondition<'a>(&self, (): &(), residual: &'a [f64]) -> Cow<'a, [f64]> {
+                if !self.preconditioned {
+                    return residual.into();
+                }
+                let parts = residual.iter().enumerate();
+                parts.map(|(at, r)| r / scale(at)).collect()
+            }
+        }
+        let curvatures = |preconditioned| {
+            let bowl = Bowl {
+                curvatures: 0.into(),
+                preconditioned,
+            };
+            let found = minimize(&bowl, vec![0.0; 50], Goal::EXACT).unwrap();
+            assert!(found.iter().all(|x| (x - 1.0).abs() < 1e-10), "{found:?}");
+            bowl.curvatures.get()
+        };
+        assert_eq!(curvatures(true), 1);
+        assert!(curvatures(false) > 40);
     }
 
     #[test]
@@ -189,6 +271,9 @@ mod tests {
                 along.iter().map(|value| 1e-3 * value).collect()
             }
         }
-        assert!(minimize("slope", &Slope, vec![0.0]).is_err());
+        assert_eq!(
+            minimize(&Slope, vec![0.0], Goal::EXACT),
+            Err(NoMinimum::NoStep)
+        );
     }
 }

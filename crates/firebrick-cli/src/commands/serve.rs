@@ -1,0 +1,203 @@
+//! `firebrick serve`: a page on which photos are dropped, and `POST /predict`.
+//!
+//! One thread takes connections and deals them out to a fixed number of threads, each of which reads one request and writes
+//! one answer. The main thread predicts, one photo after another: what it decodes and computes is in memory once. Whatever
+//! a client does, it has a time, a number of bytes and a place in a queue of fixed length.
+
+mod connection;
+mod multipart;
+mod photo;
+mod request;
+mod response;
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use firebrick::core::error::check;
+use firebrick::ensemble::manifest::Manifest;
+
+use super::ensemble::EnsembleFlags;
+use super::plain_weights::{PlainWeights, trained_model};
+use crate::failure::Failure;
+use crate::number::whole;
+use crate::signals::on_stop;
+use crate::terminal;
+use connection::{Shared, answer, turn_away};
+use photo::Predictor;
+use response::Response;
+
+/// Show a local web page on which you drop photos and see what a model predicts, and why
+///
+/// Only programs on this machine can reach it. `POST /predict` takes an image and answers with JSON.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// A run directory, model file or ensemble. Not with --model and --weights
+    #[arg(
+        value_name = "RUN",
+        required_unless_present = "weights",
+        conflicts_with = "weights"
+    )]
+    run: Option<PathBuf>,
+    #[command(flatten)]
+    plain: PlainWeights,
+    /// Port of the page; 0 takes one that is free
+    #[arg(long, value_name = "N", default_value_t = 8765, value_parser = whole::<u16>)]
+    port: u16,
+    /// Number of classes to show for each photo, the most likely first
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = whole::<usize>)]
+    top: usize,
+    /// Seconds that a client may take to send a photo, and to read the answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = whole::<u64>)]
+    timeout: u64,
+    /// Device to compute on; `firebrick devices` lists them
+    #[arg(long, default_value = "flex")]
+    device: String,
+    #[command(flatten)]
+    ensemble: EnsembleFlags,
+}
+
+/// Requests that are read or answered at the same time.
+const THREADS: usize = 16;
+/// Connections that wait for one of the threads.
+const WAITING: usize = 32;
+/// Photos that wait for the model.
+const PHOTOS: usize = 8;
+/// How often the main thread looks whether it is to end.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// A photo to predict.
+struct Job {
+    content: Vec<u8>,
+    explain: bool,
+    answer: SyncSender<Response>,
+}
+
+impl Serve {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        check("serve", "top", self.top, 1..)?;
+        check("serve", "timeout", self.timeout, 1..=3600)?;
+        // Before the model is read, so that a port in use is told at once.
+        let listener = self.listen()?;
+        let port = listener.local_addr().map_or(self.port, |at| at.port());
+        let of_ensemble = self.run.as_ref().filter(|run| Manifest::is_in(run));
+        if let Some(run) = of_ensemble {
+            let ensemble = self.ensemble.open(run, &self.device)?;
+            let predictor = Predictor::ensemble(&ensemble, self.ensemble.combine(), self.top);
+            return self.serve(listener, port, &predictor);
+        }
+        let model = trained_model(self.run.as_deref(), &self.plain, &self.device, |info| {
+            if self.run.is_none() {
+                self.plain.name_classes(info, None, false);
+            }
+        })?;
+        let predictor = Predictor::model(&model, self.top);
+        self.serve(listener, port, &predictor)
+    }
+
+    /// A listener that this machine alone can reach.
+    fn listen(&self) -> Result<TcpListener, Failure> {
+        let port = self.port;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+            let text = match error.kind() {
+                ErrorKind::AddrInUse => format!(
+                    "port {port} is in use by another program: give another one with --port, or --port 0 for one that is free"
+                ),
+                ErrorKind::PermissionDenied => format!(
+                    "this user may not listen at port {port}: give a --port of 1024 or more, or --port 0 for one that is free"
+                ),
+                _ => format!("cannot listen at port {port}: {error}"),
+            };
+            Failure::Work(text)
+        })
+    }
+
+    /// Until a signal asks to end.
+    fn serve(
+        &self,
+        listener: TcpListener,
+        port: u16,
+        predictor: &Predictor<'_>,
+    ) -> Result<(), Failure> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        on_stop(stopped.clone())?;
+        let (jobs, photos) = sync_channel(PHOTOS);
+        let shared = Arc::new(Shared {
+            port,
+            timeout: Duration::from_secs(self.timeout),
+            bytes: AtomicUsize::new(0),
+            jobs,
+        });
+        accept(listener, &shared).map_err(|error| {
+            Failure::Work(format!("cannot start the threads of the server: {error}"))
+        })?;
+        if let Some(note) = predictor.note() {
+            terminal::notice(note);
+        }
+        terminal::say(&format!(
+            "open http://127.0.0.1:{port}/ in a browser on this machine; Ctrl-C ends it"
+        ));
+        terminal::delivered()?;
+        predict(&photos, predictor, &stopped);
+        Ok(())
+    }
+}
+
+/// Answers photos until the server is to end.
+fn predict(photos: &Receiver<Job>, predictor: &Predictor<'_>, stopped: &AtomicBool) {
+    while !stopped.load(Ordering::Relaxed) {
+        match photos.recv_timeout(GLANCE) {
+            Ok(job) => {
+                let response = predictor.answer(&job.content, job.explain);
+                // A client that is gone needs none.
+                let _ = job.answer.send(response);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Starts the threads that take connections and answer them.
+fn accept(listener: TcpListener, shared: &Arc<Shared>) -> std::io::Result<()> {
+    let (clients, waiting) = sync_channel::<TcpStream>(WAITING);
+    let waiting = Arc::new(Mutex::new(waiting));
+    for number in 0..THREADS {
+        let (shared, waiting) = (shared.clone(), waiting.clone());
+        let work = move || {
+            loop {
+                let next = waiting
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .recv();
+                let Ok(client) = next else { return };
+                // One request that breaks something must not take the thread from all others.
+                let answering = std::panic::AssertUnwindSafe(|| answer(client, &shared));
+                let _ = std::panic::catch_unwind(answering);
+            }
+        };
+        let name = format!("client {number}");
+        std::thread::Builder::new().name(name).spawn(work)?;
+    }
+    let deal = move || {
+        for client in listener.incoming() {
+            let Ok(client) = client else {
+                // Too many open files, say: they become fewer.
+                std::thread::sleep(GLANCE);
+                continue;
+            };
+            match clients.try_send(client) {
+                Ok(()) => {}
+                Err(TrySendError::Full(client)) => turn_away(client),
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("accept".into());
+    thread.spawn(deal).map(|_| ())
+}
