@@ -99,6 +99,9 @@ def torchvision_rows():
         # The default first: the newest.
         for weights in sorted(enum, key=lambda weights: weights != enum.DEFAULT):
             transforms, meta = weights.transforms(), weights.meta
+            if not meta["categories"]:
+                # Features without a last layer.
+                continue
             [side], [resize] = transforms.crop_size, transforms.resize_size
             # These networks bring images from there to -1 … 1 themselves (`transform_input`); here the preprocessing does.
             ported = model in ("googlenet", "inception_v3")
@@ -111,7 +114,7 @@ def torchvision_rows():
                 mebibytes=meta["_file_size"],
                 licence="BSD-3-Clause",
                 data="imagenet",
-                classes=1000,
+                classes=len(meta["categories"]),
                 preprocessing=preprocessing(side, side / resize, transforms.interpolation.value, mean, std),
                 top1=accuracy["acc@1"],
                 top5=accuracy["acc@5"],
@@ -195,7 +198,7 @@ def main():
             whole = hashlib.sha256(file.read_bytes()).hexdigest()
             assert whole.startswith(made["sha256"] or ""), file
             made["sha256"] = whole
-    lines = ",\n".join(json.dumps(made) for made in rows)
+    lines = ",\n".join(json.dumps(made, allow_nan=False) for made in rows)
     OUT.write_text(f"[\n{lines}\n]\n")
     print(f"{len(rows)} rows, {sum(made['top1'] is None for made in rows)} of them without accuracy")
 

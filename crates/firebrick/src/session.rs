@@ -138,7 +138,7 @@ impl Session<'_> {
 
 impl<'a, M: Classifier> Session<'a, M> {
     /// Opens what a recipe names, with data or models of your own. The model is not built yet, and nothing
-    /// is written.
+    /// is written but the file of weights that have to be downloaded.
     ///
     /// # Errors
     /// [`Error`] naming the setting that cannot be used, or the file that cannot be read.

@@ -118,6 +118,7 @@ fn listings() {
             "parameters",
             "multiply_adds",
             "layers",
+            "weights",
             "fields"
         ]
     );
