@@ -21,12 +21,15 @@ mod image;
 pub mod layout;
 pub mod linear;
 pub mod memory;
+pub mod mirror;
 #[cfg(test)]
 mod once;
 pub mod optimizer;
 mod output;
 pub mod peak;
 pub mod pool;
+pub mod resample;
+pub mod rounding;
 mod scratch;
 pub mod simd;
 pub mod subsample;
