@@ -93,6 +93,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Predict with published weights",
                 "firebrick predict --model resnet20 --weights resnet20.pth --normalize imagenet photo.jpg",
             ),
+            (
+                "Say how sure a model with dropout is, from 50 passes",
+                "firebrick predict runs/glyphs-lenet5-1 photo.png --mc-dropout 50",
+            ),
         ],
     ),
     (

@@ -13,7 +13,9 @@ use firebrick::datasets::image_list::ListedImages;
 use firebrick::ensemble::manifest::Manifest;
 use firebrick::ensembles::{self, EnsemblePredict};
 use firebrick::eval::EvalImages;
-use firebrick::predict::{Prediction, Wanted, image_files, predict};
+use firebrick::predict::{
+    DropoutPasses, Prediction, Wanted, image_files, predict, predict_with_dropout,
+};
 
 use super::ensemble::EnsembleFlags;
 use super::plain_weights::{PlainWeights, trained_model};
@@ -60,7 +62,15 @@ pub(crate) struct Predict {
         requires = "coverage"
     )]
     conformal: Spec,
-    /// Print one JSON document: an array of {path, top: [{class, index, probability}]}, with --coverage also set
+    /// Monte-Carlo dropout: the mean of this many passes with dropout on, with how sure the model is: the deviation of each
+    /// probability over the passes and the entropy of their mean
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, conflicts_with_all = ["coverage", "tta", "logits"])]
+    mc_dropout: Option<usize>,
+    /// Seed of the masks of --mc-dropout
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "mc_dropout", value_parser = whole::<u64>)]
+    seed: u64,
+    /// Print one JSON document: an array of {path, top: [{class, index, probability}]}, with --coverage also set, with
+    /// --mc-dropout also {mc_dropout: {passes, entropy, mutual_information, mean, variance}}
     #[arg(long)]
     json: bool,
     /// With --json, also print the logits: the scores of all classes before the softmax
@@ -94,6 +104,13 @@ impl Predict {
             Err(error) => unreadable.push(DataError::to_string(&error)),
         };
         if let Some(run) = run.filter(|run| Manifest::is_in(run)) {
+            if self.mc_dropout.is_some() {
+                return Err(Failure::Usage(format!(
+                    "--mc-dropout is for one model, and {} is an ensemble, whose members tell already how sure it is: \
+                     `firebrick ensemble eval`. Give one of its members",
+                    run.display()
+                )));
+            }
             let ensemble = self.ensemble.open(run, &self.device)?;
             let combine = self.ensemble.combine();
             if let Some(coverage) = self.coverage(ensemble.run().as_deref(), &wanted)? {
@@ -122,7 +139,16 @@ impl Predict {
             if let Some(coverage) = self.coverage(of_run, &wanted)? {
                 wanted.sets = Some(coverage.of_model(&model)?);
             }
-            predict(&model, files, &wanted, &mut each);
+            match self.mc_dropout {
+                Some(count) => {
+                    let passes = DropoutPasses {
+                        count,
+                        seed: self.seed,
+                    };
+                    predict_with_dropout(&model, files, passes, self.top, &mut each)?;
+                }
+                None => predict(&model, files, &wanted, &mut each),
+            }
         }
         if self.json {
             terminal::json(&predictions)?;
@@ -219,21 +245,33 @@ fn say(prediction: &Prediction) {
         .top
         .iter()
         .map(|guess| {
+            let deviation = prediction.mc_dropout.as_ref().map(|passes| {
+                let deviation = passes.variance[guess.index].sqrt();
+                format!(" ± {:.1}", 100.0 * deviation)
+            });
             format!(
-                "{} {:.1} %",
+                "{} {:.1}{} %",
                 terminal::name(&guess.class),
-                100.0 * guess.probability
+                100.0 * guess.probability,
+                deviation.unwrap_or_default()
             )
         })
         .collect();
+    let doubt = prediction.mc_dropout.as_ref().map(|passes| {
+        format!(
+            "; entropy {:.3} nats, {:.3} of it from the disagreement of {} passes",
+            passes.entropy, passes.mutual_information, passes.passes
+        )
+    });
     let set = prediction.set.as_ref().map(|set| {
         let names: Vec<_> = set.iter().map(|name| terminal::name(name)).collect();
         format!(" [{}]", names.join(", "))
     });
     terminal::say(&format!(
-        "{}: {}{}",
+        "{}: {}{}{}",
         terminal::name(&prediction.path),
         guesses.join(", "),
-        set.unwrap_or_default()
+        set.unwrap_or_default(),
+        doubt.unwrap_or_default()
     ));
 }
