@@ -97,6 +97,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Write pictures that show what the model looked at",
                 "firebrick predict runs/photos-resnet18-1 photo.jpg --explain grad_cam --out explained",
             ),
+            (
+                "Say how sure a model with dropout is, from 50 passes",
+                "firebrick predict runs/glyphs-lenet5-1 photo.png --mc-dropout 50",
+            ),
         ],
     ),
     (

@@ -30,6 +30,8 @@ use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
 pub use firebrick_kernels::activation::Activation as Curve;
 pub use firebrick_kernels::memory::keep_freed_pages;
+pub use firebrick_kernels::mirror::mirrored_rows;
+pub use firebrick_kernels::rounding::cut_off;
 pub use firebrick_kernels::simd::{Level, level};
 pub use firebrick_kernels::wide;
 

@@ -5,16 +5,20 @@
 //! channels of source pixels, times slabs of weights packed for the vector length (`slabs`). It is done as
 //! an implicit matrix product (`direct`) or Winograd's way (`winograd`), as `algorithm` decides. The weight
 //! gradient is the outer product of an input pixel and a gradient pixel, summed over all pixels
-//! (`weight_grad`). Convolutions with one channel in each group have a kernel of their own (`depthwise`).
+//! (`weight_grad`). Convolutions whose groups have few channels, one above all, have kernels of their own
+//! (`grouped`, and `depthwise` for what those do not do), and so have 1×1 convolutions of a few pixels
+//! (`few_pixels`).
 
 mod algorithm;
 mod bias_grad;
 mod depthwise;
 mod direct;
 mod epilogue;
+mod few_pixels;
 mod forward;
 mod gather;
 mod geometry;
+mod grouped;
 mod input_grad;
 mod packed;
 mod slabs;

@@ -26,12 +26,15 @@ pub mod linear;
 mod lines;
 pub mod local_response_norm;
 pub mod memory;
+pub mod mirror;
 #[cfg(test)]
 mod once;
 pub mod optimizer;
 mod output;
 pub mod peak;
 pub mod pool;
+pub mod resample;
+pub mod rounding;
 mod scratch;
 pub mod simd;
 pub mod subsample;

@@ -225,6 +225,112 @@ fn groups_and_depthwise() {
     });
 }
 
+/// Kernels, strides, paddings and numbers of channels that tiles and vectors do not fit, images that are
+/// smaller than a tile or a kernel, and a single pixel.
+#[test]
+fn depthwise_tiles_and_what_is_left_over() {
+    every_level(|_| {
+        for kernel in [3, 5, 7] {
+            for stride in [1, 2] {
+                for (side, channels) in [
+                    ([15, 16], 16),
+                    ([8, 9], 37),
+                    ([7, 7], 70),
+                    ([3, 30], 24),
+                    ([2, 1], 33),
+                    ([1, 1], 17),
+                ] {
+                    for padding in [kernel / 2, kernel - 1] {
+                        let conv = Conv2d {
+                            input: Image {
+                                n: 2,
+                                h: side[0],
+                                w: side[1],
+                                c: channels,
+                            },
+                            groups: channels,
+                            // One more on one side, as TensorFlow pads.
+                            padding: [(padding, padding + 1), (padding + stride - 1, padding)],
+                            ..square(1, 1, [channels; 2], kernel, stride)
+                        };
+                        Case::new(conv).check();
+                    }
+                }
+            }
+        }
+        // No padding before, and more than the kernel reaches behind.
+        let conv = Conv2d {
+            groups: 20,
+            padding: [(0, 5), (0, 9)],
+            ..square(1, 11, [20; 2], 5, 2)
+        };
+        Case::new(conv).check();
+    });
+}
+
+#[test]
+fn groups_of_few_channels() {
+    every_level(|_| {
+        for (channels, each) in [(32, 2), (52, 4), (40, 8), (56, 8), (48, 16), (64, 32)] {
+            for stride in [1, 2] {
+                for side in [7, 9, 16] {
+                    let conv = Conv2d {
+                        groups: channels / each,
+                        padding: [(1, 1), (0, 2)],
+                        ..square(2, side, [channels; 2], 3, stride)
+                    };
+                    Case::new(conv).check();
+                }
+            }
+        }
+    });
+}
+
+/// Rows and columns of the input that a stem's patches see partly, or not at all.
+#[test]
+fn few_input_channels() {
+    every_level(|_| {
+        for (channels, kernel, stride, padding) in [
+            (3, 7, 2, 3),
+            (3, 11, 4, 2),
+            (3, 4, 4, 0),
+            (1, 5, 1, 2),
+            (2, 3, 1, 6),
+            (4, 3, 2, 1),
+        ] {
+            for side in [[12, 31], [5, 4]] {
+                let conv = Conv2d {
+                    input: Image {
+                        n: 2,
+                        h: side[0],
+                        w: side[1],
+                        c: channels,
+                    },
+                    padding: [(padding, padding + 3), (padding + 2, padding + 3)],
+                    ..square(1, 1, [channels, 20], kernel, stride)
+                };
+                Case::new(conv).check();
+            }
+        }
+    });
+}
+
+/// What squeeze-and-excite blocks do.
+#[test]
+fn one_by_one_on_few_pixels() {
+    every_level(|_| {
+        for (images, side, inputs, outputs) in [
+            (1, 1, 40, 10),
+            (8, 1, 10, 43),
+            (3, 2, 33, 5),
+            (1, 4, 70, 6),
+            (17, 1, 20, 20),
+        ] {
+            Case::new(square(images, side, [inputs, outputs], 1, 1)).check();
+        }
+    });
+}
+
 fn any_conv() -> impl Strategy<Value = Conv2d> {
     let axis = || {
         (
@@ -287,6 +393,16 @@ fn the_number_of_threads_changes_no_bit() {
             groups: 16,
             ..square(5, 12, [16, 16], 3, 1)
         },
+        Conv2d {
+            groups: 300,
+            ..square(1, 9, [300, 300], 5, 2)
+        },
+        Conv2d {
+            groups: 12,
+            ..square(2, 30, [96, 96], 3, 1)
+        },
+        square(2, 30, [3, 40], 7, 2),
+        square(8, 1, [300, 400], 1, 1),
     ] {
         let case = Case::new(conv);
         same_for_all_threads(|| {

@@ -21,7 +21,9 @@ pub struct Guess {
 /// guessing. A resumed run is not warned again.
 ///
 /// A loss is absurd when it is more than 100 times that of guessing. An epoch is only judged after 25
-/// updates or, if the loss has not risen, after 100: a model may need that long to begin to learn.
+/// updates or, if the loss has not risen, after 100: a model may need that long to begin to learn. Before
+/// that, the running statistics of its batch norms have hardly moved, and the validation loss may be
+/// millions while the model learns well; only one beyond all measure tells something.
 pub struct Divergence<'a> {
     guess: Guess,
     tell: Box<dyn FnMut(&str) + 'a>,
@@ -33,6 +35,9 @@ pub struct Divergence<'a> {
 
 /// A loss is absurd from this multiple of the loss of guessing.
 const ABSURD: f64 = 100.0;
+/// Before that many updates, the validation loss is absurd from this multiple: a deep network whose running
+/// statistics are those of ten updates reaches a million.
+const BEYOND_MEASURE: f64 = 1e12;
 /// Updates after which an epoch is judged if the loss has risen.
 const PATIENCE: u64 = 25;
 /// Updates after which it is judged if the loss has hardly moved.
@@ -64,7 +69,12 @@ impl<'a> Divergence<'a> {
     /// What is wrong after an epoch.
     fn after_epoch(&self, row: &EpochRow, step: u64) -> Option<String> {
         let Guess { train, valid, .. } = self.guess;
-        let absurd = |scores: &Scores| scores.loss.is_finite() && scores.loss > ABSURD * valid;
+        let most = if step < PATIENCE {
+            BEYOND_MEASURE
+        } else {
+            ABSURD
+        };
+        let absurd = |scores: &Scores| scores.loss.is_finite() && scores.loss > most * valid;
         if let Some(scores) = row.valid.as_ref().filter(|scores| absurd(scores)) {
             let what = format!(
                 "after epoch {} the validation loss is {}",
@@ -302,6 +312,11 @@ mod tests {
             absurd[0].contains("validation loss is 1.00e18"),
             "{absurd:?}"
         );
+        let settled = said(2.4, &[(1.9, Some(300.0))], 25);
+        assert!(
+            settled[0].contains("validation loss is 300.000"),
+            "{settled:?}"
+        );
         let at_once = said(1.409_259_9e18, &[(2.5, None)], 3);
         assert!(
             at_once[0].contains("the loss of update 1 is 1.41e18"),
@@ -317,6 +332,9 @@ mod tests {
             (&[(9.0, Some(9.0))], 24),
             (&[(2.35, Some(2.45))], 99),
             (&[(f64::NAN, None)], 100),
+            // `resnet18` after 12 updates of `sgd(lr=0.1, momentum=0.9)`.
+            (&[(13.0, Some(68_837.0))], 12),
+            (&[(28.4, Some(4.2e6))], 24),
         ] {
             let told = said(2.4, epochs, step);
             assert!(told.is_empty(), "{epochs:?}: {told:?}");

@@ -4,6 +4,7 @@ mod fit;
 #[cfg(test)]
 mod golden;
 mod resize;
+mod weights;
 
 use ::image::{DynamicImage, GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};

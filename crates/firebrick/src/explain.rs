@@ -19,6 +19,7 @@
 //! ```
 
 mod grad_cam;
+mod importance_map;
 mod occlusion;
 
 use burn::tensor::{Tensor, TensorData};
@@ -32,6 +33,7 @@ use firebrick_report::{Overlay, overlay};
 use crate::TrainedModel;
 
 pub use grad_cam::GradCam;
+pub use importance_map::ImportanceMap;
 pub use occlusion::Occlusion;
 
 /// How to explain a prediction.
@@ -64,15 +66,6 @@ impl Explain {
             name => Err(ConfigError::unknown_name("explanation", name, Self::NAMES)),
         }
     }
-}
-
-/// How much each part of what a model reads speaks for a class, rows from the top. What speaks against it is negative.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportanceMap {
-    /// Of the map: that of the features for `grad_cam`, of the model's input for `occlusion`.
-    pub size: Size,
-    /// `height * width` values.
-    pub values: Vec<f32>,
 }
 
 /// A model that is ready to explain what it predicts.

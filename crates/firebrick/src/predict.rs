@@ -1,5 +1,7 @@
 //! Predicts the classes of image files.
 
+mod monte_carlo;
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, TensorData};
@@ -14,6 +16,8 @@ use serde::Serialize;
 
 use crate::tta::TestTime;
 use crate::{ModelInfo, TrainedModel};
+
+pub use monte_carlo::{DropoutPasses, Uncertainty, predict_with_dropout};
 
 /// The prediction for one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +35,9 @@ pub struct Prediction {
     /// The picture that explains it, where a program has written one; see [`explain`](crate::explain).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
+    /// What the passes of [`predict_with_dropout`] say, in which the probabilities are means over them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mc_dropout: Option<Uncertainty>,
 }
 
 /// A class and its probability.
@@ -104,11 +111,7 @@ pub(crate) fn logits_of_files<M: Classifier>(
     tta: Option<&TestTime>,
     each: &mut dyn FnMut(usize, Result<Logits, DataError>),
 ) -> Result<(), ConfigError> {
-    let values = models.iter().map(|model| {
-        let image = &model.info.preprocessing;
-        image.channels * image.height * image.width
-    });
-    let batch = (VALUES / values.max().unwrap_or(1).max(1)).clamp(1, BATCH);
+    let batch = models.iter().map(batch).min().unwrap_or(1);
     let mut files = files.into_iter();
     loop {
         let chunk: Vec<_> = files.by_ref().take(batch).collect();
@@ -146,6 +149,13 @@ pub(crate) fn logits_of_files<M: Classifier>(
             .into_iter()
             .for_each(|(number, logits)| each(number, logits));
     }
+}
+
+/// Images in one forward pass of a model.
+fn batch<M>(model: &TrainedModel<M>) -> usize {
+    let image = &model.info.preprocessing;
+    let values = image.channels * image.height * image.width;
+    (VALUES / values.max(1)).clamp(1, BATCH)
 }
 
 /// The images of files with so many channels; a file that cannot be decoded becomes its error.
@@ -203,6 +213,16 @@ fn forward<M: Classifier>(model: &TrainedModel<M>, images: &[Image]) -> Vec<Vec<
     if images.is_empty() {
         return Vec::new();
     }
+    let scores = model.network.forward(input(model, images)).into_data();
+    let scores: Vec<f32> = scores.iter::<f32>().collect();
+    scores
+        .chunks(model.info.classes.len())
+        .map(<[f32]>::to_vec)
+        .collect()
+}
+
+/// Fitted images as the model reads them.
+fn input<M: Classifier>(model: &TrainedModel<M>, images: &[Image]) -> Tensor<4> {
     let preprocessing = &model.info.preprocessing;
     let mut pixels = Vec::new();
     images
@@ -214,13 +234,7 @@ fn forward<M: Classifier>(model: &TrainedModel<M>, images: &[Image]) -> Vec<Vec<
         preprocessing.height,
         preprocessing.width,
     ];
-    let images = Tensor::from_data(TensorData::new(pixels, shape), &model.device);
-    let scores = model.network.forward(images).into_data();
-    let scores: Vec<f32> = scores.iter::<f32>().collect();
-    scores
-        .chunks(model.info.classes.len())
-        .map(<[f32]>::to_vec)
-        .collect()
+    Tensor::from_data(TensorData::new(pixels, shape), &model.device)
 }
 
 pub(crate) fn prediction(
@@ -259,6 +273,7 @@ pub(crate) fn prediction(
             .map_err(|error| DataError::Invalid(error.to_string()))?,
         logits: wanted.logits.then(|| row.to_vec()),
         explanation: None,
+        mc_dropout: None,
     })
 }
 

@@ -156,7 +156,8 @@ fn in_front_of_a_mean_grad_cam_is_the_class_activation_map() {
     let dict = StateDict::of(&model.network);
     let weights: Vec<f32> = dict.tensors["fc.weight"].iter::<f32>().collect();
     let area = height * width;
-    for class in [0, 7] {
+    let mut positive = 0;
+    for class in 0..10 {
         let map = explained(&model, "grad_cam", &image, class);
         assert_eq!((map.size.width, map.size.height), (width, height));
         let expected: Vec<f64> = (0..area)
@@ -168,8 +169,15 @@ fn in_front_of_a_mean_grad_cam_is_the_class_activation_map() {
                 (0..channels).map(channel).sum::<f64>().max(0.0)
             })
             .collect();
+        // Some classes have nothing that speaks for them.
+        if expected.iter().all(|value| *value == 0.0) {
+            assert!(map.values.iter().all(|value| *value == 0.0), "{class}");
+            continue;
+        }
+        positive += 1;
         close(&map.values, &expected, &format!("class {class}"));
     }
+    assert!(positive >= 2, "{positive}");
 }
 
 /// One class has the mean of a patch of the image as its score, ten times over, and the other has none.
@@ -180,7 +188,8 @@ struct LooksAtOnePatch {
 
 impl Classifier for LooksAtOnePatch {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let patch = images.slice([0..usize::MAX, 0..1, 8..12, 4..8]);
+        let count = images.dims()[0];
+        let patch = images.slice([0..count, 0..1, 8..12, 4..8]);
         self.layer.forward(patch.flatten(1, 3))
     }
 }
@@ -228,9 +237,11 @@ fn occlusion_finds_the_patch_that_a_network_looks_at() {
     let best = (0..map.values.len()).max_by(|a, b| map.values[*a].total_cmp(&map.values[*b]));
     let (x, y) = (best.unwrap() % 16, best.unwrap() / 16);
     assert!((4..8).contains(&x) && (8..12).contains(&y), "{x} {y}");
-    assert_eq!((map.values[0], map.values[24 * 16 - 1]), (0.0, 0.0));
-    let map = explained(&model, "occlusion", &image, 0);
-    assert!(map.values[9 * 16 + 5] < -0.01, "{}", map.values[9 * 16 + 5]);
+    let far = [map.values[0], map.values[24 * 16 - 1]];
+    assert!(far.iter().all(|value| value.abs() < 1e-6), "{far:?}");
+    let map = explained(&model, "occlusion(patch=4, stride=4)", &image, 0);
+    let inside = map.values[9 * 16 + 5];
+    assert!(inside < -0.09, "{inside}");
 }
 
 #[test]

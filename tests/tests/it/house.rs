@@ -28,7 +28,10 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 const ARROWS: &[(&str, &[&str])] = &[
     ("firebrick-kernels", &[]),
     ("firebrick-resize", &[]),
-    ("firebrick-types", &["firebrick-resize"]),
+    (
+        "firebrick-types",
+        &["firebrick-kernels", "firebrick-resize"],
+    ),
     ("firebrick-download", &["firebrick-types"]),
     ("firebrick-core", &["firebrick-kernels", "firebrick-types"]),
     ("firebrick-optim", &["firebrick-core"]),

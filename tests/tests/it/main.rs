@@ -6,6 +6,7 @@
 
 mod circles;
 mod corpus;
+mod ensemble_splits;
 mod ensembles;
 mod explain;
 mod freezing;

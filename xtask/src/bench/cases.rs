@@ -119,11 +119,13 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
             if told["suite"].is_null() {
                 told["suite"] = suite.name().into();
             }
-            // Nobody else has packs.
-            let whos: &[Who] = if told["pack"].is_null() {
-                whos
-            } else {
-                &[Who::Ours]
+            let whos: &[Who] = match (suite, work) {
+                // Nobody else has packs.
+                _ if !told["pack"].is_null() => &[Who::Ours],
+                (Suite::Conv, Work::Bytes(_)) => {
+                    &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Triad]
+                }
+                _ => whos,
             };
             Case {
                 suite,
@@ -160,7 +162,7 @@ pub(super) const PASSES: [&str; 4] = ["forward", "input_grad", "weight_grad", "f
 
 fn convolutions() -> Vec<(String, Value, Work)> {
     // Batch, channels in and out, side, kernel, stride, groups.
-    let shapes: [[usize; 7]; 12] = [
+    let shapes: [[usize; 7]; 31] = [
         [64, 64, 64, 32, 3, 1, 1],
         [64, 16, 16, 32, 3, 1, 1],
         [64, 32, 32, 16, 3, 1, 1],
@@ -173,28 +175,63 @@ fn convolutions() -> Vec<(String, Value, Work)> {
         [64, 1, 32, 28, 3, 1, 1],
         [64, 3, 64, 32, 3, 1, 1],
         [64, 64, 64, 32, 3, 1, 64],
+        // Depthwise: MobileNet, EfficientNet, ShuffleNet, ConvNeXt.
+        [8, 32, 32, 112, 3, 1, 32],
+        [8, 144, 144, 56, 3, 1, 144],
+        [8, 144, 144, 56, 3, 2, 144],
+        [8, 576, 576, 14, 3, 1, 576],
+        [8, 960, 960, 7, 3, 1, 960],
+        [8, 116, 116, 14, 3, 1, 116],
+        [8, 240, 240, 28, 5, 1, 240],
+        [8, 672, 672, 14, 5, 2, 672],
+        [8, 1152, 1152, 7, 5, 1, 1152],
+        [8, 192, 192, 28, 7, 1, 192],
+        [8, 768, 768, 7, 7, 1, 768],
+        // Groups of few channels: ResNeXt, RegNet.
+        [8, 256, 256, 28, 3, 1, 32],
+        [8, 512, 512, 14, 3, 1, 32],
+        [8, 208, 208, 14, 3, 1, 26],
+        // Stems of photos.
+        [8, 3, 32, 224, 3, 2, 1],
+        [8, 3, 64, 224, 7, 2, 1],
+        // Pointwise, few pixels, a single one.
+        [8, 960, 160, 7, 1, 1, 1],
+        [8, 24, 144, 56, 1, 1, 1],
+        [8, 240, 64, 1, 1, 1, 1],
     ];
     let mut cases = Vec::new();
     for [batch, inputs, outputs, side, kernel, stride, groups] in shapes {
         let padding = kernel / 2;
         let out = (side + 2 * padding - kernel) / stride + 1;
-        let flop = 2 * batch * outputs * out * out * inputs / groups * kernel * kernel;
+        let weights = outputs * inputs / groups * kernel * kernel;
+        let flop = 2 * batch * out * out * weights;
+        let bytes = 4 * (batch * (side * side * inputs + out * out * outputs) + weights);
         for pass in PASSES {
             let steps = if stride > 1 {
                 format!(" /{stride}")
             } else {
                 String::new()
             };
-            let depthwise = if groups > 1 { " depthwise" } else { "" };
+            let grouped = match groups {
+                1 => String::new(),
+                _ if groups == inputs => " depthwise".to_owned(),
+                _ => format!(" in {groups} groups"),
+            };
             let name = format!(
-                "{kernel}×{kernel}{steps}{depthwise} {inputs}→{outputs} @{side} b{batch} {pass}"
+                "{kernel}×{kernel}{steps}{grouped} {inputs}→{outputs} @{side} b{batch} {pass}"
             );
             let told = json!({
                 "batch": batch, "inputs": inputs, "outputs": outputs, "side": side, "kernel": kernel,
                 "stride": stride, "padding": padding, "groups": groups, "pass": pass,
             });
             let passes = if pass == "forward_backward" { 3 } else { 1 };
-            cases.push((name, told, Work::Flop((passes * flop) as f64)));
+            // What few products are made of is bound by the memory.
+            let work = if flop < 8 * bytes {
+                Work::Bytes((passes * bytes) as f64)
+            } else {
+                Work::Flop((passes * flop) as f64)
+            };
+            cases.push((name, told, work));
         }
     }
     cases
@@ -334,6 +371,12 @@ mod tests {
         assert_eq!(flop("3×3 64→64 @32 b64 forward"), Some(expected));
         let expected = Work::Flop(2.0 * 64.0 * 256.0 * 64.0 * 128.0);
         assert_eq!(flop("1×1 /2 64→128 @32 b64 weight_grad"), Some(expected));
+        let bytes = Work::Bytes(4.0 * (2.0 * 8.0 * 196.0 * 576.0 + 9.0 * 576.0));
+        let name = "3×3 depthwise 576→576 @14 b8 input_grad";
+        assert_eq!(flop(name), Some(bytes));
+        let limits = all.iter().find(|case| case.name == name);
+        let limits = limits.map(|case| case.contenders.iter().any(|one| one.who == Who::Triad));
+        assert_eq!(limits, Some(true));
     }
 
     #[test]

@@ -60,6 +60,19 @@ fn of_case(record: &Record) -> Vec<Check> {
             let text = format!("{name}: of the fma peak");
             vec![check(text, 0.6, record.of_limit())]
         }
+        Suite::Conv
+            if name.contains(" depthwise ") && record.case.told["pass"] != "forward_backward" =>
+        {
+            let limit = match record.case.work {
+                Work::Bytes(_) => "triad",
+                _ => "the fma peak",
+            };
+            let text = format!("{name}: of {limit}");
+            vec![
+                check(text, 0.8, record.of_limit()),
+                against(Who::Tuned, 1.0),
+            ]
+        }
         Suite::Norm if name.starts_with("batch_norm_relu") && !name.contains("both") => {
             let text = format!("{name}: of triad");
             vec![check(text, 0.8, record.of_limit())]

@@ -69,8 +69,8 @@ impl Export {
             export::check_single(run)?;
         }
         let model = trained_model(self.run.as_deref(), &self.plain, "flex", |info, data| {
-            if let Some(named) = self.plain.names_of_a_known_set(info, data) {
-                info.classes = named.classes;
+            if self.run.is_none() {
+                self.plain.name_classes(info, data, self.json);
             }
         })?;
         let wanted = export::Export {

@@ -14,7 +14,9 @@ use firebrick::datasets::image_list::ListedImages;
 use firebrick::ensemble::manifest::Manifest;
 use firebrick::ensembles::{self, EnsemblePredict};
 use firebrick::eval::EvalImages;
-use firebrick::predict::{Prediction, Wanted, image_files, predict};
+use firebrick::predict::{
+    DropoutPasses, Prediction, Wanted, image_files, predict, predict_with_dropout,
+};
 
 use explanations::Explanations;
 
@@ -71,8 +73,16 @@ pub(crate) struct Predict {
     /// Directory for the pictures of --explain
     #[arg(long, value_name = "DIR", requires = "explain")]
     out: Option<PathBuf>,
+    /// Monte-Carlo dropout: the mean of this many passes with dropout on, with how sure the model is: the deviation of each
+    /// probability over the passes and the entropy of their mean
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, conflicts_with_all = ["coverage", "tta", "logits", "explain"])]
+    mc_dropout: Option<usize>,
+    /// Seed of the masks of --mc-dropout
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "mc_dropout", value_parser = whole::<u64>)]
+    seed: u64,
     /// Print one JSON document: an array of {path, top: [{class, index, probability}]}, with --coverage also set, with
-    /// --explain also explanation, the path of the picture
+    /// --explain also explanation, the path of the picture, with --mc-dropout also
+    /// {mc_dropout: {passes, entropy, mutual_information, mean, variance}}
     #[arg(long)]
     json: bool,
     /// With --json, also print the logits: the scores of all classes before the softmax
@@ -113,6 +123,13 @@ impl Predict {
                      give the model file or the run directory of a member"
                 )));
             }
+            if self.mc_dropout.is_some() {
+                return Err(Failure::Usage(format!(
+                    "--mc-dropout is for one model, and {} is an ensemble, whose members tell already how sure it is: \
+                     `firebrick ensemble eval`. Give one of its members",
+                    run.display()
+                )));
+            }
             let ensemble = self.ensemble.open(run, &self.device)?;
             let combine = self.ensemble.combine();
             if let Some(coverage) = self.coverage(ensemble.run().as_deref(), &wanted)? {
@@ -141,9 +158,19 @@ impl Predict {
             if let Some(coverage) = self.coverage(of_run, &wanted)? {
                 wanted.sets = Some(coverage.of_model(&model)?);
             }
-            match Explanations::new(&model, self.explain.as_ref(), self.out.as_deref())? {
-                Some(mut explanations) => explanations.predict(files, &wanted, &mut each)?,
-                None => predict(&model, files, &wanted, &mut each),
+            match (
+                Explanations::new(&model, self.explain.as_ref(), self.out.as_deref())?,
+                self.mc_dropout,
+            ) {
+                (Some(mut explanations), _) => explanations.predict(files, &wanted, &mut each)?,
+                (None, Some(count)) => {
+                    let passes = DropoutPasses {
+                        count,
+                        seed: self.seed,
+                    };
+                    predict_with_dropout(&model, files, passes, self.top, &mut each)?;
+                }
+                (None, None) => predict(&model, files, &wanted, &mut each),
             }
         }
         if self.json {
@@ -225,13 +252,24 @@ fn say(prediction: &Prediction) {
         .top
         .iter()
         .map(|guess| {
+            let deviation = prediction.mc_dropout.as_ref().map(|passes| {
+                let deviation = passes.variance[guess.index].sqrt();
+                format!(" ± {:.1}", 100.0 * deviation)
+            });
             format!(
-                "{} {:.1} %",
+                "{} {:.1}{} %",
                 terminal::name(&guess.class),
-                100.0 * guess.probability
+                100.0 * guess.probability,
+                deviation.unwrap_or_default()
             )
         })
         .collect();
+    let doubt = prediction.mc_dropout.as_ref().map(|passes| {
+        format!(
+            "; entropy {:.3} nats, {:.3} of it from the disagreement of {} passes",
+            passes.entropy, passes.mutual_information, passes.passes
+        )
+    });
     let set = prediction.set.as_ref().map(|set| {
         let names: Vec<_> = set.iter().map(|name| terminal::name(name)).collect();
         format!(" [{}]", names.join(", "))
@@ -243,6 +281,6 @@ fn say(prediction: &Prediction) {
         terminal::name(&prediction.path),
         guesses.join(", "),
         set.unwrap_or_default(),
-        explained.unwrap_or_default()
+        explained.or(doubt).unwrap_or_default()
     ));
 }

@@ -10,11 +10,12 @@ mod photo;
 mod request;
 mod response;
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,9 +29,8 @@ use crate::failure::Failure;
 use crate::number::whole;
 use crate::signals::on_stop;
 use crate::terminal;
-use connection::{Shared, answer, turn_away};
+use connection::{Job, Shared, answer, turn_away};
 use photo::Predictor;
-use response::Response;
 
 /// Show a local web page on which you drop photos and see what a model predicts, and why
 ///
@@ -65,18 +65,13 @@ pub(crate) struct Serve {
 /// Requests that are read or answered at the same time.
 const THREADS: usize = 16;
 /// Connections that wait for one of the threads.
-const WAITING: usize = 32;
+const WAITING: usize = 16;
+/// Connections that were turned away and may still read why.
+const REFUSED: usize = 64;
 /// Photos that wait for the model.
 const PHOTOS: usize = 8;
 /// How often the main thread looks whether it is to end.
 const GLANCE: Duration = Duration::from_millis(100);
-
-/// A photo to predict.
-struct Job {
-    content: Vec<u8>,
-    explain: bool,
-    answer: SyncSender<Response>,
-}
 
 impl Serve {
     pub(crate) fn run(&self) -> Result<(), Failure> {
@@ -190,6 +185,8 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) -> std::io::Result<()> {
         std::thread::Builder::new().name(name).spawn(work)?;
     }
     let deal = move || {
+        // Kept open for a while: a connection that is closed with bytes unread takes the answer from the client.
+        let mut refused = VecDeque::with_capacity(REFUSED);
         for client in listener.incoming() {
             let Ok(client) = client else {
                 // Too many open files, say: they become fewer.
@@ -198,7 +195,11 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) -> std::io::Result<()> {
             };
             match clients.try_send(client) {
                 Ok(()) => {}
-                Err(TrySendError::Full(client)) => turn_away(client),
+                Err(TrySendError::Full(mut client)) => {
+                    turn_away(&mut client);
+                    refused.truncate(REFUSED - 1);
+                    refused.push_front(client);
+                }
                 Err(TrySendError::Disconnected(_)) => return,
             }
         }

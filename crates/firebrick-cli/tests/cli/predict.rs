@@ -4,7 +4,7 @@ use std::fs;
 
 use image::{DynamicImage, GrayImage, Luma, RgbImage};
 
-use crate::support::{SMALL, run, succeeds, trained};
+use crate::support::{SMALL, fails, run, succeeds, trained};
 
 #[test]
 fn files_directories_and_plain_weights() {
@@ -76,4 +76,95 @@ fn unreadable_images_are_named_and_the_others_still_told() {
     let skip = run(at, "predict run images --on-bad-image skip");
     succeeds(&skip);
     assert!(skip.stderr.contains("left out"), "{}", skip.stderr);
+}
+
+#[test]
+fn monte_carlo_dropout_says_how_sure_the_model_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    trained(at, SMALL);
+    fs::create_dir(at.join("images")).unwrap();
+    for (name, bar) in [("one", 8..14), ("two", 20..24)] {
+        let drawing = GrayImage::from_fn(32, 32, |x, _| {
+            Luma([if bar.contains(&x) { 255 } else { 20 }])
+        });
+        drawing.save(at.join(format!("images/{name}.png"))).unwrap();
+    }
+    fs::write(at.join("images/between.png"), b"this is text").unwrap();
+    let command = "predict run images --on-bad-image skip --mc-dropout 20 --top 2 --json";
+    let told = run(at, command);
+    succeeds(&told);
+    assert!(told.stderr.contains("between.png"), "{}", told.stderr);
+    let rows = told.json();
+    assert_eq!(rows.as_array().unwrap().len(), 2);
+    for (row, name) in rows.as_array().unwrap().iter().zip(["one", "two"]) {
+        assert_eq!(row["path"], format!("images/{name}.png"));
+        let doubt = &row["mc_dropout"];
+        let numbers = |key: &str| -> Vec<f64> {
+            let all = doubt[key].as_array().unwrap();
+            all.iter().map(|number| number.as_f64().unwrap()).collect()
+        };
+        let (mean, variance) = (numbers("mean"), numbers("variance"));
+        assert!((mean.iter().sum::<f64>() - 1.0).abs() < 1e-6 && mean.len() == variance.len());
+        assert!(variance.iter().any(|variance| *variance > 0.0));
+        assert!(
+            variance
+                .iter()
+                .zip(&mean)
+                .all(|(variance, mean)| *variance <= mean * (1.0 - mean) + 1e-9)
+        );
+        let entropy: f64 = mean
+            .iter()
+            .filter(|mean| **mean > 0.0)
+            .map(|mean| -mean * mean.ln())
+            .sum();
+        assert!((doubt["entropy"].as_f64().unwrap() - entropy).abs() < 1e-9);
+        let disagreement = doubt["mutual_information"].as_f64().unwrap();
+        assert!(disagreement > 0.0 && disagreement <= entropy && doubt["passes"] == 20);
+        let best = &row["top"][0];
+        assert_eq!(
+            best["probability"].as_f64().unwrap(),
+            mean[best["index"].as_u64().unwrap() as usize]
+        );
+        assert!(
+            mean.iter()
+                .all(|mean| *mean <= best["probability"].as_f64().unwrap())
+        );
+    }
+    assert_eq!(run(at, command).stdout, told.stdout, "the same seed");
+    assert_ne!(run(at, &format!("{command} --seed 1")).stdout, told.stdout);
+    let line = run(at, "predict run images/one.png --mc-dropout 20").stdout;
+    assert!(
+        line.contains(" ± ") && line.contains("entropy") && line.contains("20 passes"),
+        "{line}"
+    );
+
+    // What cannot be done, and what to do.
+    fails(
+        &run(at, "predict run images/one.png --mc-dropout 1"),
+        2,
+        &["mc_dropout = 1"],
+    );
+    fails(
+        &run(at, "predict run images/one.png --mc-dropout 9 --tta flip"),
+        2,
+        &["--tta"],
+    );
+    fails(
+        &run(at, "predict run images/one.png --seed 3"),
+        2,
+        &["--mc-dropout"],
+    );
+    let other = temp.path().join("other");
+    fs::create_dir(&other).unwrap();
+    trained(
+        &other,
+        "train --dataset glyphs(train=60,test=27) --model lenet5 --epochs 1 --batch-size 32",
+    );
+    let refused = run(at, "predict other/run images/one.png --mc-dropout 9");
+    fails(
+        &refused,
+        2,
+        &["the model `lenet5", "drops nothing", "dropout=0.2"],
+    );
 }

@@ -283,6 +283,32 @@ fn ghost_batches_are_normalized_one_by_one() {
 }
 
 #[test]
+fn ghost_batches_are_as_even_as_those_of_torch_chunk() {
+    // 9 images in three parts of 3, not 4, 4 and 1; 7 in 4 and 3, not 6 and 1.
+    for (images, ghost, counts) in [(9, 4, &[3, 3, 3][..]), (7, 6, &[4, 3]), (8, 3, &[3, 3, 2])] {
+        let config = BatchNormConfig {
+            ghost: Some(ghost),
+            ..BatchNormConfig::new(2)
+        };
+        let (layer, whole) = (
+            config.init(&training()),
+            BatchNormConfig::new(2).init(&training()),
+        );
+        let input = noise([images, 2, 3, 3]).cast(DType::F32);
+        let mut first = 0;
+        let parts = counts.iter().map(|count| {
+            let part = input.clone().narrow(0, first, *count);
+            first += count;
+            whole.forward(part)
+        });
+        let expected = Tensor::cat(parts.collect(), 0);
+        let output = layer.forward(input.clone());
+        assert_eq!(values(&output), values(&expected), "{images} in {counts:?}");
+        assert_eq!(StateDict::of(&layer), StateDict::of(&whole), "{images}");
+    }
+}
+
+#[test]
 fn normalization_gradients() {
     let input = noise([4, 6, 3, 2]);
     let group = GroupNormConfig::new(3, 6).init(&training()).unwrap();

@@ -1,4 +1,5 @@
-//! Convolutions whose groups have one channel each: vectors of channels, tap by tap.
+//! Convolutions whose groups have one channel each: vectors of channels, tap by tap, for any kernel, stride
+//! and dilation. The common ones are done by `grouped`.
 
 use super::epilogue::Epilogue;
 use super::geometry::Conv2d;

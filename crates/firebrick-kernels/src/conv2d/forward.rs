@@ -3,8 +3,10 @@
 use super::algorithm;
 use super::depthwise;
 use super::epilogue::Epilogue;
+use super::few_pixels;
 use super::gather::Gather;
 use super::geometry::Conv2d;
+use super::grouped;
 use super::packed::Packed;
 use super::slabs::{Role, Source};
 use super::taps::{Tap, forward_taps};
@@ -19,8 +21,14 @@ use crate::simd::Vectors;
 pub fn forward(conv: &Conv2d, x: &[f32], weight: &[f32], epilogue: Epilogue<'_>) -> Vec<f32> {
     let vectors = Vectors::in_use();
     check(conv, x, epilogue);
+    if grouped::fits(conv, vectors) {
+        return grouped::forward(vectors, conv, x, weight, epilogue);
+    }
     if conv.is_depthwise() {
         return depthwise::forward(vectors, conv, x, weight, epilogue);
+    }
+    if few_pixels::pays(conv) {
+        return few_pixels::forward(vectors, conv, x, weight, epilogue);
     }
     let taps = forward_taps(conv);
     let slabs = Source {
@@ -75,6 +83,9 @@ pub fn forward_packed(
     let vectors = Vectors::in_use();
     check(conv, x, epilogue);
     weight.check(conv, vectors);
+    if grouped::fits(conv, vectors) {
+        return grouped::forward_packed(vectors, conv, x, weight.slabs(), epilogue);
+    }
     if conv.is_depthwise() {
         return depthwise::forward(vectors, conv, x, weight.slabs(), epilogue);
     }

@@ -3,8 +3,10 @@
 use super::algorithm;
 use super::depthwise;
 use super::epilogue::Epilogue;
+use super::few_pixels;
 use super::gather::Gather;
 use super::geometry::Conv2d;
+use super::grouped;
 use super::slabs::{Role, Source};
 use super::taps::input_grad_taps;
 use crate::Image;
@@ -20,8 +22,14 @@ pub fn input_grad(conv: &Conv2d, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let vectors = Vectors::in_use();
     let output = conv.check_gradient(dy);
     conv.check_weight(weight);
+    if grouped::fits(conv, vectors) {
+        return grouped::input_grad(vectors, conv, dy, weight);
+    }
     if conv.is_depthwise() {
         return depthwise::input_grad(vectors, conv, dy, weight);
+    }
+    if few_pixels::pays(conv) {
+        return few_pixels::input_grad(vectors, conv, dy, weight);
     }
     // SAFETY: the classes of pixels modulo the stride cover every pixel of the input.
     unsafe {

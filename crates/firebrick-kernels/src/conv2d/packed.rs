@@ -1,6 +1,7 @@
 //! Weights that are packed once and used for many batches.
 
 use super::geometry::Conv2d;
+use super::grouped;
 use super::slabs::{Role, Source};
 use super::taps::forward_taps;
 use super::winograd;
@@ -27,7 +28,9 @@ pub fn pack(conv: &Conv2d, weight: &[f32]) -> Packed {
     let vectors = Vectors::in_use();
     let _possible = conv.output();
     conv.check_weight(weight);
-    let (slabs, transformed) = if conv.is_depthwise() {
+    let (slabs, transformed) = if grouped::fits(conv, vectors) {
+        (grouped::pack(vectors, conv, weight), None)
+    } else if conv.is_depthwise() {
         // As it is: what a depthwise convolution reads.
         (weight.to_vec(), None)
     } else {

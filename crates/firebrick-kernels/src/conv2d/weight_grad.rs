@@ -3,16 +3,18 @@
 //! Work is cut into units, a block of input channels by a panel of output channels, and a few
 //! chunks of images where there are few units (`plan`). A unit walks blocks of gradient pixels that stay
 //! in the first-level cache and adds all taps of them to its sums (`outer`). The cut depends on shapes
-//! alone.
+//! alone. 1×1 convolutions are plain products of matrices (`pointwise`).
 
 mod outer;
 mod patches;
 mod plan;
+mod pointwise;
 
 use std::ops::Range;
 
 use super::depthwise;
 use super::geometry::Conv2d;
+use super::grouped;
 use super::winograd;
 use crate::output::written;
 use crate::simd::Vectors;
@@ -34,6 +36,9 @@ pub fn weight_grad(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let vectors = Vectors::in_use();
     let output = conv.check_gradient(dy);
     conv.check_input(x);
+    if grouped::fits(conv, vectors) {
+        return grouped::weight_grad(vectors, conv, x, dy);
+    }
     if conv.is_depthwise() {
         return depthwise::weight_grad(vectors, conv, x, dy);
     }
@@ -44,6 +49,9 @@ pub fn weight_grad(conv: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
         return vec![0.0; conv.weight_len()];
     }
     let plan = Plan::new(vectors, conv, x, dy);
+    if pointwise::fits(conv) {
+        return pointwise::run(vectors, conv, x, dy, plan.chunks);
+    }
     let (units, len) = (plan.units(), plan.sums_len());
     scratch::with(units * plan.chunks * len, |sums| {
         let shared = Shared::new(sums);
@@ -198,17 +206,24 @@ fn collect(plan: &Plan<'_>, unit: usize, sums: &mut [f32], grad: Shared<f32>) {
     let depth = plan.block.min(conv.group_inputs() - first_input);
     let there = plan.panel.min(conv.group_outputs() - first_output);
     let inputs = conv.group_inputs();
-    for column in 0..there {
-        let output = group * conv.group_outputs() + first_output + column;
-        // SAFETY: these channels of the weight belong to this unit alone.
-        let to = unsafe { grad.part((output * inputs + first_input) * area, depth * area) };
-        for (place, value) in to.iter_mut().enumerate() {
-            let (input, tap) = (place / area, place % area);
-            let row = match plan.rows {
-                Rows::Patches => tap * conv.input.c + input,
-                _ => tap * plan.block_padded + input,
-            };
-            *value = total[row * plan.panel + column];
+    let tap_step = match plan.rows {
+        Rows::Patches => conv.input.c,
+        _ => plan.block_padded,
+    };
+    // Some input channels at a time: their sums stay in the first-level cache for all columns.
+    let each = (64 / area).max(1);
+    for start in (0..depth).step_by(each) {
+        let some = start..depth.min(start + each);
+        for column in 0..there {
+            let output = group * conv.group_outputs() + first_output + column;
+            let first = (output * inputs + first_input + some.start) * area;
+            // SAFETY: these channels of the weight belong to this unit alone.
+            let to = unsafe { grad.part(first, some.len() * area) };
+            for (input, taps) in some.clone().zip(to.chunks_exact_mut(area)) {
+                for (tap, value) in taps.iter_mut().enumerate() {
+                    *value = total[(tap * tap_step + input) * plan.panel + column];
+                }
+            }
         }
     }
 }

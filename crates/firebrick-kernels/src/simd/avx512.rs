@@ -83,6 +83,10 @@ impl Simd for Avx512 {
         unsafe { _mm512_maskz_mov_ps(bits as u16, v) }
     }
     #[inline(always)]
+    unsafe fn permute(v: __m512, places: __m512) -> __m512 {
+        unsafe { _mm512_permutexvar_ps(_mm512_castps_si512(places), v) }
+    }
+    #[inline(always)]
     unsafe fn sum(v: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(v) }
     }

@@ -94,6 +94,16 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
+    unsafe fn permute(v: float32x4_t, places: float32x4_t) -> float32x4_t {
+        unsafe {
+            // The numbers of a lane's four bytes.
+            let first = vmulq_n_u32(vreinterpretq_u32_f32(places), 0x0404_0404);
+            let bytes = vaddq_u32(first, vdupq_n_u32(0x0302_0100));
+            let from = vreinterpretq_u8_f32(v);
+            vreinterpretq_f32_u8(vqtbl1q_u8(from, vreinterpretq_u8_u32(bytes)))
+        }
+    }
+    #[inline(always)]
     unsafe fn sum(v: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(v) }
     }

@@ -80,6 +80,10 @@ impl Simd for Portable {
         std::array::from_fn(|lane| if bits >> lane & 1 == 1 { v[lane] } else { 0.0 })
     }
     #[inline(always)]
+    unsafe fn permute(v: V, places: V) -> V {
+        places.map(|place| v[place.to_bits() as usize % LANES])
+    }
+    #[inline(always)]
     unsafe fn sum(v: V) -> f32 {
         v.iter().sum()
     }

@@ -36,6 +36,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn passes(v: Self::V) -> u32;
     /// Lanes whose bit is set; zero elsewhere.
     unsafe fn keep(v: Self::V, bits: u32) -> Self::V;
+    /// Lane i is the lane of `v` whose number lane i of `places` holds as the bits of a u32 below `LANES`.
+    unsafe fn permute(v: Self::V, places: Self::V) -> Self::V;
     /// The lanes' sum, in an order that depends on `LANES` alone.
     unsafe fn sum(v: Self::V) -> f32;
     /// `v` where `by` is above zero or NaN, zero elsewhere.

@@ -5,7 +5,7 @@ use firebrick_core::image::{Image, luma};
 use firebrick_core::kernels::wide;
 
 use super::blend::blend_all;
-use super::planes::{self, BLOCK};
+use super::planes::{self, BLOCK, Plane};
 
 /// Moves every value away from the image's mean luma by `factor` (0: all grey, 1: as it is).
 pub fn contrast(image: &mut Image, factor: f64) {
@@ -15,12 +15,16 @@ pub fn contrast(image: &mut Image, factor: f64) {
 
 /// The mean luma of an image, rounded half up; 0 of an image without pixels.
 fn mean_luma(image: &Image) -> u8 {
-    let (sum, count) = if image.channels == 3 {
+    if image.channels == 3 {
         let (pixels, _) = image.pixels.as_chunks();
-        (sum_of_lumas(pixels), pixels.len())
+        mean(sum_of_lumas(pixels), pixels.len())
     } else {
-        (sum(&image.pixels), image.pixels.len())
-    };
+        mean(sum(&image.pixels), image.pixels.len())
+    }
+}
+
+/// The mean of so many levels, rounded half up.
+pub(super) fn mean(sum: u64, count: usize) -> u8 {
     (sum as f64 / count.max(1) as f64 + 0.5) as u8
 }
 
@@ -28,20 +32,25 @@ fn mean_luma(image: &Image) -> u8 {
 const PART: usize = 1 << 16;
 
 wide! {
-    fn sum_of_lumas(pixels: &[[u8; 3]]) -> u64 {
+    pub(super) fn sum_of_lumas(pixels: &[[u8; 3]]) -> u64 {
         let (blocks, rest) = pixels.as_chunks::<BLOCK>();
         let mut sum: u64 = rest.iter().map(|pixel| u64::from(luma(pixel))).sum();
         for block in blocks {
-            let [reds, greens, blues] = planes::of(block);
-            let mut lumas = [0_u32; BLOCK];
-            let colours = reds.iter().zip(&greens).zip(&blues);
-            for (sum, ((red, green), blue)) in lumas.iter_mut().zip(colours) {
-                *sum = u32::from(luma(&[*red, *green, *blue]));
-            }
-            sum += u64::from(lumas.iter().sum::<u32>());
+            sum += u64::from(sum_of_block(&planes::of(block)));
         }
         sum
     }
+}
+
+/// The sum of the lumas of some pixels.
+#[inline(always)]
+pub(super) fn sum_of_block([reds, greens, blues]: &[Plane; 3]) -> u32 {
+    let mut lumas = [0_u32; BLOCK];
+    let colours = reds.iter().zip(greens).zip(blues);
+    for (sum, ((red, green), blue)) in lumas.iter_mut().zip(colours) {
+        *sum = u32::from(luma(&[*red, *green, *blue]));
+    }
+    lumas.iter().sum()
 }
 
 wide! {

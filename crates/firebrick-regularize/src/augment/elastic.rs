@@ -85,10 +85,10 @@ impl Elastic {
         let (Self { alpha, sigma, .. }, seed) = (*self, params.seed);
         let axes = move || {
             let mut rng = random::rng(seed, "elastic", 0, 0);
+            let mut rows = Vec::new();
             [(); 2].map(|()| {
-                let mut field = smoothed(&drawn(size.width * size.height, &mut rng), size, sigma);
-                field.iter_mut().for_each(|shift| *shift *= alpha / 2.0);
-                field
+                let field = drawn(size.width * size.height, &mut rng);
+                smoothed(&field, size, sigma, alpha / 2.0, &mut rows)
             })
         };
         Warp::displacements(size, axes, self.filter).outside(Outside::fill(self.fill))
@@ -102,21 +102,35 @@ fn drawn(count: usize, rng: &mut HostRng) -> Vec<f64> {
     while numbers.len() < count {
         let part = bits.len().min(count - numbers.len());
         rng.fill_bytes(bits[..part].as_flattened_mut());
-        let number = |bits: &[u8; 8]| {
-            let share = (u64::from_le_bytes(*bits) >> 11) as f64 / (1_u64 << 53) as f64;
-            share * 2.0 - 1.0
-        };
-        numbers.extend(bits[..part].iter().map(number));
+        add_numbers(&bits[..part], &mut numbers);
     }
     numbers
 }
 
+wide! {
+    fn add_numbers(bits: &[[u8; 8]], numbers: &mut Vec<f64>) {
+        let number = |bits: &[u8; 8]| {
+            let share = (u64::from_le_bytes(*bits) >> 11) as f64 / (1_u64 << 53) as f64;
+            share * 2.0 - 1.0
+        };
+        numbers.extend(bits.iter().map(number));
+    }
+}
+
 /// Values that are smoothed together.
 const BLOCK: usize = 64;
+/// Values of a cache line.
+const LINE: usize = 8;
+
+/// A cache line: vectors that begin with one are read at once.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line([f64; LINE]);
 
 wide! {
-    /// The field after a Gaussian filter, mirrored at its edges, with torchvision's width of the kernel.
-    fn smoothed(field: &[f64], size: Size, sigma: f64) -> Vec<f64> {
+    /// The field after a Gaussian filter, mirrored at its edges, with torchvision's width of the kernel, times `scale`. `rows` is
+    /// memory that can be used again.
+    fn smoothed(field: &[f64], size: Size, sigma: f64, scale: f64, rows: &mut Vec<Line>) -> Vec<f64> {
         // The odd number of `8 sigma + 1` pixels or one more.
         let reach = ((8.0 * sigma + 1.0) as i64) / 2;
         let weights: Vec<f64> = (-reach..=reach)
@@ -133,52 +147,84 @@ wide! {
         if field.is_empty() {
             return Vec::new();
         }
-        let mut rows = vec![0.0; field.len()];
-        let mut wide = vec![0.0; width + weights.len() - 1];
-        let columns: Vec<_> = (-reach..width as i64 + reach)
-            .map(|at| mirrored(at, width))
-            .collect();
-        for (sums, row) in rows.chunks_exact_mut(width).zip(field.chunks_exact(width)) {
-            for (value, column) in wide.iter_mut().zip(&columns) {
-                *value = row[*column];
+        // Across: each row with its margins, and its sums as whole lines.
+        let (margin, lines) = (reach as usize, width.div_ceil(LINE));
+        let mut with_margins = vec![0.0; lines * LINE + 2 * margin];
+        rows.resize(lines * height, Line([0.0; LINE]));
+        for (sums, row) in rows.chunks_exact_mut(lines).zip(field.chunks_exact(width)) {
+            with_margins[margin..margin + width].copy_from_slice(row);
+            for at in 1..=reach {
+                with_margins[(reach - at) as usize] = row[mirrored(-at, width)];
+                let beyond = width as i64 - 1 + at;
+                with_margins[(reach + beyond) as usize] = row[mirrored(beyond, width)];
             }
-            sum_up(sums, 0, &weights, |tap| &wide[tap..]);
+            let (blocks, rest) = sums.as_chunks_mut::<{ BLOCK / LINE }>();
+            let last = blocks.len() * BLOCK;
+            for (first, sums) in (0..).step_by(BLOCK).zip(blocks) {
+                let mut block = [0.0; BLOCK];
+                for (tap, weight) in weights.iter().enumerate() {
+                    let values: &[f64; BLOCK] =
+                        with_margins[first + tap..].first_chunk().expect("a row goes on");
+                    add(&mut block, *weight, values);
+                }
+                for (line, block) in sums.iter_mut().zip(block.as_chunks().0) {
+                    line.0 = *block;
+                }
+            }
+            for (first, line) in (last..).step_by(LINE).zip(rest) {
+                let mut sums = [0.0; LINE];
+                for (tap, weight) in weights.iter().enumerate() {
+                    let values: &[f64; LINE] =
+                        with_margins[first + tap..].first_chunk().expect("a row goes on");
+                    add(&mut sums, *weight, values);
+                }
+                line.0 = sums;
+            }
         }
-        let mut result = vec![0.0; field.len()];
-        let lines: Vec<_> = (-reach..height as i64 + reach)
-            .map(|at| mirrored(at, height) * width)
+        // Down, some columns at a time, so that the rows that are read again stay near.
+        let places: Vec<_> = (-reach..height as i64 + reach)
+            .map(|at| mirrored(at, height) * lines)
             .collect();
-        // A part of the columns at a time, so that the rows that are read again stay near.
+        let mut result = vec![0.0; field.len()];
         for first in (0..width).step_by(BLOCK) {
-            let last = (first + BLOCK).min(width);
-            for (y, sums) in result.chunks_exact_mut(width).enumerate() {
-                sum_up(&mut sums[first..last], first, &weights, |tap| &rows[lines[y + tap]..]);
+            let count = BLOCK.min(width - first);
+            for (y, row) in result.chunks_exact_mut(width).enumerate() {
+                let places = &places[y..];
+                if count == BLOCK {
+                    let mut block = [[0.0; LINE]; BLOCK / LINE];
+                    for (place, weight) in places.iter().zip(&weights) {
+                        let lines: &[Line; BLOCK / LINE] =
+                            rows[place + first / LINE..].first_chunk().expect("a row goes on");
+                        for (sums, line) in block.iter_mut().zip(lines) {
+                            add(sums, *weight, &line.0);
+                        }
+                    }
+                    let sums = row[first..first + BLOCK].iter_mut();
+                    for (to, sum) in sums.zip(block.as_flattened()) {
+                        *to = sum * scale;
+                    }
+                    continue;
+                }
+                for (at, part) in row[first..].chunks_mut(LINE).enumerate() {
+                    let mut sums = [0.0; LINE];
+                    for (place, weight) in places.iter().zip(&weights) {
+                        add(&mut sums, *weight, &rows[place + first / LINE + at].0);
+                    }
+                    for (to, sum) in part.iter_mut().zip(&sums) {
+                        *to = sum * scale;
+                    }
+                }
             }
         }
         result
     }
 }
 
-/// Weighted sums of the values that lie at `first` and further in what `at` gives for each weight, in the order of the
-/// weights.
+/// Adds values with a weight.
 #[inline(always)]
-fn sum_up<'a>(sums: &mut [f64], first: usize, weights: &[f64], at: impl Fn(usize) -> &'a [f64]) {
-    let (blocks, rest) = sums.as_chunks_mut::<BLOCK>();
-    let done = first + blocks.len() * BLOCK;
-    for (first, sums) in (first..).step_by(BLOCK).zip(blocks) {
-        let mut block = [0.0; BLOCK];
-        for (tap, weight) in weights.iter().enumerate() {
-            let values: &[f64; BLOCK] = at(tap)[first..].first_chunk().expect("a row goes on");
-            for (sum, value) in block.iter_mut().zip(values) {
-                *sum += weight * value;
-            }
-        }
-        *sums = block;
-    }
-    for (tap, weight) in weights.iter().enumerate() {
-        for (sum, value) in rest.iter_mut().zip(&at(tap)[done..]) {
-            *sum += weight * value;
-        }
+fn add<const N: usize>(sums: &mut [f64; N], weight: f64, values: &[f64; N]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += weight * value;
     }
 }
 
@@ -221,7 +267,10 @@ mod tests {
         let mirrored = |at: i32, length: i32| (at.abs().min(2 * (length - 1) - at.abs())) as usize;
         let density = |at: i32| (-0.5 * (f64::from(at) / sigma).powi(2)).exp();
         let total: f64 = (-6..=6).map(density).sum();
-        for (at, found) in smoothed(&field, size, sigma).iter().enumerate() {
+        for (at, found) in smoothed(&field, size, sigma, 1.0, &mut Vec::new())
+            .iter()
+            .enumerate()
+        {
             let (x, y) = ((at % 75) as i32, (at / 75) as i32);
             let row = |down: i32| -> f64 {
                 let row = &field[mirrored(y + down, 9) * 75..];
@@ -253,7 +302,7 @@ mod tests {
             field(|x, y| (12.9898 * x + 78.233 * y).sin()),
             field(|x, y| (3.7 * x * y + y).cos()),
         ];
-        let mut axes = fields.map(|field| smoothed(&field, size, 2.0));
+        let mut axes = fields.map(|field| smoothed(&field, size, 2.0, 1.0, &mut Vec::new()));
         for (found, expected) in axes.iter().zip(&smooth) {
             let near = |(one, other): (&f64, &f64)| (one - other).abs() < 1e-9;
             assert!(found.iter().zip(expected).all(near));

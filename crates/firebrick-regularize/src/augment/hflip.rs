@@ -4,7 +4,7 @@ use firebrick_core::ConfigError;
 use firebrick_core::about::{About, Field, Range};
 use firebrick_core::data::{Image, Subject};
 use firebrick_core::image::Size;
-use firebrick_core::kernels::wide;
+use firebrick_core::kernels::mirrored_rows;
 use firebrick_core::random::{self, HostRng};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -74,48 +74,20 @@ impl Augmentation for Hflip {
     }
 }
 
-/// The image with left and right exchanged.
+/// The image with left and right exchanged. In memory of its own: it is quicker to write than the image, which may lie far
+/// away.
 #[must_use]
-pub fn flipped(mut image: Image) -> Image {
+pub fn flipped(image: Image) -> Image {
     if image.pixels.is_empty() {
         return image;
     }
-    let row_length = image.width * image.channels;
-    if image.channels == 3 {
-        reverse_pixels(&mut image.pixels, row_length);
+    let pixels = if image.channels == 3 {
+        mirrored_rows(&image.pixels, image.width)
     } else {
-        let rows = image.pixels.chunks_exact_mut(row_length);
-        rows.for_each(<[u8]>::reverse);
-    }
-    image
-}
-
-/// Five RGB pixels, reversed; the sixteenth byte belongs to the next five.
-#[rustfmt::skip]
-#[inline(always)]
-fn reversed([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, next]: [u8; 16]) -> [u8; 16] {
-    [m, n, o, j, k, l, g, h, i, d, e, f, a, b, c, next]
-}
-
-wide! {
-    /// Reverses the RGB pixels of each row, five at a time.
-    fn reverse_pixels(pixels: &mut [u8], row_length: usize) {
-        let mut from = vec![0; row_length + 1];
-        for row in pixels.chunks_exact_mut(row_length) {
-            from[..row_length].copy_from_slice(row);
-            let (mut done, mut left) = (0, row_length);
-            while left > 15 {
-                let five: [u8; 16] = *from[left - 15..].first_chunk().expect("there are more than 15");
-                let to: &mut [u8; 16] = row[done..].first_chunk_mut().expect("as many as are left");
-                *to = reversed(five);
-                (done, left) = (done + 15, left - 15);
-            }
-            while left > 0 {
-                row[done..done + 3].copy_from_slice(&from[left - 3..left]);
-                (done, left) = (done + 3, left - 3);
-            }
-        }
-    }
+        let rows = image.pixels.chunks_exact(image.width);
+        rows.flat_map(|row| row.iter().rev().copied()).collect()
+    };
+    Image { pixels, ..image }
 }
 
 #[cfg(test)]

@@ -14,24 +14,30 @@ pub fn hue(image: &mut Image, shift: f64) {
     if image.channels != 3 {
         return;
     }
+    turn(image.pixels.as_chunks_mut().0, &sectors(shift));
+}
+
+/// The sector of the colour circle that each hue comes to lie in, and how far into it.
+pub(super) type Sectors = [(u8, f32); 256];
+
+pub(super) fn sectors(shift: f64) -> Sectors {
     // torchvision adds the shift, its fraction cut off, modulo 256.
     let shift = (shift * 255.0) as i32 as u8;
-    // The sector of the colour circle that each hue comes to lie in, and how far into it.
-    let sectors: [(u8, f32); 256] = std::array::from_fn(|hue| {
+    std::array::from_fn(|hue| {
         let at = f64::from((hue as u8).wrapping_add(shift)) * 6.0 / 255.0;
         ((at.floor() as u8) % 6, (at - at.floor()) as f32)
-    });
-    turn(image.pixels.as_chunks_mut().0, &sectors);
+    })
 }
 
 wide! {
-    fn turn(pixels: &mut [[u8; 3]], sectors: &[(u8, f32); 256]) {
+    fn turn(pixels: &mut [[u8; 3]], sectors: &Sectors) {
         planes::change(pixels, &Turn { sectors });
     }
 }
 
-struct Turn<'a> {
-    sectors: &'a [(u8, f32); 256],
+/// [`hue`] of some pixels.
+pub(super) struct Turn<'a> {
+    pub(super) sectors: &'a Sectors,
 }
 
 impl Colours for Turn<'_> {

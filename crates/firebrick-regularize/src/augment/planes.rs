@@ -43,8 +43,31 @@ pub(super) fn of(pixels: &[[u8; 3]; BLOCK]) -> [Plane; 3] {
 fn change_block(pixels: &mut [[u8; 3]; BLOCK], colours: &impl Colours) {
     let mut planes = of(pixels);
     colours.change(&mut planes);
-    let [reds, greens, blues] = &planes;
+    join(&planes, pixels);
+}
+
+/// Puts the channels of pixels together.
+#[inline(always)]
+pub(super) fn join([reds, greens, blues]: &[Plane; 3], pixels: &mut [[u8; 3]; BLOCK]) {
     for (((red, green), blue), pixel) in reds.iter().zip(greens).zip(blues).zip(pixels) {
         *pixel = [*red, *green, *blue];
     }
+}
+
+/// Puts the channels into the memory of the pixels, one behind the other.
+#[inline(always)]
+pub(super) fn keep_apart(planes: &[Plane; 3], pixels: &mut [[u8; 3]; BLOCK]) {
+    pixels
+        .as_flattened_mut()
+        .copy_from_slice(planes.as_flattened());
+}
+
+/// What [`keep_apart`] put there.
+#[inline(always)]
+pub(super) fn apart(pixels: &[[u8; 3]; BLOCK]) -> [Plane; 3] {
+    let mut planes = [[0; BLOCK]; 3];
+    planes
+        .as_flattened_mut()
+        .copy_from_slice(pixels.as_flattened());
+    planes
 }

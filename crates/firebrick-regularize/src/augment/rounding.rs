@@ -3,22 +3,10 @@
 //! Near 2²³ in single and 2⁵² in double precision, numbers have no bits for a fraction. Adding such a number rounds to a whole
 //! one, halves to the even one, which then is in the lowest bits.
 
+pub(super) use firebrick_core::kernels::cut_off;
+
 const SINGLE: f32 = 8_388_608.0;
 const DOUBLE: f64 = 4_503_599_627_370_496.0;
-
-/// `value as u8`: the fraction is cut off, and what lies below 0 or above 255.
-#[inline(always)]
-pub(super) fn cut_off(value: f32) -> u8 {
-    let value = if value > 0.0 { value } else { 0.0 };
-    let value = if value < 255.0 { value } else { 255.0 };
-    let whole = value + SINGLE;
-    let whole = if whole - SINGLE > value {
-        whole - 1.0
-    } else {
-        whole
-    };
-    whole.to_bits() as u8
-}
 
 /// The nearest whole number to one between 0 and 255, halves to the even one.
 #[inline(always)]

@@ -21,8 +21,9 @@ wide! {
     }
 }
 
-struct Saturate {
-    factor: f32,
+/// [`saturation`] of some pixels.
+pub(super) struct Saturate {
+    pub(super) factor: f32,
 }
 
 impl Colours for Saturate {

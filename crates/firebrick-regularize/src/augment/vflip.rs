@@ -26,17 +26,14 @@ impl Augmentation for Vflip {
 
     fn sample(&self, _: Size, _: &Subject, _: &mut HostRng) {}
 
-    fn apply(&self, mut image: Image, (): &()) -> Image {
-        let row = image.width * image.channels;
-        let (upper, lower) = image.pixels.split_at_mut(image.height / 2 * row);
-        if row > 0 {
-            let mirrored = lower.rchunks_exact_mut(row);
-            upper
-                .chunks_exact_mut(row)
-                .zip(mirrored)
-                .for_each(|(one, other)| one.swap_with_slice(other));
+    /// Into memory of its own: it is quicker to write than the image, which may lie far away.
+    fn apply(&self, image: Image, (): &()) -> Image {
+        let row = (image.width * image.channels).max(1);
+        let mut pixels = Vec::with_capacity(image.pixels.len());
+        for row in image.pixels.rchunks_exact(row) {
+            pixels.extend_from_slice(row);
         }
-        image
+        Image { pixels, ..image }
     }
 
     fn warp(&self, size: Size, (): &()) -> Option<Warp> {

@@ -29,6 +29,8 @@ pub struct MonteCarlo {
     pub entropy: Vec<f64>,
     /// How much of the entropy comes from the passes' disagreement, in nats, for each image.
     pub mutual_information: Vec<f64>,
+    /// Whether any score differed between two passes. It cannot where the model drops nothing.
+    pub drops: bool,
 }
 
 /// Runs the model `passes` times over the images, with dropout as in training and batch norm as in evaluation. Dropout that is frozen stays
@@ -64,7 +66,9 @@ pub fn monte_carlo<M: Classifier>(
         variance: Vec::new(),
         entropy: vec![0.0; count],
         mutual_information: Vec::new(),
+        drops: false,
     };
+    let mut first = None;
     // Welford's way: the variance of what hardly varies is not lost in rounding.
     for pass in 0..passes {
         let scope = StepScope {
@@ -75,6 +79,8 @@ pub fn monte_carlo<M: Classifier>(
         // Burn's own dropout draws from the device's generator.
         images.device().seed(scope.device_seed());
         let logits = scope.enter(|| model.forward(images.clone())).inner();
+        let scores: Vec<f32> = logits.clone().into_data().iter().collect();
+        all.drops |= scores != *first.get_or_insert_with(|| scores.clone());
         let probabilities = probabilities(logits);
         if pass == 0 {
             all.classes = probabilities.len() / count.max(1);
@@ -305,7 +311,9 @@ mod tests {
             values(&model.bn.running_mean.as_ref().unwrap().value()),
             [0.0; 2]
         );
+        assert!(of(3).drops);
         let alone = monte_carlo(&net(0.0), images.clone(), 3, 0);
+        assert!(!alone.drops, "nothing is dropped");
         let evaluated = probabilities(net(0.0).valid().forward(images.clone().inner()));
         for (found, expected) in alone.mean.iter().zip(evaluated) {
             assert!((found - expected).abs() < 1e-6);

@@ -1,11 +1,15 @@
 //! Resizing with antialiasing, as Pillow does it: when an image becomes smaller, the filter becomes wider by the same
 //! factor, so that every pixel of the source counts.
 //!
-//! `fast_image_resize` computes it, in 16-bit fixed point with vector instructions; Pillow uses 22 bits. So values are
-//! those of Pillow's `Image.resize`, or one level beside them.
+//! It is computed in 16-bit fixed point with vector instructions; Pillow uses 22 bits. So values are those of Pillow's
+//! `Image.resize`, or one level beside them. The kernels resize RGB images on processors with AVX2; `fast_image_resize`, whose
+//! values they have, does the rest.
 
+use firebrick_kernels::resample::{self, Part};
 pub use firebrick_resize::Filter;
 use firebrick_resize::Source;
+
+use super::weights::weights;
 
 use super::{Image, Size};
 
@@ -157,11 +161,92 @@ fn passes(source: Source<'_>, region: Region, size: Size, filter: Filter) -> Ima
 }
 
 fn pass(source: Source<'_>, region: Region, size: Size, filter: Filter) -> Image {
+    if let Some(image) = quick_pass(source, region, size, filter) {
+        return image;
+    }
     let part = [region.left, region.top, region.width, region.height];
     Image {
         width: size.width,
         height: size.height,
         channels: source.channels,
         pixels: firebrick_resize::resize(source, part, [size.width, size.height], filter),
+    }
+}
+
+/// The same pass by our own kernels, where only one axis changes and they have code for it.
+fn quick_pass(source: Source<'_>, region: Region, size: Size, filter: Filter) -> Option<Image> {
+    let stays =
+        |first: f64, length: f64, output: usize| length == output as f64 && first == first.round();
+    let wide = !stays(region.left, region.width, size.width);
+    let tall = !stays(region.top, region.height, size.height);
+    if source.channels != 3 || filter == Filter::Nearest || wide == tall {
+        return None;
+    }
+    let ([left, top], [columns, rows]) = (source.first, source.part);
+    let part = |first, size| Part {
+        pixels: source.pixels,
+        width: source.size[0],
+        first,
+        size,
+    };
+    let pixels = if wide {
+        let first = [left, top + region.top as usize];
+        let weights = weights(filter, columns, [region.left, region.width], size.width)?;
+        resample::across(part(first, [columns, size.height]), &weights)?
+    } else {
+        let first = [left + region.left as usize, top];
+        let weights = weights(filter, rows, [region.top, region.height], size.height)?;
+        resample::down(part(first, [size.width, rows]), &weights)?
+    };
+    Some(Image {
+        width: size.width,
+        height: size.height,
+        channels: source.channels,
+        pixels,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testkit::photo;
+
+    proptest! {
+        #[test]
+        fn quick_passes_are_those_of_fast_image_resize(
+            [width, height] in [1..70_usize, 1..70_usize],
+            [left, top, right, bottom] in [0..4_usize, 0..4_usize, 0..4_usize, 0..4_usize],
+            output in 1..150_usize, down: bool, kind in 1..5_usize,
+            [first, share] in [0.0..1.0_f64, 0.01..1.0_f64], whole: bool,
+        ) {
+            let image = photo(left + width + right, top + height + bottom, 3);
+            let source = source(&image, [left, top], Size::new(width, height));
+            let axis = if down { height } else { width } as f64;
+            let [first, length] = if whole { [0.0, axis] } else { [first * axis, share * (1.0 - first) * axis] };
+            let everything = Region::whole(Size::new(width, height));
+            let (region, size) = if down {
+                (Region { top: first, height: length, ..everything }, Size::new(width, output))
+            } else {
+                (Region { left: first, width: length, ..everything }, Size::new(output, height))
+            };
+            let filter = Filter::NAMES[kind].1;
+            let Some(found) = quick_pass(source, region, size, filter) else { return Ok(()) };
+            let part = [region.left, region.top, region.width, region.height];
+            let expected = firebrick_resize::resize(source, part, [size.width, size.height], filter);
+            prop_assert_eq!(found.pixels, expected, "{:?} of {:?}", region, filter);
+        }
+    }
+
+    #[test]
+    fn processors_with_long_vectors_resize_quickly() {
+        let image = photo(50, 40, 3);
+        let source = source(&image, [0, 0], image.size());
+        for size in [Size::new(64, 40), Size::new(50, 13)] {
+            let found = quick_pass(source, Region::whole(image.size()), size, Filter::Bicubic);
+            let long = firebrick_kernels::simd::level() >= firebrick_kernels::simd::Level::Avx2;
+            assert_eq!(found.is_some(), long);
+        }
     }
 }

@@ -8,7 +8,7 @@ use firebrick_core::image::Size;
 use firebrick_zoo::{Backbone, Model};
 use serde::{Deserialize, Serialize};
 
-use super::ImportanceMap;
+use super::importance_map::ImportanceMap;
 use crate::TrainedModel;
 
 /// The features of a stage, each channel weighted by the mean over the image of the gradient of the class's logit; what is

@@ -7,7 +7,7 @@ use firebrick_core::{Classifier, ConfigError};
 use firebrick_train::metrics::softmax;
 use serde::{Deserialize, Serialize};
 
-use super::ImportanceMap;
+use super::importance_map::ImportanceMap;
 use crate::TrainedModel;
 
 /// How far the probability of the class falls while a square patch of the input is covered with the mean colour: for each

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::multipart;
 use super::request::Request;
 use super::response::Response;
-use super::{Job, multipart};
 
 /// Bytes of the largest photo.
 const MOST: usize = 32 << 20;
@@ -16,7 +16,14 @@ const MOST: usize = 32 << 20;
 const MOST_AT_ONCE: usize = 4 * MOST;
 /// How long the rest of a request is read and thrown away after the answer: a connection that is closed with bytes unread
 /// takes the answer from the client.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_millis(500);
+
+/// A photo to predict.
+pub(super) struct Job {
+    pub(super) content: Vec<u8>,
+    pub(super) explain: bool,
+    pub(super) answer: SyncSender<Response>,
+}
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -92,7 +99,7 @@ pub(super) fn answer(stream: TcpStream, shared: &Shared) {
 }
 
 /// Answers a connection for which there is no thread.
-pub(super) fn turn_away(mut stream: TcpStream) {
+pub(super) fn turn_away(stream: &mut TcpStream) {
     let response = Response::refused(429, "too many requests at once: try again in a moment");
     let mut bytes = response.head().into_bytes();
     bytes.extend(response.body);

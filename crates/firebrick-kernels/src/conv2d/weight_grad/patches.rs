@@ -19,71 +19,117 @@ impl Task for Patches<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let conv = self.plan.conv;
-        let Image { h, w, c, .. } = conv.input;
-        let [kernel_h, kernel_w] = conv.kernel;
-        let depth = self.plan.depth();
-        // Neighbours of a pixel lie side by side, unless there are gaps between them.
-        let joined = if conv.dilation[1] == 1 { kernel_w } else { 1 };
-        let x_end = self.plan.x.as_ptr_range().end;
-        let mut patch = self.copy.as_mut_ptr();
-        for image in self.images {
+    unsafe fn run<S: Simd>(mut self) {
+        let (conv, columns) = (self.plan.conv, self.plan.output.w);
+        // Without gaps between them, the neighbours of a pixel lie side by side: then the columns in the
+        // middle, which see no padding, are copied in whole vectors.
+        let inner = if conv.dilation[1] == 1 {
+            self.inner()
+        } else {
+            0..0
+        };
+        let run = (conv.kernel[1] * conv.input.c).div_ceil(S::LANES);
+        let mut starts = Vec::with_capacity(conv.kernel[0]);
+        let mut patch = 0;
+        for image in self.images.clone() {
             for row in self.rows.clone() {
-                for column in 0..self.plan.output.w {
-                    let left = (column * conv.stride[1]) as isize - conv.padding[1].0 as isize;
-                    for ky in 0..kernel_h {
-                        let y = (row * conv.stride[0] + ky * conv.dilation[0])
-                            .wrapping_sub(conv.padding[0].0);
-                        for kx in (0..kernel_w).step_by(joined) {
-                            let x = left + (kx * conv.dilation[1]) as isize;
-                            let skip = (-x).clamp(0, joined as isize) as usize;
-                            let inside = (w as isize - x).clamp(0, joined as isize) as usize;
-                            // SAFETY: the copy has a patch of `depth` for each pixel and a vector
-                            // more: what is written too far is written again by what follows.
-                            unsafe {
-                                let to = patch.add((ky * kernel_w + kx) * c);
-                                if y >= h || (skip, inside) != (0, joined) {
-                                    std::slice::from_raw_parts_mut(to, joined * c).fill(0.0);
-                                }
-                                if y < h && skip < inside {
-                                    let from = (image * h + y) * w + (x + skip as isize) as usize;
-                                    let from = self.plan.x.as_ptr().add(from * c);
-                                    let len = (inside - skip) * c;
-                                    let whole = inside == joined
-                                        && x_end.offset_from(from) as usize >= len + S::LANES;
-                                    copy_run::<S>(from, to.add(skip * c), len, whole);
-                                }
-                            }
-                        }
-                    }
-                    // SAFETY: as above.
-                    unsafe {
-                        for place in conv.taps() * c..depth {
-                            *patch.add(place) = 0.0;
-                        }
-                        patch = patch.add(depth);
+                self.starts(image, row, &mut starts);
+                self.edge(&starts, 0..inner.start, patch);
+                // SAFETY: as of this function.
+                unsafe {
+                    match run {
+                        1 => self.middle::<S, 1>(&starts, inner.clone(), patch),
+                        2 => self.middle::<S, 2>(&starts, inner.clone(), patch),
+                        _ => self.middle::<S, 0>(&starts, inner.clone(), patch),
                     }
                 }
+                self.edge(&starts, inner.end..columns, patch);
+                patch += columns * self.plan.depth();
             }
         }
     }
 }
 
-/// Copies `len` elements; with `over`, in whole vectors, the last of which may go too far.
-///
-/// # Safety
-/// Both sides have `len` elements, with `over` a vector more.
-#[inline(always)]
-unsafe fn copy_run<S: Simd>(from: *const f32, to: *mut f32, len: usize, over: bool) {
-    for at in (0..len).step_by(S::LANES) {
-        // SAFETY: as of this function.
-        unsafe {
-            if over {
-                S::store(to.add(at), S::load(from.add(at)));
-            } else {
-                let count = (len - at).min(S::LANES);
-                S::store_first(to.add(at), S::load_first(from.add(at), count), count);
+impl Patches<'_> {
+    /// The columns of the output that see no padding to the left or to the right.
+    fn inner(&self) -> Range<usize> {
+        let conv = self.plan.conv;
+        let (stride, left, columns) = (conv.stride[1], conv.padding[1].0, self.plan.output.w);
+        let last = (conv.input.w + left).checked_sub(conv.kernel[1]);
+        let first = left.div_ceil(stride).min(columns);
+        first..last.map_or(first, |last| (last / stride + 1).clamp(first, columns))
+    }
+
+    /// Where the rows of the input begin that the rows of taps see, for those that are inside.
+    fn starts(&self, image: usize, row: usize, starts: &mut Vec<Option<usize>>) {
+        let conv = self.plan.conv;
+        let Image { h, w, c, .. } = conv.input;
+        starts.clear();
+        starts.extend((0..conv.kernel[0]).map(|ky| {
+            let y = row * conv.stride[0] + ky * conv.dilation[0];
+            let y = y.checked_sub(conv.padding[0].0).filter(|y| *y < h);
+            y.map(|y| (image * h + y) * w * c)
+        }));
+    }
+
+    /// Some columns of a row, pixel by pixel; `patch` is where the row's patches begin.
+    fn edge(&mut self, starts: &[Option<usize>], columns: Range<usize>, patch: usize) {
+        let (conv, depth) = (self.plan.conv, self.plan.depth());
+        let Image { w, c, .. } = conv.input;
+        for column in columns {
+            let patch = &mut self.copy[patch + column * depth..][..depth];
+            patch.fill(0.0);
+            for (ky, start) in starts.iter().enumerate() {
+                for kx in 0..conv.kernel[1] {
+                    let x = (column * conv.stride[1] + kx * conv.dilation[1])
+                        .checked_sub(conv.padding[1].0)
+                        .filter(|x| *x < w);
+                    if let (Some(start), Some(x)) = (start, x) {
+                        let to = (ky * conv.kernel[1] + kx) * c;
+                        let from = start + x * c;
+                        patch[to..to + c].copy_from_slice(&self.plan.x[from..from + c]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Columns that see no padding beside them: `V` vectors for each row of taps, or as many as it needs
+    /// where `V` is 0. What is copied too far is written again by what follows, or nobody looks at it.
+    ///
+    /// # Safety
+    /// The processor has `S`.
+    #[inline(always)]
+    unsafe fn middle<S: Simd, const V: usize>(
+        &mut self,
+        starts: &[Option<usize>],
+        columns: Range<usize>,
+        patch: usize,
+    ) {
+        let (conv, depth, x) = (self.plan.conv, self.plan.depth(), self.plan.x);
+        let c = conv.input.c;
+        let run = conv.kernel[1] * c;
+        let vectors = if V > 0 { V } else { run.div_ceil(S::LANES) };
+        let len = vectors * S::LANES;
+        for column in columns {
+            let left = (column * conv.stride[1] - conv.padding[1].0) * c;
+            let patch = patch + column * depth;
+            for (ky, start) in starts.iter().enumerate() {
+                let to = patch + ky * run;
+                let Some(start) = start else {
+                    self.copy[to..to + run].fill(0.0);
+                    continue;
+                };
+                let from = start + left;
+                if from + len <= x.len() && to + len <= self.copy.len() {
+                    let (from, to) = (x[from..].as_ptr(), self.copy[to..].as_mut_ptr());
+                    for at in (0..len).step_by(S::LANES) {
+                        // SAFETY: both have `len` elements from there on.
+                        unsafe { S::store(to.add(at), S::load(from.add(at))) };
+                    }
+                } else {
+                    self.copy[to..to + run].copy_from_slice(&x[from..from + run]);
+                }
             }
         }
     }

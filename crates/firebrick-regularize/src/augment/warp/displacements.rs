@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use firebrick_core::image::Size;
+use firebrick_core::kernels::wide;
 
 /// How far each pixel reads to the right and further down, computed when it is first asked for; linear in between.
 pub(super) struct Displacements {
@@ -35,9 +36,7 @@ impl Displacements {
         if let Some(row) = self.row_of(xs, ys) {
             // At the centres of pixels, nothing lies in between.
             for (axis, values) in self.axes.iter().zip([xs, ys]) {
-                let row = &axis[row * self.size.width..][..self.size.width];
-                let pairs = values.iter_mut().zip(row);
-                pairs.for_each(|(value, shift)| *value += shift);
+                add(values, &axis[row * self.size.width..][..self.size.width]);
             }
             return;
         }
@@ -50,11 +49,27 @@ impl Displacements {
     fn row_of(&self, xs: &[f64], ys: &[f64]) -> Option<usize> {
         let y = *ys.first()?;
         let row = (y - 0.5) as usize;
-        let same =
-            |(column, (x, other)): (usize, (&f64, &f64))| *x == column as f64 + 0.5 && *other == y;
         let whole = xs.len() == self.size.width && row < self.size.height;
-        let centres = y == row as f64 + 0.5 && xs.iter().zip(ys).enumerate().all(same);
-        (whole && centres).then_some(row)
+        (whole && y == row as f64 + 0.5 && are_centres(xs, ys)).then_some(row)
+    }
+}
+
+wide! {
+    /// Whether these are the centres of pixels side by side, from the first of a row on.
+    fn are_centres(xs: &[f64], ys: &[f64]) -> bool {
+        let mut wrong = 0;
+        for (column, (x, y)) in (0_i32..).zip(xs.iter().zip(ys)) {
+            wrong |= i32::from((*x != f64::from(column) + 0.5) | (*y != ys[0]));
+        }
+        wrong == 0
+    }
+}
+
+wide! {
+    fn add(values: &mut [f64], shifts: &[f64]) {
+        for (value, shift) in values.iter_mut().zip(shifts) {
+            *value += shift;
+        }
     }
 }
 
