@@ -80,8 +80,10 @@ fn check_exceptions(
     rules: &Rules,
 ) -> Result<(), String> {
     for pattern in &rules.except {
-        let of_model = model.iter().any(|(key, _)| path_matches(pattern, key));
-        if !of_model && all.iter().all(|candidate| candidate.ignored.is_empty()) {
+        let matches = |key: &String| path_matches(pattern, key);
+        let of_model = model.iter().any(|(key, _)| matches(key));
+        let mut of_file = all.iter().flat_map(|candidate| &candidate.ignored);
+        if !of_model && !of_file.any(matches) {
             return Err(format!(
                 "no key matches the exception `{pattern}`; the model has {}",
                 listed(model.iter().map(|(key, _)| format!("`{key}`")), 4)

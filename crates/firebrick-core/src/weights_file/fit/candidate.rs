@@ -121,8 +121,8 @@ pub(super) struct Candidate<'a> {
     pub(super) beside: Vec<usize>,
     /// The model's keys that are not loaded because a rule says so.
     pub(super) excepted: Vec<String>,
-    /// Tensors that are not used because a rule says so.
-    pub(super) ignored: Vec<usize>,
+    /// Keys of tensors that are not used because a rule says so.
+    pub(super) ignored: Vec<String>,
     /// Whether its name says that it is the average of another.
     pub(super) averaged: bool,
 }
@@ -182,7 +182,9 @@ impl<'a> Candidate<'a> {
                 continue;
             }
             match name.strip_prefix(prefix) {
-                Some(rest) if rules.is_excepted(rest) || rules.is_ignored(rest) => ignored.push(at),
+                Some(rest) if rules.is_excepted(rest) || rules.is_ignored(rest) => {
+                    ignored.push(rest.to_string())
+                }
                 Some(rest) => problems.push(Problem {
                     key: rest.into(),
                     kind: Kind::Extra,
