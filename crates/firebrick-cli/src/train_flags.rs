@@ -192,7 +192,13 @@ mod tests {
                 continue;
             }
             // Some value of each type.
-            let values = ["true", "fc*:lr=0.5", "3", "linear(from=0.5, to=0.99)"];
+            let values = [
+                "true",
+                "fc*:lr=0.5",
+                "3",
+                "linear(from=0.5, to=0.99)",
+                "bicubic",
+            ];
             let mut read = values
                 .iter()
                 .map(|text| setting.value_mut(&mut recipe).read(text));

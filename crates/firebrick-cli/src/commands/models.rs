@@ -5,7 +5,7 @@ use firebrick::core::error::excerpt;
 use firebrick::core::setting::FromFlag;
 use firebrick::core::spec::Spec;
 use firebrick::zoo::{self, Input, Weights, published, published_for};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::listing;
 use crate::failure::Failure;
@@ -107,7 +107,7 @@ fn describe(
             "parameters": description.parameters,
             "multiply_adds": description.multiply_adds,
             "layers": description.layers,
-            "weights": published_for(&spec.name).collect::<Vec<_>>(),
+            "weights": published_json(&spec.name)?,
             "fields": fields,
         }));
     }
@@ -146,6 +146,14 @@ fn describe(
         table(published_for(&spec.name));
     }
     Ok(())
+}
+
+/// The published weights of a network, with numbers as short as in the table: a value of JSON has none but long ones.
+fn published_json(model: &str) -> Result<Value, Failure> {
+    let rows: Vec<&Weights> = published_for(model).collect();
+    let text = serde_json::to_string(&rows);
+    text.and_then(|text| serde_json::from_str(&text))
+        .map_err(|error| Failure::Work(error.to_string()))
 }
 
 fn weights(name: Option<&Spec>, json: bool) -> Result<(), Failure> {
