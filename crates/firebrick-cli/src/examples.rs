@@ -111,8 +111,8 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick export runs/photos-resnet18-1 --format onnx --out photos.onnx",
             ),
             (
-                "Write published weights as a safetensors file that PyTorch loads",
-                "firebrick export --model resnet20 --weights resnet20.pth --normalize imagenet --format safetensors --out resnet20.safetensors",
+                "Write its weights as PyTorch loads them",
+                "firebrick export runs/photos-resnet18-1 --format safetensors --out photos.safetensors",
             ),
         ],
     ),
