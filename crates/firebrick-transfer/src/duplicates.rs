@@ -9,8 +9,7 @@ mod hash;
 mod search;
 
 pub use hash::{Fingerprint, fingerprint};
-
-use serde::{Deserialize, Serialize};
+pub use search::Pair;
 
 /// How many of the 64 bits of each hash may differ.
 ///
@@ -18,19 +17,6 @@ use serde::{Deserialize, Serialize};
 /// is 15 % brighter in 6; of the 78606 pairs of different photos, the nearest differ in 9 bits of the one hash, and 14 of
 /// the other.
 pub const NEAR: u32 = 6;
-
-/// Two images that are the same, or nearly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pair {
-    /// An image.
-    pub image: usize,
-    /// The image that it is a copy of, or nearly.
-    pub of: usize,
-    /// Whether the pixels are equal.
-    pub exact: bool,
-    /// How many bits differ in the hash of frequencies.
-    pub distance: u32,
-}
 
 /// For each image of a set that has an equal or near one in another set, the nearest of these: at most `near` bits of each
 /// hash differ. Of several equally near ones it is the first.

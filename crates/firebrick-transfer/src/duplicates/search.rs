@@ -7,8 +7,22 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::BuildHasherDefault;
 
-use super::Pair;
+use serde::{Deserialize, Serialize};
+
 use super::hash::Fingerprint;
+
+/// Two images that are the same, or nearly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// An image.
+    pub image: usize,
+    /// The image that it is a copy of, or nearly.
+    pub of: usize,
+    /// Whether the pixels are equal.
+    pub exact: bool,
+    /// How many bits differ in the hash of frequencies.
+    pub distance: u32,
+}
 
 /// A hasher without a random start: nothing here is to differ from run to run.
 type Fixed = BuildHasherDefault<DefaultHasher>;
