@@ -22,12 +22,11 @@ pub use measured::{Measured, StageProbe};
 
 /// Images of each class from which on there are many.
 ///
-/// Of 200 images, a fifth is held out; the standard error of an accuracy on 40 images is at most 8 points for a class, and
-/// that is where fine-tuning begins to be told apart from a linear classifier. Kornblith et al. 2019 (figure 6) find the two equal
-/// up to about that number on data like ImageNet.
+/// With a fifth of 200 held out, the accuracy of a class is measured on 40 images, with a standard error of up to 8 points. With fewer,
+/// validation hardly tells whether training the layers of the backbone pays off.
 pub const MANY_PER_CLASS: usize = 200;
-/// Images of all classes together from which on there are many: the 1000 images of VTAB count as few, and Head2Toe is made for
-/// them.
+/// Images of all classes together from which on there are many: the 1000 images of each task of VTAB-1k, which Head2Toe is measured on,
+/// count as few.
 pub const MANY_IMAGES: usize = 2000;
 
 /// A cell of the table.
