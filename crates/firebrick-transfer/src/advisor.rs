@@ -11,48 +11,23 @@
 //! sentences.
 
 mod evidence;
+mod measured;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use evidence::Evidence;
+pub use measured::{Measured, StageProbe};
 
 /// Images of each class from which on there are many.
 ///
-/// Of 200 images, a fifth is held out; the standard error of an accuracy on 40 images is at most 8 points for a class, and
-/// that is where fine-tuning begins to be told apart from a linear classifier. Kornblith et al. 2019 (figure 6) find the two equal
-/// up to about that number on data like ImageNet.
+/// With a fifth of 200 held out, the accuracy of a class is measured on 40 images, with a standard error of up to 8 points. With fewer,
+/// validation hardly tells whether training the layers of the backbone pays off.
 pub const MANY_PER_CLASS: usize = 200;
-/// Images of all classes together from which on there are many: the 1000 images of VTAB count as few, and Head2Toe is made for
-/// them.
+/// Images of all classes together from which on there are many: the 1000 images of each task of VTAB-1k, which Head2Toe is measured on,
+/// count as few.
 pub const MANY_IMAGES: usize = 2000;
-
-/// How well a linear classifier does on the features of one stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StageProbe {
-    /// The name of the stage.
-    pub stage: String,
-    /// The accuracy on images that were held out.
-    pub top1: f64,
-}
-
-/// What was measured. Only the numbers of images and the probes are needed.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Measured {
-    /// The training images of each class.
-    pub images: Vec<usize>,
-    /// Linear classifiers on the stages, from the input on.
-    pub probes: Vec<StageProbe>,
-    /// The accuracy of the nearest neighbours in the last features.
-    pub knn_top1: Option<f64>,
-    /// The share of the labels' entropy that the classes of the source explain; see [`crate::leep`].
-    pub leep_explained: Option<f64>,
-    /// LogME of each stage, in the order of the probes.
-    pub logme: Option<Vec<f64>>,
-    /// The distance of the features to those of the source; see [`crate::distance::diagonal`].
-    pub distance: Option<f64>,
-}
 
 /// A cell of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

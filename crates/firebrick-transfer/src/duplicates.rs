@@ -9,60 +9,26 @@ mod hash;
 mod search;
 
 pub use hash::{Fingerprint, fingerprint};
-
-use serde::{Deserialize, Serialize};
+pub use search::Pair;
 
 /// How many of the 64 bits of each hash may differ.
 ///
-/// Two images that have nothing to do with each other differ in 32 bits on average, and in at most 6 of a hash's with a probability of
-/// 5·10⁻¹²; photos recompressed at quality 50 or halved in size differ in 0 to 4.
+/// Measured on the 397 photos of ants and bees: a copy saved with JPEG quality 50 or of half the size differs in at most 3 bits, and one that
+/// is 15 % brighter in 6; of the 78606 pairs of different photos, the nearest differ in 9 bits of the one hash, and 14 of
+/// the other.
 pub const NEAR: u32 = 6;
 
-/// Two images that are the same, or nearly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pair {
-    /// The image in the first set.
-    pub first: usize,
-    /// The image in the second set.
-    pub second: usize,
-    /// Whether the pixels are equal.
-    pub exact: bool,
-    /// How many bits differ in the hash of frequencies.
-    pub distance: u32,
-}
-
-/// The pairs of equal or near images between two sets, of which at most `near` bits of each hash differ, in order.
+/// For each image of a set that has an equal or near one in another set, the nearest of these: at most `near` bits of each
+/// hash differ. Of several equally near ones it is the first.
 #[must_use]
-pub fn between(first: &[Fingerprint], second: &[Fingerprint], near: u32) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    search::near_pairs(first, second, near, |a, b| {
-        pairs.push(pair(first, second, a, b));
-    });
-    pairs.sort_unstable_by_key(|pair| (pair.first, pair.second));
-    pairs
+pub fn between(images: &[Fingerprint], others: &[Fingerprint], near: u32) -> Vec<Pair> {
+    search::nearest_of_each(images, others, near, |_, _| true)
 }
 
-/// The pairs of equal or near images within a set; the first of a pair comes before the second.
+/// For each image of a set that has an equal or near one before it in the set, the nearest of these.
 #[must_use]
 pub fn within(set: &[Fingerprint], near: u32) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    search::near_pairs(set, set, near, |a, b| {
-        if a < b {
-            pairs.push(pair(set, set, a, b));
-        }
-    });
-    pairs.sort_unstable_by_key(|pair| (pair.first, pair.second));
-    pairs
-}
-
-fn pair(first: &[Fingerprint], second: &[Fingerprint], a: usize, b: usize) -> Pair {
-    let (one, other) = (&first[a], &second[b]);
-    Pair {
-        first: a,
-        second: b,
-        exact: one.exact == other.exact,
-        distance: (one.phash ^ other.phash).count_ones(),
-    }
+    search::nearest_of_each(set, set, near, |image, other| other < image)
 }
 
 #[cfg(test)]
@@ -100,7 +66,7 @@ mod tests {
         let valid = [half, all[5].clone(), lighter, photo(20, 96, 80)];
         let valid: Vec<Fingerprint> = valid.iter().map(fingerprint).collect();
         let found = between(&valid, &train, NEAR);
-        let places: Vec<_> = found.iter().map(|p| (p.first, p.second, p.exact)).collect();
+        let places: Vec<_> = found.iter().map(|p| (p.image, p.of, p.exact)).collect();
         assert_eq!(places, [(0, 3, false), (1, 5, true), (2, 7, false)]);
         assert_eq!(found[1].distance, 0);
     }
@@ -111,13 +77,13 @@ mod tests {
             pixels: vec![value; 64],
             ..Image::black(8, 8, 1)
         };
-        let set = [flat(0), flat(9), flat(0)].map(|image| fingerprint(&image));
-        let pairs = within(&set, 0);
-        assert!(pairs.contains(&Pair {
-            first: 0,
-            second: 2,
+        let set = [flat(0), flat(9), flat(0), flat(0)].map(|image| fingerprint(&image));
+        let copy = |image| Pair {
+            image,
+            of: 0,
             exact: true,
-            distance: 0
-        }));
+            distance: 0,
+        };
+        assert_eq!(within(&set, 0), [copy(2), copy(3)]);
     }
 }

@@ -28,7 +28,7 @@ use objective::Softmax;
 
 pub use path::{CrossValidated, Path, StrengthScore, cross_validate};
 
-/// What `C` of scikit-learn's default is, in strengths for the mean of so many rows.
+/// The [`l2`](Logistic::l2) that makes the problem of scikit-learn's `C`, for so many rows of equal weight.
 #[must_use]
 pub fn l2_of_c(c: f64, rows: usize, classes: usize) -> f64 {
     let l2 = 1.0 / (c * rows as f64);

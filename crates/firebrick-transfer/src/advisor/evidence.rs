@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Measured, StageProbe};
+use super::measured::{Measured, StageProbe};
 
 /// What a figure says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,61 +7,78 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::BuildHasherDefault;
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::Fingerprint;
 
-/// A hasher without a random start: the order of pairs does not matter, but nothing here is to differ from run to run.
+/// Two images that are the same, or nearly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// An image.
+    pub image: usize,
+    /// The image that it is a copy of, or nearly.
+    pub of: usize,
+    /// Whether the pixels are equal.
+    pub exact: bool,
+    /// How many bits differ in the hash of frequencies.
+    pub distance: u32,
+}
+
+/// A hasher without a random start: nothing here is to differ from run to run.
 type Fixed = BuildHasherDefault<DefaultHasher>;
 
-/// Calls `found` once for each pair whose hashes both differ in at most so many bits.
-pub(super) fn near_pairs(
-    first: &[Fingerprint],
-    second: &[Fingerprint],
+/// More pieces than this would be too short to tell hashes apart.
+const PIECES: u32 = 16;
+
+/// For each image the nearest of the others that `may` be compared with it, if both hashes differ in at most so many bits: an equal one, or
+/// else the one whose hash of frequencies is nearest; of several, the first.
+pub(super) fn nearest_of_each(
+    images: &[Fingerprint],
+    others: &[Fingerprint],
     near: u32,
-    mut found: impl FnMut(usize, usize),
-) {
-    let pieces = near.min(15) + 1;
-    // From where on, and how many bits.
-    let piece = |at: u32| {
-        let (start, end) = (64 * at / pieces, 64 * (at + 1) / pieces);
-        let mask = if end - start == 64 {
-            u64::MAX
-        } else {
-            (1 << (end - start)) - 1
-        };
-        move |hash: u64| hash >> start & mask
-    };
-    let is_near = |a: u64, b: u64| (a ^ b).count_ones() <= near;
-    if near > 15 {
-        // Pieces would be too short to tell hashes apart.
-        for (a, one) in first.iter().enumerate() {
-            for (b, other) in second.iter().enumerate() {
-                if is_near(one.phash, other.phash) && is_near(one.dhash, other.dhash) {
-                    found(a, b);
-                }
-            }
-        }
-        return;
-    }
+    may: impl Fn(usize, usize) -> bool,
+) -> Vec<Pair> {
+    // One piece of no bits, which all have in common, where there would be too many.
+    let pieces = if near < PIECES { near + 1 } else { 1 };
+    let bits = if near < PIECES { 64 } else { 0 };
+    let mut nearest: Vec<Option<Pair>> = vec![None; images.len()];
     for at in 0..pieces {
-        let of = piece(at);
+        let (start, end) = (bits * at / pieces, bits * (at + 1) / pieces);
+        let mask: u64 = (start..end).map(|bit| 1_u64 << bit).sum();
+        let piece = |hash: u64| hash & mask;
         let mut index: HashMap<u64, Vec<usize>, Fixed> = HashMap::default();
-        for (b, other) in second.iter().enumerate() {
-            index.entry(of(other.phash)).or_default().push(b);
+        for (of, other) in others.iter().enumerate() {
+            index.entry(piece(other.phash)).or_default().push(of);
         }
-        for (a, one) in first.iter().enumerate() {
-            let Some(candidates) = index.get(&of(one.phash)) else {
-                continue;
-            };
-            for b in candidates {
-                let other = &second[*b];
-                // A pair with several pieces in common was found at the first of them.
-                let earlier = || (0..at).any(|at| piece(at)(one.phash ^ other.phash) == 0);
-                if is_near(one.phash, other.phash) && is_near(one.dhash, other.dhash) && !earlier()
-                {
-                    found(a, *b);
+        for (image, (own, nearest)) in images.iter().zip(&mut nearest).enumerate() {
+            let candidates = index.get(&piece(own.phash)).into_iter().flatten();
+            for of in candidates.copied().filter(|of| may(image, *of)) {
+                // Equal images have all pieces in common: the first of them is found with the first piece.
+                if nearest.is_some_and(|found| found.exact) {
+                    break;
+                }
+                let pair = compare(own, &others[of], image, of);
+                let further = (own.dhash ^ others[of].dhash)
+                    .count_ones()
+                    .max(pair.distance);
+                let order = |pair: &Pair| (!pair.exact, pair.distance, pair.of);
+                let nearer = nearest.is_none_or(|found| order(&pair) < order(&found));
+                if further <= near && nearer {
+                    *nearest = Some(pair);
                 }
             }
         }
+    }
+    nearest.into_iter().flatten().collect()
+}
+
+fn compare(own: &Fingerprint, other: &Fingerprint, image: usize, of: usize) -> Pair {
+    let distance = (own.phash ^ other.phash).count_ones();
+    Pair {
+        image,
+        of,
+        exact: distance == 0 && own.exact == other.exact,
+        distance,
     }
 }
 
@@ -83,7 +100,8 @@ mod tests {
                         .fold(hash, |hash, _| hash ^ 1_u64 << random.random_range(0..64))
                 };
                 Fingerprint {
-                    exact: String::new(),
+                    // Some with equal hashes are equal, and some are not.
+                    exact: (at % 3).to_string(),
                     dhash: flip(base),
                     phash: flip(base),
                 }
@@ -92,24 +110,26 @@ mod tests {
     }
 
     #[test]
-    fn the_pairs_are_those_of_comparing_all() {
-        let (first, second) = (hashes(60, 1), hashes(50, 2));
+    fn the_nearest_is_that_of_comparing_all() {
+        let (images, others) = (hashes(60, 1), hashes(50, 2));
         for near in [0, 1, 4, 6, 15, 16, 64] {
-            let mut found = Vec::new();
-            near_pairs(&first, &second, near, |a, b| found.push((a, b)));
-            found.sort_unstable();
-            let mut all = Vec::new();
-            for (a, one) in first.iter().enumerate() {
-                for (b, other) in second.iter().enumerate() {
-                    let bits = |a: u64, b: u64| (a ^ b).count_ones();
-                    if bits(one.phash, other.phash) <= near && bits(one.dhash, other.dhash) <= near
-                    {
-                        all.push((a, b));
-                    }
+            for before in [false, true] {
+                let may = |image: usize, of: usize| !before || of < image;
+                let found = nearest_of_each(&images, &others, near, may);
+                let mut all = Vec::new();
+                for (image, own) in images.iter().enumerate() {
+                    let near_ones = others.iter().enumerate().filter(|(of, other)| {
+                        let bits = |a: u64, b: u64| (a ^ b).count_ones();
+                        may(image, *of)
+                            && bits(own.phash, other.phash) <= near
+                            && bits(own.dhash, other.dhash) <= near
+                    });
+                    let pairs = near_ones.map(|(of, other)| compare(own, other, image, of));
+                    all.extend(pairs.min_by_key(|pair| (!pair.exact, pair.distance, pair.of)));
                 }
+                assert_eq!(found, all, "{near}");
+                assert!(near < 4 || !all.is_empty());
             }
-            assert_eq!(found, all, "{near}");
-            assert!(near < 4 || !all.is_empty());
         }
     }
 }
