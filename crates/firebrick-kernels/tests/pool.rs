@@ -352,6 +352,12 @@ fn an_empty_batch_gives_an_empty_result() {
     assert!(max(&[], image, &square(2, 2)).0.is_empty());
     assert!(avg_grad(&[], image, &square(2, 2), true).is_empty());
     assert!(global_avg(&[], image).is_empty());
+    let without_channels = Image {
+        n: 1,
+        c: 0,
+        ..image
+    };
+    assert!(global_avg(&[], without_channels).is_empty());
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub fn global_avg(x: &[f32], image: Image) -> Vec<f32> {
     let to = Shared::new(y.spare_capacity_mut());
     // The channels of few images are divided among the threads.
     let bands = if image.n < 4 { 4 } else { 1 };
-    let band = c.div_ceil(bands).next_multiple_of(16).min(c.max(1));
+    let band = c.div_ceil(bands).next_multiple_of(16).clamp(1, c.max(1));
     let bands = c.div_ceil(band);
     parts(image.n * bands, size / bands.max(1), |units| {
         for unit in units {
