@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use firebrick_core::nn::GlobalAvgPool;
 
-use crate::{Head, Model};
+use crate::head::Head;
 
 /// A stage of a network: the layers between two changes of resolution, or what the paper counts as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +57,11 @@ pub trait Backbone {
     /// What [`Self::embed`] returns, to `[N, classes]`.
     fn classify(&self, features: Tensor<4>) -> Tensor<2>;
 
-    /// The model with another last layer for this many classes, drawn from `seed`. It shares the weights in front of the last layer with
-    /// this one.
-    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model;
+    /// The network with another last layer for this many classes, drawn from `seed`; everything in front of it keeps its weights.
+    #[must_use]
+    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self
+    where
+        Self: Sized;
 
     /// The features of each stage.
     ///
@@ -78,10 +80,4 @@ pub trait Backbone {
     fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
         GlobalAvgPool {}.forward(self.embed(images, &mut |_| ()))
     }
-}
-
-/// Features without sides as planes of one pixel.
-pub(crate) fn as_planes(features: Tensor<2>) -> Tensor<4> {
-    let [images, width] = features.dims();
-    features.reshape([images, width, 1, 1])
 }

@@ -11,7 +11,7 @@ use crate::architecture::{Architecture, Build};
 use crate::builder::Chain;
 use crate::network::Network;
 use crate::options::Options;
-use crate::{Input, Model, REGISTRY};
+use crate::{Input, Model};
 
 /// A family. A new one is a file with an implementation of this, and a line in [`REGISTRY`](crate::REGISTRY) for each network.
 pub(crate) trait Family: Sized + 'static {
@@ -99,7 +99,10 @@ pub(crate) const fn entry<F: Family>(name: &str) -> Entry<Build> {
             architecture: |spec| {
                 let mut networks = F::NETWORKS.iter();
                 let found = networks.find(|network| network.about.name == spec.name);
-                let unknown = || ConfigError::unknown_name("model", &spec.name, REGISTRY.names());
+                let unknown = || {
+                    let names = F::NETWORKS.iter().map(|network| network.about.name);
+                    ConfigError::unknown_name("model", &spec.name, names.collect())
+                };
                 let network = found.ok_or_else(unknown)?;
                 let mut options = network.about.resolve::<F::Options>(spec)?;
                 options.fill(network.dropout, network.drop_path);

@@ -3,10 +3,7 @@
 use firebrick_core::init::Init;
 use firebrick_core::nn::{Activation, Conv2dConfig, LinearConfig};
 
-use crate::Model;
-use crate::layers::{Join, Layer, Layers, Operation};
-use crate::members::MemberHead;
-use crate::network::Network;
+use crate::layers::{Layer, Operation};
 
 /// What stands at the end of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,7 +22,12 @@ pub enum Head {
 
 impl Head {
     /// The layers in place of `published`, by their names below its own, drawn from `seed` as PyTorch draws layers.
-    fn layers(self, published: &Layer, classes: usize, seed: u64) -> Vec<(String, Layer)> {
+    pub(crate) fn layers(
+        self,
+        published: &Layer,
+        classes: usize,
+        seed: u64,
+    ) -> Vec<(String, Layer)> {
         let layers = match self {
             Self::Linear => vec![(String::new(), resized(published, None, classes))],
             Self::Mlp { hidden } => vec![
@@ -43,29 +45,6 @@ impl Head {
         });
         drawn.collect()
     }
-
-    /// The layers in place of the last one of a model without members.
-    pub(crate) fn in_place_of(
-        self,
-        published: &MemberHead,
-        classes: usize,
-        seed: u64,
-    ) -> MemberHead {
-        let MemberHead::Plain(linear) = published else {
-            return published.clone();
-        };
-        let mut layers = self.layers(&Layer::Linear(linear.clone()), classes, seed);
-        match layers.pop() {
-            Some((_, Layer::Linear(linear))) if layers.is_empty() => MemberHead::Plain(linear),
-            last => {
-                layers.extend(last);
-                MemberHead::Layers(Layers {
-                    join: Join::Chain,
-                    layers,
-                })
-            }
-        }
-    }
 }
 
 /// A layer like this one, with other numbers of inputs and outputs.
@@ -82,37 +61,5 @@ fn resized(layer: &Layer, inputs: Option<usize>, outputs: usize) -> Layer {
             Layer::Linear(config.init(&linear.weight.lazy_device()))
         }
         layer => layer.clone(),
-    }
-}
-
-impl Network {
-    /// The same network with another last layer for this many classes, drawn from `seed`; everything in front of it keeps its weights.
-    /// What follows the published last layer, such as SqueezeNet's mean over the image, follows the new one too.
-    #[must_use]
-    pub fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
-        let position = self.head();
-        let Some((name, published)) = self.layers().get(position) else {
-            return self;
-        };
-        let new = head.layers(published, classes, seed).into_iter();
-        let new = new.map(|(own, layer)| match (own.as_str(), &layer) {
-            ("", Layer::Plain(_)) => (own, layer),
-            ("", _) => (name.clone(), layer),
-            _ => (format!("{name}.{own}"), layer),
-        });
-        let new = new.collect();
-        let behind = match head {
-            Head::None => Vec::new(),
-            _ => self.layers()[position + 1..].to_vec(),
-        };
-        self.with_end(new, behind)
-    }
-}
-
-impl Model {
-    /// The model with another last layer, as [`Backbone::with_head`](crate::Backbone::with_head) makes it; `None` for a model that is no backbone.
-    #[must_use]
-    pub fn with_head(&self, head: Head, classes: usize, seed: u64) -> Option<Self> {
-        Some(self.backbone()?.with_head(head, classes, seed))
     }
 }

@@ -433,3 +433,9 @@ fn add(
         layers => activation.forward(kernels::add(chain(layers, planes), shortcut)),
     }
 }
+
+/// Features without sides as planes of one pixel.
+pub(crate) fn as_planes(features: Tensor<2>) -> Tensor<4> {
+    let [images, width] = features.dims();
+    features.reshape([images, width, 1, 1])
+}

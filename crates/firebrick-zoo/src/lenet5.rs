@@ -14,7 +14,8 @@ use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::backbone::{Backbone, Stage, as_planes};
+use crate::backbone::{Backbone, Stage};
+use crate::layers::as_planes;
 use crate::members::MemberHead;
 use crate::{Architecture, Head, Input, Model, ModelConfig};
 
@@ -238,11 +239,11 @@ impl Backbone for LeNet5 {
         self.fc3.forward(features.flatten(1, 3))
     }
 
-    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
-        Model::of_backbone(Self {
-            fc3: head.in_place_of(&self.fc3, classes, seed),
-            ..self.clone()
-        })
+    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
+        Self {
+            fc3: self.fc3.replaced(head, classes, seed),
+            ..self
+        }
     }
 }
 

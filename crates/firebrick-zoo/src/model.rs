@@ -14,7 +14,8 @@ use firebrick_core::graph::{Graph, Value};
 use firebrick_core::{Classifier, ConfigError, TrainingScores};
 
 use crate::backbone::Backbone;
-use erased::{Erased, Held, Mapping, Visiting};
+use crate::head::Head;
+use erased::{AsBackbone, Erased, Held, Mapping, Visiting};
 
 /// A model that is picked by name at run time, of this crate or of another one. Parameter paths and weight
 /// files do not show the wrapping: they are those of the model inside.
@@ -32,10 +33,10 @@ impl Model {
     /// Wraps a network whose features can be taken. Its parameters have at most 8 dimensions.
     #[must_use]
     pub fn of_backbone<M: Classifier + Backbone + ModuleDisplay + 'static>(model: M) -> Self {
-        fn shown<M: Backbone + 'static>(model: &M) -> &dyn Backbone {
-            model
-        }
-        let backbone: Option<fn(&M) -> &dyn Backbone> = Some(shown::<M>);
+        let backbone = Some(AsBackbone {
+            shown: |model| model,
+            with_head: M::with_head,
+        });
         Self(Box::new(Held { model, backbone }))
     }
 
@@ -43,6 +44,13 @@ impl Model {
     #[must_use]
     pub fn backbone(&self) -> Option<&dyn Backbone> {
         self.0.backbone()
+    }
+
+    /// The model with another last layer, as [`Backbone::with_head`] makes it; `None` for a model that is no backbone. It shares the weights
+    /// in front of the last layer with this one.
+    #[must_use]
+    pub fn with_head(&self, head: Head, classes: usize, seed: u64) -> Option<Self> {
+        self.0.with_head(head, classes, seed).map(Self)
     }
 
     /// The model inside, if it is of this type.

@@ -8,8 +8,8 @@ use firebrick_core::graph::{Graph, Value};
 use firebrick_core::{Classifier, ConfigError};
 
 use crate::backbone::{Backbone, Stage};
+use crate::head::Head;
 use crate::layers::{Layer, Layers, chain};
-use crate::{Head, Model};
 
 /// A network as a list of named layers. The names are those of the reference implementation: its weights load unchanged.
 #[derive(Debug, Clone)]
@@ -135,8 +135,24 @@ impl Backbone for Network {
         chain(&self.layers()[self.head..], features).flatten(1, 3)
     }
 
-    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
-        Model::of_backbone(self.clone().with_head(head, classes, seed))
+    /// What follows the published last layer, such as SqueezeNet's mean over the image, follows the new one too.
+    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
+        let position = self.head();
+        let Some((name, published)) = self.layers().get(position) else {
+            return self;
+        };
+        let new = head.layers(published, classes, seed).into_iter();
+        let new = new.map(|(own, layer)| match (own.as_str(), &layer) {
+            ("", Layer::Plain(_)) => (own, layer),
+            ("", _) => (name.clone(), layer),
+            _ => (format!("{name}.{own}"), layer),
+        });
+        let new = new.collect();
+        let behind = match head {
+            Head::None => Vec::new(),
+            _ => self.layers()[position + 1..].to_vec(),
+        };
+        self.with_end(new, behind)
     }
 }
 

@@ -15,7 +15,8 @@ use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::backbone::{Backbone, Stage, as_planes};
+use crate::backbone::{Backbone, Stage};
+use crate::layers::as_planes;
 use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::{add_branch, conv3x3, projection};
 use crate::{Architecture, Build, Head, Input, Model};
@@ -319,11 +320,11 @@ impl Backbone for ResNetCifar {
         self.linear.forward(features.flatten(1, 3))
     }
 
-    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
-        Model::of_backbone(Self {
-            linear: head.in_place_of(&self.linear, classes, seed),
-            ..self.clone()
-        })
+    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
+        Self {
+            linear: self.linear.replaced(head, classes, seed),
+            ..self
+        }
     }
 }
 

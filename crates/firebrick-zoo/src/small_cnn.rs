@@ -12,7 +12,8 @@ use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::backbone::{Backbone, Stage, as_planes};
+use crate::backbone::{Backbone, Stage};
+use crate::layers::as_planes;
 use crate::members::{MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
 use crate::residual::conv3x3;
 use crate::{Architecture, Head, Input, Model, ModelConfig};
@@ -227,11 +228,11 @@ impl Backbone for SmallCnn {
         self.fc.forward(features.flatten(1, 3))
     }
 
-    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Model {
-        Model::of_backbone(Self {
-            fc: head.in_place_of(&self.fc, classes, seed),
-            ..self.clone()
-        })
+    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
+        Self {
+            fc: self.fc.replaced(head, classes, seed),
+            ..self
+        }
     }
 }
 

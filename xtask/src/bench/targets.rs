@@ -8,6 +8,7 @@ use super::statistics::Estimate;
 use super::table::{markdown, ratio};
 use super::who::PEERS;
 use super::who::Who;
+use super::work::Work;
 
 /// A bar holds when the lower end of the interval is at least this part of it.
 const LEEWAY: f64 = 0.97;

@@ -11,9 +11,10 @@ use firebrick_core::nn::{
 use firebrick_core::{Classifier, ConfigError};
 
 use super::definition::{BatchEnsemble, Members};
-use crate::Model;
-use crate::backbone::{Backbone, as_planes};
-use crate::layers::Layers;
+use crate::backbone::Backbone;
+use crate::head::Head;
+use crate::layers::{Join, Layer, Layers, as_planes};
+use crate::model::Model;
 
 /// Where a convolution stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,24 @@ pub enum MemberHead {
 }
 
 impl MemberHead {
+    /// Other layers in place of this one, in a network without members.
+    pub(crate) fn replaced(&self, head: Head, classes: usize, seed: u64) -> Self {
+        let Self::Plain(linear) = self else {
+            return self.clone();
+        };
+        let mut layers = head.layers(&Layer::Linear(linear.clone()), classes, seed);
+        match layers.pop() {
+            Some((_, Layer::Linear(linear))) if layers.is_empty() => Self::Plain(linear),
+            last => {
+                layers.extend(last);
+                Self::Layers(Layers {
+                    join: Join::Chain,
+                    layers,
+                })
+            }
+        }
+    }
+
     /// # Shapes
     /// `[N, features]` to `[N, classes]`, or to `[N, members · classes]` where the rows are not those of single members.
     #[must_use]

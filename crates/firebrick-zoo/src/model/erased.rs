@@ -10,12 +10,14 @@ use firebrick_core::graph::{Graph, Value};
 use firebrick_core::{Classifier, ConfigError, TrainingScores};
 
 use crate::backbone::Backbone;
+use crate::head::Head;
 
 /// A [`Classifier`] of any type.
 pub(super) trait Erased: Send + Debug {
     fn cloned(&self) -> Box<dyn Erased>;
     fn as_any(&self) -> &dyn Any;
     fn backbone(&self) -> Option<&dyn Backbone>;
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Option<Box<dyn Erased>>;
     fn forward(&self, images: Tensor<4>) -> Tensor<2>;
     fn forward_training(&self, images: Tensor<4>) -> TrainingScores;
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError>;
@@ -30,10 +32,24 @@ pub(super) trait Erased: Send + Debug {
     fn content(&self, content: Content) -> Option<Content>;
 }
 
+/// How a model of this type is a [`Backbone`].
+pub(super) struct AsBackbone<M> {
+    pub(super) shown: fn(&M) -> &dyn Backbone,
+    pub(super) with_head: fn(M, Head, usize, u64) -> M,
+}
+
+impl<M> Clone for AsBackbone<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for AsBackbone<M> {}
+
 /// A [`Classifier`] of this type, and how its features are taken, if they can be.
 pub(super) struct Held<M> {
     pub(super) model: M,
-    pub(super) backbone: Option<fn(&M) -> &dyn Backbone>,
+    pub(super) backbone: Option<AsBackbone<M>>,
 }
 
 impl<M: Debug> Debug for Held<M> {
@@ -67,7 +83,13 @@ impl<M: Classifier + ModuleDisplay + 'static> Erased for Held<M> {
     }
 
     fn backbone(&self) -> Option<&dyn Backbone> {
-        self.backbone.map(|backbone| backbone(&self.model))
+        self.backbone.map(|backbone| (backbone.shown)(&self.model))
+    }
+
+    fn with_head(&self, head: Head, classes: usize, seed: u64) -> Option<Box<dyn Erased>> {
+        let backbone = self.backbone?;
+        let model = (backbone.with_head)(self.model.clone(), head, classes, seed);
+        Some(self.with(model))
     }
 
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {

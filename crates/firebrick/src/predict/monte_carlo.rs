@@ -137,6 +137,7 @@ fn prediction(
         path,
         set: None,
         logits: None,
+        explanation: None,
         mc_dropout: Some(uncertainty),
     })
 }

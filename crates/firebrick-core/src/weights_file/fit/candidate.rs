@@ -183,7 +183,7 @@ impl<'a> Candidate<'a> {
             }
             match name.strip_prefix(prefix) {
                 Some(rest) if rules.is_excepted(rest) || rules.is_ignored(rest) => {
-                    ignored.push(rest.to_string())
+                    ignored.push(rest.to_string());
                 }
                 Some(rest) => problems.push(Problem {
                     key: rest.into(),
