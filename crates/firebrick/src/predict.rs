@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::tta::TestTime;
 use crate::{ModelInfo, TrainedModel};
 
-pub use monte_carlo::{DropoutPasses, Uncertainty, predict_with_dropout};
+pub use monte_carlo::{DropoutPasses, predict_with_dropout};
 
 /// The prediction for one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,6 +38,21 @@ pub struct Prediction {
     /// What the passes of [`predict_with_dropout`] say, in which the probabilities are means over them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_dropout: Option<Uncertainty>,
+}
+
+/// How sure a model is of one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Uncertainty {
+    /// The number of passes.
+    pub passes: usize,
+    /// The entropy of the mean probabilities in nats: all of the uncertainty.
+    pub entropy: f64,
+    /// How much of it comes from the disagreement of the passes, in nats: what more training data would lessen.
+    pub mutual_information: f64,
+    /// The mean probability of each class.
+    pub mean: Vec<f64>,
+    /// The variance of the probability of each class over the passes.
+    pub variance: Vec<f64>,
 }
 
 /// A class and its probability.

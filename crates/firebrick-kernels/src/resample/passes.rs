@@ -1,7 +1,8 @@
 //! The passes, for every instruction set that has the vectors.
 
+use super::part::{CHANNELS, Part};
 use super::pixels::{Avx2, Avx512, Pixels};
-use super::{CHANNELS, Part, Weights};
+use super::weights::Weights;
 
 /// # Safety
 /// The processor has AVX2; the part lies in its image, and what counts in the part.

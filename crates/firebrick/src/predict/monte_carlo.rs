@@ -7,9 +7,8 @@ use firebrick_core::{Classifier, ConfigError};
 use firebrick_datasets::image_list::ListedImage;
 use firebrick_regularize::dropout::monte_carlo::monte_carlo;
 use firebrick_train::metrics::ranked;
-use serde::Serialize;
 
-use super::{Guess, Logits, Prediction, batch, decoded, input};
+use super::{Guess, Logits, Prediction, Uncertainty, batch, decoded, input};
 use crate::TrainedModel;
 
 /// How often each image passes through the model, with other values dropped each time.
@@ -19,21 +18,6 @@ pub struct DropoutPasses {
     pub count: usize,
     /// The seed of the masks: the same seed, images and order give the same numbers.
     pub seed: u64,
-}
-
-/// How sure a model is of one image.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Uncertainty {
-    /// The number of passes.
-    pub passes: usize,
-    /// The entropy of the mean probabilities in nats: all of the uncertainty.
-    pub entropy: f64,
-    /// How much of it comes from the disagreement of the passes, in nats: what more training data would lessen.
-    pub mutual_information: f64,
-    /// The mean probability of each class.
-    pub mean: Vec<f64>,
-    /// The variance of the probability of each class over the passes.
-    pub variance: Vec<f64>,
 }
 
 /// Predicts the classes of images as [`predict`](super::predict()) does, by the mean over many passes with dropout on, as in training, and
