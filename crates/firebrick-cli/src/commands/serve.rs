@@ -86,16 +86,12 @@ impl Serve {
             let predictor = Predictor::ensemble(&ensemble, self.ensemble.combine(), self.top);
             return self.serve(listener, port, &predictor);
         }
-        let model = trained_model(
-            self.run.as_deref(),
-            &self.plain,
-            &self.device,
-            |info, data| {
-                if self.run.is_none() {
-                    self.plain.name_classes(info, data, false);
-                }
-            },
-        )?;
+        let run = self.run.as_deref();
+        let model = trained_model(run, &self.plain, &self.device, |info, data| {
+            if run.is_none() {
+                self.plain.name_classes(info, data, false);
+            }
+        })?;
         let predictor = Predictor::model(&model, self.top);
         self.serve(listener, port, &predictor)
     }
