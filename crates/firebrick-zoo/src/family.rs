@@ -101,7 +101,7 @@ pub(crate) const fn entry<F: Family>(name: &str) -> Entry<Build> {
                 let found = networks.find(|network| network.about.name == spec.name);
                 let unknown = || {
                     let names = F::NETWORKS.iter().map(|network| network.about.name);
-                    ConfigError::unknown_name("model", &spec.name, names.collect())
+                    ConfigError::unknown_name("model", &spec.name, names)
                 };
                 let network = found.ok_or_else(unknown)?;
                 let mut options = network.about.resolve::<F::Options>(spec)?;
