@@ -3,10 +3,12 @@
 use burn::tensor::Tensor;
 use firebrick_core::nn::GlobalAvgPool;
 
+use serde::Serialize;
+
 use crate::head::Head;
 
 /// A stage of a network: the layers between two changes of resolution, or what the paper counts as one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stage {
     /// Its name, such as `layer3`.
     pub name: String,

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use firebrick::core::error::excerpt;
 use firebrick::core::setting::FromFlag;
 use firebrick::core::spec::Spec;
-use firebrick::zoo::{self, Input, Weights, published, published_for};
+use firebrick::zoo::{self, Backbone, Input, Stage, Weights, published, published_for};
 use serde_json::{Value, json};
 
 use super::listing;
@@ -39,8 +39,8 @@ enum Action {
         /// Number of classes; by default the number the model was designed for
         #[arg(long, value_name = "N", value_parser = whole::<usize>)]
         classes: Option<usize>,
-        /// Print one JSON document: {model, input, parameters, multiply_adds, layers, weights, fields: [{name, default, range}]},
-        /// where weights is as `models weights NAME --json` prints it
+        /// Print one JSON document: {model, input, parameters, multiply_adds, layers, stages: [{name, modules, width, stride}],
+        /// weights, fields: [{name, default, range}]}, where weights is as `models weights NAME --json` prints it
         #[arg(long)]
         json: bool,
     },
@@ -100,6 +100,7 @@ fn describe(
     let model = zoo::build(spec, &input, 0, &device)?;
     let description = zoo::describe(&model, &input);
     let fields = listing::fields(&zoo::REGISTRY.find(spec)?);
+    let stages = model.backbone().map_or_else(Vec::new, Backbone::stages);
     if json {
         return terminal::json(&json!({
             "model": zoo::canonical(spec)?.to_string(),
@@ -107,6 +108,7 @@ fn describe(
             "parameters": description.parameters,
             "multiply_adds": description.multiply_adds,
             "layers": description.layers,
+            "stages": stages,
             "weights": published_json(&spec.name)?,
             "fields": fields,
         }));
@@ -140,12 +142,30 @@ fn describe(
         grouped(description.parameters as u64),
         grouped(description.multiply_adds)
     ));
+    if !stages.is_empty() {
+        let stages: Vec<_> = stages.iter().map(stage).collect();
+        terminal::say(&format!("stages: {}", stages.join(", ")));
+    }
     listing::options(&fields);
     if published_for(&spec.name).next().is_some() {
         terminal::say("");
         table(published_for(&spec.name));
     }
     Ok(())
+}
+
+/// A stage in words: `layer1 (64 channels at 1/4)`.
+fn stage(stage: &Stage) -> String {
+    let Stage {
+        name,
+        width,
+        stride,
+        ..
+    } = stage;
+    match stride {
+        Some(stride) => format!("{name} ({width} channels at 1/{stride})"),
+        None => format!("{name} ({width} features)"),
+    }
 }
 
 /// The published weights of a network, with numbers as short as in the table: a value of JSON has none but long ones.

@@ -118,11 +118,21 @@ fn listings() {
             "parameters",
             "multiply_adds",
             "layers",
+            "stages",
             "weights",
             "fields"
         ]
     );
     assert_eq!(description["parameters"], 269_722);
+    assert_eq!(
+        description["stages"][2],
+        serde_json::json!({ "name": "layer2", "modules": ["layer2"], "width": 32, "stride": 2 })
+    );
+    let text = run(temp.path(), "models describe lenet5").stdout;
+    assert!(
+        text.contains("conv2 (16 channels at 1/2), fc1 (120 features)"),
+        "{text}"
+    );
     let datasets = run(temp.path(), "datasets list --json").json();
     assert!(
         datasets
