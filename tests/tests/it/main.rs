@@ -13,6 +13,7 @@ mod freezing;
 mod guide;
 mod house;
 mod members;
+mod models_page;
 mod outside;
 mod own_model;
 mod parity;
