@@ -97,7 +97,7 @@ def main():
         print(f"{name}: ONNX Runtime {folded:.1e}, not folded {plain:.1e}{shown}", flush=True)
         worst = max(worst, folded, plain, torch_too or 0.0)
     print(f"largest: {worst:.1e}")
-    sys.exit(worst > LIMIT)
+    sys.exit(int(worst > LIMIT))
 
 
 main()
