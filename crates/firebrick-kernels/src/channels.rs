@@ -77,7 +77,7 @@ pub fn concat(sources: &[Channels<'_>], pixels: usize) -> Vec<f32> {
     }
 }
 
-/// Channels `first..first + count` of pixels that have `channels`: the gradient of a part of [`concat`].
+/// Channels `first..first + count` of pixels that have `channels`: the gradient of a part of [`concat()`].
 ///
 /// # Panics
 /// When there are no such channels, or the pixels are not whole.
@@ -131,7 +131,7 @@ impl Task for Copy {
     }
 }
 
-/// Channels of two in turn: a₀ b₀ a₁ b₁ … at each pixel, which is [`concat`] and [`shuffle`] with two groups in one pass.
+/// Channels of two in turn: a₀ b₀ a₁ b₁ … at each pixel, which is [`concat()`] and [`shuffle`] with two groups in one pass.
 ///
 /// # Shapes
 /// Two of `[pixels, count]`, to `[pixels, 2 · count]`.

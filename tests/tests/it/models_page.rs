@@ -10,7 +10,9 @@ use firebrick::zoo;
 fn the_page_of_models_has_a_row_for_each() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/models.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    // The table of options comes first.
+    let (_, table) = page.split_once("| model | images |").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
     let cells = rows.map(|row| row.trim_end_matches('|').split('|').map(str::trim));
     let mut rows: BTreeMap<String, Vec<&str>> = cells
         .map(|mut cells| {
@@ -26,12 +28,18 @@ fn the_page_of_models_has_a_row_for_each() {
         let model = zoo::undrawn(&spec, &input, &device).unwrap();
         let parameters = zoo::parameters(&model) as f64 / 1e6;
         let weights = zoo::published_for(name).find(|weights| weights.top1.is_some());
-        let row = rows.remove(name).unwrap_or_else(|| panic!("{name} has no row"));
+        let row = rows
+            .remove(name)
+            .unwrap_or_else(|| panic!("{name} has no row"));
         let side = format!("{}×{}", input.height, input.width);
         let top1 = weights.and_then(|weights| weights.top1);
         assert_eq!(row[0], side, "{name}");
         assert_eq!(row[1], format!("{parameters:.2} M"), "{name}");
-        assert_eq!(row[3], top1.map_or("–".into(), |top1| format!("{top1:.2} %")), "{name}");
+        assert_eq!(
+            row[3],
+            top1.map_or("–".into(), |top1| format!("{top1:.2} %")),
+            "{name}"
+        );
         let tag = weights.map_or("–".into(), |weights| format!("`{}`", weights.tag));
         assert_eq!(row[4], tag, "{name}");
     }

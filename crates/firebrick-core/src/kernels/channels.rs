@@ -85,7 +85,7 @@ pub fn channel_shuffle(x: Tensor<4>, groups: usize) -> Tensor<4> {
     Tensor::from_dispatch(run_single(Shuffle(groups), vec![x.into_dispatch()]))
 }
 
-/// The first channels of `a`, as many as `b` has, and those of `b` in turn: `a₀ b₀ a₁ b₁ …`. That is what [`concat`] and
+/// The first channels of `a`, as many as `b` has, and those of `b` in turn: `a₀ b₀ a₁ b₁ …`. That is what [`concat()`] and
 /// [`channel_shuffle`] with two groups make of them, in one pass.
 ///
 /// # Shapes

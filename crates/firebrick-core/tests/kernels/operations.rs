@@ -125,7 +125,14 @@ fn parts_of_a_batch_with_weights_of_their_own_are_burns() {
             .collect();
         let weights = weights.reshape([3, outputs, inputs, height, width]);
         let together = kernels::conv2d_parts(x, weights, &options);
-        assert_eq!(values(&together), values(&Tensor::cat(apart, 0)), "{name}");
+        // Groups of few channels have a kernel of their own, which sums in another order.
+        let (together, apart) = (values(&together), values(&Tensor::cat(apart, 0)));
+        for (together, apart) in together.iter().zip(&apart) {
+            assert!(
+                (together - apart).abs() <= 4e-6 * apart.abs().max(1.0),
+                "{name}: {together} {apart}"
+            );
+        }
     }
 }
 
