@@ -1,7 +1,7 @@
 """Runs exported models with ONNX Runtime, and loads exported weights with PyTorch, by hand.
 
-    FIREBRICK_ONNX_DIR=/tmp/onnx cargo test --workspace --lib files_for_onnx_runtime -- --ignored
-    python3 xtask/onnx/check.py /tmp/onnx
+    FIREBRICK_ONNX_DIR=$PWD/target/onnx cargo test --workspace --lib files_for_onnx_runtime -- --ignored
+    python3 xtask/onnx/check.py target/onnx
 
 The first command writes every network, its weights, and images with its logits; the second compares, prints the largest error of a logit by the
 deviation of all logits, and fails above 1e-4. Needs onnx, onnxruntime, torch, torchvision and safetensors.
