@@ -23,7 +23,7 @@ pub struct Stage {
 
 /// A network whose features can be taken stage by stage.
 ///
-/// The logits are `classify(embed(images))`.
+/// [`Self::logits`] is `classify(embed(images))`.
 pub trait Backbone {
     /// The stages, first to last.
     fn stages(&self) -> Vec<Stage>;
@@ -58,6 +58,14 @@ pub trait Backbone {
     /// # Shapes
     /// What [`Self::embed`] returns, to `[N, classes]`.
     fn classify(&self, features: Tensor<4>) -> Tensor<2>;
+
+    /// The scores of the classes: both parts, one after the other.
+    ///
+    /// # Shapes
+    /// `[N, C, H, W]` to `[N, classes]`.
+    fn logits(&self, images: Tensor<4>) -> Tensor<2> {
+        self.classify(self.embed(images, &mut |_| ()))
+    }
 
     /// The network with another last layer for this many classes, drawn from `seed`; everything in front of it keeps its weights.
     #[must_use]

@@ -3,8 +3,8 @@
 //! Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015; keys and layouts are torchvision's, and so are the windows of 3×3
 //! pixels where the paper has 5×5. The published weights expect pixels from -1 to 1: mean and deviation 0.5.
 //!
-//! The paper trains two more heads in the middle of the network; what files have of them is not loaded. With `aux=true` the network holds their weights, so that files which have
-//! them load and are written again; nothing runs them, in training neither.
+//! The paper trains two more heads in the middle of the network. Without `aux`, tensors of these heads in a file are ignored; with `aux=true`, the
+//! network holds them and writes them again. It never runs them, in training neither.
 
 use firebrick_core::ConfigError;
 use firebrick_core::about::{Field, Range};

@@ -236,12 +236,12 @@ pub struct ResNet18 {
 
 impl Classifier for ResNet18 {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.members.forward(images, |images| self.scores(images))
+        self.members.forward(images, |images| self.logits(images))
     }
 
     fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
         self.members
-            .forward_training(images, |images| self.scores(images))
+            .forward_training(images, |images| self.logits(images))
     }
 
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
@@ -265,14 +265,7 @@ impl Classifier for ResNet18 {
     }
 }
 
-impl ResNet18 {
-    /// The outputs of the network for the inputs of its members.
-    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        self.classify(self.embed(images, &mut |_| ()))
-    }
-}
-
-/// Of a network without members.
+/// Of a network without members; of one with members, [`Backbone::logits`] are the outputs for the inputs of its members.
 impl Backbone for ResNet18 {
     fn stages(&self) -> Vec<Stage> {
         let first = if self.maxpool.is_some() { 2 } else { 1 };

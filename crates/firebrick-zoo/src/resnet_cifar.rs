@@ -252,12 +252,12 @@ pub struct ResNetCifar {
 
 impl Classifier for ResNetCifar {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.members.forward(images, |images| self.scores(images))
+        self.members.forward(images, |images| self.logits(images))
     }
 
     fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
         self.members
-            .forward_training(images, |images| self.scores(images))
+            .forward_training(images, |images| self.logits(images))
     }
 
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
@@ -277,14 +277,7 @@ impl Classifier for ResNetCifar {
     }
 }
 
-impl ResNetCifar {
-    /// The outputs of the network for the inputs of its members.
-    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        self.classify(self.embed(images, &mut |_| ()))
-    }
-}
-
-/// Of a network without members.
+/// Of a network without members; of one with members, [`Backbone::logits`] are the outputs for the inputs of its members.
 impl Backbone for ResNetCifar {
     fn stages(&self) -> Vec<Stage> {
         let stage = |name: &str, modules: &[&str], layer: usize| Stage {

@@ -172,12 +172,12 @@ pub struct SmallCnn {
 
 impl Classifier for SmallCnn {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.members.forward(images, |images| self.scores(images))
+        self.members.forward(images, |images| self.logits(images))
     }
 
     fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
         self.members
-            .forward_training(images, |images| self.scores(images))
+            .forward_training(images, |images| self.logits(images))
     }
 
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
@@ -193,14 +193,7 @@ impl Classifier for SmallCnn {
     }
 }
 
-impl SmallCnn {
-    /// The outputs of the network for the inputs of its members.
-    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        self.classify(self.embed(images, &mut |_| ()))
-    }
-}
-
-/// Of a network without members.
+/// Of a network without members; of one with members, [`Backbone::logits`] are the outputs for the inputs of its members.
 impl Backbone for SmallCnn {
     fn stages(&self) -> Vec<Stage> {
         let layers = [&self.layer1, &self.layer2, &self.layer3].into_iter();
