@@ -411,11 +411,17 @@ pub fn features(data: &[u8]) {
     features_as_they_are(data);
     let length = data.get(8..16).and_then(|bytes| bytes.first_chunk());
     let length = length.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let header = usize::try_from(length).ok().and_then(|length| data.get(16..)?.get(..length));
+    let header = usize::try_from(length)
+        .ok()
+        .and_then(|length| data.get(16..)?.get(..length));
     if let Some(header) = header {
         let mut unchecked = data.to_vec();
         let sum = checksum::of(header);
-        for (digit, of_sum) in unchecked.iter_mut().skip(16 + header.len()).zip(sum.bytes()) {
+        for (digit, of_sum) in unchecked
+            .iter_mut()
+            .skip(16 + header.len())
+            .zip(sum.bytes())
+        {
             *digit = of_sum;
         }
         features_as_they_are(&unchecked);
@@ -431,13 +437,19 @@ fn features_as_they_are(data: &[u8]) {
     };
     let (key, found) = (reader.key().clone(), reader.found());
     assert!(found.rows <= key.images * key.views.len());
-    assert_eq!(reader.is_complete(), found.rows == key.images * key.views.len());
+    assert_eq!(
+        reader.is_complete(),
+        found.rows == key.images * key.views.len()
+    );
     let views: Vec<usize> = (0..key.views.len()).collect();
     for stage in &key.stages {
         match reader.features(&stage.name, &views) {
             Err(error) => fit_for_a_person(&error.to_string()),
             Ok(features) => {
-                assert_eq!((features.rows(), features.width()), (found.rows, stage.width));
+                assert_eq!(
+                    (features.rows(), features.width()),
+                    (found.rows, stage.width)
+                );
             }
         }
     }
@@ -446,7 +458,10 @@ fn features_as_they_are(data: &[u8]) {
         Ok((_, begun)) => {
             assert_eq!(begun, found);
             let reader = CacheReader::open(&path).expect("what a writer opened can be read");
-            assert_eq!((reader.found().rows, reader.found().torn_bytes), (found.rows, 0));
+            assert_eq!(
+                (reader.found().rows, reader.found().torn_bytes),
+                (found.rows, 0)
+            );
         }
     }
 }

@@ -65,7 +65,10 @@ mod tests {
         let items = |count: usize| (0..count).map(|at| format!("a{at}\n")).collect::<Vec<_>>();
         assert_eq!(in_full(&items(2)), "a0\\n; a1\\n");
         let many = in_full(&items(700));
-        assert!(many.starts_with("700 differences:\n  a0\\n\n  a1\\n\n"), "{many}");
+        assert!(
+            many.starts_with("700 differences:\n  a0\\n\n  a1\\n\n"),
+            "{many}"
+        );
         assert_eq!(many.lines().count(), 701);
         assert!(in_full(&items(5000)).ends_with("\n  a2999\\n\n  and 2000 more"));
     }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use firebrick::ModelInfo;
 use firebrick::core::Recipe;
 use firebrick::core::spec::Spec;
 use firebrick::datasets::Split;
 use firebrick::datasets::registry::{self, folder_path};
-use firebrick::ModelInfo;
 use firebrick::ensemble::manifest::Manifest;
 use firebrick::eval::{EvalImages, EvalJob, Evaluated, evaluate};
 use firebrick::training::Evaluation;

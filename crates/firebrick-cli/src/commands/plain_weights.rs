@@ -329,10 +329,16 @@ mod tests {
         let published = unnamed.names_of_a_known_set(&info(10), Some("cifar10"));
         assert_eq!(published.unwrap().set, "cifar10");
         let shark = Some("tiger shark".to_string());
-        assert_eq!(fourth(&plain("resnet20_imagenet.th", "none", None), 1000), shark);
+        assert_eq!(
+            fourth(&plain("resnet20_imagenet.th", "none", None), 1000),
+            shark
+        );
         let published = unnamed.names_of_a_known_set(&info(1000), Some(IMAGENET));
         assert_eq!(published.map(|named| named.classes[3].clone()), shark);
-        assert_eq!(unnamed.names_of_a_known_set(&info(999), Some(IMAGENET)), None);
+        assert_eq!(
+            unnamed.names_of_a_known_set(&info(999), Some(IMAGENET)),
+            None
+        );
         assert_eq!(fourth(&plain("weights.th", "imagenet", None), 1000), None);
         let told = Some(Classes::Count(10));
         assert_eq!(

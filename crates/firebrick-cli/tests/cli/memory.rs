@@ -91,7 +91,10 @@ fn a_published_checkpoint_takes_little_more_memory_than_its_size() {
     let at = temp.path();
     let metadata = BTreeMap::new();
     let bytes = zeros(&at.join("net.safetensors"), "resnet50", 1000, &metadata);
-    assert_eq!(zeros_of_pytorch(&at.join("net.pth"), "resnet50", 1000), bytes);
+    assert_eq!(
+        zeros_of_pytorch(&at.join("net.pth"), "resnet50", 1000),
+        bytes
+    );
     assert!((100_000_000..104_000_000).contains(&bytes), "{bytes}");
     let program = peak_of_short(at, "--version");
     for file in ["net.safetensors", "net.pth"] {

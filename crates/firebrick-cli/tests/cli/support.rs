@@ -258,8 +258,8 @@ pub(crate) fn zeros_of_pytorch(path: &Path, spec: &str, classes: usize) -> u64 {
     };
     let shapes = shapes(spec, classes);
     let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
-    let stored = zip::write::SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Stored);
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut bytes = 0;
     let mut pickle = b"\x80\x02}(".to_vec();
     for (at, (key, shape)) in shapes.iter().enumerate() {

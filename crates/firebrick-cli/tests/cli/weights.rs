@@ -421,7 +421,10 @@ fn the_classes_of_imagenet_have_their_names() {
 
     // The folders of the data set are named by WordNet's ids; other data may be named by the classes or by their numbers.
     let scores = |model: &str, folder: &str| {
-        run(at, &format!("eval {model} --dataset folder:{folder} --json"))
+        run(
+            at,
+            &format!("eval {model} --dataset folder:{folder} --json"),
+        )
     };
     images(&at.join("ids"), &["n01443537", "n01440764"], 1);
     images(&at.join("named"), &["goldfish", "tench"], 1);

@@ -258,11 +258,20 @@ fn misfit(best: &Candidate<'_>, file: &[Entry]) -> String {
     } else if !best.prefix.is_empty() {
         text = format!("under `{}`: {text}", printable(best.place(), LONGEST));
     }
-    let listed_already = best.problems.iter().filter_map(|problem| match problem.kind {
-        Kind::Extra(at) => Some(at),
-        _ => None,
-    });
-    let known: HashSet<usize> = best.entries.iter().flatten().copied().chain(listed_already).collect();
+    let listed_already = best
+        .problems
+        .iter()
+        .filter_map(|problem| match problem.kind {
+            Kind::Extra(at) => Some(at),
+            _ => None,
+        });
+    let known: HashSet<usize> = best
+        .entries
+        .iter()
+        .flatten()
+        .copied()
+        .chain(listed_already)
+        .collect();
     let others = file.iter().enumerate();
     let others = others.filter(|(at, entry)| !known.contains(at) && !is_counter(&entry.name));
     let others: Vec<String> = others

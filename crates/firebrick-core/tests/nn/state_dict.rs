@@ -86,7 +86,12 @@ fn a_dictionary_that_does_not_fit_changes_nothing() {
     );
     let many = broken(|dict| dict.tensors.clear());
     assert!(many.contains("18 differences:\n"), "{many}");
-    assert!(StateDict::shapes(&target).iter().all(|(key, _)| many.contains(&format!("\n  `{key}` "))), "{many}");
+    assert!(
+        StateDict::shapes(&target)
+            .iter()
+            .all(|(key, _)| many.contains(&format!("\n  `{key}` "))),
+        "{many}"
+    );
     let loaded = fitting.clone().load_into(target).unwrap();
     assert_eq!(StateDict::of(&loaded), fitting);
 }

@@ -25,8 +25,9 @@ pub(super) fn differences(network: &Candidate<'_>, file: &[Entry]) -> Vec<String
     }
     let near = |key: &str, keys: &Keys<'_>, shape: &[usize], place: &str| {
         let alike = keys.get(shape).into_iter().flatten();
-        nearest(key, alike.copied().take(COMPARED))
-            .map_or(String::new(), |near| format!(" (the nearest {place} is `{near}`)"))
+        nearest(key, alike.copied().take(COMPARED)).map_or(String::new(), |near| {
+            format!(" (the nearest {place} is `{near}`)")
+        })
     };
     let text = |Problem { key, kind }: &Problem| match kind {
         Kind::Missing(shape) => format!(
