@@ -78,7 +78,7 @@ pub use head::Head;
 pub use imagenet::{IMAGENET, ImagenetClass, are_imagenet_classes, imagenet_classes};
 pub use input::{Input, MAX_CLASSES, MAX_SIDE};
 pub use layers::{Join, Layer, LayerScale, Layers, Operation, Plain};
-pub use lenet5::{LeNet5, LeNet5Config, Pool};
+pub use lenet5::{LeNet5Config, Pool};
 pub use members::{BatchEnsemble, MemberConv, MemberHead, Members, Mimo, Packed};
 pub use mobilenet_v1::MobileNetV1Options;
 pub use model::Model;

@@ -17,7 +17,7 @@ use crate::architecture::{ACTIVATION, INIT};
 use crate::backbone::{Backbone, Stage};
 use crate::layers::as_planes;
 use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
-use crate::residual::{add_branch, conv3x3, projection};
+use crate::residual::{add_branch, branch_graph, conv_graph, conv3x3, projection};
 use crate::{Architecture, Head, Input, Model, ModelConfig};
 
 const NAME: &str = "resnet18";
@@ -377,23 +377,15 @@ impl ResNet18Block {
     }
 
     fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
-        let below = |name: &str| format!("{path}.{name}");
         let shortcut = match &self.downsample {
             Some((conv, bn)) => {
-                let paths = [below("downsample.0"), below("downsample.1")];
-                conv.graph([&paths[0], &paths[1]], bn, graph, input)?
+                let names = [path, "downsample.0", "downsample.1"];
+                conv_graph(names, (conv, bn), graph, input)?
             }
             None => input,
         };
-        let paths = [below("conv1"), below("bn1")];
-        let planes = self
-            .conv1
-            .graph([&paths[0], &paths[1]], &self.bn1, graph, input)?;
-        let planes = graph.activation(path, self.activation, planes);
-        let paths = [below("conv2"), below("bn2")];
-        let planes = self
-            .conv2
-            .graph([&paths[0], &paths[1]], &self.bn2, graph, planes)?;
+        let convs = [(&self.conv1, &self.bn1), (&self.conv2, &self.bn2)];
+        let planes = branch_graph(path, convs, self.activation, graph, input)?;
         Ok(members::add(
             path,
             self.activation,

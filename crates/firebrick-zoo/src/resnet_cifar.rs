@@ -18,7 +18,7 @@ use crate::architecture::{ACTIVATION, INIT};
 use crate::backbone::{Backbone, Stage};
 use crate::layers::as_planes;
 use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
-use crate::residual::{add_branch, conv3x3, projection};
+use crate::residual::{add_branch, branch_graph, conv_graph, conv3x3, projection};
 use crate::{Architecture, Build, Head, Input, Model};
 
 /// Configuration of [`ResNetCifar`].
@@ -404,20 +404,12 @@ impl ResNetCifarBlock {
     }
 
     fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
-        let below = |name: &str| format!("{path}.{name}");
-        let paths = [below("conv1"), below("bn1")];
-        let planes = self
-            .conv1
-            .graph([&paths[0], &paths[1]], &self.bn1, graph, input)?;
-        let planes = graph.activation(path, self.activation, planes);
-        let paths = [below("conv2"), below("bn2")];
-        let planes = self
-            .conv2
-            .graph([&paths[0], &paths[1]], &self.bn2, graph, planes)?;
+        let convs = [(&self.conv1, &self.bn1), (&self.conv2, &self.bn2)];
+        let planes = branch_graph(path, convs, self.activation, graph, input)?;
         let shortcut = match &self.shortcut {
             Some((conv, bn)) => {
-                let paths = [below("shortcut.0"), below("shortcut.1")];
-                conv.graph([&paths[0], &paths[1]], bn, graph, input)?
+                let names = [path, "shortcut.0", "shortcut.1"];
+                conv_graph(names, (conv, bn), graph, input)?
             }
             None => self.graph_of_option_a(path, graph, input, planes),
         };
