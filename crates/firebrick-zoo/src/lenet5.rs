@@ -144,12 +144,11 @@ impl Architecture for LeNet5Config {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        self.network(input, device).map(Model::of_backbone)
+        self.network(input, device).map(Network::model)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
         let init = Init::from_spec(&self.init, Init::PYTORCH)?;
-        let network = init.apply(self.network(input, device)?, seed);
-        Ok(Model::of_backbone(network))
+        Ok(self.network(input, device)?.drawn(init, seed).model())
     }
 }
