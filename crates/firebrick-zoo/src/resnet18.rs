@@ -9,14 +9,13 @@ use firebrick_core::about::{About, Field, Range};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::Activation;
 use firebrick_core::spec::Spec;
-use firebrick_regularize::dropout::drop_path_rates;
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
 use crate::builder::{Chain, Window};
 use crate::layers::Operation;
 use crate::members::{MEMBERS, Members, without_idle_options};
-use crate::residual::Block;
+use crate::residual::Stages;
 use crate::{Architecture, Input, Model, ModelConfig, Network};
 
 const NAME: &str = "resnet18";
@@ -91,30 +90,16 @@ impl ResNet18Config {
         chain.conv_norm(names, WIDTHS[0], self.stem.window(), Some(activation));
         chain.stage("stem");
         self.stem.pool(&mut chain);
-        let mut rates = drop_path_rates(self.drop_path, 2 * WIDTHS.len()).into_iter();
-        for (at, width) in WIDTHS.into_iter().enumerate() {
-            let mut stage = chain.branch();
-            for block in 0..2 {
-                let stride = if at > 0 && block == 0 { 2 } else { 1 };
-                let projection = (stride > 1).then(|| {
-                    let mut projection = stage.branch();
-                    let names = ["downsample.0", "downsample.1"];
-                    projection.conv_norm(names, width, Window::new(1).stride(stride), None);
-                    projection
-                });
-                let drop_path = rates.next().unwrap_or_default();
-                Block {
-                    width,
-                    stride,
-                    activation,
-                    drop_path,
-                }
-                .behind(&mut stage, block, projection)?;
-            }
-            let name = format!("layer{}", at + 1);
-            chain.chain(name.as_str(), stage);
-            chain.stage(name);
-        }
+        let stages = Stages {
+            widths: &WIDTHS,
+            blocks: 2,
+            activation,
+            drop_path: self.drop_path,
+        };
+        stages.behind(&mut chain, |projection, width| {
+            let names = ["downsample.0", "downsample.1"];
+            projection.conv_norm(names, width, Window::new(1).stride(2), None);
+        })?;
         chain.plain(Operation::GlobalAvgPool);
         chain.head(HEAD, input.classes)?;
         Ok(chain.network(HEAD))

@@ -11,14 +11,13 @@ use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::Activation;
 use firebrick_core::registry::Entry;
 use firebrick_core::spec::Spec;
-use firebrick_regularize::dropout::drop_path_rates;
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
 use crate::builder::{Chain, Window};
 use crate::layers::Operation;
 use crate::members::{MEMBERS, Members, without_idle_options};
-use crate::residual::Block;
+use crate::residual::Stages;
 use crate::{Architecture, Build, Input, Model, Network};
 
 /// The last layer.
@@ -138,36 +137,19 @@ impl ResNetCifarConfig {
         let names = ["conv1", "bn1"];
         chain.conv_norm(names, WIDTHS[0], Window::new(3), Some(activation));
         chain.stage("stem");
-        let blocks = (self.depth - 2) / 6;
-        let mut rates = drop_path_rates(self.drop_path, WIDTHS.len() * blocks).into_iter();
-        for (at, width) in WIDTHS.into_iter().enumerate() {
-            let mut stage = chain.branch();
-            for block in 0..blocks {
-                let stride = if at > 0 && block == 0 { 2 } else { 1 };
-                let shortcut = (stride > 1).then(|| {
-                    let mut shortcut = stage.branch();
-                    match self.shortcut {
-                        Shortcut::A => shortcut.subsample(width),
-                        Shortcut::B => {
-                            let window = Window::new(1).stride(stride);
-                            shortcut.conv_norm(["shortcut.0", "shortcut.1"], width, window, None);
-                        }
-                    }
-                    shortcut
-                });
-                let drop_path = rates.next().unwrap_or_default();
-                Block {
-                    width,
-                    stride,
-                    activation,
-                    drop_path,
-                }
-                .behind(&mut stage, block, shortcut)?;
+        let stages = Stages {
+            widths: &WIDTHS,
+            blocks: (self.depth - 2) / 6,
+            activation,
+            drop_path: self.drop_path,
+        };
+        stages.behind(&mut chain, |shortcut, width| match self.shortcut {
+            Shortcut::A => shortcut.subsample(width),
+            Shortcut::B => {
+                let names = ["shortcut.0", "shortcut.1"];
+                shortcut.conv_norm(names, width, Window::new(1).stride(2), None);
             }
-            let name = format!("layer{}", at + 1);
-            chain.chain(name.as_str(), stage);
-            chain.stage(name);
-        }
+        })?;
         chain.plain(Operation::GlobalAvgPool);
         chain.head(HEAD, input.classes)?;
         Ok(chain.network(HEAD))
