@@ -43,6 +43,8 @@ mod shell;
 mod shell_blocks;
 mod signals;
 mod terminal;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod train_flags;
 mod tta_flags;
 

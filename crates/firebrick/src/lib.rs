@@ -16,6 +16,7 @@
 //! more control, [`Session::open`] turns a recipe into its data, model, optimizer and settings, open and checked, and
 //! leaves the training to you. [`Sources`] and [`Models`] let recipes use images and models of your own.
 
+mod classes;
 pub mod coverage;
 pub mod ensembles;
 mod error;

@@ -68,7 +68,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firebrick-cli", &["firebrick"]),
     ("firebrick-bench", &["firebrick", "firebrick-kernels"]),
     ("firebrick-examples", &["firebrick"]),
-    ("firebrick-tests", &["firebrick"]),
+    (
+        "firebrick-tests",
+        &["firebrick", "firebrick-cli", "firebrick-transfer"],
+    ),
     ("xtask", &[]),
 ];
 

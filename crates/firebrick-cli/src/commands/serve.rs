@@ -32,6 +32,12 @@ use crate::terminal;
 use connection::{Job, Shared, answer, turn_away};
 use photo::Predictor;
 
+/// As a connection reads a request whose bytes have all arrived.
+#[cfg(feature = "testkit")]
+pub(crate) fn photo_in_request(bytes: &[u8], port: u16) -> Result<Option<Vec<u8>>, (u16, Vec<u8>)> {
+    connection::photo_in(bytes, port).map_err(|refused| (refused.status, refused.body))
+}
+
 /// Show a local web page on which you drop photos and see what a model predicts, and why
 ///
 /// Only programs on this machine can reach it. `POST /predict` takes an image and answers with JSON.

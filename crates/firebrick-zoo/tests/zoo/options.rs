@@ -7,7 +7,7 @@ use firebrick_core::random::StepScope;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
 use firebrick_zoo::{
-    Input, LeNet5Config, REGISTRY, ResNetCifarConfig, build, canonical, default_input,
+    Architecture, Input, LeNet5Config, REGISTRY, ResNetCifarConfig, build, canonical, default_input,
 };
 
 use super::{distance, flex, model, noise, values};
@@ -303,7 +303,7 @@ fn the_last_block_drops_all_and_the_first_nothing() {
         ..ResNetCifarConfig::new(20)
     };
     let input = default_input(&"resnet20".parse().unwrap()).unwrap();
-    let model = config.build(&input, 0, &flex().autodiff()).unwrap();
+    let model = config.model(&input, 0, &flex().autodiff()).unwrap();
     let blocks = model
         .layer1
         .iter()
@@ -326,7 +326,7 @@ fn lenet_without_activations_is_one_affine_map() {
             ..LeNet5Config::default()
         };
         let input = default_input(&"lenet5".parse().unwrap()).unwrap();
-        let model = config.build(&input, 0, &flex()).unwrap();
+        let model = config.model(&input, 0, &flex()).unwrap();
         let f = |images: Tensor<4>| model.forward(images);
         let (a, b) = (noise(4, &input, 1) * 10.0, noise(4, &input, 2) * 10.0);
         let zero = f(a.zeros_like());
