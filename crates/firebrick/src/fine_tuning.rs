@@ -1,21 +1,29 @@
 //! Which stages of a model are trained when: what the setting `fine_tune` comes to for a model, and the hook that follows it.
 
+mod by_phase;
+mod hook;
+mod lines;
+mod stages;
+
 use std::collections::BTreeMap;
 
 use burn::module::Module;
-use firebrick_core::freeze::{Freezable, freezable, freeze_statistics};
+use firebrick_core::freeze::{freezable, freeze_statistics};
 use firebrick_core::lora::{self, Lora};
-use firebrick_core::schedule::{Observation, Schedule};
+use firebrick_core::schedule::Schedule;
 use firebrick_core::spec::Spec;
-use firebrick_core::{ConfigError, Recipe, freeze, unfreeze};
+use firebrick_core::{ConfigError, Recipe, freeze};
 use firebrick_regularize::penalty::PenaltyConfig;
 use firebrick_regularize::penalty::l2_sp::L2Sp;
-use firebrick_train::{EvaluationModel, Hook, HookContext, HookState, TrainError};
 use firebrick_transfer::unfreezing::{self, BatchNorms, StagePlan, Strategy, Unfreezing};
-use firebrick_zoo::{Architecture, Stage};
+use firebrick_zoo::Architecture;
 
 use crate::models::Models;
 use crate::session::from_recipe::{has_weights, how_to_name_weights};
+
+use by_phase::{ByPhase, share};
+pub(crate) use hook::FineTuningHook;
+use stages::stage_of;
 
 /// Which stages of a model are trained when.
 ///
@@ -114,69 +122,6 @@ impl FineTuning {
         steps.map(phase).collect()
     }
 
-    /// What is trained when, a line each.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        let phases = self.phases();
-        let mut lines = Vec::new();
-        let mut before: &[String] = &[];
-        for (at, phase) in phases.iter().enumerate() {
-            let from = phase.step + 1;
-            let what = if phase.frozen.is_empty() {
-                "everything".to_string()
-            } else if at == 0 {
-                let names = phase.trained.iter().map(|(name, _)| name.as_str());
-                names.collect::<Vec<_>>().join(", ")
-            } else {
-                let added = before.iter().filter(|name| !phase.frozen.contains(name));
-                added
-                    .map(|name| format!("{name} too"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
-            let adapters = match self.adapters() {
-                Some(Lora { rank, .. }) => {
-                    format!(", and adapters of rank {rank} in all other layers")
-                }
-                None => String::new(),
-            };
-            let factor = self.plan().factor(self.share(phase.step));
-            let rate = if factor == 1.0 {
-                String::new()
-            } else {
-                format!(", at {factor} × the rate")
-            };
-            lines.push(format!("from update {from}: {what}{adapters}{rate}"));
-            before = &phase.frozen;
-        }
-        if let Some(Phase { frozen, .. }) = phases.first().filter(|first| !first.frozen.is_empty())
-        {
-            let first = if phases.len() > 1 {
-                "at first frozen"
-            } else {
-                "frozen"
-            };
-            lines.push(format!("{first}: {}", frozen.join(", ")));
-        }
-        if self.plan().discriminative != 1.0 {
-            let count = self.stages.len();
-            let rates = self.stages.iter().enumerate().rev().map(|(stage, name)| {
-                let rate = self.plan().relative_rate(stage, count);
-                format!("{name} × {}", (rate * 1e4).round() / 1e4)
-            });
-            lines.push(format!("rates: {}", rates.collect::<Vec<_>>().join(", ")));
-        }
-        let statistics = match self.plan().batch_norm {
-            BatchNorms::Frozen => "all batch norms keep their statistics",
-            BatchNorms::Trained if self.plan().at(0.0, self.stages.len())[0].trained => {
-                "batch norms update their statistics"
-            }
-            BatchNorms::Trained => "batch norms of frozen stages keep their statistics",
-        };
-        lines.push(statistics.into());
-        lines
-    }
-
     /// The size of the adapters that the model gets, if it gets some.
     pub(crate) fn adapters(&self) -> Option<Lora> {
         match self.plan().unfreezing {
@@ -257,10 +202,6 @@ impl FineTuning {
     }
 }
 
-fn share(step: u64, updates: u64) -> f64 {
-    step as f64 / updates.max(1) as f64
-}
-
 /// Refuses to freeze random weights.
 fn check_weights(recipe: &Recipe, strategy: &Strategy) -> Result<(), ConfigError> {
     let freezes = strategy.plan.at(0.0, 2).iter().any(|state| !state.trained);
@@ -292,123 +233,4 @@ fn check_beside(recipe: &Recipe, strategy: &Strategy) -> Result<(), ConfigError>
     Err(ConfigError::Conflict(format!(
         "fine_tune = lora cannot be combined with {with}: its pretrained weights do not change, and what it trains are factors of adapters"
     )))
-}
-
-/// The stage of each path: the one whose modules hold it, or the head, which comes behind all stages.
-fn stage_of(paths: &[Freezable], stages: &[Stage], head: Option<&str>) -> BTreeMap<String, usize> {
-    let is_below = |path: &str, module: &str| {
-        let rest = path.strip_prefix(module);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    let named = |path: &str| {
-        if head.is_some_and(|head| is_below(path, head)) {
-            return Some(stages.len());
-        }
-        let holds = |stage: &Stage| stage.modules.iter().any(|module| is_below(path, module));
-        stages.iter().position(holds)
-    };
-    // Where the last layer is not named, it is what is in no stage.
-    let between = match head {
-        Some(_) => stages.len().saturating_sub(1),
-        None => stages.len(),
-    };
-    let mut behind = stages.len();
-    let found = paths.iter().rev().map(|one| {
-        let stage = match named(&one.path) {
-            Some(stage) => {
-                behind = stage;
-                stage
-            }
-            None if one.is_parameter => between,
-            None => behind,
-        };
-        (one.path.clone(), stage)
-    });
-    found.collect()
-}
-
-/// A schedule whose rates a plan multiplies.
-#[derive(Debug)]
-struct ByPhase {
-    schedule: Box<dyn Schedule>,
-    plan: StagePlan,
-    updates: u64,
-}
-
-impl Schedule for ByPhase {
-    fn lr(&self, step: u64) -> f64 {
-        self.schedule.lr(step) * self.plan.factor(share(step, self.updates))
-    }
-
-    fn ends_cycle(&self, step: u64) -> bool {
-        self.schedule.ends_cycle(step)
-    }
-
-    fn momentum(&self, step: u64) -> Option<f64> {
-        self.schedule.momentum(step)
-    }
-
-    fn weight_decay(&self, step: u64) -> Option<f64> {
-        self.schedule.weight_decay(step)
-    }
-
-    fn length(&self) -> Option<u64> {
-        self.schedule
-            .length()
-            .map(|length| length.max(self.updates))
-    }
-
-    fn observe(&mut self, epoch: Observation) {
-        self.schedule.observe(epoch);
-    }
-}
-
-/// Freezes and unfreezes stages as a plan says. What is trained follows from the update, so that checkpoints need not have it.
-pub(crate) struct FineTuningHook(pub(crate) FineTuning);
-
-impl<M: Module> Hook<M> for FineTuningHook {
-    fn name(&self) -> &str {
-        "fine_tuning"
-    }
-
-    fn begin(
-        &mut self,
-        model: M,
-        context: &mut HookContext<'_>,
-        _kept: Option<HookState>,
-    ) -> Result<M, TrainError> {
-        Ok(self.0.begin(model, context.step))
-    }
-
-    fn before_step(&mut self, model: M, context: &mut HookContext<'_>) -> Result<M, TrainError> {
-        let Some(before) = context.step.checked_sub(1) else {
-            return Ok(model);
-        };
-        let (before, now) = (self.0.trained(before), self.0.trained(context.step));
-        if before == now {
-            return Ok(model);
-        }
-        let begun: Vec<bool> = now
-            .iter()
-            .zip(before)
-            .map(|(now, before)| *now && !before)
-            .collect();
-        let begins = |path: &str| self.0.stage_of.contains_key(path) && self.0.is_in(path, &begun);
-        let model = unfreeze(model, begins);
-        Ok(self.0.with_statistics(model))
-    }
-    /// With adapters, what is evaluated and saved are the weights that they come to.
-    fn evaluated(&mut self, model: &M) -> Result<Option<EvaluationModel<M>>, TrainError> {
-        Ok(self.0.adapters().map(|_| EvaluationModel {
-            model: lora::merged(model),
-            recount_batches: 0,
-        }))
-    }
-
-    fn finish(&mut self, model: M, _context: &mut HookContext<'_>) -> Result<M, TrainError> {
-        Ok(match self.0.adapters() {
-            Some(_) => lora::merged(&model),
-            None => model,
-        })
-    }
 }
