@@ -29,6 +29,7 @@ pub(crate) mod schedule;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod train;
+pub(crate) mod transfer;
 pub(crate) mod tta;
 
 use std::path::{Path, PathBuf};

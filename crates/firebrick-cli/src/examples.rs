@@ -40,6 +40,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick train --dataset folder:photos --model resnet18 --augment hflip",
             ),
             (
+                "Fine-tune published weights: the last layer first, then everything",
+                "firebrick train --dataset folder:photos --model resnet18 --weights pretrained --fine-tune lp_ft",
+            ),
+            (
                 "Continue a run that was interrupted",
                 "firebrick train --resume runs/photos-resnet18-1",
             ),
@@ -319,6 +323,31 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "ensemble describe",
         &[("", "firebrick ensemble describe stacking")],
+    ),
+    (
+        "transfer",
+        &[
+            (
+                "List the strategies of --fine-tune",
+                "firebrick transfer list",
+            ),
+            (
+                "Look for the best model between a linear-probed one and a fine-tuned one",
+                "firebrick transfer wise-ft runs/probed runs/tuned --out wise-ft.safetensors",
+            ),
+        ],
+    ),
+    (
+        "transfer wise-ft",
+        &[(
+            "",
+            "firebrick transfer wise-ft runs/probed runs/tuned --out wise-ft.safetensors",
+        )],
+    ),
+    ("transfer list", &[("", "firebrick transfer list")]),
+    (
+        "transfer describe",
+        &[("", "firebrick transfer describe gradual")],
     ),
     ("average", &[("", "firebrick average describe swa")]),
     ("average list", &[("", "firebrick average list")]),

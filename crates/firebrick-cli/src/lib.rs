@@ -75,6 +75,7 @@ enum Command {
     Predict(commands::predict::Predict),
     Serve(commands::serve::Serve),
     Ensemble(commands::ensemble::Ensemble),
+    Transfer(commands::transfer::Transfer),
     Export(commands::export::Export),
     #[command(alias = "dataset")]
     Datasets(commands::datasets::Datasets),
@@ -254,6 +255,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Mix(mix) => mix.run(),
         Command::Average(average) => average.run(),
         Command::Ensemble(ensemble) => ensemble.run(),
+        Command::Transfer(transfer) => transfer.run(),
         Command::Export(export) => export.run(),
         Command::Tta(tta) => tta.run(),
         Command::Penalty(penalty) => penalty.run(),
@@ -368,7 +370,7 @@ mod tests {
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
             "optim", "schedule", "augment", "dropout", "mix", "average", "tta", "loss", "penalty",
-            "sampling", "models", "datasets", "recipes",
+            "sampling", "transfer", "models", "datasets", "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

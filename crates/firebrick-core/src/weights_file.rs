@@ -122,6 +122,24 @@ impl WeightsFile {
         Ok((module, notes))
     }
 
+    /// The keys of the module that [`Self::load_into`] would leave as they are, because the file has no tensor for them or has another last
+    /// layer.
+    ///
+    /// # Errors
+    /// As [`Self::load_into`].
+    pub fn left_out<M: Module>(
+        mut self,
+        module: &M,
+        rules: &Rules,
+    ) -> Result<Vec<String>, WeightsError> {
+        let shapes = StateDict::shapes(module);
+        let Fit { entries, .. } = self.fit(&shapes, rules)?;
+        let keys = shapes.into_iter().zip(entries);
+        Ok(keys
+            .filter_map(|((key, _), entry)| entry.is_none().then_some(key))
+            .collect())
+    }
+
     /// Reads every tensor of floats by its full name, without a model to compare them with.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod calibrate;
 mod details;
 mod distill;
 mod evaluate;
+pub(crate) mod ingredients;
 mod line;
 mod predict;
 mod prune;

@@ -24,6 +24,7 @@ pub mod eval;
 pub mod explain;
 pub mod export;
 mod families;
+mod fine_tuning;
 mod finish;
 mod first_batch;
 mod lone_image;
@@ -49,6 +50,7 @@ mod train;
 pub mod tta;
 mod warnings;
 pub mod weights;
+pub mod wise_ft;
 
 pub use firebrick_core as core;
 pub use firebrick_datasets as datasets;
@@ -57,10 +59,12 @@ pub use firebrick_optim as optim;
 pub use firebrick_regularize as regularize;
 pub use firebrick_report as report;
 pub use firebrick_train as training;
+pub use firebrick_transfer as transfer;
 pub use firebrick_zoo as zoo;
 
 pub use error::Error;
 pub use families::{Units, families};
+pub use fine_tuning::{FineTuning, Phase};
 pub use finish::{BestEpoch, TrainReport, TrainScores};
 pub use lr_find::lr_find;
 pub use members::AverageScores;

@@ -1,8 +1,10 @@
 //! The weights that a recipe begins with.
 
+use std::collections::BTreeSet;
+
 use burn::module::Module;
 use firebrick_core::Recipe;
-use firebrick_core::weights_file::WeightsFile;
+use firebrick_core::weights_file::{Rules, WeightsFile};
 use firebrick_zoo::{Architecture, Input, rules_for_training};
 
 use crate::prepared::AUTO;
@@ -57,12 +59,32 @@ impl Pretrained {
         };
         let found = self.place.find(text, &recipe.model)?;
         model_file::verify(&found.path)?;
-        let except = recipe.weights_except.iter().flat_map(|all| all.split(','));
-        let except = except.map(str::trim).filter(|key| !key.is_empty());
-        let except = except.map(String::from).collect();
-        let rules = rules_for_training(architecture, channels, except);
+        let rules = rules(recipe, architecture, channels);
         let (model, notes) = firebrick_zoo::load_with(model, &found.path, &rules)?;
         let notes = notes.iter().map(|note| format!("{}: {note}", found.name));
         Ok((model, notes.collect()))
     }
+    /// The keys of the model that [`Self::load`] does not find in the weights of the recipe; none without weights.
+    pub(crate) fn fresh<M: Module>(
+        &self,
+        recipe: &Recipe,
+        architecture: &dyn Architecture<M>,
+        channels: usize,
+        model: &M,
+    ) -> Result<BTreeSet<String>, Error> {
+        let Some(text) = &recipe.weights else {
+            return Ok(BTreeSet::new());
+        };
+        let found = self.place.find(text, &recipe.model)?;
+        let rules = rules(recipe, architecture, channels);
+        let fresh = WeightsFile::open(&found.path)?.left_out(model, &rules)?;
+        Ok(fresh.into_iter().collect())
+    }
+}
+
+/// What of the weights of a recipe is loaded into its model.
+fn rules<M>(recipe: &Recipe, architecture: &dyn Architecture<M>, channels: usize) -> Rules {
+    let except = recipe.weights_except.iter().flat_map(|all| all.split(','));
+    let except = except.map(str::trim).filter(|key| !key.is_empty());
+    rules_for_training(architecture, channels, except.map(String::from).collect())
 }

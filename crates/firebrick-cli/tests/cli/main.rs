@@ -9,6 +9,7 @@ mod damage;
 mod ensemble;
 mod eval;
 mod export;
+mod fine_tuning;
 mod first_hour;
 mod folders;
 mod guide;

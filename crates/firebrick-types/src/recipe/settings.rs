@@ -11,7 +11,7 @@ use crate::groups::GroupRule;
 use crate::image::Filter;
 use crate::setting::Family::{
     Augmentations, Averages, Datasets, Losses, Mixes, Models, Monitors, Normalizations, Optimizers,
-    Penalties, Samplers, Schedules,
+    Penalties, Samplers, Schedules, Strategies,
 };
 use crate::setting::Heading::{Data, Session as Sessions, Training};
 use crate::setting::Place::{Directory, File, Folder};
@@ -188,6 +188,15 @@ settings! {
 
     /// Download nothing.
     offline: bool = false, flag(Data, "true|false", Session).fixed(PLACE);
+
+    /// Fine-tuning strategy for pretrained weights: which stages of the model are trained when, such as 'lp_ft(head=0.3, rate=0.1)'
+    /// or 'gradual(until=0.5)'.
+    ///
+    /// What is not trained is frozen: its parameters and the running statistics of its batch norms do not change. Shares such as `head` and
+    /// `until` are shares of all updates of the run. `discriminative` is what the rate of each stage is divided by, relative to the stage behind it.
+    /// With `batch_norm=frozen`, the batch norms of the stages that are trained keep the statistics of the pretrained weights too.
+    /// `firebrick models describe NAME` lists the stages of a model.
+    fine_tune: Option<Spec> = None, flag(Training, "SPEC", Branch).of(Strategies).unset("everything is trained");
 
     /// Optimizer, with options if you like, as in 'sgd(lr=0.1, momentum=0.9)'.
     optimizer: Spec = Spec::new("adam"), flag(Training, "SPEC", Branch).of(Optimizers);
