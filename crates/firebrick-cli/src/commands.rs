@@ -9,6 +9,7 @@ pub(crate) mod dropout;
 pub(crate) mod ensemble;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod features;
 pub(crate) mod groups;
 mod listing;
 pub(crate) mod loss;
@@ -29,6 +30,7 @@ pub(crate) mod schedule;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod train;
+pub(crate) mod transfer;
 pub(crate) mod tta;
 
 use std::path::{Path, PathBuf};

@@ -72,6 +72,8 @@ enum Command {
     Search(Box<commands::search::Search>),
     Predict(commands::predict::Predict),
     Serve(commands::serve::Serve),
+    Transfer(commands::transfer::Transfer),
+    Features(Box<commands::features::Features>),
     Ensemble(commands::ensemble::Ensemble),
     Export(commands::export::Export),
     #[command(alias = "dataset")]
@@ -238,6 +240,8 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Search(search) => search.run(),
         Command::Predict(predict) => predict.run(),
         Command::Serve(serve) => serve.run(),
+        Command::Transfer(transfer) => transfer.run(),
+        Command::Features(features) => features.run(),
         Command::Datasets(datasets) => datasets.run(),
         Command::Models(models) => models.run(),
         Command::Optim(optim) => optim.run(),

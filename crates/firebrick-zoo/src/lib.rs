@@ -26,6 +26,7 @@
 //! several members in one network ([`Members`]).
 
 mod alexnet;
+mod all_stages;
 mod architecture;
 mod backbone;
 mod builder;
@@ -68,6 +69,7 @@ mod weights;
 mod wide_resnet_cifar;
 
 pub use alexnet::AlexNetOptions;
+pub use all_stages::{AllStages, AllStagesConfig};
 pub use architecture::{Architecture, Build, ModelConfig};
 pub use backbone::{Backbone, Stage};
 pub use convnext::ConvNextOptions;
@@ -89,5 +91,6 @@ pub use repvgg::reparameterized;
 pub use resnet_cifar::{ResNetCifar, ResNetCifarBlock, ResNetCifarConfig, Shortcut};
 pub use resnet18::{ResNet18, ResNet18Block, ResNet18Config, Stem};
 pub use small_cnn::{SmallCnn, SmallCnnConfig, SmallCnnStage};
+pub use squeezenet::{SqueezeNetHead, SqueezeNetOptions};
 pub use weights::{load, load_with, parameters, rules, rules_for_training};
 pub use wide_resnet_cifar::WideResNetOptions;

@@ -62,6 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "firebrick-regularize",
             "firebrick-report",
             "firebrick-train",
+            "firebrick-transfer",
             "firebrick-zoo",
         ],
     ),
