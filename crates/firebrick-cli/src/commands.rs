@@ -9,6 +9,7 @@ pub(crate) mod dropout;
 pub(crate) mod ensemble;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod features;
 pub(crate) mod groups;
 mod listing;
 pub(crate) mod loss;

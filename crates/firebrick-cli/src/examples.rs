@@ -87,6 +87,50 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "transfer",
+        &[(
+            "Make a classifier of your own photos in a minute",
+            "firebrick transfer train photos --budget 60s",
+        )],
+    ),
+    (
+        "transfer train",
+        &[
+            (
+                "Make a classifier of your own photos: photos/CLASS/IMAGE or photos/SPLIT/CLASS/IMAGE",
+                "firebrick transfer train photos --budget 60s",
+            ),
+            (
+                "With another network, from a file of weights",
+                "firebrick transfer train photos --model squeezenet1_1 --weights squeezenet1_1.pth",
+            ),
+            (
+                "Fine-tune the last two stages, for ten minutes",
+                "firebrick transfer train photos --strategy last=2 --budget 10min",
+            ),
+        ],
+    ),
+    (
+        "transfer advise",
+        &[(
+            "Ask which way of transfer learning fits your photos",
+            "firebrick transfer advise photos",
+        )],
+    ),
+    (
+        "features",
+        &[
+            (
+                "Write what the last layer of a run's model reads, for NumPy",
+                "firebrick features photos --run runs/photos-resnet18-1 --out photos.npy",
+            ),
+            (
+                "Write the features of a stage of a published network",
+                "firebrick features photos --model resnet50 --weights pretrained --stage layer3 --out f.npy",
+            ),
+        ],
+    ),
+    (
         "predict",
         &[
             (

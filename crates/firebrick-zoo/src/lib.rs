@@ -26,6 +26,7 @@
 //! several members in one network ([`Members`]).
 
 mod alexnet;
+mod all_stages;
 mod architecture;
 mod backbone;
 mod builder;
@@ -69,6 +70,7 @@ mod weights;
 mod wide_resnet_cifar;
 
 pub use alexnet::AlexNetOptions;
+pub use all_stages::{AllStages, AllStagesConfig};
 pub use architecture::{Architecture, Build, ModelConfig};
 pub use backbone::{Backbone, Stage};
 pub use convnext::ConvNextOptions;
@@ -91,5 +93,6 @@ pub use repvgg::reparameterized;
 pub use resnet_cifar::{ResNetCifarConfig, Shortcut};
 pub use resnet18::{ResNet18Config, Stem};
 pub use small_cnn::SmallCnnConfig;
+pub use squeezenet::{SqueezeNetHead, SqueezeNetOptions};
 pub use weights::{load, load_with, parameters, rules, rules_for_training};
 pub use wide_resnet_cifar::WideResNetOptions;

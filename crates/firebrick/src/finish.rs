@@ -107,6 +107,10 @@ pub(crate) struct Finish<'a, M> {
     pub(crate) parameters: usize,
     pub(crate) interrupted: &'a AtomicBool,
     pub(crate) warnings: Vec<String>,
+    /// What else the record has, by the names of its sections.
+    pub(crate) sections: Vec<(&'static str, serde_json::Value)>,
+    /// The command that does the same again, where that is not `train`.
+    pub(crate) command: Option<String>,
 }
 
 impl<M: Classifier> Finish<'_, M> {
@@ -258,6 +262,9 @@ impl<M: Classifier> Finish<'_, M> {
                 .set_section("averages", &report.averages)
                 .map_err(unwritable)?;
         }
+        for (name, section) in &self.sections {
+            record.set_section(name, section).map_err(unwritable)?;
+        }
         let json = record.to_json().map_err(unwritable)?;
         self.run.write("run.json", &json)?;
         self.run.write(
@@ -315,6 +322,9 @@ impl<M: Classifier> Finish<'_, M> {
 
     /// The command that does the same again.
     fn reproduce(&self) -> String {
+        if let Some(command) = &self.command {
+            return command.clone();
+        }
         let branch = self.recipe.branched_from.as_deref();
         if let Some((parent, _)) = branch.and_then(|branch| branch.rsplit_once(" at step ")) {
             return format!(

@@ -45,6 +45,11 @@ pub enum RunPlace {
 }
 
 impl RunPlace {
+    /// Makes a new run directory.
+    pub(crate) fn take_new(&self) -> Result<RunDir, Error> {
+        self.take(&Start::Fresh)
+    }
+
     /// Makes a new run directory, or opens that of the run to resume.
     fn take(&self, start: &Start) -> Result<RunDir, Error> {
         match (self, start) {

@@ -167,6 +167,8 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
         parameters: overview.parameters,
         interrupted: &job.interrupted,
         warnings: warnings.into_inner(),
+        sections: Vec::new(),
+        command: None,
     };
     finish.report(outcome, resumed_from)
 }
