@@ -17,6 +17,7 @@
 //! leaves the training to you. [`Sources`] and [`Models`] let recipes use images and models of your own.
 
 pub mod coverage;
+pub mod data_check;
 pub mod ensembles;
 mod error;
 pub mod eval;
@@ -26,6 +27,7 @@ mod families;
 pub mod features;
 mod finish;
 mod first_batch;
+mod insight;
 mod lone_image;
 mod lr_find;
 mod members;
@@ -33,6 +35,7 @@ pub mod memory;
 mod mistakes;
 mod model_file;
 mod models;
+pub mod neighbours;
 mod overview;
 mod own_program;
 pub mod predict;
