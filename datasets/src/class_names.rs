@@ -179,6 +179,10 @@ impl Dataset for Relabelled {
         self.dataset.describe(index)
     }
 
+    fn checksum(&self, index: usize) -> Option<[u8; 32]> {
+        self.dataset.checksum(index)
+    }
+
     fn image_size(&self) -> Option<Size> {
         self.dataset.image_size()
     }

@@ -17,6 +17,7 @@ pub(crate) mod lr_find;
 pub(crate) mod man;
 pub(crate) mod mix;
 pub(crate) mod models;
+mod nearest_images;
 pub(crate) mod optim;
 pub(crate) mod penalty;
 mod picture_name;

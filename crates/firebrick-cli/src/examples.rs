@@ -138,6 +138,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick predict runs/photos-resnet18-1 photo.jpg more-photos/",
             ),
             (
+                "Show the training images that are most similar to it",
+                "firebrick predict runs/photos-resnet18-1 photo.jpg --nearest 3",
+            ),
+            (
                 "Predict with published weights",
                 "firebrick predict --model resnet20 --weights resnet20.pth --normalize imagenet photo.jpg",
             ),

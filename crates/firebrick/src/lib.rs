@@ -18,6 +18,7 @@
 
 mod classes;
 pub mod coverage;
+pub mod data_check;
 pub mod ensembles;
 mod error;
 pub mod eval;
@@ -28,6 +29,7 @@ pub mod features;
 mod fine_tuning;
 mod finish;
 mod first_batch;
+mod insight;
 mod lone_image;
 mod lr_find;
 mod members;
@@ -35,6 +37,7 @@ pub mod memory;
 mod mistakes;
 mod model_file;
 mod models;
+pub mod neighbours;
 mod overview;
 mod own_program;
 pub mod predict;

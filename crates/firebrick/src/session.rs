@@ -1,6 +1,7 @@
 //! [`Session::open`] turns a recipe into everything that trains it. Training, the learning-rate range test and searches
 //! start here.
 
+mod class_weights;
 pub(crate) mod from_recipe;
 
 use std::collections::BTreeSet;
@@ -22,12 +23,14 @@ use firebrick_zoo::{Architecture, Model};
 use crate::fine_tuning::{FineTuning, FineTuningHook};
 use crate::lone_image::train_loader;
 use crate::models::Models;
+use crate::overview::per_class;
 use crate::prepared::Prepared;
 use crate::pretrained::Pretrained;
 use crate::teacher::{Lesson, Taught, Teacher};
 use crate::weights::{Expected, WeightsPlace};
 use crate::{Error, ModelInfo, memory, own_program, teacher};
 
+use class_weights::with_class_weights;
 use from_recipe::{
     averages, check_pretrained, loss, monitor_training, penalties, planned, resolve, run_length,
     train_config,
@@ -171,7 +174,10 @@ impl<'a, M: Classifier> Session<'a, M> {
             }
             None => Prepared::of_data_set(&recipe, &sources.cache, &native, expected.clone())?,
         };
-        loss.check_classes(data.splits.train.classes().len())?;
+        let classes = data.splits.train.classes().len();
+        let images = per_class(&*data.splits.train, classes);
+        let loss = with_class_weights(loss, recipe.class_weights.as_deref(), &images)?;
+        loss.check_classes(classes)?;
         memory::check(&recipe, &*architecture, &data.input(), sources.free_memory)?;
         let (train, joined) = train_loader(&recipe, &data, &*architecture, &device)?;
         let mut notes: Vec<String> = joined.into_iter().collect();

@@ -20,7 +20,7 @@ use crate::session::{Session, Sources, first_hooks};
 use crate::start::{RunPlace, Start};
 use crate::teacher::Taught;
 use crate::warnings::{guess, warned_before, watch};
-use crate::{Error, own_program};
+use crate::{Error, data_check, own_program};
 
 /// A training job: a recipe, and everything about the run that the recipe does not say. `M` is the type of the model.
 pub struct Job<'a, M = Model> {
@@ -88,6 +88,10 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
     session.recipe.program = own_program::needed(&session.recipe, job.program);
     settle_splits(&mut session.data, test, notice)?;
     session.notes.iter().for_each(|note| notice(note));
+    let mut sections = Vec::new();
+    if test {
+        sections.push(data_check::section(&session.data, &session.recipe, notice)?);
+    }
     let updates = session.length.updates + session.recipe.schedule_start;
     let snapshots = snapshots(
         &session.recipe,
@@ -167,8 +171,10 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
         parameters: overview.parameters,
         interrupted: &job.interrupted,
         warnings: warnings.into_inner(),
-        sections: Vec::new(),
+        sections,
         command: None,
+        insight: test,
+        features: None,
     };
     finish.report(outcome, resumed_from)
 }

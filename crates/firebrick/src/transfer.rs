@@ -42,7 +42,7 @@ use firebrick_zoo::Model;
 
 pub use firebrick_transfer::*;
 
-use crate::{Error, RunPlace, Sources};
+use crate::{Error, RunPlace, Sources, data_check};
 use candidate::Candidate;
 use opened::Opened;
 
@@ -134,8 +134,11 @@ pub fn train(mut job: TransferJob<'_>) -> Result<TransferReport, Error> {
     opened.notes.iter().for_each(|note| (job.notice)(note));
     job.wanted.check(opened.stages().len())?;
     let run = job.out.take_new()?.with_clock(job.clock);
-    let found = search(&mut job, &opened, began);
-    let found = match found {
+    let data = &opened.session.data;
+    let found = data_check::section(data, &job.recipe, &mut *job.notice)
+        .map_err(Error::from)
+        .and_then(|data_check| Ok((data_check, search(&mut job, &opened, began)?)));
+    let (data_check, found) = match found {
         Ok(found) => found,
         Err(error) => {
             run.abandon();
@@ -147,6 +150,8 @@ pub fn train(mut job: TransferJob<'_>) -> Result<TransferReport, Error> {
         began,
         command: job.command.take(),
         interrupted: job.interrupted.load(Ordering::Relaxed),
+        data_check,
+        features: job.cache.take(),
     };
     end.write(opened, found)
 }
@@ -163,13 +168,13 @@ struct Found {
 
 fn search(job: &mut TransferJob<'_>, opened: &Opened, began: Instant) -> Result<Found, Error> {
     let taken = opened.take(job.cache.as_deref(), &mut *job.progress, &mut *job.notice)?;
-    let probed = taken.probe(job.recipe.seed)?;
+    let probed = taken.probe(&job.recipe)?;
     let advice = advisor::advise(&taken.measured(opened, &probed)?);
     let (probe, head) = candidate::of_head(opened, &taken, &probed)?;
     let mut best = probe.clone();
     let mut all_stages = None;
     if job.wanted.tries_all_stages() {
-        match candidate::of_all_stages(opened, &taken, job.recipe.seed)? {
+        match candidate::of_all_stages(opened, &taken, &job.recipe)? {
             Some((candidate, figures)) => {
                 all_stages = Some(figures);
                 best = job.wanted.better(best, candidate);

@@ -29,6 +29,8 @@ mod runs;
 mod schedule;
 mod search;
 mod serve;
+#[cfg(unix)]
+mod served_page;
 mod shell_blocks;
 mod shells;
 mod support;

@@ -26,6 +26,7 @@ pub(super) fn resolve(recipe: &mut Recipe, plan: &Plan, loss: &dyn Loss, data: &
     recipe.weight_decay_schedule = plan.weight_decay_schedule.clone();
     recipe.lr = None;
     recipe.loss = loss.spec();
+    recipe.class_weights = None;
     recipe.normalize = Normalization {
         mean: data.preprocessing.mean.clone(),
         std: data.preprocessing.std.clone(),

@@ -42,7 +42,7 @@ pub fn advise(
     let opened = Opened::open(recipe, sources)?;
     opened.notes.iter().for_each(|note| notice(note));
     let taken = opened.take(cache.as_deref(), progress, notice)?;
-    let probed = taken.probe(recipe.seed)?;
+    let probed = taken.probe(recipe)?;
     let measured = taken.measured(&opened, &probed)?;
     let Some(advice) = of_measured(&measured) else {
         return Err(

@@ -10,11 +10,10 @@ use firebrick_train::progress::{Best, Progress};
 use firebrick_train::{Predictions, score};
 use firebrick_transfer::advisor::Strategy;
 use firebrick_transfer::head2toe::{AllStages, Head2Toe, Selection};
-use firebrick_transfer::logistic::Path;
 use firebrick_transfer::{Features, Linear};
 use firebrick_zoo::Model;
 
-use super::measure::{COMPARED, Probed, Taken, no_stage};
+use super::measure::{COMPARED, Probed, Taken, no_stage, path};
 use super::opened::Opened;
 use super::report::{AllStagesReport, HeadReport, Kept};
 use crate::{Error, Models};
@@ -81,7 +80,7 @@ pub(super) fn of_head(
 pub(super) fn of_all_stages(
     opened: &Opened,
     taken: &Taken,
-    seed: u64,
+    recipe: &Recipe,
 ) -> Result<Option<(Candidate, AllStagesReport)>, Error> {
     let names: Vec<String> = opened
         .stages()
@@ -99,10 +98,7 @@ pub(super) fn of_all_stages(
         names.iter().cloned().zip(features).collect()
     };
     let probe = Head2Toe {
-        path: Path {
-            seed,
-            ..Path::default()
-        },
+        path: path(recipe),
         ..Head2Toe::default()
     };
     let train = named(train);

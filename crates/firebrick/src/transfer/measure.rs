@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use firebrick_core::data::Dataset;
-use firebrick_core::{ConfigError, state_dict};
+use firebrick_core::{ConfigError, Recipe, state_dict};
 use firebrick_datasets::split::Subset;
 use firebrick_train::recount_statistics;
 use firebrick_transfer::advisor::{Measured, StageProbe};
 use firebrick_transfer::distance::{Statistics, diagonal};
 use firebrick_transfer::knn::Knn;
 use firebrick_transfer::leep::leep;
-use firebrick_transfer::logistic::{CrossValidated, Path, cross_validate};
+use firebrick_transfer::logistic::{ClassWeights, CrossValidated, Path, cross_validate};
 use firebrick_transfer::logme::logme;
 use firebrick_transfer::{Features, HeadScore, TransferError};
 
@@ -76,11 +76,8 @@ impl Taken {
     }
 
     /// Fits a linear classifier to the features of every stage.
-    pub(super) fn probe(&self, seed: u64) -> Result<Probed, Error> {
-        let path = Path {
-            seed,
-            ..Path::default()
-        };
+    pub(super) fn probe(&self, recipe: &Recipe) -> Result<Probed, Error> {
+        let path = path(recipe);
         let last = self.names.len() - 1;
         let probe = |(at, stage): (usize, &String)| {
             let train = self.train(stage)?;
@@ -221,6 +218,19 @@ fn statistics(network: &firebrick_zoo::Model) -> Option<Statistics> {
         mean: find("running_mean")?,
         variance: find("running_var")?,
     })
+}
+
+/// How linear classifiers are fitted for a recipe: with classes that count alike, if it asks for that.
+pub(super) fn path(recipe: &Recipe) -> Path {
+    let class_weights = match recipe.class_weights {
+        Some(_) => ClassWeights::Balanced,
+        None => ClassWeights::Equal,
+    };
+    Path {
+        seed: recipe.seed,
+        class_weights,
+        ..Path::default()
+    }
 }
 
 /// What a job without probes would say; there is always one, because a backbone has a stage.

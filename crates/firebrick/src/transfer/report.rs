@@ -1,5 +1,6 @@
 //! What a job leaves: a run directory, and its figures.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -105,6 +106,10 @@ pub(super) struct End<'a> {
     pub(super) began: Instant,
     pub(super) command: Option<String>,
     pub(super) interrupted: bool,
+    /// What was found in the images: a section of the record.
+    pub(super) data_check: (&'static str, serde_json::Value),
+    /// The directory that keeps features, if there is one.
+    pub(super) features: Option<PathBuf>,
 }
 
 /// The figures of a job in `run.json`, under `transfer`.
@@ -185,7 +190,9 @@ impl End<'_> {
             // What was found is kept, also after an interruption.
             interrupted: &AtomicBool::new(false),
             warnings: advice.map_or(Vec::new(), |advice| advice.warnings),
-            sections: vec![("transfer", section)],
+            sections: vec![self.data_check.clone(), ("transfer", section)],
+            insight: true,
+            features: self.features.clone(),
             command: self.command.clone(),
         };
         let outcome = Outcome {
