@@ -110,7 +110,7 @@ fn main() -> anyhow::Result<()> {
     for index in 0..steps {
         let (loss, gradient) = evaluate(&pixels.0[0].value)?;
         println!("step {index}: loss {loss:.4}");
-        let mut again = |pixels: &Parameters| {
+        let mut again = |pixels: &Parameters| -> Result<(f64, Gradients), UpdateError> {
             let (loss, gradient) = evaluate(&pixels.0[0].value)?;
             Ok((loss, Gradients(vec![Some(gradient)])))
         };
