@@ -64,6 +64,7 @@ impl Pretrained {
         let notes = notes.iter().map(|note| format!("{}: {note}", found.name));
         Ok((model, notes.collect()))
     }
+
     /// The keys of the model that [`Self::load`] does not find in the weights of the recipe; none without weights.
     pub(crate) fn fresh<M: Module>(
         &self,
