@@ -211,7 +211,7 @@ fn photos_are_chosen_and_dropped_and_their_predictions_shown() {
     // The photo, what speaks for its class, and three training images: all of them pictures that the browser can show.
     let pictures = "Promise.all([...document.querySelectorAll('article img')].map(async image => { \
         await image.decode(); return image.naturalWidth > 0 && !!image.alt; }))";
-    assert_eq!(page.value(pictures), json!([true; 10]));
+    assert_eq!(page.value(pictures), json!(vec![true; 10]));
     let near = "[...document.querySelectorAll('article:first-child .near figcaption')].map(c => c.textContent)";
     let near = page.value(near);
     assert_eq!(near.as_array().map(Vec::len), Some(3), "{near}");
