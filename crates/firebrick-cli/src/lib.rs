@@ -77,7 +77,6 @@ enum Command {
     Transfer(commands::transfer::Transfer),
     Features(Box<commands::features::Features>),
     Ensemble(commands::ensemble::Ensemble),
-    Transfer(commands::transfer::Transfer),
     Export(commands::export::Export),
     #[command(alias = "dataset")]
     Datasets(commands::datasets::Datasets),
@@ -259,7 +258,6 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Mix(mix) => mix.run(),
         Command::Average(average) => average.run(),
         Command::Ensemble(ensemble) => ensemble.run(),
-        Command::Transfer(transfer) => transfer.run(),
         Command::Export(export) => export.run(),
         Command::Tta(tta) => tta.run(),
         Command::Penalty(penalty) => penalty.run(),

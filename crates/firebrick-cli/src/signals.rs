@@ -17,6 +17,14 @@ pub(crate) fn on_interrupt(interrupted: Arc<AtomicBool>) -> Result<(), Failure> 
     )
 }
 
+/// As [`on_interrupt`], for a program that keeps the best that it has found.
+pub(crate) fn on_enough(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
+    on_signal(
+        interrupted,
+        "finishing with the best so far; press Ctrl-C again to stop at once",
+    )
+}
+
 /// As [`on_interrupt`], for a program that has nothing to save.
 pub(crate) fn on_stop(stopped: Arc<AtomicBool>) -> Result<(), Failure> {
     on_signal(stopped, "stopped")

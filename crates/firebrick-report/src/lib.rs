@@ -46,6 +46,7 @@ mod svg;
 mod table;
 mod text;
 mod ticks;
+mod transfer;
 
 pub use animation::{PATH_COLOURS, contour_gif};
 pub use axis::{Axis, Scale};

@@ -6,7 +6,7 @@ use firebrick_types::run::ensemble::EnsembleRecord;
 use crate::text::escape;
 use crate::{
     activations, advice, batch, compare, confusion, curves, data_check, ensemble, feature_map,
-    filters, mistakes, penalties, recipes, scores, svg,
+    filters, mistakes, penalties, recipes, scores, svg, transfer,
 };
 
 const STYLE: &str = include_str!("page.css");
@@ -55,6 +55,7 @@ fn one(run: &RunRecord) -> String {
     scores::heading(run)
         + &scores::section(run)
         + &advice::section(run)
+        + &transfer::section(run)
         + &curves::section(run)
         + &penalties::section(run)
         + &confusion::section(run)

@@ -24,6 +24,7 @@ mod dataset;
 pub mod file;
 mod unchanged;
 
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -59,6 +60,8 @@ pub struct Extractor {
     known: Vec<Taken>,
     /// What is taken, in the order in which it stands in a row.
     taken: Vec<Taken>,
+    /// What [`Self::weights`] gives, once it was asked for.
+    weights: OnceLock<String>,
 }
 
 /// Features that are taken.
@@ -125,6 +128,7 @@ impl Extractor {
             pooled: POOLED.into(),
             known: Vec::new(),
             taken: Vec::new(),
+            weights: OnceLock::new(),
         };
         let taken = |name: &str, width: usize, from: Place| Taken {
             stage: StageWidth {
@@ -162,6 +166,8 @@ impl Extractor {
             .filter(|scores| !self.taken.contains(scores))
             .cloned();
         self.taken.extend(scores);
+        // The last layer is part of them now.
+        self.weights = OnceLock::new();
         self
     }
 
@@ -259,7 +265,7 @@ impl Extractor {
     fn backbone(&self) -> Result<&dyn Backbone, ConfigError> {
         self.network.backbone().ok_or_else(|| {
             ConfigError::Conflict(format!(
-                "{} with these options does not name its stages, so its features cannot be taken: give a model without `members`",
+                "{} with these options does not name its stages, so its features cannot be taken: give one of `firebrick models list`, without `members`",
                 self.info.model
             ))
         })
@@ -290,7 +296,10 @@ impl Extractor {
 
     /// What tells the weights that the features depend on from all others: the model and a checksum of its values. The last layer is
     /// only part of it where its scores are taken.
-    fn weights(&self) -> Result<String, Error> {
+    fn weights(&self) -> Result<&str, Error> {
+        if let Some(weights) = self.weights.get() {
+            return Ok(weights);
+        }
         let architecture = Models::default().architecture(&self.info.model)?;
         let scores = self.taken.iter().any(|taken| taken.from == Place::Scores);
         let head = architecture.head().filter(|_| !scores);
@@ -305,7 +314,8 @@ impl Extractor {
                 sum.add(tensor.as_bytes());
             }
         }
-        Ok(format!("{} sha256={}", architecture.spec(), sum.digits()))
+        let text = format!("{} sha256={}", architecture.spec(), sum.digits());
+        Ok(self.weights.get_or_init(|| text))
     }
 }
 

@@ -9,8 +9,7 @@ use crate::teacher::Taught;
 use crate::{Error, Session, Sources};
 
 /// Runs the range test with the model, data, optimizer and groups of a recipe; its schedule is ignored, and what `fine_tune` does not train at
-/// first is frozen. `notice` is
-/// called with messages for the user about the data and the weights. Nothing is written.
+/// first is frozen. `notice` is called with messages for the user about the data and the weights. Nothing is written.
 ///
 /// # Errors
 /// [`Error`] naming the setting or file.

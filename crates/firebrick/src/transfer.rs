@@ -35,6 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use firebrick_core::Recipe;
+use firebrick_core::data::DataError;
 use firebrick_core::spec::{Pipeline, Spec};
 use firebrick_datasets::registry::folder_path;
 use firebrick_train::{Clock, Hook};
@@ -67,7 +68,7 @@ pub struct TransferJob<'a> {
     pub cache: Option<PathBuf>,
     /// Makes what runs beside the loop of each fine-tuning, which is told the number of epochs.
     pub hooks: Box<dyn FnMut(u64) -> Vec<Box<dyn Hook<Model> + 'a>> + 'a>,
-    /// Set this from outside to stop fine-tuning; the best so far is kept.
+    /// Set this from outside to stop. Before the linear classifiers are there, that is an error; then the best so far is kept.
     pub interrupted: Arc<AtomicBool>,
     /// Told the images whose features are there and their total.
     pub progress: Box<dyn FnMut(usize, usize) + 'a>,
@@ -133,6 +134,7 @@ pub fn train(mut job: TransferJob<'_>) -> Result<TransferReport, Error> {
     let opened = Opened::open(&job.recipe, &job.sources)?;
     opened.notes.iter().for_each(|note| (job.notice)(note));
     job.wanted.check(opened.stages().len())?;
+    refuse_trained(&job.out)?;
     let run = job.out.take_new()?.with_clock(job.clock);
     let data = &opened.session.data;
     let found = data_check::section(data, &job.recipe, &mut *job.notice)
@@ -156,6 +158,21 @@ pub fn train(mut job: TransferJob<'_>) -> Result<TransferReport, Error> {
     end.write(opened, found)
 }
 
+/// Refuses a directory with a network: without checkpoints, a run directory would be taken for one that has not begun.
+fn refuse_trained(out: &RunPlace) -> Result<(), Error> {
+    let RunPlace::At(path) = out else {
+        return Ok(());
+    };
+    if path.join("model.safetensors").exists() {
+        return Err(DataError::Invalid(format!(
+            "{}: this directory already holds a run; choose another with --out",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 /// What was found: every figure, and the best way with its weights.
 struct Found {
     advice: Option<advisor::Advice>,
@@ -167,21 +184,28 @@ struct Found {
 }
 
 fn search(job: &mut TransferJob<'_>, opened: &Opened, began: Instant) -> Result<Found, Error> {
-    let taken = opened.take(job.cache.as_deref(), &mut *job.progress, &mut *job.notice)?;
+    let cache = job.cache.as_deref();
+    let taken = opened.take(
+        cache,
+        &job.interrupted,
+        &mut *job.progress,
+        &mut *job.notice,
+    )?;
     let probed = taken.probe(&job.recipe)?;
     let advice = advisor::advise(&taken.measured(opened, &probed)?);
     let (probe, head) = candidate::of_head(opened, &taken, &probed)?;
     let mut best = probe.clone();
     let mut all_stages = None;
     if job.wanted.tries_all_stages() {
-        match candidate::of_all_stages(opened, &taken, &job.recipe)? {
-            Some((candidate, figures)) => {
+        match candidate::of_all_stages(opened, &taken, &job.recipe) {
+            Ok((candidate, figures)) => {
                 all_stages = Some(figures);
                 best = job.wanted.better(best, candidate);
             }
-            None => (job.notice)(
-                "the classifier on features of all stages is left out: there are more than 5000 images",
-            ),
+            Err(error) if job.wanted == Wanted::Auto => (job.notice)(&format!(
+                "the linear classifier on features of all stages is left out: {error}"
+            )),
+            Err(error) => return Err(error),
         }
     }
     let fine_tuned = fine_tune::rounds(job, opened, began, &probe, &mut best)?;

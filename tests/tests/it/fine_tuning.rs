@@ -501,12 +501,12 @@ fn lr_find_trains_what_is_trained_at_first() {
 
 #[test]
 fn a_model_of_ones_own_names_its_stages() {
-    use firebrick::zoo::{LeNet5, LeNet5Config};
+    use firebrick::zoo::{LeNet5Config, Network};
 
     #[derive(Debug)]
     struct Own(LeNet5Config);
 
-    impl Architecture<LeNet5> for Own {
+    impl Architecture<Network> for Own {
         fn spec(&self) -> Spec {
             Spec::new("own")
         }
@@ -515,12 +515,13 @@ fn a_model_of_ones_own_names_its_stages() {
             Architecture::<Model>::native_input(&self.0)
         }
 
-        fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<LeNet5, ConfigError> {
-            self.0.build(input, seed, device)
+        fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Network, ConfigError> {
+            let model: Model = self.0.model(input, seed, device)?;
+            Ok(model.downcast_ref::<Network>().unwrap().clone())
         }
     }
 
-    let models = || Models::<LeNet5>::new(|_| Ok(Box::new(Own(LeNet5Config::default()))));
+    let models = || Models::<Network>::new(|_| Ok(Box::new(Own(LeNet5Config::default()))));
     let recipe = Recipe {
         dataset: "glyphs(train=54, test=27)".into(),
         model: Spec::new("own"),

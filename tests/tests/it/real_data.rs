@@ -133,3 +133,38 @@ fn photos_are_read_as_published_weights_expect() {
         }
     }
 }
+
+/// Ants against bees, as in PyTorch's tutorial: the linear classifiers on the features of published networks, read from a folder.
+#[test]
+fn ants_and_bees_are_told_apart_by_published_features() {
+    use firebrick::RunPlace;
+    use firebrick::transfer::{self, TransferJob, Wanted};
+
+    let (Some(weights), Some(photos)) = (real("weights"), real("hymenoptera")) else {
+        return;
+    };
+    for (model, file, least) in [
+        (
+            "efficientnet_lite0",
+            "efficientnet_lite0_imagenet.safetensors",
+            0.94,
+        ),
+        ("squeezenet1_1", "squeezenet1_1_imagenet.safetensors", 0.92),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        let data = format!("folder:{}", photos.display());
+        let weights = weights.join(file).display().to_string();
+        let job = TransferJob {
+            wanted: Wanted::Probe,
+            ..TransferJob::new(
+                transfer::recipe(&data, model.parse().unwrap(), &weights),
+                RunPlace::At(temp.path().join("run")),
+            )
+        };
+        let report = transfer::train(job).unwrap();
+        let valid = report.train.valid.unwrap();
+        assert_eq!(valid.count, 153);
+        assert!(valid.top1 >= least, "{model}: {}", valid.top1);
+        assert!(report.train.model.starts_with(model));
+    }
+}

@@ -89,6 +89,10 @@ impl Features {
         for note in &splits.notes {
             terminal::notice(note);
         }
+        const TOLD: usize = 10;
+        for image in splits.skipped.iter().take(TOLD) {
+            terminal::notice(&format!("left out: {image}"));
+        }
         let dataset = file::split(&splits, self.split)?;
         let stages: Vec<&str> = self.stage.iter().map(|stage| stage.trim()).collect();
         let extractor = match stages.as_slice() {
@@ -99,6 +103,7 @@ impl Features {
             cache: (format == Format::Features).then(|| self.out.clone()),
             workers: self.workers,
             on_bad: self.on_bad_image,
+            ..Pass::default()
         };
         let mut shown = progress::images(self.quiet || self.json);
         let found = extractor.of_dataset(&dataset, &pass, &mut shown)?;

@@ -35,6 +35,7 @@ mod shell_blocks;
 mod shells;
 mod support;
 mod terminal;
+mod transfer;
 mod tta;
 mod verbs;
 mod weights;

@@ -289,10 +289,13 @@ pub(crate) fn hostile() -> RunRecord {
     run.activations[1].mean = f64::INFINITY;
     run.activations[2].shape.clear();
     crate::insight::add(&mut run, &evil);
-    let (maps, map) = (&mut run.sections, "feature_map");
-    maps[map]["pca"][0] = serde_json::json!(["NaN", "inf"]);
-    maps[map]["labels"][1] = u64::MAX.into();
-    maps["data_check"]["splits"][1]["per_class"] = serde_json::json!([u64::MAX]);
+    if let Some(map) = run.sections.get_mut("feature_map") {
+        map["pca"][0] = serde_json::json!(["NaN", "inf"]);
+        map["labels"][1] = u64::MAX.into();
+    }
+    if let Some(check) = run.sections.get_mut("data_check") {
+        check["splits"][1]["per_class"] = serde_json::json!([u64::MAX]);
+    }
     run
 }
 

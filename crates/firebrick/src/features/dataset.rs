@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use firebrick_core::checksum;
-use firebrick_core::data::{BatchSource, Dataset, Targets};
+use firebrick_core::data::{BatchSource, DataError, Dataset, Targets};
 use firebrick_datasets::sampler::Sampling;
 use firebrick_datasets::split::Subset;
 use firebrick_datasets::{Loader, LoaderConfig, OnBadImage};
@@ -16,7 +17,7 @@ use super::unchanged::Files;
 use crate::Error;
 
 /// How a data set is gone through.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Pass {
     /// The file that keeps the features ([`firebrick_transfer::cache`]): what is there is not computed again. None: they are kept
     /// in memory.
@@ -25,6 +26,8 @@ pub struct Pass {
     pub workers: usize,
     /// What to do about an image that cannot be read.
     pub on_bad: OnBadImage,
+    /// Set this from outside to stop after the current batch; what was computed stays in the file.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 impl Default for Pass {
@@ -33,6 +36,7 @@ impl Default for Pass {
             cache: None,
             workers: 2,
             on_bad: OnBadImage::Fail,
+            interrupted: Arc::default(),
         }
     }
 }
@@ -68,7 +72,7 @@ impl Extractor {
     ///
     /// # Errors
     /// [`Error`] naming the file: an image that cannot be read or was changed meanwhile, a file of features that cannot be written or is of
-    /// something else.
+    /// something else; and after an interruption.
     pub fn of_dataset(
         &self,
         dataset: &Arc<dyn Dataset>,
@@ -76,17 +80,17 @@ impl Extractor {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<DatasetFeatures, Error> {
         let files = Files::of(&**dataset);
-        let key = self.key(&**dataset)?;
         let mut notes = Vec::new();
         let mut sink = match &pass.cache {
             None => Sink::Memory(Memory {
-                stages: key.stages.clone(),
-                classes: key.classes.clone(),
+                stages: self.stages().cloned().collect(),
+                classes: dataset.classes().to_vec(),
                 values: Vec::new(),
                 labels: Vec::new(),
                 images: Vec::new(),
             }),
             Some(path) => {
+                let key = self.key(&**dataset)?;
                 let (writer, found) = CacheWriter::open(path, &key)?;
                 if found.torn_bytes > 0 {
                     notes.push(format!(
@@ -95,19 +99,23 @@ impl Extractor {
                         found.torn_bytes
                     ));
                 }
-                Sink::File(path, writer)
+                Sink::File(path, writer, key)
             }
         };
-        let missing = sink.missing(key.images);
+        let missing = sink.missing(dataset.len());
         let computed = missing.len();
         if !missing.is_empty() {
             // A file may have more stages than are asked for.
             let of_file = sink.extractor(self);
             let extractor = of_file.as_ref().unwrap_or(self);
             let mut loader = self.loader(dataset, &missing, pass)?;
-            let (mut done, total) = (key.images - missing.len(), key.images);
+            let total = dataset.len();
+            let mut done = total - missing.len();
             progress(done, total);
             while let Some(batch) = loader.next_batch() {
+                if pass.interrupted.load(Ordering::Relaxed) {
+                    return Err(stopped(done, total, pass).into());
+                }
                 let batch = batch?;
                 let images: Vec<usize> = batch.indices.iter().map(|at| missing[*at]).collect();
                 if images.is_empty() {
@@ -131,7 +139,7 @@ impl Extractor {
             );
         }
         Ok(DatasetFeatures {
-            rows: sink.finished(&key)?,
+            rows: sink.finished()?,
             names: (0..dataset.len()).map(|at| dataset.describe(at)).collect(),
             computed,
             notes,
@@ -152,7 +160,7 @@ impl Extractor {
     fn key(&self, dataset: &dyn Dataset) -> Result<Key, Error> {
         let preprocessing = serde_json::to_string(&self.info.preprocessing);
         Ok(Key {
-            weights: self.weights()?,
+            weights: self.weights()?.into(),
             preprocessing: preprocessing.unwrap_or_default(),
             data: dataset.fingerprint(),
             images: dataset.len(),
@@ -194,14 +202,15 @@ impl Extractor {
 
 /// Where rows go.
 enum Sink<'a> {
-    File(&'a Path, CacheWriter),
+    /// A file of features with this key, which may have more stages.
+    File(&'a Path, CacheWriter, Key),
     Memory(Memory),
 }
 
 impl Sink<'_> {
     fn missing(&self, images: usize) -> Vec<usize> {
         match self {
-            Self::File(_, writer) => writer.missing(0).collect(),
+            Self::File(_, writer, _) => writer.missing(0).collect(),
             Self::Memory(_) => (0..images).collect(),
         }
     }
@@ -209,7 +218,7 @@ impl Sink<'_> {
     /// What takes the features that the file has, where those are others than were asked for.
     fn extractor(&self, asked: &Extractor) -> Option<Extractor> {
         match self {
-            Self::File(_, writer) if !asked.stages().eq(&writer.key().stages) => {
+            Self::File(_, writer, _) if !asked.stages().eq(&writer.key().stages) => {
                 asked.taking(&writer.key().stages)
             }
             _ => None,
@@ -223,7 +232,7 @@ impl Sink<'_> {
         values: Vec<f32>,
     ) -> Result<(), TransferError> {
         match self {
-            Self::File(_, writer) => {
+            Self::File(_, writer, _) => {
                 let rows = images.iter().zip(labels).map(|(image, label)| Row {
                     image: *image,
                     view: 0,
@@ -240,15 +249,29 @@ impl Sink<'_> {
         }
     }
 
-    fn finished(self, key: &Key) -> Result<Rows, TransferError> {
+    fn finished(self) -> Result<Rows, TransferError> {
         match self {
             Self::Memory(memory) => Ok(Rows::Memory(memory)),
-            Self::File(path, writer) => {
+            Self::File(path, writer, key) => {
                 writer.sync()?;
-                Ok(Rows::File(CacheReader::open_of(path, key)?))
+                Ok(Rows::File(CacheReader::open_of(path, &key)?))
             }
         }
     }
+}
+
+/// Why there are not the features of all images.
+fn stopped(done: usize, total: usize, pass: &Pass) -> DataError {
+    let next = match &pass.cache {
+        Some(file) => format!(
+            "; {} keeps them, and the same command goes on from there",
+            file.display()
+        ),
+        None => String::new(),
+    };
+    DataError::Invalid(format!(
+        "interrupted when the features of {done} of {total} images were computed{next}"
+    ))
 }
 
 /// An error about an image by its name rather than its number.

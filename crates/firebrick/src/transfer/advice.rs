@@ -1,6 +1,7 @@
 //! What to do with some data, before it is done.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use firebrick_core::{ConfigError, Recipe};
 use firebrick_transfer::advisor::{Advice, Measured, advise as of_measured};
@@ -41,7 +42,7 @@ pub fn advise(
 ) -> Result<Advised, Error> {
     let opened = Opened::open(recipe, sources)?;
     opened.notes.iter().for_each(|note| notice(note));
-    let taken = opened.take(cache.as_deref(), progress, notice)?;
+    let taken = opened.take(cache.as_deref(), &Arc::default(), progress, notice)?;
     let probed = taken.probe(recipe)?;
     let measured = taken.measured(&opened, &probed)?;
     let Some(advice) = of_measured(&measured) else {

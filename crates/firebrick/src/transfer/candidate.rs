@@ -1,5 +1,7 @@
 //! Networks to choose from: the pretrained one with a linear classifier that was found on features.
 
+use std::sync::Arc;
+
 use burn::tensor::TensorData;
 use firebrick_core::data::Targets;
 use firebrick_core::run::{EpochRow, Scores};
@@ -24,7 +26,7 @@ pub(super) struct Candidate {
     pub(super) strategy: Strategy,
     /// The recipe of its run.
     pub(super) recipe: Recipe,
-    pub(super) weights: StateDict,
+    pub(super) weights: Arc<StateDict>,
     /// The epochs of its training; of a classifier on features, one that stands for it.
     pub(super) progress: Progress,
 }
@@ -59,7 +61,7 @@ pub(super) fn of_head(
             stage: probe.stage.clone(),
         },
         recipe: opened.session.recipe.clone(),
-        weights: with_head(opened, head)?,
+        weights: Arc::new(with_head(opened, head)?),
         progress: progress(
             opened,
             head,
@@ -76,12 +78,12 @@ pub(super) fn of_head(
     Ok((candidate, report))
 }
 
-/// The network with a linear classifier on selected features of all stages; none for more images than its selection is made for.
+/// The network with a linear classifier on selected features of all stages. It is refused for more images than its selection is made for.
 pub(super) fn of_all_stages(
     opened: &Opened,
     taken: &Taken,
     recipe: &Recipe,
-) -> Result<Option<(Candidate, AllStagesReport)>, Error> {
+) -> Result<(Candidate, AllStagesReport), Error> {
     let names: Vec<String> = opened
         .stages()
         .into_iter()
@@ -90,7 +92,10 @@ pub(super) fn of_all_stages(
     let train: Result<Vec<_>, Error> = names.iter().map(|name| taken.train(name)).collect();
     let train = train?;
     if train.iter().any(|stage| stage.rows() > COMPARED) {
-        return Ok(None);
+        return Err(ConfigError::Conflict(format!(
+            "its selection of features is for at most {COMPARED} images; use --strategy probe, last=K or all"
+        ))
+        .into());
     }
     let valid = names.iter().map(|name| taken.valid(name));
     let valid: Option<Vec<Features>> = valid.collect::<Result<Option<_>, Error>>()?;
@@ -127,10 +132,10 @@ pub(super) fn of_all_stages(
             model: Models::<Model>::default().canonical(&spec)?,
             ..opened.session.recipe.clone()
         },
-        weights: around(opened, &selection, model)?,
+        weights: Arc::new(around(opened, &selection, model)?),
         progress: progress(opened, model, &selected, valid.as_ref())?,
     };
-    Ok(Some((candidate, report)))
+    Ok((candidate, report))
 }
 
 fn pairs(named: &[(String, Features)]) -> Vec<(&str, &Features)> {

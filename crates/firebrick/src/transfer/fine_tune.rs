@@ -1,12 +1,14 @@
 //! Fine-tuning after the linear classifier: the last stages first, more of them as long as that pays off on validation.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use firebrick_core::Recipe;
 use firebrick_core::data::BatchSource;
 use firebrick_core::groups::GroupRule;
-use firebrick_train::{Training, fit};
+use firebrick_core::state_dict::StateDict;
+use firebrick_train::{TrainError, Training, fit};
 use firebrick_transfer::advisor::Strategy;
 use firebrick_zoo::{Model, Stage};
 
@@ -43,8 +45,9 @@ pub(super) fn rounds(
             break;
         }
         let left = job.budget.saturating_sub(began.elapsed()).as_secs_f64() - cost.report;
-        let share = left / (rounds.len() - number) as f64;
         let epoch = cost.epoch(last, stages.len());
+        // What is left is divided among the rounds, but an epoch that fits is made.
+        let share = (left / (rounds.len() - number) as f64).max(epoch.min(left));
         let epochs = (share / epoch).floor();
         if epochs < 1.0 {
             (job.notice)(&format!(
@@ -175,10 +178,8 @@ fn round(
         ..opened.sources.clone()
     };
     let mut session: Session<'_, Model> = Session::open_with(&recipe, sources)?;
-    let model = start
-        .weights
-        .clone()
-        .load_into(session.untrained_model()?)?;
+    let weights = StateDict::clone(&start.weights);
+    let model = weights.load_into(session.untrained_model()?)?;
     let mut valid = session.valid_loader()?;
     let hooks = (job.hooks)(session.recipe.epochs);
     let training = Training {
@@ -195,11 +196,19 @@ fn round(
             &mut session.train,
         )
     };
-    let outcome = fit(training, &session.config)?;
+    let outcome = match fit(training, &session.config) {
+        Ok(outcome) => outcome,
+        // Images that are gone are gone for the report too; what diverges is no better than what there is.
+        Err(error @ TrainError::Data(_)) => return Err(error.into()),
+        Err(error) => {
+            (job.notice)(&format!("fine-tuning failed and ends here: {error}"));
+            return Ok(None);
+        }
+    };
     Ok(outcome.progress.best.is_some().then(|| Candidate {
         strategy,
         recipe: session.recipe,
-        weights: outcome.best,
+        weights: Arc::new(outcome.best),
         progress: outcome.progress,
     }))
 }

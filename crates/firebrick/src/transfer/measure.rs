@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use burn::module::Module;
 use firebrick_core::data::Dataset;
+use firebrick_core::freeze::freeze;
 use firebrick_core::{ConfigError, Recipe, state_dict};
 use firebrick_datasets::split::Subset;
 use firebrick_train::recount_statistics;
@@ -13,6 +15,7 @@ use firebrick_transfer::leep::leep;
 use firebrick_transfer::logistic::{ClassWeights, CrossValidated, Path, cross_validate};
 use firebrick_transfer::logme::logme;
 use firebrick_transfer::{Features, HeadScore, TransferError};
+use firebrick_zoo::Model;
 
 use super::opened::Opened;
 use crate::Error;
@@ -22,8 +25,9 @@ use crate::features::{DatasetFeatures, LOGITS};
 pub(super) const COMPARED: usize = 5000;
 /// The most images of which LogME's eigenvalues are computed.
 const LOGME: usize = 4000;
-/// Images of which the statistics of a batch norm are taken.
+/// Images of which the statistics of a batch norm are taken, and how many of them at once: the values of all layers are in memory.
 const DISTANCE: usize = 64;
+const BATCH: usize = 8;
 
 /// The features of a job's images.
 pub(super) struct Taken {
@@ -183,11 +187,11 @@ pub(super) fn sample(features: &Features, most: usize) -> Result<Features, Trans
     features.select(&rows)
 }
 
-/// How far the features in front of the network's last batch norm are from those of the images that it was trained on, whose statistics are in
+/// How far the values in front of the network's last batch norm are from those of the images that it was trained on, whose statistics are in
 /// the weights; none for a network without one.
 fn distance(opened: &Opened) -> Result<Option<f64>, Error> {
-    let of_source = statistics(&opened.source.network);
-    let Some(of_source) = of_source else {
+    let network = &opened.source.network;
+    let Some((layer, of_source)) = last_statistics(network) else {
         return Ok(None);
     };
     let data = &opened.session.data;
@@ -195,29 +199,37 @@ fn distance(opened: &Opened) -> Result<Option<f64>, Error> {
     let images = train.len().min(DISTANCE);
     let spread = (0..images).map(|at| at * train.len() / images).collect();
     let some: Arc<dyn Dataset> = Arc::new(Subset::new(train.clone(), spread)?);
-    let mut loader = data.evaluation_loader(&opened.session.recipe, some)?;
-    let here = recount_statistics(&opened.source.network, &mut loader, None)?;
-    let Some(here) = statistics(&here) else {
-        return Ok(None);
+    let recipe = Recipe {
+        batch_size: opened.session.recipe.batch_size.min(BATCH),
+        ..opened.session.recipe.clone()
     };
-    // Weights with variances of nothing say nothing.
-    Ok(diagonal(&of_source, &here).ok())
+    let mut loader = data.evaluation_loader(&recipe, some)?;
+    // The batch norms before it normalize as ever.
+    let network = freeze(network.valid().train(), |path| !path.starts_with(&layer));
+    let here = recount_statistics(&network, &mut loader, None)?;
+    // Variances of nothing say nothing.
+    Ok(last_statistics(&here).and_then(|(_, here)| diagonal(&of_source, &here).ok()))
 }
 
-/// The running statistics of the last batch norm.
-fn statistics(network: &firebrick_zoo::Model) -> Option<Statistics> {
+/// The path of the last batch norm with a dot behind it, and its running statistics.
+fn last_statistics(network: &Model) -> Option<(String, Statistics)> {
     let tensors = state_dict::burn_tensors(network);
+    let mut last = tensors
+        .iter()
+        .rev()
+        .filter(|(path, _)| path.ends_with("running_mean"));
+    let (path, _) = last.next()?;
+    let layer = path.strip_suffix("running_mean")?;
     let find = |name: &str| {
-        let (_, tensor) = tensors
-            .iter()
-            .rev()
-            .find(|(path, _)| path.ends_with(name))?;
+        let path = format!("{layer}{name}");
+        let (_, tensor) = tensors.iter().find(|(known, _)| *known == path)?;
         Some(tensor.iter::<f64>().collect::<Vec<f64>>())
     };
-    Some(Statistics {
+    let statistics = Statistics {
         mean: find("running_mean")?,
         variance: find("running_var")?,
-    })
+    };
+    Some((layer.into(), statistics))
 }
 
 /// How linear classifiers are fitted for a recipe: with classes that count alike, if it asks for that.

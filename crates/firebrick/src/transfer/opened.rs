@@ -2,16 +2,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use firebrick_core::data::{DataError, Dataset};
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::{ConfigError, Recipe};
+use firebrick_datasets::OnBadImage;
 use firebrick_zoo::{Model, Stage};
 
 use super::measure::Taken;
 use crate::features::{Extractor, Pass};
 use crate::pretrained::Pretrained;
 use crate::{Error, Models, Session, Sources, TrainedModel};
+
+/// Images that cannot be read, of which each is told.
+const TOLD: usize = 10;
 
 /// A job's data and its pretrained network.
 pub(super) struct Opened {
@@ -57,7 +62,13 @@ impl Opened {
             true => extractor.with_logits(),
             false => extractor,
         };
-        let mut notes = session.data.splits.notes.clone();
+        let splits = &session.data.splits;
+        if splits.test.is_some() && session.data.on_bad == OnBadImage::Fail {
+            splits.check_held_out()?;
+        }
+        let mut notes = splits.notes.clone();
+        let left_out = splits.skipped.iter().take(TOLD);
+        notes.extend(left_out.map(|image| format!("left out: {image}")));
         notes.extend(session.notes.iter().cloned());
         notes.extend(source.notes);
         let mut sources = sources.clone();
@@ -95,6 +106,7 @@ impl Opened {
     pub(super) fn take(
         &self,
         cache: Option<&Path>,
+        interrupted: &Arc<AtomicBool>,
         progress: &mut dyn FnMut(usize, usize),
         notice: &mut dyn FnMut(&str),
     ) -> Result<Taken, Error> {
@@ -109,6 +121,7 @@ impl Opened {
                     .transpose()?,
                 workers: self.session.recipe.workers,
                 on_bad: self.session.data.on_bad,
+                interrupted: interrupted.clone(),
             };
             let found = self.extractor.of_dataset(dataset, &pass, progress)?;
             found.notes.iter().for_each(|note| notice(note));

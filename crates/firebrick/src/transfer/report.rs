@@ -1,12 +1,14 @@
 //! What a job leaves: a run directory, and its figures.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use firebrick_core::json_number;
+use firebrick_core::state_dict::StateDict;
 use firebrick_train::{Ended, Outcome, RunDir};
-use firebrick_transfer::advisor::{Quadrant, StageProbe};
+use firebrick_transfer::advisor::StageProbe;
 use firebrick_zoo::Model;
 use serde::{Deserialize, Serialize};
 
@@ -137,7 +139,7 @@ impl End<'_> {
         } = found;
         let top1 = best.valid().map_or(head.top1, |valid| valid.top1);
         let strategy = Wanted::of(&best.strategy);
-        let quadrant = advice.as_ref().map(|advice| quadrant(advice.quadrant));
+        let quadrant = advice.as_ref().map(|advice| advice.quadrant.to_string());
         let stages = probes
             .into_iter()
             .map(|StageProbe { stage, top1 }| StageScore {
@@ -173,7 +175,7 @@ impl End<'_> {
         let architecture = Models::<Model>::default().architecture(&info.model)?;
         let inner = session.device.clone().inner();
         let model = architecture.undrawn(&info.input(), &inner)?;
-        let model = best.weights.clone().load_into(model)?;
+        let model = StateDict::clone(&best.weights).load_into(model)?;
         best.progress.seconds = self.began.elapsed().as_secs_f64();
         self.run.metrics(&best.progress.rows)?;
         let finish = Finish {
@@ -197,7 +199,7 @@ impl End<'_> {
         };
         let outcome = Outcome {
             model,
-            best: best.weights,
+            best: Arc::unwrap_or_clone(best.weights),
             progress: best.progress,
             ended: Ended::Finished,
         };
@@ -216,8 +218,4 @@ impl End<'_> {
             fine_tuned,
         })
     }
-}
-
-fn quadrant(quadrant: Quadrant) -> String {
-    quadrant.to_string()
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -16,7 +16,7 @@ use crate::figures::percent;
 use crate::progress::{self, Header, Progress};
 use crate::run_name::run_name;
 use crate::shell::{program, quoted, quoted_path};
-use crate::signals::on_interrupt;
+use crate::signals::on_enough;
 use crate::terminal;
 
 /// What the flags alone do not explain.
@@ -68,7 +68,7 @@ impl Train {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let recipe = self.begin.recipe()?;
         let interrupted = Arc::new(AtomicBool::new(false));
-        on_interrupt(interrupted.clone())?;
+        on_enough(interrupted.clone())?;
         let out = match &self.out {
             Some(out) => RunPlace::At(out.clone()),
             None => RunPlace::Next {
@@ -77,7 +77,7 @@ impl Train {
             },
         };
         let (quiet, header) = (self.quiet, Header::default());
-        let report = train(TransferJob {
+        let found = train(TransferJob {
             sources: super::super::sources(),
             wanted: self.strategy,
             budget: self.budget,
@@ -85,13 +85,19 @@ impl Train {
             hooks: Box::new(move |epochs| {
                 vec![Box::new(Progress::new(quiet, epochs, header.clone()))]
             }),
-            interrupted,
+            interrupted: interrupted.clone(),
             progress: Box::new(progress::images(self.quiet || self.json)),
             notice: Box::new(terminal::notice),
             command: Some(self.command()),
             clock: Some(std::time::SystemTime::now),
             ..TransferJob::new(recipe, out)
-        })?;
+        });
+        let report = match found {
+            Err(error) if interrupted.load(Ordering::Relaxed) => {
+                return Err(Failure::Interrupted(error.to_string()));
+            }
+            found => found?,
+        };
         if self.json {
             terminal::json(&report)?;
         } else {
