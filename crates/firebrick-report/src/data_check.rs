@@ -6,7 +6,7 @@ use crate::mistakes::{class_name, line, picture, small_name};
 use crate::svg::{self, dot, label, px, series_class};
 use crate::table::Column::{Number, Words};
 use crate::table::{Table, scrollable};
-use crate::text::{bold_width, count, escape, fitted, number, plural, width};
+use crate::text::{bold_width, count, escape, fitted, plural, width};
 
 /// More classes than this have a table; in the picture are those with the fewest and the most training images.
 const MOST_IN_PICTURE: usize = 40;
@@ -90,11 +90,10 @@ fn balance(images: &[usize], classes: &[String]) -> String {
         )
     };
     format!(
-        "<p>The largest class, {}, has {} times as many as the smallest, {}. <code>--class-weights auto</code> makes all classes \
+        "<p>The largest class, {}, has {times:.1} times as many as the smallest, {}. <code>--class-weights auto</code> makes all classes \
          count alike in the loss, and <code>--sampling balanced</code> draws them equally often; accuracy by class is in the section \
          on the confusion matrix.</p>\n",
         named(most),
-        number((10.0 * times).round() / 10.0),
         named(fewest)
     )
 }
@@ -318,7 +317,7 @@ mod tests {
             .collect();
         assert_eq!(long, [420.0, 210.0, 105.0, 52.5]);
         assert!(
-            html.contains("<b>ant</b> (40 training images), has 4 times as many"),
+            html.contains("<b>ant</b> (40 training images), has 4.0 times as many"),
             "{html}"
         );
         assert!(html.contains(

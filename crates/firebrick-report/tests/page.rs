@@ -188,8 +188,10 @@ fn a_page_tells_what_its_run_was() {
             .filter(|node| node.has_tag_name(tag))
             .count()
     };
-    // The mistakes, and the sheet of the first batch.
-    assert_eq!(count("img"), run.mistakes.len() + 1);
+    // The mistakes, the sheet of the first batch, the filters, three pairs of copies, and with eight mistakes a heat map and three
+    // training images.
+    let beside = 1 + 1 + 2 * 3 + 8 * (1 + 3);
+    assert_eq!(count("img"), run.mistakes.len() + beside);
     let diagrams = document
         .descendants()
         .filter(|node| node.attribute("class") == Some("reliability"));

@@ -369,12 +369,12 @@ fn copies_in_two_splits_and_small_classes_are_warned_of_and_classes_weighted() {
     // 16 images of two classes: 16 / (2 · 12) and 16 / (2 · 4).
     let recipe = fs::read_to_string(at.join("run/recipe.toml")).unwrap();
     assert!(
-        recipe.contains("class_weights = [0.6666666666666666, 2.0]"),
+        recipe.contains("class_weights=[0.6666666666666666, 2.0]"),
         "{recipe}"
     );
     let report = fs::read_to_string(at.join("run/report.html")).unwrap();
     assert!(report.contains("6 of the 6 validation images are in the training split too"));
-    assert!(report.contains("has 3 times as many as the smallest"));
+    assert!(report.contains("has 3.0 times as many as the smallest"));
     // The recipe of a run makes the same run, and its weights are not weighed again.
     let again = run(at, "train --recipe run/recipe.toml --out again --quiet");
     succeeds(&again);

@@ -225,8 +225,8 @@ fn photos_are_chosen_and_dropped_and_their_predictions_shown() {
     );
 
     // Dropped, and no image: the reason is on the page.
-    let drop = "const files = new DataTransfer(); files.items.add(new File(['no image'], 'notes.txt')); \
-        dispatchEvent(new DragEvent('drop', { dataTransfer: files, cancelable: true })); true";
+    let drop = "const dropped = new DataTransfer(); dropped.items.add(new File(['no image'], 'notes.txt')); \
+        dispatchEvent(new DragEvent('drop', { dataTransfer: dropped, cancelable: true })); true";
     page.value(drop);
     page.until("document.querySelectorAll('article').length === 3");
     let problem = page.value("document.querySelector('article:first-child .problem').textContent");

@@ -99,7 +99,7 @@ fn explained(run: &RunRecord, name: &str) -> Explained {
 
 /// A spiral of each class.
 fn feature_map(classes: usize, name: &str) -> FeatureMap {
-    let images = 40 * classes.max(1);
+    let images = (40 * classes.max(1)).min(500);
     let place = |at: usize, turn: f64| {
         let (class, step) = ((at % classes.max(1)) as f64, (at / classes.max(1)) as f64);
         let angle = turn * class + 0.05 * step;
