@@ -109,7 +109,8 @@ fn drawn(run: &RunRecord, map: &FeatureMap, points: &[(f64, f64)], title: &str) 
             let own: Vec<[f64; 2]> = own.map(|(_, point)| place(*point)).collect();
             let name = fitted(&class_name(&run.classes, class), 12.0, SIDE / 3.0);
             if let Some([x, y]) = median(&own) {
-                body += &label("place", x, y, "middle", &name);
+                let class = format!("name {}", series_class(class));
+                body += &label(&class, x, y, "middle", &name);
             }
         }
     }

@@ -120,9 +120,9 @@ impl Neighbours {
         check("nearest", "images", among.images.len(), 1..)?;
         let extractor = Extractor::new(model, &[POOLED])?;
         let mut pass = Pass {
-            cache: None,
             workers: among.workers,
             on_bad: OnBadImage::Skip,
+            ..Pass::default()
         };
         if let Some(directory) = &among.cache {
             pass.cache = Some(extractor.cache_file(directory, &*among.images)?);
