@@ -291,7 +291,7 @@ fn what_is_interrupted_is_kept() {
     let place = place("test_vgg", &both());
     let mut job = place.job(Wanted::All);
     let interrupted = job.interrupted.clone();
-    let interrupt = |note: &str| {
+    let interrupt = move |note: &str| {
         if note.starts_with("fine-tuning the whole model") {
             interrupted.store(true, Ordering::Relaxed);
         }
