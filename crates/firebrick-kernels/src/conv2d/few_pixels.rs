@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::epilogue::{Epilogue, finish};
 use super::geometry::Conv2d;
 use super::tile;
+use crate::activation;
 use crate::output::written;
 use crate::simd::{Simd, Task, Vectors};
 use crate::threads::{Shared, for_each};
@@ -46,7 +47,7 @@ pub(super) fn forward(
     let pixels = x.len() / inputs;
     let each = (WORK / (inputs * pixels)).clamp(1, outputs);
     // SAFETY: the pieces cover all channels of all pixels.
-    unsafe {
+    let mut y = unsafe {
         written(pixels * outputs, |y| {
             let shared = Shared::at(y);
             for_each(outputs.div_ceil(each), |piece| {
@@ -65,16 +66,17 @@ pub(super) fn forward(
                         if let Some(residual) = epilogue.residual {
                             sum += residual[place];
                         }
-                        if epilogue.relu && sum < 0.0 {
-                            sum = 0.0;
-                        }
                         // SAFETY: the piece's channels are written by it alone.
                         shared.part(place, 1)[0] = sum;
                     },
                 });
             });
         })
+    };
+    if let Some(activation) = epilogue.activation {
+        activation::in_place(vectors, activation, &mut y);
     }
+    y
 }
 
 /// Products of pixels and rows of the weight.
