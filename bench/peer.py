@@ -219,6 +219,10 @@ def open_case(case):
         return elementwise(case)
     if suite == "optim":
         return optimizer(case)
+    if suite == "transfer":
+        import peer_transfer
+
+        return peer_transfer.features(case, TUNED, fastest)
     import peer_networks
 
     if suite == "step" and WHO != "onnx":

@@ -41,6 +41,8 @@ pub(crate) enum Case {
     Infer(Network),
     /// Image augmentation.
     Augment(Augmentation),
+    /// Features of a frozen network from JPEG files.
+    Transfer(Frozen),
     /// What the machine can do at most.
     Peak(Peak),
 }
@@ -152,6 +154,22 @@ pub(crate) struct Network {
     pub(crate) lr: f64,
     /// The file that carries the weights from one contender to the next: whoever finds none writes it.
     pub(crate) weights: PathBuf,
+}
+
+/// A network that does not change, and the photos whose features it gives.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Frozen {
+    /// The network and what it reads.
+    #[serde(flatten)]
+    pub(crate) network: Network,
+    /// The data set of the photos, JPEG files.
+    pub(crate) photos: PathBuf,
+    /// Threads that decode.
+    pub(crate) workers: usize,
+    /// How pixels become values of a tensor.
+    pub(crate) normalize: Normalize,
+    /// The share of each side that the centre crop keeps.
+    pub(crate) crop: f64,
 }
 
 /// A pipeline and the images that it changes.

@@ -16,6 +16,7 @@ mod optim;
 mod peak;
 mod photo;
 mod step;
+mod transfer;
 mod who;
 
 use std::io::{BufRead, Write};
@@ -89,6 +90,7 @@ fn open(who: Who, case: &Case) -> Result<Opened> {
         Case::Step(case) => step::open(case),
         Case::Infer(case) => infer::open(case),
         Case::Augment(case) => augment::open(case),
+        Case::Transfer(case) => transfer::open(case),
         Case::Peak(case) => Ok(peak::open(case)),
     }
 }

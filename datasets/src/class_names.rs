@@ -23,9 +23,10 @@ pub type Matched = (Arc<dyn Dataset>, Option<String>);
 /// Gives the images of `dataset` the labels of a model whose classes are `classes`.
 ///
 /// - Classes are matched by name, in any order; some may be missing from the data set.
-/// - With `numbered`, the classes of the model are only numbers, because its weights came without
-///   names: numbers (`7`, `007`) in the data set are matched by value, and other names by their order
-///   when there are as many as the model has.
+/// - `ids` are other names of the model's classes, if they have some: those of ImageNet's folders, for example. They are matched
+///   in the same way.
+/// - With `numbered`, the weights came without names: numbers (`7`, `007`) in the data set are matched by value. Where
+///   the classes of the model are nothing but numbers, other names are matched by their order when there are as many as the model has.
 ///
 /// # Errors
 /// [`ConfigError::Conflict`] listing the classes of both, when one of the data set's is not a class of
@@ -33,6 +34,7 @@ pub type Matched = (Arc<dyn Dataset>, Option<String>);
 pub fn matched(
     dataset: Arc<dyn Dataset>,
     classes: &[String],
+    ids: &[&str],
     numbered: bool,
 ) -> Result<Matched, ConfigError> {
     let found = dataset.classes();
@@ -42,10 +44,13 @@ pub fn matched(
     let (to, note) = if let Some(to) = by_name(found, classes) {
         let note = missing(&to, classes);
         (to, note)
+    } else if let Some(to) = by_name(found, ids) {
+        let note = missing(&to, classes);
+        (to, note)
     } else if numbered && let Some(to) = by_number(found, classes.len()) {
         let note = missing(&to, classes);
         (to, note)
-    } else if numbered && found.len() == classes.len() {
+    } else if numbered && found.len() == classes.len() && are_numbers(classes) {
         let note = format!(
             "the weights have no class names, so the classes of the data set are numbered in order: {}",
             quoted_pairs(found)
@@ -67,11 +72,15 @@ pub fn matched(
     Ok((Arc::new(relabelled), note))
 }
 
-fn by_name(found: &[String], classes: &[String]) -> Option<Vec<usize>> {
-    found
-        .iter()
-        .map(|name| classes.iter().position(|class| class == name))
-        .collect()
+fn by_name(found: &[String], names: &[impl AsRef<str>]) -> Option<Vec<usize>> {
+    let place = |name: &String| names.iter().position(|other| other.as_ref() == name);
+    found.iter().map(place).collect()
+}
+
+/// Whether the names are only `0`, `1`, …
+fn are_numbers(names: &[String]) -> bool {
+    let mut names = names.iter().enumerate();
+    names.all(|(number, name)| *name == number.to_string())
 }
 
 /// Different numbers below `count`.
@@ -170,6 +179,10 @@ impl Dataset for Relabelled {
         self.dataset.describe(index)
     }
 
+    fn checksum(&self, index: usize) -> Option<[u8; 32]> {
+        self.dataset.checksum(index)
+    }
+
     fn image_size(&self) -> Option<Size> {
         self.dataset.image_size()
     }
@@ -210,7 +223,7 @@ mod tests {
     }
 
     fn outcome(found: &str, model: &str, numbered: bool) -> Result<Vec<usize>, String> {
-        matched(set(found), &names_of(model), numbered)
+        matched(set(found), &names_of(model), &[], numbered)
             .map(|(set, _)| {
                 assert_eq!(set.classes(), names_of(model));
                 labels(&*set)
@@ -227,7 +240,7 @@ mod tests {
             assert_eq!(mapped("zebra", "cat dog zebra"), [2], "some are missing");
         }
         let note =
-            |found: &str, model: &str| matched(set(found), &names_of(model), false).unwrap().1;
+            |found: &str, model: &str| matched(set(found), &names_of(model), &[], false).unwrap().1;
         assert_eq!(note("dog cat", "cat dog"), None);
         assert_eq!(
             note("zebra", "cat dog zebra").unwrap(),
@@ -260,9 +273,30 @@ mod tests {
         assert!(outcome("3 12", twelve, true).is_err(), "no such output");
         assert!(outcome("3 03", twelve, true).is_err(), "twice the same");
         assert!(outcome("one two", "0 1", false).is_err());
-        let (set, note) = matched(set("cat dog"), &names_of("0 1"), true).unwrap();
+        let (set, note) = matched(set("cat dog"), &names_of("0 1"), &[], true).unwrap();
         assert_eq!(labels(&*set), [0, 1]);
         let note = note.unwrap();
         assert!(note.contains("0 = cat, 1 = dog"), "{note}");
+    }
+
+    #[test]
+    fn classes_with_names_and_ids_go_by_these_and_by_number_but_never_by_order() {
+        let model = names_of("tench goldfish hen");
+        let ids = ["n1", "n2", "n3"];
+        let known = |found: &str| {
+            let matched = matched(set(found), &model, &ids, true);
+            matched.map(|(set, note)| {
+                assert_eq!(set.classes(), model);
+                (labels(&*set), note.unwrap_or_default())
+            })
+        };
+        assert_eq!(known("n3 n2 n1").unwrap().0, [2, 1, 0]);
+        let (labels, note) = known("n2").unwrap();
+        assert_eq!(labels, [1]);
+        assert!(note.ends_with("no images here: tench, hen"), "{note}");
+        assert_eq!(known("hen tench").unwrap().0, [2, 0]);
+        assert_eq!(known("1 2").unwrap().0, [1, 2]);
+        let error = known("barber surgeon baker").unwrap_err().to_string();
+        assert!(error.contains("`barber` is not a class"), "{error}");
     }
 }

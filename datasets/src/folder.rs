@@ -325,11 +325,13 @@ impl FolderDataset {
 
     /// The hash of each file, in order. Reads those that have not been read yet, on all cores.
     fn sums(&self) -> Vec<Option<Sum>> {
-        let sum = |file: &Arc<ImageFile>| {
-            let read = || checksums::of_file(&self.root.join(&file.path)).ok();
-            *file.sum.get_or_init(read)
-        };
+        let sum = |file: &Arc<ImageFile>| self.sum(file);
         self.files.par_iter().map(sum).collect()
+    }
+
+    fn sum(&self, file: &ImageFile) -> Option<Sum> {
+        let read = || checksums::of_file(&self.root.join(&file.path)).ok();
+        *file.sum.get_or_init(read)
     }
 
     /// The images that cannot be read, by index, with errors that name the file. Decodes every image
@@ -430,6 +432,10 @@ impl Dataset for FolderDataset {
             Some(file) => self.root.join(&file.path).display().to_string(),
             None => format!("{}[{index}]", self.root.display()),
         }
+    }
+
+    fn checksum(&self, index: usize) -> Option<[u8; 32]> {
+        self.sum(self.files.get(index)?)
     }
 
     /// The first 128 bits of a SHA-256 over the relative paths and the content of all files; where the

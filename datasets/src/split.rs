@@ -63,6 +63,10 @@ impl Dataset for Subset {
         self.dataset.describe(self.indices[index])
     }
 
+    fn checksum(&self, index: usize) -> Option<[u8; 32]> {
+        self.dataset.checksum(self.indices[index])
+    }
+
     fn image_size(&self) -> Option<Size> {
         self.dataset.image_size()
     }

@@ -5,7 +5,8 @@
 //! `cargo run --release -p firebrick-examples --example 13_regularization -- --cifar10 DIR --out DIR`
 //!
 //! At 500 images per second, a run takes about 15 minutes, a seed about four hours; `--epochs` scales everything. Kill it at any time: the
-//! same command goes on. The first seed of every run comes first, and `--table` prints what is known so far.
+//! same command goes on. The first seed of every run comes first, and `--table` prints what is known so far and writes it to `runs.json`, from
+//! which the experiment can go on elsewhere.
 
 #[path = "13_regularization/arms.rs"]
 mod arms;
@@ -77,9 +78,12 @@ fn main() -> anyhow::Result<()> {
     } else {
         Experiment::begin(out, shared(&flags)?)?
     };
-    let mut results = Results::default();
+    let mut results = Results::read(&experiment.directory)?;
     for seed in 1..=flags.count("--seeds", size(3, 1))? {
         for (key, recipe) in runs(&experiment.recipe, seed)? {
+            if results.know(&key, seed) {
+                continue;
+            }
             let name = format!("{key}-{seed}");
             let end = if only_table {
                 experiment.ended(&name)?
@@ -94,7 +98,7 @@ fn main() -> anyhow::Result<()> {
     let page = table::page(&experiment.recipe, &results);
     let write = |name: &str, bytes: &[u8]| std::fs::write(experiment.directory.join(name), bytes);
     write("runs.csv", results.csv().as_bytes())?;
-    write("runs.json", &serde_json::to_vec_pretty(&results)?)?;
+    write(results::FILE, &serde_json::to_vec_pretty(&results)?)?;
     write("curves.svg", table::curves(&results).as_bytes())?;
     write("table.md", page.as_bytes())?;
     println!("{page}");

@@ -247,6 +247,31 @@ fn a_run_that_diverged_counts_for_nothing_but_is_told() {
 }
 
 #[test]
+fn what_is_known_of_runs_is_enough_to_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let known = |key: &str, seed: u64| {
+        let results = Results::read(directory.path()).unwrap();
+        results.know(key, seed)
+    };
+    assert!(!known("l2", 2));
+    let results = Results {
+        outcomes: outcomes("l2", &[[1.0, 9.0], [2.0, 10.0]]),
+    };
+    let file = directory.path().join(results::FILE);
+    std::fs::write(&file, serde_json::to_vec(&results).unwrap()).unwrap();
+    assert!(known("l2", 1) && known("l2", 2));
+    assert!(!known("l2", 3) && !known("none", 1));
+    let read = Results::read(directory.path()).unwrap();
+    assert_eq!(read.csv(), results.csv());
+    std::fs::write(&file, "{").unwrap();
+    let error = Results::read(directory.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("runs.json cannot be read; remove it"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_grids_tell_rates_and_factors() {
     let grid = |errors: [[Option<f64>; 3]; 2]| Grid {
         rates: vec![0.01, 0.1, 1.0],

@@ -26,6 +26,8 @@ use firebrick::predict::{Wanted, predict};
 use firebrick::regularize::augment;
 use firebrick::training::Checkpoint;
 use firebrick::{TrainedModel, zoo};
+use firebrick_cli::testkit::photo_in_request;
+use firebrick_transfer::cache::{CacheReader, CacheWriter};
 
 /// A parser under test.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +39,7 @@ pub struct Parser {
 }
 
 /// All of them.
-pub const PARSERS: [Parser; 12] = [
+pub const PARSERS: [Parser; 14] = [
     Parser {
         name: "spec",
         read: spec,
@@ -85,6 +87,14 @@ pub const PARSERS: [Parser; 12] = [
     Parser {
         name: "table",
         read: table,
+    },
+    Parser {
+        name: "features",
+        read: features,
+    },
+    Parser {
+        name: "request",
+        read: request,
     },
 ];
 
@@ -391,6 +401,80 @@ pub fn table(data: &[u8]) {
             assert_eq!(table.labels.len(), table.predicted.len());
             let figures = table.figures().expect("a table that was read has figures");
             assert!((0.0..=1.0).contains(&figures.top1) && (0.0..=1.001).contains(&figures.ece));
+        }
+    }
+}
+
+/// Files of features, up to the features of every stage, and where writing goes on: as they are, and with a checksum that fits
+/// the header, which would refuse every damaged one before it is looked at.
+pub fn features(data: &[u8]) {
+    features_as_they_are(data);
+    let length = data.get(8..16).and_then(|bytes| bytes.first_chunk());
+    let length = length.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let header = usize::try_from(length)
+        .ok()
+        .and_then(|length| data.get(16..)?.get(..length));
+    if let Some(header) = header {
+        let mut unchecked = data.to_vec();
+        let sum = checksum::of(header);
+        for (digit, of_sum) in unchecked
+            .iter_mut()
+            .skip(16 + header.len())
+            .zip(sum.bytes())
+        {
+            *digit = of_sum;
+        }
+        features_as_they_are(&unchecked);
+    }
+}
+
+fn features_as_they_are(data: &[u8]) {
+    let folder = folder();
+    let path = path_in(&folder, "features", data);
+    let reader = match CacheReader::open(&path) {
+        Err(error) => return fit_for_a_person(&error.to_string()),
+        Ok(reader) => reader,
+    };
+    let (key, found) = (reader.key().clone(), reader.found());
+    assert!(found.rows <= key.images * key.views.len());
+    assert_eq!(
+        reader.is_complete(),
+        found.rows == key.images * key.views.len()
+    );
+    let views: Vec<usize> = (0..key.views.len()).collect();
+    for stage in &key.stages {
+        match reader.features(&stage.name, &views) {
+            Err(error) => fit_for_a_person(&error.to_string()),
+            Ok(features) => {
+                assert_eq!(
+                    (features.rows(), features.width()),
+                    (found.rows, stage.width)
+                );
+            }
+        }
+    }
+    match CacheWriter::open(&path, &key) {
+        Err(error) => fit_for_a_person(&error.to_string()),
+        Ok((_, begun)) => {
+            assert_eq!(begun, found);
+            let reader = CacheReader::open(&path).expect("what a writer opened can be read");
+            assert_eq!(
+                (reader.found().rows, reader.found().torn_bytes),
+                (found.rows, 0)
+            );
+        }
+    }
+}
+
+/// Requests to `firebrick serve`.
+pub fn request(data: &[u8]) {
+    match photo_in_request(data, 8765) {
+        Ok(None) => {}
+        Ok(Some(photo)) => assert!(!photo.is_empty() && photo.len() < data.len()),
+        Err((status, answer)) => {
+            assert!((400..500).contains(&status), "{status}");
+            let answer = String::from_utf8(answer).expect("an answer is a text");
+            fit_for_a_person(&answer);
         }
     }
 }

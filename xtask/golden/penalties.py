@@ -51,6 +51,25 @@ PENALTIES = {
     "group_lasso(0.3)": lambda w: 0.3 * math.sqrt(units(w).shape[1]) * norms(w).sum(),
     "orthogonal(0.3)": lambda w: 0.3 * orthogonal(w),
 }
+# L2-SP: alpha / 2 times the squared distance from the pretrained weights, beta / 2 times the squared norm of the new ones, as in equation 3
+# of Li et al. 2018, with alpha = 0.6 and beta = 0.4.
+L2_SP = "l2_sp(0.3, fresh=0.2)"
+ALPHA, BETA = 0.6, 0.4
+FRESH = "fc.bias"
+
+
+def start(name):
+    """The pretrained weights of a parameter."""
+    index = torch.arange(math.prod(SHAPES[name]), dtype=torch.float64)
+    return (torch.cos(0.9 * index + len(name)) * (0.1 + (index % 3) / 4)).reshape(SHAPES[name])
+
+
+def l2_sp(name, value):
+    if name == FRESH:
+        return BETA / 2 * torch.linalg.vector_norm(value) ** 2
+    return ALPHA / 2 * torch.nn.functional.mse_loss(value, start(name), reduction="sum")
+
+
 LOGITS = [[2.0, -1.0, 0.5], [0.1, 0.2, -0.3], [5.0, -5.0, 0.0], [0.0, 0.0, 0.0]]
 
 
@@ -67,6 +86,19 @@ def main():
             assert charge.item() > 0 and charge.item() not in seen, spec
             seen.add(charge.item())
             cases.append({"spec": spec, "path": name, "value": charge.item(), "gradient": value.grad.reshape(-1).tolist()})
+    seen = set()
+    for name in SHAPES:
+        value = values(name).requires_grad_()
+        charge = l2_sp(name, value)
+        charge.backward()
+        assert charge.item() > 0 and charge.item() not in seen
+        # The starting point counts.
+        assert name == FRESH or (charge - ALPHA / 2 * value.square().sum()).abs() > 1e-3
+        seen.add(charge.item())
+        case = {"spec": L2_SP, "path": name, "value": charge.item(), "gradient": value.grad.reshape(-1).tolist()}
+        if name != FRESH:
+            case["start"] = start(name).reshape(-1).tolist()
+        cases.append(case)
     constrained = []
     for name in SHAPES:
         if len(SHAPES[name]) == 1:

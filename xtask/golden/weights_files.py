@@ -186,6 +186,7 @@ def main():
     same(load(save("odd_layouts.pth", odd_layouts())))
     same(load(save("odd_layouts_legacy.pth", odd_layouts(), _use_new_zipfile_serialization=False)))
     load(save("checkpoint.ckpt", checkpoint()))
+    load(save("optimizer.pth", checkpoint()["optimizer_states"][0]))
     net = Net()
     net.load_state_dict(network())
     same(load(save("whole_module.pt", {"epoch": 3, "model": net}))["model"].state_dict())

@@ -90,10 +90,15 @@ struct Hall<'a> {
 impl Hall<'_> {
     fn suite(&mut self, suite: Suite, folder: &Path) -> Result<Vec<Record>> {
         let mut records = Vec::new();
-        if suite == Suite::Augment {
-            let written = self.programs.write_photos(&photos::jpegs(folder));
-            if let Err(error) = written {
-                eprintln!("the case from JPEG will be missing: {error:#}");
+        let photos = match suite {
+            Suite::Augment => Some(photos::AUGMENTED),
+            Suite::Transfer => Some(photos::FROZEN),
+            _ => None,
+        };
+        if let Some(photos) = photos {
+            let folder = photos::jpegs(folder, photos);
+            if let Err(error) = self.programs.write_photos(&folder, photos) {
+                eprintln!("the cases from JPEG will be missing: {error:#}");
             }
         }
         for mut case in cases::cases(suite, self.options.threads, folder) {

@@ -40,6 +40,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "firebrick train --dataset folder:photos --model resnet18 --augment hflip",
             ),
             (
+                "Fine-tune published weights: the last layer first, then everything",
+                "firebrick train --dataset folder:photos --model resnet18 --weights pretrained --fine-tune lp_ft",
+            ),
+            (
                 "Continue a run that was interrupted",
                 "firebrick train --resume runs/photos-resnet18-1",
             ),
@@ -83,11 +87,59 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "transfer",
+        &[(
+            "Make a classifier of your own photos in a minute",
+            "firebrick transfer train photos --budget 60s",
+        )],
+    ),
+    (
+        "transfer train",
+        &[
+            (
+                "Make a classifier of your own photos: photos/CLASS/IMAGE or photos/SPLIT/CLASS/IMAGE",
+                "firebrick transfer train photos --budget 60s",
+            ),
+            (
+                "With another network, from a file of weights",
+                "firebrick transfer train photos --model squeezenet1_1 --weights squeezenet1_1.pth",
+            ),
+            (
+                "Fine-tune the last two stages, for ten minutes",
+                "firebrick transfer train photos --strategy last=2 --budget 10min",
+            ),
+        ],
+    ),
+    (
+        "transfer advise",
+        &[(
+            "Ask which way of transfer learning fits your photos",
+            "firebrick transfer advise photos",
+        )],
+    ),
+    (
+        "features",
+        &[
+            (
+                "Write what the last layer of a run's model reads, for NumPy",
+                "firebrick features photos --run runs/photos-resnet18-1 --out photos.npy",
+            ),
+            (
+                "Write the features of a stage of a published network",
+                "firebrick features photos --model resnet50 --weights pretrained --stage layer3 --out f.npy",
+            ),
+        ],
+    ),
+    (
         "predict",
         &[
             (
                 "Print the three most likely classes of each image",
                 "firebrick predict runs/photos-resnet18-1 photo.jpg more-photos/",
+            ),
+            (
+                "Show the training images that are most similar to it",
+                "firebrick predict runs/photos-resnet18-1 photo.jpg --nearest 3",
             ),
             (
                 "Predict with published weights",
@@ -319,6 +371,31 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "ensemble describe",
         &[("", "firebrick ensemble describe stacking")],
+    ),
+    (
+        "transfer",
+        &[
+            (
+                "List the strategies of --fine-tune",
+                "firebrick transfer list",
+            ),
+            (
+                "Look for the best model between a linear-probed one and a fine-tuned one",
+                "firebrick transfer wise-ft runs/probed runs/tuned --out wise-ft.safetensors",
+            ),
+        ],
+    ),
+    (
+        "transfer wise-ft",
+        &[(
+            "",
+            "firebrick transfer wise-ft runs/probed runs/tuned --out wise-ft.safetensors",
+        )],
+    ),
+    ("transfer list", &[("", "firebrick transfer list")]),
+    (
+        "transfer describe",
+        &[("", "firebrick transfer describe gradual")],
     ),
     ("average", &[("", "firebrick average describe swa")]),
     ("average list", &[("", "firebrick average list")]),

@@ -6,6 +6,7 @@ use firebrick::ensemble::average;
 use firebrick::optim::{optimizer, schedule};
 use firebrick::regularize::{augment, mix, penalty};
 use firebrick::training::Monitor;
+use firebrick::transfer::unfreezing;
 use firebrick::{core::loss, datasets, datasets::sampler, zoo};
 
 /// The help of the flag of a setting.
@@ -38,6 +39,7 @@ pub(crate) fn names(family: Family) -> Vec<&'static str> {
         Family::Mixes => mix::REGISTRY.names(),
         Family::Penalties => penalty::REGISTRY.names(),
         Family::Samplers => sampler::REGISTRY.names(),
+        Family::Strategies => unfreezing::REGISTRY.names(),
         Family::Normalizations => zoo::NORMALIZATIONS.map(|(name, ..)| name).to_vec(),
         Family::Monitors => Monitor::ALL.map(|(name, _)| name).to_vec(),
     }

@@ -43,6 +43,8 @@ mod shell;
 mod shell_blocks;
 mod signals;
 mod terminal;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod train_flags;
 mod tta_flags;
 
@@ -72,7 +74,10 @@ enum Command {
     Search(Box<commands::search::Search>),
     Predict(commands::predict::Predict),
     Serve(commands::serve::Serve),
+    Transfer(commands::transfer::Transfer),
+    Features(Box<commands::features::Features>),
     Ensemble(commands::ensemble::Ensemble),
+    Transfer(commands::transfer::Transfer),
     Export(commands::export::Export),
     #[command(alias = "dataset")]
     Datasets(commands::datasets::Datasets),
@@ -238,6 +243,8 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Search(search) => search.run(),
         Command::Predict(predict) => predict.run(),
         Command::Serve(serve) => serve.run(),
+        Command::Transfer(transfer) => transfer.run(),
+        Command::Features(features) => features.run(),
         Command::Datasets(datasets) => datasets.run(),
         Command::Models(models) => models.run(),
         Command::Optim(optim) => optim.run(),
@@ -252,6 +259,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Mix(mix) => mix.run(),
         Command::Average(average) => average.run(),
         Command::Ensemble(ensemble) => ensemble.run(),
+        Command::Transfer(transfer) => transfer.run(),
         Command::Export(export) => export.run(),
         Command::Tta(tta) => tta.run(),
         Command::Penalty(penalty) => penalty.run(),
@@ -366,7 +374,7 @@ mod tests {
     fn every_family_is_listed_and_described_by_the_same_verbs() {
         for family in [
             "optim", "schedule", "augment", "dropout", "mix", "average", "tta", "loss", "penalty",
-            "sampling", "models", "datasets", "recipes",
+            "sampling", "transfer", "models", "datasets", "recipes",
         ] {
             let command = command();
             let command = command.find_subcommand(family).unwrap();

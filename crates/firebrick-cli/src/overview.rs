@@ -36,6 +36,7 @@ pub(crate) fn of_run(run: &Overview) -> Vec<String> {
         step => format!("; continues after update {}", grouped(step)),
     };
     lines.extend(named("length", &[length + &begun]));
+    lines.extend(named("trained", &run.fine_tuning));
     lines.extend(named("device", std::slice::from_ref(&run.device)));
     lines.extend(named("run", &[run.run_dir.display().to_string()]));
     lines

@@ -11,7 +11,7 @@ use crate::graph::{Graph, Value};
 
 /// A burn module that classifies images. Everything that trains, evaluates or averages a model
 /// works on any `Classifier`.
-pub trait Classifier: Module {
+pub trait Classifier: Module + 'static {
     /// Class scores before the softmax.
     ///
     /// # Shapes

@@ -7,9 +7,9 @@
 //! Checkpoints and weights files do not record what is frozen. After a resume, freeze the model again, for
 //! instance in the `begin` of a hook.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use burn::module::{Flag, Module, ModuleMapper, Param};
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use firebrick_types::groups::module_of;
 
@@ -51,6 +51,60 @@ pub fn freeze_affine<M: Module>(model: M, which: impl Fn(&str) -> bool) -> M {
         which: &which,
         statistics: false,
     })
+}
+
+/// A path that [`freeze`] asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freezable {
+    /// That of a parameter, as in weights files, or of the flag of a layer without parameters, such as `dropout.training`.
+    pub path: String,
+    /// Whether it is a parameter.
+    pub is_parameter: bool,
+}
+
+/// Every path that [`freeze`] asks for, in the module's order.
+pub fn freezable<M: Module>(module: &M) -> Vec<Freezable> {
+    struct List {
+        path: Path,
+        all: Vec<Freezable>,
+    }
+    impl ModuleVisitor for List {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+
+        fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+            if !self.path.is_statistic() {
+                self.all.push(Freezable {
+                    path: self.path.key(),
+                    is_parameter: true,
+                });
+            }
+        }
+
+        fn visit_flag(&mut self, _flag: &Param<Flag>) {
+            self.all.push(Freezable {
+                path: self.path.join(),
+                is_parameter: false,
+            });
+        }
+    }
+    let mut list = List {
+        path: Path::default(),
+        all: Vec::new(),
+    };
+    module.visit(&mut list);
+    let mut all = list.all;
+    let parameters = all.iter().filter(|one| one.is_parameter);
+    let holders: BTreeSet<String> = parameters
+        .map(|one| module_of(&one.path).to_string())
+        .collect();
+    all.retain(|one| one.is_parameter || !holders.contains(module_of(&one.path)));
+    all
 }
 
 /// Freezes either the statistics of batch norms, or their parameters.

@@ -15,6 +15,7 @@ pub mod independent_copy;
 pub mod init;
 pub mod kernels;
 mod listed;
+pub mod lora;
 pub mod loss;
 pub mod machine;
 pub mod nn;

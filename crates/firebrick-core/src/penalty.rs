@@ -1,6 +1,9 @@
 //! What keeps parameters small besides the loss: [`Penalty`] and [`OutputPenalty`] add to what is minimized,
 //! [`Constraint`] moves parameters after each update. [`Penalties`] are those of a run.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use burn::tensor::Tensor;
 use firebrick_types::groups::{matches_none, path_matches};
 
@@ -45,6 +48,11 @@ pub trait Penalty: Send + Sync {
         true
     }
 
+    /// Where it measures from, for a penalty on how far parameters have moved since the run began.
+    fn starting_point(&self) -> Option<&StartingPoint> {
+        None
+    }
+
     /// The parameter after a step that minimizes the penalty alone, where the penalty is applied as decay:
     /// a gradient step of length `rate`, unless there is a better one.
     fn decay(&self, parameter: Parameter, rate: f64) -> Parameter {
@@ -53,6 +61,31 @@ pub trait Penalty: Send + Sync {
             value: parameter.value - gradient * rate,
             ..parameter
         }
+    }
+}
+
+/// The pretrained weights with which a run began, for a penalty that measures from them. [`Penalties::begin`] sets it.
+#[derive(Default)]
+pub struct StartingPoint(Mutex<Option<BTreeMap<String, Tensor<1>>>>);
+
+impl StartingPoint {
+    /// The values of a parameter when the run began; none for one that began without pretrained weights.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Option<Tensor<1>> {
+        let start = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        start.as_ref().and_then(|start| start.get(path).cloned())
+    }
+
+    fn is_set(&self) -> bool {
+        let start = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        start.is_some()
+    }
+
+    fn set(&self, parameters: &Parameters) {
+        let values = parameters.0.iter();
+        let values = values.map(|one| (one.path.clone(), one.value.clone()));
+        let mut start = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *start = Some(values.collect());
     }
 }
 
@@ -97,6 +130,13 @@ pub struct PenaltyRule {
 }
 
 impl PenaltyRule {
+    fn starting_point(&self) -> Option<&StartingPoint> {
+        match &self.action {
+            Action::AddToLoss(penalty) | Action::Decay(penalty) => penalty.starting_point(),
+            Action::OfOutputs(_) | Action::Constrain(_) => None,
+        }
+    }
+
     fn is_for(&self, path: &str, shape: &[usize]) -> bool {
         let takes = match &self.action {
             Action::AddToLoss(penalty) | Action::Decay(penalty) => penalty.takes(shape),
@@ -133,6 +173,33 @@ impl Penalties {
     #[must_use]
     pub fn spec(&self) -> Pipeline {
         Pipeline(self.0.iter().map(|rule| rule.spec.clone()).collect())
+    }
+
+    /// Whether a penalty measures from the weights with which the run began, so that [`Self::begin`] has to be called.
+    #[must_use]
+    pub fn measure_from_start(&self) -> bool {
+        self.0.iter().any(|rule| rule.starting_point().is_some())
+    }
+
+    /// Whether [`Self::begin`] has been called, where it has to be.
+    #[must_use]
+    pub fn have_begun(&self) -> bool {
+        let mut points = self.0.iter().filter_map(PenaltyRule::starting_point);
+        points.all(StartingPoint::is_set)
+    }
+
+    /// Whether a penalty needs the starting point of a parameter.
+    #[must_use]
+    pub fn need_start_of(&self, path: &str, shape: &[usize]) -> bool {
+        let mut rules = self.0.iter();
+        rules.any(|rule| rule.starting_point().is_some() && rule.is_for(path, shape))
+    }
+
+    /// Tells every penalty that measures from there the pretrained weights with which the run began. Parameters that are not
+    /// among them began without.
+    pub fn begin(&self, start: &Parameters) {
+        let points = self.0.iter().filter_map(PenaltyRule::starting_point);
+        points.for_each(|point| point.set(start));
     }
 
     /// Refuses a rule that is for none of these parameters, given by path and shape.

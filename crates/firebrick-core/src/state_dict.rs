@@ -11,7 +11,7 @@ use burn::tensor::{BoolStore, DType, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::independent_copy;
-use crate::listed::listed;
+use crate::listed::in_full;
 use crate::parameters::Path;
 pub use crate::weights_error::WeightsError;
 
@@ -269,7 +269,7 @@ impl StateDict {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(WeightsError::Mismatch(listed(problems.into_iter(), 6)))
+        Err(WeightsError::Mismatch(in_full(&problems)))
     }
 
     /// Reads safetensors bytes; half and double precision become f32.

@@ -24,12 +24,15 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::TensorData;
 
-use crate::error::visible;
+use crate::listed::printable;
 use crate::state_dict::StateDict;
 use crate::weights_error::WeightsError;
 use contents::{Contents, Entry};
 use fit::Fit;
 pub use rules::Rules;
+
+/// The longest message on what is wrong with a file.
+const LONGEST: usize = 1500;
 
 /// A file of weights whose values are not read yet.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl WeightsFile {
         };
         let format = |reason: String| WeightsError::Format {
             path: path.into(),
-            reason: printable(&reason),
+            reason: printable(&reason, LONGEST),
         };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
@@ -119,6 +122,24 @@ impl WeightsFile {
         Ok((module, notes))
     }
 
+    /// The keys of the module that [`Self::load_into`] would leave as they are, because the file has no tensor for them or has another last
+    /// layer.
+    ///
+    /// # Errors
+    /// As [`Self::load_into`].
+    pub fn left_out<M: Module>(
+        mut self,
+        module: &M,
+        rules: &Rules,
+    ) -> Result<Vec<String>, WeightsError> {
+        let shapes = StateDict::shapes(module);
+        let Fit { entries, .. } = self.fit(&shapes, rules)?;
+        let keys = shapes.into_iter().zip(entries);
+        Ok(keys
+            .filter_map(|((key, _), entry)| entry.is_none().then_some(key))
+            .collect())
+    }
+
     /// Reads every tensor of floats by its full name, without a model to compare them with.
     ///
     /// # Errors
@@ -157,7 +178,6 @@ impl WeightsFile {
     /// Compares names and shapes, then values with their checksums.
     fn fit(&mut self, shapes: &[(String, Vec<usize>)], rules: &Rules) -> Result<Fit, WeightsError> {
         let fit = fit::fit(&self.contents.entries, shapes, rules).map_err(|reason| {
-            let reason = printable(&reason);
             WeightsError::Mismatch(format!("{}: {reason}", self.path.display()))
         })?;
         for at in fit.entries.iter().flatten() {
@@ -187,33 +207,7 @@ impl WeightsFile {
     fn format(&self, reason: &str) -> WeightsError {
         WeightsError::Format {
             path: self.path.clone(),
-            reason: printable(reason),
+            reason: printable(reason, LONGEST),
         }
-    }
-}
-
-/// A message that may repeat names of a file, on one line of bounded length.
-fn printable(message: &str) -> String {
-    const LONGEST: usize = 1500;
-    let text = visible(message);
-    let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
-    match end {
-        None => text.into_owned(),
-        Some(end) => format!("{}…", &text[..end]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_a_file_cannot_write_on_the_terminal() {
-        assert_eq!(
-            printable("`a\u{1b}[2J\n` is missing"),
-            "`a\\u{1b}[2J\\n` is missing"
-        );
-        assert_eq!(printable(&"ö".repeat(5000)).chars().count(), 1501);
-        assert_eq!(printable(&"\u{1b}".repeat(5000)).chars().count(), 1501);
     }
 }

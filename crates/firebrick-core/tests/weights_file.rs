@@ -170,6 +170,19 @@ fn files_that_are_no_weights_are_named() {
 }
 
 #[test]
+fn the_state_of_an_optimizer_is_no_network() {
+    for rules in [Rules::default(), Rules::for_other_classes("fc")] {
+        let error = load(&golden("optimizer.pth"), &rules).unwrap_err();
+        assert!(matches!(error, WeightsError::Mismatch(_)), "{error}");
+        let error = error.to_string();
+        assert!(
+            error.contains("optimizer.pth") && error.contains("torch.save(model.state_dict()"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn archives_of_big_endian_machines_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("big.pth");

@@ -30,6 +30,8 @@ struct Charged {
     path: String,
     value: f64,
     gradient: Vec<f64>,
+    /// The pretrained weights that the penalty measures from.
+    start: Option<Vec<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -96,8 +98,14 @@ fn values_and_gradients_are_pytorchs() {
     for (device, dtype, tolerance) in places() {
         for case in &golden.penalties {
             let what = format!("{} of {}", case.spec, case.path);
-            let parameters = Parameters(vec![golden.parameter(&case.path, &device, dtype)]);
-            let charged = build(&case.spec).charge(&parameters).unwrap();
+            let parameter = golden.parameter(&case.path, &device, dtype);
+            let start = case.start.iter().map(|start| Parameter {
+                value: Tensor::from_data(TensorData::from(&start[..]), (&device, dtype)),
+                ..parameter.clone()
+            });
+            let penalties = build(&case.spec);
+            penalties.begin(&Parameters(start.collect()));
+            let charged = penalties.charge(&Parameters(vec![parameter])).unwrap();
             let value = values(charged.values[0].as_ref().unwrap());
             assert_close(&value, &[case.value], tolerance, &what);
             let gradient = values(charged.gradients.0[0].as_ref().unwrap());

@@ -1,10 +1,12 @@
 //! The images with the worst mistakes, and what the model predicted for them.
 
-use firebrick_types::run::{Mistake, RunRecord};
+use firebrick_types::run::{
+    EXPLAINED, Explained, ExplainedMistake, Mistake, NearestImage, RunRecord,
+};
 
 use crate::pixels::data_uri;
 use crate::scores::valid;
-use crate::text::{escape, percent, shorten};
+use crate::text::{count, escape, percent, shorten};
 
 /// What the model said of an image, at most this many classes.
 const SAID: usize = 3;
@@ -20,11 +22,15 @@ pub(crate) fn section(run: &RunRecord) -> String {
     if run.mistakes.is_empty() {
         return String::new();
     }
+    let explained = run.section::<Explained>(EXPLAINED).ok().flatten();
+    let why = |at: usize| explained.as_ref()?.mistakes.get(at);
     let figures: String = run
         .mistakes
         .iter()
-        .map(|mistake| figure(mistake, &run.classes))
+        .enumerate()
+        .map(|(at, mistake)| figure(mistake, why(at), &run.classes))
         .collect();
+    let beside = explained.as_ref().map_or(String::new(), beside);
     let advice = if contradicts_labels(run) {
         " The model is right on most images and confident about these, so some of their labels may be wrong, or the images \
          damaged: check them first."
@@ -34,7 +40,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
     format!(
         "<section id=\"mistakes\"><h2>The worst mistakes</h2>\n\
          <p class=\"note\">The images whose true class got the lowest probability, shown as the model saw them: scaled and \
-         cropped.{advice}</p>\n<div class=\"mistakes\">\n{figures}</div></section>\n"
+         cropped.{beside}{advice}</p>\n<div class=\"mistakes\">\n{figures}</div></section>\n"
     )
 }
 
@@ -64,7 +70,30 @@ pub(crate) fn class_name(classes: &[String], class: usize) -> String {
     name.unwrap_or_else(|| format!("class {class}"))
 }
 
-fn figure(mistake: &Mistake, classes: &[String]) -> String {
+/// What stands beside the pictures.
+fn beside(explained: &Explained) -> String {
+    let heat = match explained.stage.as_str() {
+        "" => String::new(),
+        stage => format!(
+            " Beside the first ones: what speaks for the class that the model took them for, in warm colours (Grad-CAM of \
+             <code>{}</code>).",
+            escape(stage)
+        ),
+    };
+    let among = match explained.among {
+        some if some < explained.of => format!(
+            "{} of the {} training images",
+            count(some as u64),
+            count(explained.of as u64)
+        ),
+        _ => "the training images".into(),
+    };
+    format!(
+        "{heat} Below: the nearest of {among} by the features of the model, with the cosine of the angle between both."
+    )
+}
+
+fn figure(mistake: &Mistake, why: Option<&ExplainedMistake>, classes: &[String]) -> String {
     let name = |class: usize| class_name(classes, class);
     let truth = name(mistake.truth);
     let said = mistake.said.iter().take(SAID);
@@ -79,13 +108,47 @@ fn figure(mistake: &Mistake, classes: &[String]) -> String {
         "<dt>true</dt>{}<dt>model</dt>{said}",
         line(&truth, Some(mistake.truth_probability))
     );
-    captioned(
-        &mistake.name,
-        mistake.size,
-        &mistake.pixels,
-        &format!("is {truth}, was taken for {first}"),
-        &answers,
+    let seen = format!("is {truth}, was taken for {first}");
+    let shown = picture(&mistake.name, mistake.size, &mistake.pixels, &seen);
+    let heat = why
+        .and_then(|why| why.heat.as_ref())
+        .map_or(String::new(), |heat| {
+            let alt = format!("what speaks for {first}");
+            picture(&mistake.name, heat.size, &heat.pixels, &alt)
+        });
+    let pictures = match heat.as_str() {
+        "" => shown,
+        heat => format!("<div class=\"pair\">{shown}{heat}</div>"),
+    };
+    let nearest = why.map_or(String::new(), |why| nearest(&why.nearest, classes));
+    format!(
+        "<figure>{pictures}<figcaption><dl>{answers}</dl>{}{nearest}</figcaption></figure>\n",
+        small_name(&mistake.name)
     )
+}
+
+/// Training images that are near one that was taken for something else.
+fn nearest(images: &[NearestImage], classes: &[String]) -> String {
+    if images.is_empty() {
+        return String::new();
+    }
+    let one = |image: &NearestImage| {
+        let class = class_name(classes, image.class);
+        let shown = picture(
+            &image.name,
+            image.picture.size,
+            &image.picture.pixels,
+            &format!("a training image, {class}"),
+        );
+        format!(
+            "<li title=\"{}\">{shown}<b>{}</b> {:.2}</li>",
+            escape(&image.name),
+            escape(&shorten(&class, 12)),
+            image.cosine
+        )
+    };
+    let images: String = images.iter().map(one).collect();
+    format!("<ul class=\"nearest\">{images}</ul>")
 }
 
 /// The picture of an image with its name below it, after `answers`: `<dt>` elements with [`line`]s. `alt` says in words
@@ -97,19 +160,31 @@ pub(crate) fn captioned(
     alt: &str,
     answers: &str,
 ) -> String {
-    let short_name = short(name);
-    let picture = data_uri(size, pixels).map_or_else(
+    let picture = picture(name, size, pixels, alt);
+    format!(
+        "<figure>{picture}<figcaption><dl>{answers}</dl>{}</figcaption></figure>\n",
+        small_name(name)
+    )
+}
+
+/// A picture of an image. `alt` says in words what it shows.
+pub(crate) fn picture(name: &str, size: [usize; 3], pixels: &[u8], alt: &str) -> String {
+    data_uri(size, pixels).map_or_else(
         || "<div class=\"missing\">no picture kept</div>".into(),
         |uri| {
-            let alt = escape(&format!("{short_name}: {alt}"));
+            let alt = escape(&format!("{}: {alt}", short(name)));
             let [width, height, _] = size;
             format!("<img src=\"{uri}\" alt=\"{alt}\" width=\"{width}\" height=\"{height}\"/>")
         },
-    );
-    let (title, short_name) = (escape(name), escape(&short_name));
+    )
+}
+
+/// The name of an image in small letters, shortened; whole where it is pointed at.
+pub(crate) fn small_name(name: &str) -> String {
     format!(
-        "<figure>{picture}<figcaption><dl>{answers}</dl>\
-         <small title=\"{title}\">{short_name}</small></figcaption></figure>\n"
+        "<small title=\"{}\">{}</small>",
+        escape(name),
+        escape(&short(name))
     )
 }
 
@@ -124,7 +199,7 @@ pub(crate) fn line(class: &str, probability: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firebrick_types::run::Scores;
+    use firebrick_types::run::{Picture, Scores};
 
     use super::*;
 
@@ -145,7 +220,7 @@ mod tests {
             pixels: vec![],
             ..mistake()
         };
-        let html = figure(&odd, &["cat".into(), "dog".into()]);
+        let html = figure(&odd, None, &["cat".into(), "dog".into()]);
         assert!(html.contains("no picture kept") && html.contains("<b>class 5</b>"));
     }
 
@@ -162,10 +237,47 @@ mod tests {
                 name: long.into(),
                 ..mistake()
             },
+            None,
             &[],
         );
         assert_eq!(html.matches("/home/someone").count(), 1, "{html}");
         assert!(html.contains(&format!("title=\"{long}\"")));
+    }
+
+    #[test]
+    fn what_explains_a_mistake_stands_beside_it() {
+        let mut run = crate::empty_record();
+        run.classes = vec!["cat".into(), "dog".into()];
+        run.mistakes = vec![mistake(), mistake()];
+        let picture = Picture {
+            size: [1, 1, 3],
+            pixels: vec![1, 2, 3],
+        };
+        let explained = Explained {
+            stage: "layer4".into(),
+            among: 5,
+            of: 70,
+            mistakes: vec![ExplainedMistake {
+                heat: Some(picture.clone()),
+                nearest: vec![NearestImage {
+                    name: "train/dog/<1>.jpg".into(),
+                    class: 1,
+                    cosine: 0.875,
+                    picture,
+                }],
+            }],
+        };
+        run.set_section(EXPLAINED, &explained).unwrap();
+        let html = section(&run);
+        assert!(html.contains("Grad-CAM of <code>layer4</code>"), "{html}");
+        assert!(html.contains("nearest of 5 of the 70 training images"));
+        assert_eq!(
+            html.matches("what speaks for dog").count(),
+            1,
+            "the second is not explained"
+        );
+        assert_eq!(html.matches("title=\"train/dog/&lt;1&gt;.jpg\"").count(), 1);
+        assert!(html.contains("<b>dog</b> 0.88"), "{html}");
     }
 
     #[test]

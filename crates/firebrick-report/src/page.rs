@@ -5,8 +5,8 @@ use firebrick_types::run::ensemble::EnsembleRecord;
 
 use crate::text::escape;
 use crate::{
-    activations, advice, batch, compare, confusion, curves, ensemble, mistakes, penalties, recipes,
-    scores, svg,
+    activations, advice, batch, compare, confusion, curves, data_check, ensemble, feature_map,
+    filters, mistakes, penalties, recipes, scores, svg,
 };
 
 const STYLE: &str = include_str!("page.css");
@@ -59,7 +59,10 @@ fn one(run: &RunRecord) -> String {
         + &penalties::section(run)
         + &confusion::section(run)
         + &mistakes::section(run)
+        + &feature_map::section(run)
+        + &data_check::section(run)
         + &batch::section(run)
+        + &filters::section(run)
         + &activations::section(run)
         + &recipes::section(run)
 }

@@ -2,6 +2,8 @@
 
 #[path = "../examples/demo_page/ensemble.rs"]
 mod ensemble;
+#[path = "../examples/demo_page/insight.rs"]
+mod insight;
 #[path = "../examples/demo_page/record.rs"]
 mod record;
 

@@ -23,7 +23,7 @@ use firebrick_core::penalty::Penalties;
 use firebrick_core::random::StepScope;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::update::Update;
-use firebrick_core::{Classifier, Schedule, independent_copy, probe, variance_shift};
+use firebrick_core::{Classifier, ConfigError, Schedule, independent_copy, probe, variance_shift};
 
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::config::{OnNonFinite, TrainConfig};
@@ -228,6 +228,12 @@ impl<'a, M: Classifier> Trainer<'a, M> {
                 trainer.begin_hooks(None)?;
                 trainer.set_aside_from(0)?;
             }
+        }
+        if !penalties.have_begun() {
+            return Err(ConfigError::Conflict(
+                "a penalty such as l2_sp measures from the weights with which the run began, and nothing has told it those: give the training a `StartWeights` hook".into(),
+            )
+            .into());
         }
         Ok(trainer)
     }

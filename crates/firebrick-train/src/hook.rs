@@ -173,8 +173,8 @@ pub trait Hook<M> {
         Ok(Flow::Continue)
     }
 
-    /// The model to evaluate and save in place of the one being trained, such as an average. It is asked for
-    /// once in each evaluation; the last hook that gives one decides.
+    /// The model to evaluate and save in place of `model`, such as an average. It is asked for once in each evaluation; the last
+    /// hook that gives one decides. `model` is the one being trained, for an averaging optimizer at the parameters that it evaluates.
     ///
     /// # Errors
     /// Stops training with the error.

@@ -24,6 +24,7 @@ pub mod progress;
 pub mod recount;
 pub mod run_dir;
 pub mod search;
+pub mod start_weights;
 
 pub use checkpoint::{Checkpoint, Identity};
 pub use config::{Monitor, OnNonFinite, TrainConfig};
@@ -38,3 +39,4 @@ pub use predict::{Predictions, predict};
 pub use progress::Progress;
 pub use recount::recount_statistics;
 pub use run_dir::{Clock, RunDir};
+pub use start_weights::StartWeights;

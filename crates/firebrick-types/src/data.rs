@@ -104,6 +104,12 @@ pub trait Dataset: Send + Sync {
     /// A name for image `index` in messages and reports: its path, or `name[index]`.
     fn describe(&self, index: usize) -> String;
 
+    /// The SHA-256 of the file of image `index`, if it has one of its own that can be read. The first call reads the file.
+    fn checksum(&self, index: usize) -> Option<[u8; 32]> {
+        let _ = index;
+        None
+    }
+
     /// The size of every image, if all have the same and it is known without reading them.
     fn image_size(&self) -> Option<Size> {
         None

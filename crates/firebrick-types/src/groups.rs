@@ -1,5 +1,6 @@
 //! Learning rate, weight decay and optimizer by parameter path.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -161,6 +162,8 @@ pub struct Groups {
     /// Multiplies the rate by this for each layer between a parameter and the output, see
     /// [`layers`]; in (0, 1].
     pub layer_decay: Option<f64>,
+    /// Multiplies the rates of single parameters, by path: the discriminative rates of stages.
+    pub rates: BTreeMap<String, f64>,
 }
 
 impl Groups {
@@ -220,6 +223,9 @@ impl Groups {
                 });
                 if let Some(decay) = self.layer_decay {
                     factors.lr *= decay.powf((last - layer) as f64);
+                }
+                if let Some(rate) = self.rates.get(*path) {
+                    factors.lr *= rate;
                 }
                 if self.no_decay_bias_norm && (shape.len() <= 1 || path.ends_with("bias")) {
                     factors.weight_decay = 0.0;
@@ -382,10 +388,11 @@ mod tests {
             }],
             no_decay_bias_norm: true,
             layer_decay: Some(0.5),
+            rates: [("bn.bias".to_string(), 0.5)].into(),
         };
         let found = groups.factors(&SHAPES).unwrap();
         let rates: Vec<_> = found.iter().map(|factors| factors.lr).collect();
-        assert_eq!(rates, [0.1 * 0.25, 0.1 * 0.25, 0.25, 0.25, 0.05, 1.0, 1.0]);
+        assert_eq!(rates, [0.1 * 0.25, 0.1 * 0.25, 0.25, 0.125, 0.05, 1.0, 1.0]);
         let decays: Vec<_> = found.iter().map(|factors| factors.weight_decay).collect();
         assert_eq!(decays, [3.0, 0.0, 0.0, 0.0, 3.0, 1.0, 0.0]);
     }

@@ -2,7 +2,9 @@
 
 mod answers;
 mod bytes;
+mod data_check;
 pub mod ensemble;
+mod insight;
 mod observation;
 mod picture;
 mod setting;
@@ -19,6 +21,12 @@ use crate::confusion::Confusion;
 use crate::json_number;
 
 pub use answers::Answers;
+pub use data_check::{
+    CheckedImage, Copies, CopiesOfSplit, DATA_CHECK, DataCheck, ImageCopy, Likeness, SplitCounts,
+};
+pub use insight::{
+    EXPLAINED, Explained, ExplainedMistake, FEATURE_MAP, FILTERS, FeatureMap, Filters, NearestImage,
+};
 pub use observation::Observation;
 pub use picture::{FirstBatch, Picture};
 pub use setting::{RunData, Setting};

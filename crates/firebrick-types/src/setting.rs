@@ -129,6 +129,8 @@ pub enum Family {
     Penalties,
     /// Orders of the images of an epoch.
     Samplers,
+    /// Which stages are trained when.
+    Strategies,
     /// Known statistics of images.
     Normalizations,
     /// Metrics that say which epoch is best.
@@ -150,6 +152,7 @@ impl Family {
             Self::Mixes => Some("mix"),
             Self::Penalties => Some("penalty"),
             Self::Samplers => Some("sampling"),
+            Self::Strategies => Some("transfer"),
             Self::Normalizations | Self::Monitors => None,
         }
     }

@@ -11,6 +11,7 @@ use firebrick_regularize::dropout::DropPathConfig;
 
 use crate::backbone::Stage;
 use crate::layers::{Join, Layer, LayerScale, Layers, Operation};
+use crate::members::{Members, Place};
 use crate::network::Network;
 
 /// The window of a convolution that keeps the size but for its stride, and whether it has a bias.
@@ -67,7 +68,10 @@ pub(crate) struct Chain<'a> {
     epsilon: f64,
     momentum: f64,
     tensorflow: bool,
-    /// Channels at the end.
+    members: Members,
+    /// Where the next convolution stands, for packed members.
+    place: Place,
+    /// Channels at the end, of a single member.
     pub(crate) channels: usize,
     /// Pixels of the beginning for one pixel at the end.
     stride: usize,
@@ -83,11 +87,23 @@ impl<'a> Chain<'a> {
             epsilon: 1e-5,
             momentum: 0.1,
             tensorflow: false,
+            members: Members::One,
+            place: Place::Images,
             channels,
             stride: 1,
             layers: Vec::new(),
             stages: Vec::new(),
         }
+    }
+
+    /// A network of several members, whose channels are given for one.
+    pub(crate) fn with_members(self, members: Members) -> Self {
+        Self { members, ..self }
+    }
+
+    /// The next convolution is the first of a block or stage.
+    pub(crate) fn begin_block(&mut self) {
+        self.place = Place::First;
     }
 
     /// What is added to variances, and the share of the new batch in the running statistics, of the batch norms from here on.
@@ -107,6 +123,8 @@ impl<'a> Chain<'a> {
             epsilon: self.epsilon,
             momentum: self.momentum,
             tensorflow: self.tensorflow,
+            members: self.members,
+            place: self.place,
             ..Self::new(self.channels, self.device)
         }
     }
@@ -145,7 +163,9 @@ impl<'a> Chain<'a> {
             bias: window.bias,
             ..Conv2dConfig::new([self.channels, outputs], 1)
         };
-        self.push(name, Layer::Conv(config.init(self.device)));
+        let conv = self.members.conv(&config, self.place, self.device);
+        self.push(name, conv);
+        self.place = Place::Inner;
         self.channels = outputs;
         self.stride *= window.stride;
     }
@@ -158,7 +178,7 @@ impl<'a> Chain<'a> {
     pub(crate) fn zero_norm(&mut self, name: impl Into<String>) {
         let mut norm = self.norm_config().init(self.device);
         norm.gamma = Some(Param::from_tensor(Tensor::zeros(
-            [self.channels],
+            [self.members.width(self.channels)],
             self.device,
         )));
         self.push(name, Layer::Norm(norm));
@@ -168,7 +188,7 @@ impl<'a> Chain<'a> {
         BatchNormConfig {
             epsilon: self.epsilon,
             momentum: Some(self.momentum),
-            ..BatchNormConfig::new(self.channels)
+            ..BatchNormConfig::new(self.members.width(self.channels))
         }
     }
 
@@ -211,6 +231,26 @@ impl<'a> Chain<'a> {
         let linear = LinearConfig::new(inputs, outputs).init(self.device);
         self.push(name, Layer::Linear(linear));
         self.channels = outputs;
+    }
+
+    /// The last layer, on one pixel; each member has one.
+    pub(crate) fn head(&mut self, name: &str, classes: usize) -> Result<(), ConfigError> {
+        let head = self.members.head(self.channels, classes, self.device)?;
+        self.push(name, head);
+        self.channels = classes;
+        Ok(())
+    }
+
+    /// The shortcut without weights: every second row and column, and channels of zeros on both sides of each member's.
+    pub(crate) fn subsample(&mut self, outputs: usize) {
+        let missing = self.members.width(outputs) - self.members.width(self.channels);
+        let missing = missing / self.members.side_by_side();
+        self.plain(Operation::Subsample {
+            sides: (missing / 2, missing - missing / 2),
+            members: self.members,
+        });
+        self.channels = outputs;
+        self.stride *= 2;
     }
 
     /// On the channels of each pixel.
@@ -271,6 +311,7 @@ impl<'a> Chain<'a> {
     pub(crate) fn chain(&mut self, name: impl Into<String>, inner: Self) {
         self.channels = inner.channels;
         self.stride *= inner.stride;
+        self.place = inner.place;
         self.push(name, Layer::Layers(inner.joined(Join::Chain)));
     }
 
@@ -372,6 +413,6 @@ impl<'a> Chain<'a> {
 
     /// The network, whose last layer has this name.
     pub(crate) fn network(self, head: &str) -> Network {
-        Network::new(self.layers, self.stages, head)
+        Network::new(self.layers, self.stages, head, self.members)
     }
 }

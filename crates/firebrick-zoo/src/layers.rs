@@ -6,12 +6,15 @@ mod module;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use firebrick_core::nn::{
-    Activation, AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, LayerNorm2d,
-    Linear, LocalResponseNorm, MaxPool2d, channel_shuffle, conv_bn,
+    Activation, AdaptiveAvgPool2d, AvgPool2d, BatchConv2d, BatchLinear, BatchNorm, Conv2d,
+    GlobalAvgPool, LayerNorm2d, Linear, LocalResponseNorm, MaxPool2d, PackedLinear,
+    channel_shuffle, conv_bn,
 };
 use firebrick_core::{kernels, probe};
 use firebrick_regularize::Dropout;
 use firebrick_regularize::dropout::DropPath;
+
+use crate::members::Members;
 
 /// A layer of a [`Network`](crate::Network). All of them read and write `[N, C, H, W]`.
 #[derive(Module, Debug)]
@@ -26,6 +29,12 @@ pub enum Layer {
     Linear(Linear),
     /// A linear layer on the channels of each pixel.
     Pointwise(Linear),
+    /// A convolution that members share.
+    BatchConv(BatchConv2d),
+    /// A linear layer that members share, on all values of an image.
+    BatchLinear(BatchLinear),
+    /// Linear layers of members that lie side by side, on all values of an image.
+    PackedLinear(PackedLinear),
     /// A factor for each channel.
     Scale(LayerScale),
     /// Dropout.
@@ -93,6 +102,13 @@ pub enum Operation {
     },
     /// Deals the channels of this many groups out in turn.
     Shuffle(usize),
+    /// Every second row and column; before and behind the channels of each member come channels of zeros.
+    Subsample {
+        /// Channels of zeros before and behind.
+        sides: (usize, usize),
+        /// Whose channels they are.
+        members: Members,
+    },
 }
 
 /// A factor for each channel, small at first: Touvron et al., "Going deeper with Image Transformers", ICCV 2021.
@@ -152,6 +168,9 @@ impl Layer {
             Self::Conv(_) | Self::Linear(_) | Self::Pointwise(_) => {
                 self.forward_activated(input, Activation::Identity)
             }
+            Self::BatchConv(conv) => conv.forward(input),
+            Self::BatchLinear(linear) => as_planes(linear.forward(input.flatten(1, 3))),
+            Self::PackedLinear(linear) => as_planes(linear.forward(input.flatten(1, 3))),
             Self::Scale(scale) => scale.forward(input),
             Self::Dropout(dropout) => dropout.forward(input),
             Self::DropPath(drop_path) => drop_path.forward(input),
@@ -165,9 +184,7 @@ impl Layer {
         match self {
             Self::Conv(conv) => conv.forward_activated(input, activation),
             Self::Linear(linear) => {
-                let output = linear.forward_activated(input.flatten::<2>(1, 3), activation);
-                let [images, features] = output.dims();
-                output.reshape([images, features, 1, 1])
+                as_planes(linear.forward_activated(input.flatten(1, 3), activation))
             }
             Self::Pointwise(linear) => {
                 let pixels = input.permute([0, 2, 3, 1]);
@@ -233,11 +250,7 @@ impl Operation {
                 });
                 average(2, 2, 0).forward(even)
             }
-            Self::GlobalAvgPool => {
-                let output = GlobalAvgPool {}.forward(input);
-                let [images, channels] = output.dims();
-                output.reshape([images, channels, 1, 1])
-            }
+            Self::GlobalAvgPool => as_planes(GlobalAvgPool {}.forward(input)),
             Self::AdaptiveAvgPool(size) => AdaptiveAvgPool2d::new(size).forward(input),
             Self::PadOdd => {
                 let [images, channels, height, width] = input.dims();
@@ -269,6 +282,14 @@ impl Operation {
                 norm.forward(input)
             }
             Self::Shuffle(groups) => channel_shuffle(input, groups),
+            Self::Subsample { sides, members } => {
+                let parts = match members.side_by_side() {
+                    1 => return kernels::subsample(input, 2, sides),
+                    members => input.chunk(members, 1).into_iter(),
+                };
+                let parts = parts.map(|own| kernels::subsample(own, 2, sides));
+                Tensor::cat(parts.collect(), 1)
+            }
         }
     }
 }
@@ -440,6 +461,14 @@ fn add(
         [front @ .., (_, Layer::Conv(conv)), (_, Layer::Norm(norm))] => {
             conv_bn(conv, norm, chain(front, planes), Some(shortcut), activation)
         }
+        [
+            front @ ..,
+            conv @ (_, Layer::BatchConv(_)),
+            (_, Layer::Norm(norm)),
+        ] => {
+            let branch = conv.1.forward(chain(front, planes));
+            norm.forward_activated(branch, Some(shortcut), activation)
+        }
         [front @ .., (_, Layer::Scale(scale))] if !probe::observing() => {
             let branch = chain(front, planes);
             let sum = kernels::channel_scale(branch, scale.factors(), Some(shortcut));
@@ -450,7 +479,7 @@ fn add(
 }
 
 /// Features without sides as planes of one pixel.
-pub(crate) fn as_planes(features: Tensor<2>) -> Tensor<4> {
+fn as_planes(features: Tensor<2>) -> Tensor<4> {
     let [images, width] = features.dims();
     features.reshape([images, width, 1, 1])
 }

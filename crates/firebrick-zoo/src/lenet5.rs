@@ -1,27 +1,31 @@
 //! LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998), in the form that is usual today.
+//!
+//! Convolutions of 5×5 to 6 and 16 planes, each followed by a pool, then linear layers of
+//! 120, 84 and as many units as classes. 61 706 parameters for MNIST.
+//!
+//! Images with a side under 32 pixels get a border of 2 zeros: MNIST's 28×28 becomes the 32×32 of
+//! the paper. Differs from the paper, as most implementations do: every plane of the second
+//! convolution sees all 6 planes of the first, pooling has no weights, the third convolution is the
+//! linear layer that it amounts to, and the output is a linear layer instead of radial basis
+//! functions. `lenet5(activation=tanh, pool=average)` is nearest to it.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
+use firebrick_core::ConfigError;
 use firebrick_core::about::{About, Field, Range};
-use firebrick_core::graph::{Graph, Value};
 use firebrick_core::init::Init;
-use firebrick_core::nn::{
-    Activation, AvgPool2dConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, MaxPool2dConfig,
-};
+use firebrick_core::nn::Activation;
 use firebrick_core::spec::Spec;
-use firebrick_core::{Classifier, ConfigError};
-use firebrick_regularize::{Dropout, DropoutConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::backbone::{Backbone, Stage};
-use crate::layers::as_planes;
-use crate::members::MemberHead;
-use crate::{Architecture, Head, Input, Model, ModelConfig};
+use crate::builder::{Chain, Window};
+use crate::{Architecture, Input, Model, ModelConfig, Network};
 
 const NAME: &str = "lenet5";
+/// The last layer.
+const HEAD: &str = "fc3";
 
-/// Configuration of [`LeNet5`].
+/// Options of LeNet-5.
 ///
 /// | field | default | meaning |
 /// |---|---|---|
@@ -68,19 +72,11 @@ impl LeNet5Config {
     /// Two convolutions halve the side twice: 12 pixels leave one.
     const LEAST_SIDE: usize = 12;
 
-    /// Builds the model; its weights are drawn on the host from `seed`.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the option, or the side that is below 12 pixels.
-    pub fn build(&self, input: &Input, seed: u64, device: &Device) -> Result<LeNet5, ConfigError> {
-        let init = Init::from_spec(&self.init, Init::PYTORCH)?;
-        Ok(init.apply(self.undrawn(input, device)?, seed))
-    }
-
     /// The layers, whose weights take no memory before they are drawn or loaded.
-    fn undrawn(&self, input: &Input, device: &Device) -> Result<LeNet5, ConfigError> {
+    fn network(&self, input: &Input, device: &Device) -> Result<Network, ConfigError> {
         self.check()?;
         input.check(NAME, Self::LEAST_SIDE)?;
+        let activation = Activation::from_spec(&self.activation)?;
         let padding = if input.height.min(input.width) < 32 {
             2
         } else {
@@ -88,17 +84,24 @@ impl LeNet5Config {
         };
         let after = |side: usize| ((side + 2 * padding - 4) / 2 - 4) / 2;
         let features = 16 * after(input.height) * after(input.width);
-        let conv1 = Conv2dConfig::new([input.channels, 6], 5).with_padding(padding);
-        Ok(LeNet5 {
-            conv1: conv1.init(device),
-            conv2: Conv2dConfig::new([6, 16], 5).init(device),
-            fc1: LinearConfig::new(features, 120).init(device),
-            fc2: LinearConfig::new(120, 84).init(device),
-            fc3: MemberHead::Plain(LinearConfig::new(84, input.classes).init(device)),
-            dropout: DropoutConfig::new(self.dropout).init()?,
-            activation: Activation::from_spec(&self.activation)?,
-            pool: self.pool,
-        })
+        let mut chain = Chain::new(input.channels, device);
+        for (name, planes, padding) in [("conv1", 6, padding), ("conv2", 16, 0)] {
+            chain.conv(name, planes, Window::new(5).padding(padding).bias());
+            chain.activation(activation);
+            chain.stage(name);
+            match self.pool {
+                Pool::Max => chain.max_pool(2, 2, 0, false),
+                Pool::Average => chain.avg_pool(2, 2, 0),
+            }
+        }
+        for (name, inputs, units) in [("fc1", features, 120), ("fc2", 120, 84)] {
+            chain.linear(name, inputs, units);
+            chain.activation(activation);
+            chain.flat_stage(name);
+        }
+        chain.dropout("dropout", self.dropout)?;
+        chain.linear(HEAD, 84, input.classes);
+        Ok(chain.network(HEAD))
     }
 }
 
@@ -130,7 +133,7 @@ impl Architecture for LeNet5Config {
     }
 
     fn head(&self) -> Option<&'static str> {
-        Some("fc3")
+        Some(HEAD)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -141,117 +144,11 @@ impl Architecture for LeNet5Config {
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(Model::of_backbone)
+        self.network(input, device).map(Network::model)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device).map(Model::of_backbone)
-    }
-}
-
-/// LeNet-5: convolutions of 5×5 to 6 and 16 planes, each followed by a pool, then linear layers of
-/// 120, 84 and as many units as classes. 61 706 parameters for MNIST.
-///
-/// Images with a side under 32 pixels get a border of 2 zeros: MNIST's 28×28 becomes the 32×32 of
-/// the paper. Differs from the paper, as most implementations do: every plane of the second
-/// convolution sees all 6 planes of the first, pooling has no weights, the third convolution is the
-/// linear layer that it amounts to, and the output is a linear layer instead of radial basis
-/// functions. `lenet5(activation=tanh, pool=average)` is nearest to it.
-#[derive(Module, Debug)]
-pub struct LeNet5 {
-    /// 5×5, to 6 planes.
-    pub conv1: Conv2d,
-    /// 5×5, to 16 planes.
-    pub conv2: Conv2d,
-    /// To 120 units.
-    pub fc1: Linear,
-    /// To 84 units.
-    pub fc2: Linear,
-    /// To the classes.
-    pub fc3: MemberHead,
-    /// Before the last layer.
-    pub dropout: Dropout,
-    /// After each layer but the last.
-    #[module(skip)]
-    pub activation: Activation,
-    /// After each convolution.
-    #[module(skip)]
-    pub pool: Pool,
-}
-
-impl Classifier for LeNet5 {
-    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.logits(images)
-    }
-
-    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
-        let mut value = images;
-        for (path, conv) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
-            let planes = graph.conv(path, conv, value);
-            let planes = graph.activation(path, self.activation, planes);
-            value = match self.pool {
-                Pool::Max => graph.max_pool(path, &MaxPool2dConfig::new(2).init(), planes),
-                Pool::Average => graph.avg_pool(path, &AvgPool2dConfig::new(2).init(), planes),
-            };
-        }
-        for (path, linear) in [("fc1", &self.fc1), ("fc2", &self.fc2)] {
-            let hidden = graph.linear(path, linear, value);
-            value = graph.activation(path, self.activation, hidden);
-        }
-        self.fc3.graph("fc3", graph, value)
-    }
-}
-
-/// Each fully connected layer but the last is a stage of its own.
-impl Backbone for LeNet5 {
-    fn stages(&self) -> Vec<Stage> {
-        let stage = |module: &str, width: usize, stride: Option<usize>| Stage {
-            name: module.into(),
-            modules: vec![module.into()],
-            width,
-            stride,
-        };
-        vec![
-            stage("conv1", 6, Some(1)),
-            stage("conv2", 16, Some(2)),
-            stage("fc1", 120, None),
-            stage("fc2", 84, None),
-        ]
-    }
-
-    fn embed_through(
-        &self,
-        images: Tensor<4>,
-        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
-    ) -> Tensor<4> {
-        let first = stage(self.activation.forward(self.conv1.forward(images)));
-        let second = self.conv2.forward(self.pool.forward(first));
-        let second = stage(self.activation.forward(second));
-        let planes = self.pool.forward(second);
-        let hidden = self.fc1.forward(planes.flatten::<2>(1, 3));
-        let hidden = stage(as_planes(self.activation.forward(hidden)));
-        let hidden = self.fc2.forward(hidden.flatten::<2>(1, 3));
-        let hidden = stage(as_planes(self.activation.forward(hidden)));
-        as_planes(self.dropout.forward(hidden.flatten::<2>(1, 3)))
-    }
-
-    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
-        self.fc3.forward(features.flatten(1, 3))
-    }
-
-    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
-        Self {
-            fc3: self.fc3.replaced(head, classes, seed),
-            ..self
-        }
-    }
-}
-
-impl Pool {
-    fn forward(self, planes: Tensor<4>) -> Tensor<4> {
-        match self {
-            Self::Max => MaxPool2dConfig::new(2).init().forward(planes),
-            Self::Average => AvgPool2dConfig::new(2).init().forward(planes),
-        }
+        let init = Init::from_spec(&self.init, Init::PYTORCH)?;
+        Ok(self.network(input, device)?.drawn(init, seed).model())
     }
 }

@@ -7,9 +7,7 @@ mod layers;
 
 pub use definition::{BatchEnsemble, Members, Mimo, Packed};
 pub(crate) use definition::{MEMBERS, without_idle_options};
-pub(crate) use graph::add;
 pub(crate) use layers::Place;
-pub use layers::{MemberConv, MemberHead};
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,14 @@ use burn::module::{
 };
 use burn::tensor::{Device, Tensor};
 use firebrick_core::graph::{Graph, Value};
-use firebrick_core::{Classifier, ConfigError};
+use firebrick_core::init::Init;
+use firebrick_core::{Classifier, ConfigError, TrainingScores};
 
+use crate::Model;
 use crate::backbone::{Backbone, Stage};
 use crate::head::Head;
 use crate::layers::{Layer, Layers, chain};
+use crate::members::Members;
 
 /// A network as a list of named layers. The names are those of the reference implementation: its weights load unchanged.
 #[derive(Debug, Clone)]
@@ -19,6 +22,7 @@ pub struct Network {
     stages: Vec<(Stage, usize)>,
     /// The position of the last layer; behind it come none with parameters.
     head: usize,
+    members: Members,
 }
 
 impl Network {
@@ -26,6 +30,7 @@ impl Network {
         layers: Vec<(String, Layer)>,
         stages: Vec<(Stage, usize)>,
         head: &str,
+        members: Members,
     ) -> Self {
         let position = layers.iter().position(|(name, _)| name == head);
         Self {
@@ -35,6 +40,21 @@ impl Network {
                 ..Layers::default()
             },
             stages,
+            members,
+        }
+    }
+
+    /// With weights drawn from `seed`.
+    pub(crate) fn drawn(self, init: Init, seed: u64) -> Self {
+        self.members.draw(init, self, seed)
+    }
+
+    /// As a model; the features of one with members cannot be taken.
+    pub(crate) fn model(self) -> Model {
+        if self.members == Members::One {
+            Model::of_backbone(self)
+        } else {
+            Model::new(self)
         }
     }
 
@@ -95,22 +115,28 @@ impl Network {
                 join: self.layers.join,
                 layers: layers.collect(),
             },
-            stages: self.stages,
-            head: self.head,
+            ..self
         }
     }
 }
 
 impl Classifier for Network {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.logits(images)
+        self.members.forward(images, |images| self.logits(images))
+    }
+
+    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
+        self.members
+            .forward_training(images, |images| self.logits(images))
     }
 
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
-        self.layers.graph("", graph, images)
+        let scores = |graph: &mut Graph, images| self.layers.graph("", graph, images);
+        self.members.graph(graph, images, scores)
     }
 }
 
+/// Of a network without members; of one with members, [`Backbone::logits`] are the outputs for the inputs of its members.
 impl Backbone for Network {
     fn stages(&self) -> Vec<Stage> {
         self.stages.iter().map(|(stage, _)| stage.clone()).collect()
@@ -187,7 +213,7 @@ impl Module for Network {
         Self {
             layers: self.layers.valid(),
             stages: self.stages.clone(),
-            head: self.head,
+            ..*self
         }
     }
 

@@ -146,17 +146,12 @@ impl ResidualOptions {
 
     /// A first convolution of 7×7 pixels, or of 3×3 for small images.
     pub(crate) fn stem_window(&self) -> Window {
-        match self.stem {
-            Stem::Imagenet => Window::new(7).stride(2),
-            Stem::Cifar => Window::new(3),
-        }
+        self.stem.window()
     }
 
     /// The max-pool of 3×3 pixels behind it, which small images do without.
     pub(crate) fn stem_pool(&self, chain: &mut Chain<'_>) {
-        if self.stem == Stem::Imagenet {
-            chain.max_pool(3, 2, 1, false);
-        }
+        self.stem.pool(chain);
     }
 }
 

@@ -31,7 +31,8 @@ pub struct Weights {
     pub mebibytes: Option<f64>,
     /// The licence, by its SPDX name.
     pub licence: String,
-    /// The data set that they were trained on: `imagenet` (ILSVRC 2012, 1000 classes) or the name of one of Firebrick's.
+    /// The data set that they were trained on: [`IMAGENET`](crate::IMAGENET), whose classes are
+    /// [`imagenet_classes`](crate::imagenet_classes), or the name of one of Firebrick's.
     pub data: String,
     /// The number of classes.
     pub classes: usize,
@@ -106,7 +107,7 @@ pub const PRETRAINED: &str = "pretrained";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MAX_SIDE, REGISTRY, default_input};
+    use crate::{IMAGENET, MAX_SIDE, REGISTRY, default_input, imagenet_classes};
 
     #[test]
     fn the_table_is_sound_and_is_for_networks_of_the_zoo() {
@@ -117,6 +118,9 @@ mod tests {
             let spec = firebrick_core::spec::Spec::new(&weights.model);
             let native = default_input(&spec).unwrap();
             assert!(weights.are_for(&native), "{name}");
+            if weights.data == IMAGENET {
+                assert_eq!(weights.classes, imagenet_classes().len(), "{name}");
+            }
             weights.preprocessing.check(MAX_SIDE).unwrap();
             assert!(names.insert(name.clone()), "{name} is there twice");
             let digits = weights.sha256.as_deref().unwrap_or("00000000");

@@ -6,6 +6,7 @@ use firebrick_core::registry::{Entry, Registry};
 use firebrick_core::spec::Spec;
 
 use crate::alexnet::AlexNet;
+use crate::all_stages::{self, AllStagesConfig};
 use crate::architecture::{Architecture, Build};
 use crate::convnext::ConvNext;
 use crate::densenet::DenseNet;
@@ -106,6 +107,9 @@ pub static TINY: Registry<Build> = Registry::new(
 /// # Errors
 /// [`ConfigError`] naming the unknown model or option.
 pub fn architecture(spec: &Spec) -> Result<Box<dyn Architecture>, ConfigError> {
+    if spec.name == all_stages::NAME {
+        return Ok(Box::new(spec.resolve::<AllStagesConfig>()?));
+    }
     let entry = REGISTRY
         .find(spec)
         .or_else(|error| match spec.name.strip_prefix("test_") {

@@ -1,28 +1,30 @@
 //! ResNet-18 (He, Zhang, Ren and Sun 2015), with the stem for photos or for 32×32 images.
+//!
+//! A stem to 64 channels, four stages of two residual blocks of 64 to 512 channels, the mean over the image, and a linear layer. 11 689 512
+//! parameters for 1000 classes; keys and layouts are torchvision's.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
+use firebrick_core::ConfigError;
 use firebrick_core::about::{About, Field, Range};
-use firebrick_core::graph::{Graph, Operator, Value};
 use firebrick_core::init::{Init, WeightInit};
-use firebrick_core::nn::{
-    Activation, BatchNorm, Conv2dConfig, GlobalAvgPool, MaxPool2d, MaxPool2dConfig,
-};
+use firebrick_core::nn::Activation;
 use firebrick_core::spec::Spec;
-use firebrick_core::{Classifier, ConfigError, TrainingScores};
-use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::backbone::{Backbone, Stage};
-use crate::layers::as_planes;
-use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
-use crate::residual::{add_branch, conv3x3, projection};
-use crate::{Architecture, Head, Input, Model, ModelConfig};
+use crate::builder::{Chain, Window};
+use crate::layers::Operation;
+use crate::members::{MEMBERS, Members, without_idle_options};
+use crate::residual::Stages;
+use crate::{Architecture, Input, Model, ModelConfig, Network};
 
 const NAME: &str = "resnet18";
+/// The last layer.
+const HEAD: &str = "fc";
+/// Channels of the stages.
+const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 
-/// Configuration of [`ResNet18`].
+/// Options of ResNet-18.
 ///
 /// | field | default | meaning |
 /// |---|---|---|
@@ -77,56 +79,30 @@ impl Default for ResNet18Config {
 }
 
 impl ResNet18Config {
-    /// Builds the model; its weights are drawn on the host from `seed`.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the option or what is wrong with the input.
-    pub fn build(
-        &self,
-        input: &Input,
-        seed: u64,
-        device: &Device,
-    ) -> Result<ResNet18, ConfigError> {
-        let init = Init::from_spec(&self.init, REFERENCE)?;
-        let model = self.undrawn(input, device)?;
-        Ok(model.members.draw(init, model, seed))
-    }
-
     /// The layers, whose weights take no memory before they are drawn or loaded.
-    fn undrawn(&self, input: &Input, device: &Device) -> Result<ResNet18, ConfigError> {
+    fn network(&self, input: &Input, device: &Device) -> Result<Network, ConfigError> {
         self.check()?;
         input.check(NAME, 1)?;
         let activation = Activation::from_spec(&self.activation)?;
         let members = Members::from_spec(&self.members)?;
-        let (conv1, maxpool) = self.stem.layers(input.channels);
-        let mut drop_paths = drop_path_rates(self.drop_path, 8).into_iter();
-        let mut block = |inputs: usize, outputs: usize| {
-            let p = drop_paths.next().unwrap_or(self.drop_path);
-            let drop_path = DropPathConfig::new(p).init()?;
-            Ok(ResNet18Block::new(
-                [inputs, outputs],
-                activation,
-                drop_path,
-                members,
-                device,
-            ))
-        };
-        let mut stage = |inputs: usize, outputs: usize| {
-            Ok::<_, ConfigError>(vec![block(inputs, outputs)?, block(outputs, outputs)?])
-        };
-        Ok(ResNet18 {
-            conv1: members.conv(&conv1, Place::Images, device),
-            bn1: members.norm(64, device),
-            maxpool,
-            layer1: stage(64, 64)?,
-            layer2: stage(64, 128)?,
-            layer3: stage(128, 256)?,
-            layer4: stage(256, 512)?,
-            avgpool: GlobalAvgPool {},
-            fc: members.head(512, input.classes, device)?,
+        let mut chain = Chain::new(input.channels, device).with_members(members);
+        let names = ["conv1", "bn1"];
+        chain.conv_norm(names, WIDTHS[0], self.stem.window(), Some(activation));
+        chain.stage("stem");
+        self.stem.pool(&mut chain);
+        let stages = Stages {
+            widths: &WIDTHS,
+            blocks: 2,
             activation,
-            members,
-        })
+            drop_path: self.drop_path,
+        };
+        stages.behind(&mut chain, |projection, width| {
+            let names = ["downsample.0", "downsample.1"];
+            projection.conv_norm(names, width, Window::new(1).stride(2), None);
+        })?;
+        chain.plain(Operation::GlobalAvgPool);
+        chain.head(HEAD, input.classes)?;
+        Ok(chain.network(HEAD))
     }
 }
 
@@ -163,242 +139,39 @@ impl Architecture for ResNet18Config {
     }
 
     fn head(&self) -> Option<&'static str> {
-        Some("fc")
+        Some(HEAD)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         Self::ABOUT.check(self)?;
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
-        Members::from_spec(&self.members)?.check(NAME, &[64, 128, 256, 512])
+        Members::from_spec(&self.members)?.check(NAME, &WIDTHS)
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(|model| model.members.model(model))
+        self.network(input, device).map(Network::model)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device)
-            .map(|model| model.members.model(model))
+        let init = Init::from_spec(&self.init, REFERENCE)?;
+        Ok(self.network(input, device)?.drawn(init, seed).model())
     }
 }
 
 impl Stem {
-    fn layers(self, channels: usize) -> (Conv2dConfig, Option<MaxPool2d>) {
+    /// A first convolution of 7×7 pixels with stride 2, or of 3×3 pixels.
+    pub(crate) fn window(self) -> Window {
         match self {
-            Self::Imagenet => {
-                let conv = Conv2dConfig::new([channels, 64], 7)
-                    .with_stride(2)
-                    .with_padding(3)
-                    .with_bias(false);
-                let pool = MaxPool2dConfig {
-                    stride: 2,
-                    padding: 1,
-                    ..MaxPool2dConfig::new(3)
-                };
-                (conv, Some(pool.init()))
-            }
-            Self::Cifar => (conv3x3(channels, 64, 1), None),
-        }
-    }
-}
-
-/// A stem to 64 planes, four stages of two residual blocks of 64 to 512 planes, the mean of each
-/// plane, and a linear layer. 11 689 512 parameters for 1000 classes; keys and layouts are
-/// torchvision's.
-#[derive(Module, Debug)]
-pub struct ResNet18 {
-    /// To 64 planes.
-    pub conv1: MemberConv,
-    /// Batch norm of the first convolution.
-    pub bn1: BatchNorm,
-    /// The rest of the stem for photos.
-    pub maxpool: Option<MaxPool2d>,
-    /// The stage of 64 planes.
-    pub layer1: Vec<ResNet18Block>,
-    /// The stage of 128 planes.
-    pub layer2: Vec<ResNet18Block>,
-    /// The stage of 256 planes.
-    pub layer3: Vec<ResNet18Block>,
-    /// The stage of 512 planes.
-    pub layer4: Vec<ResNet18Block>,
-    /// The mean of each plane.
-    pub avgpool: GlobalAvgPool,
-    /// To the classes.
-    pub fc: MemberHead,
-    /// After each batch norm.
-    #[module(skip)]
-    pub activation: Activation,
-    /// The members of the network; planes are those of a single one.
-    #[module(skip)]
-    pub members: Members,
-}
-
-impl Classifier for ResNet18 {
-    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.members.forward(images, |images| self.logits(images))
-    }
-
-    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
-        self.members
-            .forward_training(images, |images| self.logits(images))
-    }
-
-    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
-        self.members.graph(graph, images, |graph, images| {
-            let planes = self
-                .conv1
-                .graph(["conv1", "bn1"], &self.bn1, graph, images)?;
-            let mut planes = graph.activation("", self.activation, planes);
-            if let Some(maxpool) = &self.maxpool {
-                planes = graph.max_pool("maxpool", maxpool, planes);
-            }
-            let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
-            for (stage, blocks) in (1..).zip(stages) {
-                for (number, block) in blocks.iter().enumerate() {
-                    planes = block.graph(&format!("layer{stage}.{number}"), graph, planes)?;
-                }
-            }
-            let features = graph.push("avgpool", Operator::GlobalAvgPool, &[planes]);
-            self.fc.graph("fc", graph, features)
-        })
-    }
-}
-
-/// Of a network without members; of one with members, [`Backbone::logits`] are the outputs for the inputs of its members.
-impl Backbone for ResNet18 {
-    fn stages(&self) -> Vec<Stage> {
-        let first = if self.maxpool.is_some() { 2 } else { 1 };
-        let stem = Stage {
-            name: "stem".into(),
-            modules: vec!["conv1".into(), "bn1".into()],
-            width: 64,
-            stride: Some(first),
-        };
-        let first = if self.maxpool.is_some() { 4 } else { 1 };
-        let layers = (0..4).map(|layer| Stage {
-            name: format!("layer{}", layer + 1),
-            modules: vec![format!("layer{}", layer + 1)],
-            width: 64 << layer,
-            stride: Some(first << layer),
-        });
-        std::iter::once(stem).chain(layers).collect()
-    }
-
-    fn embed_through(
-        &self,
-        images: Tensor<4>,
-        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
-    ) -> Tensor<4> {
-        let mut planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
-        planes = stage(planes);
-        if let Some(maxpool) = &self.maxpool {
-            planes = maxpool.forward(planes);
-        }
-        for blocks in [&self.layer1, &self.layer2, &self.layer3, &self.layer4] {
-            let blocks = blocks.iter();
-            planes = blocks.fold(planes, |planes, block| block.forward(planes));
-            planes = stage(planes);
-        }
-        as_planes(self.avgpool.forward(planes))
-    }
-
-    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
-        self.fc.forward(features.flatten(1, 3))
-    }
-
-    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
-        Self {
-            fc: self.fc.replaced(head, classes, seed),
-            ..self
-        }
-    }
-}
-
-/// Two 3×3 convolutions, added to what came in, or to its projection where the size halves.
-#[derive(Module, Debug)]
-pub struct ResNet18Block {
-    /// The first convolution.
-    pub conv1: MemberConv,
-    /// Batch norm of the first convolution.
-    pub bn1: BatchNorm,
-    /// The second convolution.
-    pub conv2: MemberConv,
-    /// Batch norm of the second convolution.
-    pub bn2: BatchNorm,
-    /// The projection where the number of planes doubles.
-    pub downsample: Option<(MemberConv, BatchNorm)>,
-    /// Stochastic depth of the branch.
-    pub drop_path: DropPath,
-    /// After each batch norm.
-    #[module(skip)]
-    pub activation: Activation,
-}
-
-impl ResNet18Block {
-    fn new(
-        [inputs, outputs]: [usize; 2],
-        activation: Activation,
-        drop_path: DropPath,
-        members: Members,
-        device: &Device,
-    ) -> Self {
-        let grows = inputs != outputs;
-        let stride = if grows { 2 } else { 1 };
-        let conv = |config: &Conv2dConfig, place| members.conv(config, place, device);
-        let norm = || members.norm(outputs, device);
-        Self {
-            conv1: conv(&conv3x3(inputs, outputs, stride), Place::First),
-            bn1: norm(),
-            conv2: conv(&conv3x3(outputs, outputs, 1), Place::Inner),
-            bn2: norm(),
-            downsample: grows.then(|| {
-                let projection = projection(inputs, outputs, stride);
-                (conv(&projection, Place::Inner), norm())
-            }),
-            drop_path,
-            activation,
+            Self::Imagenet => Window::new(7).stride(2),
+            Self::Cifar => Window::new(3),
         }
     }
 
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let shortcut = match &self.downsample {
-            Some((conv, bn)) => conv.with_bn(bn, input.clone(), None, Activation::Identity),
-            None => input.clone(),
-        };
-        let planes = self.conv1.with_bn(&self.bn1, input, None, self.activation);
-        add_branch(
-            (&self.conv2, &self.bn2),
-            &self.drop_path,
-            planes,
-            shortcut,
-            self.activation,
-        )
-    }
-
-    fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
-        let below = |name: &str| format!("{path}.{name}");
-        let shortcut = match &self.downsample {
-            Some((conv, bn)) => {
-                let paths = [below("downsample.0"), below("downsample.1")];
-                conv.graph([&paths[0], &paths[1]], bn, graph, input)?
-            }
-            None => input,
-        };
-        let paths = [below("conv1"), below("bn1")];
-        let planes = self
-            .conv1
-            .graph([&paths[0], &paths[1]], &self.bn1, graph, input)?;
-        let planes = graph.activation(path, self.activation, planes);
-        let paths = [below("conv2"), below("bn2")];
-        let planes = self
-            .conv2
-            .graph([&paths[0], &paths[1]], &self.bn2, graph, planes)?;
-        Ok(members::add(
-            path,
-            self.activation,
-            graph,
-            [planes, shortcut],
-        ))
+    /// The max-pool of 3×3 pixels behind it, which small images do without.
+    pub(crate) fn pool(self, chain: &mut Chain<'_>) {
+        if self == Self::Imagenet {
+            chain.max_pool(3, 2, 1, false);
+        }
     }
 }

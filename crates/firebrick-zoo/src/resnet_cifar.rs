@@ -1,27 +1,31 @@
 //! ResNet-20 to ResNet-110 for 32×32 images (He, Zhang, Ren and Sun 2015, section 4.2).
+//!
+//! A convolution to 16 channels, three stages of residual blocks of 16, 32 and 64 channels, the mean over the image, and a linear layer. Keys
+//! and layouts are those of the PyTorch implementation whose weights are published for CIFAR-10 (`akamaster/pytorch_resnet_cifar10`).
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
+use firebrick_core::ConfigError;
 use firebrick_core::about::{About, Field, Range};
 use firebrick_core::error::check;
-use firebrick_core::graph::{Graph, Operator, Value};
 use firebrick_core::init::{Init, WeightInit};
-use firebrick_core::kernels::subsample;
-use firebrick_core::nn::{Activation, BatchNorm, Conv2dConfig, GlobalAvgPool};
+use firebrick_core::nn::Activation;
 use firebrick_core::registry::Entry;
 use firebrick_core::spec::Spec;
-use firebrick_core::{Classifier, ConfigError, TrainingScores};
-use firebrick_regularize::dropout::{DropPath, DropPathConfig, drop_path_rates};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{ACTIVATION, INIT};
-use crate::backbone::{Backbone, Stage};
-use crate::layers::as_planes;
-use crate::members::{self, MEMBERS, MemberConv, MemberHead, Members, Place, without_idle_options};
-use crate::residual::{add_branch, conv3x3, projection};
-use crate::{Architecture, Build, Head, Input, Model};
+use crate::builder::{Chain, Window};
+use crate::layers::Operation;
+use crate::members::{MEMBERS, Members, without_idle_options};
+use crate::residual::Stages;
+use crate::{Architecture, Build, Input, Model, Network};
 
-/// Configuration of [`ResNetCifar`].
+/// The last layer.
+const HEAD: &str = "linear";
+/// Channels of the stages.
+const WIDTHS: [usize; 3] = [16, 32, 64];
+
+/// Options of a residual network for CIFAR.
 ///
 /// | field | default | meaning |
 /// |---|---|---|
@@ -123,56 +127,32 @@ impl ResNetCifarConfig {
         }
     }
 
-    /// Builds the model; its weights are drawn on the host from `seed`.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the option or what is wrong with the input.
-    pub fn build(
-        &self,
-        input: &Input,
-        seed: u64,
-        device: &Device,
-    ) -> Result<ResNetCifar, ConfigError> {
-        let init = Init::from_spec(&self.init, REFERENCE)?;
-        let model = self.undrawn(input, device)?;
-        Ok(model.members.draw(init, model, seed))
-    }
-
     /// The layers, whose weights take no memory before they are drawn or loaded.
-    fn undrawn(&self, input: &Input, device: &Device) -> Result<ResNetCifar, ConfigError> {
+    fn network(&self, input: &Input, device: &Device) -> Result<Network, ConfigError> {
         self.check()?;
         input.check(&self.name(), 1)?;
         let activation = Activation::from_spec(&self.activation)?;
         let members = Members::from_spec(&self.members)?;
-        let blocks = (self.depth - 2) / 6;
-        let mut drop_paths = drop_path_rates(self.drop_path, 3 * blocks).into_iter();
-        let mut stage = |inputs: usize, outputs: usize| {
-            let blocks = drop_paths.by_ref().take(blocks).enumerate();
-            let blocks = blocks.map(|(block, p)| {
-                let inputs = if block == 0 { inputs } else { outputs };
-                let drop_path = DropPathConfig::new(p).init()?;
-                Ok(ResNetCifarBlock::new(
-                    [inputs, outputs],
-                    self.shortcut,
-                    activation,
-                    drop_path,
-                    members,
-                    device,
-                ))
-            });
-            blocks.collect::<Result<Vec<_>, ConfigError>>()
-        };
-        Ok(ResNetCifar {
-            conv1: members.conv(&conv3x3(input.channels, 16, 1), Place::Images, device),
-            bn1: members.norm(16, device),
-            layer1: stage(16, 16)?,
-            layer2: stage(16, 32)?,
-            layer3: stage(32, 64)?,
-            linear: members.head(64, input.classes, device)?,
-            pool: GlobalAvgPool {},
+        let mut chain = Chain::new(input.channels, device).with_members(members);
+        let names = ["conv1", "bn1"];
+        chain.conv_norm(names, WIDTHS[0], Window::new(3), Some(activation));
+        chain.stage("stem");
+        let stages = Stages {
+            widths: &WIDTHS,
+            blocks: (self.depth - 2) / 6,
             activation,
-            members,
-        })
+            drop_path: self.drop_path,
+        };
+        stages.behind(&mut chain, |shortcut, width| match self.shortcut {
+            Shortcut::A => shortcut.subsample(width),
+            Shortcut::B => {
+                let names = ["shortcut.0", "shortcut.1"];
+                shortcut.conv_norm(names, width, Window::new(1).stride(2), None);
+            }
+        })?;
+        chain.plain(Operation::GlobalAvgPool);
+        chain.head(HEAD, input.classes)?;
+        Ok(chain.network(HEAD))
     }
 
     fn name(&self) -> String {
@@ -195,7 +175,7 @@ impl Architecture for ResNetCifarConfig {
     }
 
     fn head(&self) -> Option<&'static str> {
-        Some("linear")
+        Some(HEAD)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -208,246 +188,15 @@ impl Architecture for ResNetCifarConfig {
         check(&self.name(), "drop_path", self.drop_path, 0.0..=1.0)?;
         Init::from_spec(&self.init, REFERENCE)?;
         Activation::from_spec(&self.activation)?;
-        Members::from_spec(&self.members)?.check(&self.name(), &[16, 32, 64])
+        Members::from_spec(&self.members)?.check(&self.name(), &WIDTHS)
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        Self::undrawn(self, input, device).map(|model| model.members.model(model))
+        self.network(input, device).map(Network::model)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        self.build(input, seed, device)
-            .map(|model| model.members.model(model))
-    }
-}
-
-/// A convolution to 16 planes, three stages of residual blocks of 16, 32 and 64 planes, the mean
-/// of each plane, and a linear layer.
-///
-/// Keys and layouts are those of the PyTorch implementation whose weights are published for
-/// CIFAR-10 (`akamaster/pytorch_resnet_cifar10`).
-#[derive(Module, Debug)]
-pub struct ResNetCifar {
-    /// To 16 planes.
-    pub conv1: MemberConv,
-    /// Batch norm of the first convolution.
-    pub bn1: BatchNorm,
-    /// The stage of 16 planes.
-    pub layer1: Vec<ResNetCifarBlock>,
-    /// The stage of 32 planes.
-    pub layer2: Vec<ResNetCifarBlock>,
-    /// The stage of 64 planes.
-    pub layer3: Vec<ResNetCifarBlock>,
-    /// To the classes.
-    pub linear: MemberHead,
-    /// The mean of each plane.
-    pub pool: GlobalAvgPool,
-    /// After each batch norm.
-    #[module(skip)]
-    pub activation: Activation,
-    /// The members of the network; planes are those of a single one.
-    #[module(skip)]
-    pub members: Members,
-}
-
-impl Classifier for ResNetCifar {
-    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.members.forward(images, |images| self.logits(images))
-    }
-
-    fn forward_training(&self, images: Tensor<4>) -> TrainingScores {
-        self.members
-            .forward_training(images, |images| self.logits(images))
-    }
-
-    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Value, ConfigError> {
-        self.members.graph(graph, images, |graph, images| {
-            let planes = self
-                .conv1
-                .graph(["conv1", "bn1"], &self.bn1, graph, images)?;
-            let mut planes = graph.activation("", self.activation, planes);
-            for (stage, blocks) in (1..).zip([&self.layer1, &self.layer2, &self.layer3]) {
-                for (number, block) in blocks.iter().enumerate() {
-                    planes = block.graph(&format!("layer{stage}.{number}"), graph, planes)?;
-                }
-            }
-            let features = graph.push("pool", Operator::GlobalAvgPool, &[planes]);
-            self.linear.graph("linear", graph, features)
-        })
-    }
-}
-
-/// Of a network without members; of one with members, [`Backbone::logits`] are the outputs for the inputs of its members.
-impl Backbone for ResNetCifar {
-    fn stages(&self) -> Vec<Stage> {
-        let stage = |name: &str, modules: &[&str], layer: usize| Stage {
-            name: name.into(),
-            modules: modules.iter().copied().map(String::from).collect(),
-            width: 16 << layer,
-            stride: Some(1 << layer),
-        };
-        vec![
-            stage("stem", &["conv1", "bn1"], 0),
-            stage("layer1", &["layer1"], 0),
-            stage("layer2", &["layer2"], 1),
-            stage("layer3", &["layer3"], 2),
-        ]
-    }
-
-    fn embed_through(
-        &self,
-        images: Tensor<4>,
-        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
-    ) -> Tensor<4> {
-        let mut planes = self.conv1.with_bn(&self.bn1, images, None, self.activation);
-        planes = stage(planes);
-        for blocks in [&self.layer1, &self.layer2, &self.layer3] {
-            let blocks = blocks.iter();
-            planes = blocks.fold(planes, |planes, block| block.forward(planes));
-            planes = stage(planes);
-        }
-        as_planes(self.pool.forward(planes))
-    }
-
-    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
-        self.linear.forward(features.flatten(1, 3))
-    }
-
-    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
-        Self {
-            linear: self.linear.replaced(head, classes, seed),
-            ..self
-        }
-    }
-}
-
-/// Two 3×3 convolutions, added to what came in.
-#[derive(Module, Debug)]
-pub struct ResNetCifarBlock {
-    /// The first convolution.
-    pub conv1: MemberConv,
-    /// Batch norm of the first convolution.
-    pub bn1: BatchNorm,
-    /// The second convolution.
-    pub conv2: MemberConv,
-    /// Batch norm of the second convolution.
-    pub bn2: BatchNorm,
-    /// The projection of option B where the number of planes doubles.
-    pub shortcut: Option<(MemberConv, BatchNorm)>,
-    /// Stochastic depth of the branch.
-    pub drop_path: DropPath,
-    /// After each batch norm.
-    #[module(skip)]
-    pub activation: Activation,
-    /// The members of the network.
-    #[module(skip)]
-    pub members: Members,
-}
-
-impl ResNetCifarBlock {
-    fn new(
-        [inputs, outputs]: [usize; 2],
-        shortcut: Shortcut,
-        activation: Activation,
-        drop_path: DropPath,
-        members: Members,
-        device: &Device,
-    ) -> Self {
-        let grows = inputs != outputs;
-        let stride = if grows { 2 } else { 1 };
-        let conv = |config: &Conv2dConfig, place| members.conv(config, place, device);
-        let norm = || members.norm(outputs, device);
-        Self {
-            conv1: conv(&conv3x3(inputs, outputs, stride), Place::First),
-            bn1: norm(),
-            conv2: conv(&conv3x3(outputs, outputs, 1), Place::Inner),
-            bn2: norm(),
-            shortcut: (grows && shortcut == Shortcut::B).then(|| {
-                let projection = projection(inputs, outputs, stride);
-                (conv(&projection, Place::Inner), norm())
-            }),
-            drop_path,
-            activation,
-            members,
-        }
-    }
-
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let shortcut = self.shortcut(input.clone());
-        let planes = self.conv1.with_bn(&self.bn1, input, None, self.activation);
-        add_branch(
-            (&self.conv2, &self.bn2),
-            &self.drop_path,
-            planes,
-            shortcut,
-            self.activation,
-        )
-    }
-
-    fn shortcut(&self, input: Tensor<4>) -> Tensor<4> {
-        if let Some((conv, bn)) = &self.shortcut {
-            return conv.with_bn(bn, input, None, Activation::Identity);
-        }
-        let [_, inputs, ..] = input.dims();
-        let missing = self.conv1.outputs() - inputs;
-        if missing == 0 {
-            return input;
-        }
-        let members = self.members.side_by_side();
-        let before = missing / members / 2;
-        let sides = (before, missing / members - before);
-        if members == 1 {
-            return subsample(input, 2, sides);
-        }
-        let parts = input.chunk(members, 1).into_iter();
-        Tensor::cat(parts.map(|own| subsample(own, 2, sides)).collect(), 1)
-    }
-
-    fn graph(&self, path: &str, graph: &mut Graph, input: Value) -> Result<Value, ConfigError> {
-        let below = |name: &str| format!("{path}.{name}");
-        let paths = [below("conv1"), below("bn1")];
-        let planes = self
-            .conv1
-            .graph([&paths[0], &paths[1]], &self.bn1, graph, input)?;
-        let planes = graph.activation(path, self.activation, planes);
-        let paths = [below("conv2"), below("bn2")];
-        let planes = self
-            .conv2
-            .graph([&paths[0], &paths[1]], &self.bn2, graph, planes)?;
-        let shortcut = match &self.shortcut {
-            Some((conv, bn)) => {
-                let paths = [below("shortcut.0"), below("shortcut.1")];
-                conv.graph([&paths[0], &paths[1]], bn, graph, input)?
-            }
-            None => self.graph_of_option_a(path, graph, input, planes),
-        };
-        Ok(members::add(
-            path,
-            self.activation,
-            graph,
-            [planes, shortcut],
-        ))
-    }
-
-    /// The shortcut without weights, to the planes of the branch; members lie side by side.
-    fn graph_of_option_a(
-        &self,
-        path: &str,
-        graph: &mut Graph,
-        input: Value,
-        branch: Value,
-    ) -> Value {
-        let missing = graph.shape(branch)[0] - graph.shape(input)[0];
-        if missing == 0 {
-            return input;
-        }
-        let members = self.members.apart();
-        let before = missing / members / 2;
-        let sides = (before, missing / members - before);
-        let parts = graph.split(path, members, input).into_iter();
-        let parts: Vec<Value> = parts
-            .map(|own| graph.subsample(path, 2, sides, own))
-            .collect();
-        graph.concat(path, &parts)
+        let init = Init::from_spec(&self.init, REFERENCE)?;
+        Ok(self.network(input, device)?.drawn(init, seed).model())
     }
 }

@@ -4,14 +4,73 @@
 //! the authors' repository. Keys and layouts are torchvision's.
 
 use firebrick_core::ConfigError;
+use firebrick_core::about::{Field, Range};
 use firebrick_core::init::{Init, WeightInit};
 use firebrick_core::nn::Activation::Relu;
+use firebrick_core::spec::Spec;
+use serde::{Deserialize, Serialize};
 
+use crate::architecture::INIT;
 use crate::builder::{Chain, Window};
 use crate::family::{Family, Published};
 use crate::layers::{Join, Operation};
 use crate::network::Network;
-use crate::options::{CLASSIFIER, ClassifierOptions};
+use crate::options::{DROPOUT, Options};
+
+/// Options of SqueezeNet.
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `init` | `pytorch` | how weights are drawn; `pytorch` is the reference implementation's way |
+/// | `dropout` | as published | drop probability in front of the last layer, in [0, 1] |
+/// | `head` | `published` | the last layer scores each pixel, and a ReLU and the mean over the image follow; `linear`: the mean first and no ReLU, so that it is a linear classifier on the pooled features |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SqueezeNetOptions {
+    /// How weights are drawn: `pytorch`, `xavier`, `kaiming`, `orthogonal`, `normal(std=…)`.
+    pub init: Spec,
+    /// Drop probability in front of the last layer, in [0, 1]; without it, the published one.
+    pub dropout: Option<f64>,
+    /// What the end of the network is.
+    pub head: SqueezeNetHead,
+}
+
+/// The end of a SqueezeNet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SqueezeNetHead {
+    /// Each pixel is scored; a ReLU and the mean over the image follow.
+    #[default]
+    Published,
+    /// The mean over the image is scored.
+    Linear,
+}
+
+const FIELDS: &[Field] = &[
+    INIT,
+    DROPOUT,
+    Field::new("head", Range::Choice(&["published", "linear"])),
+];
+
+impl Default for SqueezeNetOptions {
+    fn default() -> Self {
+        Self {
+            init: Spec::new("pytorch"),
+            dropout: None,
+            head: SqueezeNetHead::default(),
+        }
+    }
+}
+
+impl Options for SqueezeNetOptions {
+    fn init(&self) -> &Spec {
+        &self.init
+    }
+
+    fn fill(&mut self, dropout: f64, _drop_path: f64) {
+        self.dropout.get_or_insert(dropout);
+    }
+}
 
 pub(crate) struct SqueezeNet;
 
@@ -32,7 +91,7 @@ const fn squeezenet(name: &'static str, least_side: usize, size: Size) -> Publis
             name,
             "SqueezeNet for photos, small, without batch norm",
             "Iandola et al. 2016; torchvision",
-            CLASSIFIER,
+            FIELDS,
             size,
         )
     }
@@ -41,7 +100,7 @@ const fn squeezenet(name: &'static str, least_side: usize, size: Size) -> Publis
 const SQUEEZED: [usize; 8] = [16, 16, 32, 32, 48, 48, 64, 64];
 
 impl Family for SqueezeNet {
-    type Options = ClassifierOptions;
+    type Options = SqueezeNetOptions;
     type Size = Size;
 
     const NETWORKS: &'static [Published<Self>] = &[
@@ -87,7 +146,7 @@ impl Family for SqueezeNet {
 
     fn build(
         size: &Size,
-        options: &ClassifierOptions,
+        options: &SqueezeNetOptions,
         classes: usize,
         chain: &mut Chain<'_>,
     ) -> Result<(), ConfigError> {
@@ -108,10 +167,19 @@ impl Family for SqueezeNet {
             position += 1;
         }
         chain.stage(format!("stage{stage}"));
-        chain.dropout("classifier.0", options.dropout())?;
-        chain.conv("classifier.1", classes, Window::new(1).bias());
-        chain.activation(Relu);
-        chain.plain(Operation::GlobalAvgPool);
+        chain.dropout("classifier.0", options.dropout.unwrap_or_default())?;
+        let score = Window::new(1).bias();
+        match options.head {
+            SqueezeNetHead::Published => {
+                chain.conv("classifier.1", classes, score);
+                chain.activation(Relu);
+                chain.plain(Operation::GlobalAvgPool);
+            }
+            SqueezeNetHead::Linear => {
+                chain.plain(Operation::GlobalAvgPool);
+                chain.conv("classifier.1", classes, score);
+            }
+        }
         Ok(())
     }
 

@@ -6,11 +6,11 @@
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
 use firebrick_datasets::Split;
-use firebrick_datasets::class_names::matched;
 use firebrick_ensemble::conformal::{PredictionSets, calibrate};
 use firebrick_ensemble::{EnsembleError, LogProbabilities, Member, Members, combine};
 use firebrick_train::evaluate::hard_labels;
 
+use crate::classes::matched;
 use crate::ensembles::{Ensemble, members};
 use crate::eval::EvalImages;
 use crate::tta::{TestTime, predict_views};

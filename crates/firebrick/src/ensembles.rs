@@ -4,6 +4,7 @@ mod calibrate;
 mod details;
 mod distill;
 mod evaluate;
+pub(crate) mod ingredients;
 mod line;
 mod predict;
 mod prune;
@@ -18,13 +19,13 @@ use std::time::Instant;
 use burn::tensor::Device;
 use firebrick_core::data::Dataset;
 use firebrick_core::{Classifier, Recipe};
-use firebrick_datasets::class_names::matched;
 use firebrick_ensemble::class_names::{columns, reordered};
 use firebrick_ensemble::manifest::{Kind, Manifest, ManifestError};
 use firebrick_ensemble::{EnsembleError, Member, Members};
 use firebrick_train::Predictions;
 use firebrick_zoo::Model;
 
+use crate::classes::matched;
 use crate::tta::{TestTime, predict_views};
 use crate::{Error, ModelInfo, Models, TrainedModel, prepared};
 

@@ -8,6 +8,7 @@ use firebrick_ensemble::EnsembleError;
 use firebrick_ensemble::manifest::ManifestError;
 use firebrick_optim::race::RaceError;
 use firebrick_train::TrainError;
+use firebrick_transfer::TransferError;
 
 /// Why a job failed. The message is one paragraph for a person.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum Error {
     /// Members that cannot be read, combined or scored together.
     #[error(transparent)]
     Ensemble(EnsembleError),
+    /// Features that cannot be read, kept or used.
+    #[error(transparent)]
+    Transfer(TransferError),
     /// An optimizer gave up in a race.
     #[error(transparent)]
     Race(RaceError),
@@ -66,6 +70,15 @@ impl From<EnsembleError> for Error {
         match error {
             EnsembleError::Config(error) => Self::Config(error),
             error => Self::Ensemble(error),
+        }
+    }
+}
+
+impl From<TransferError> for Error {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Config(error) => Self::Config(error),
+            error => Self::Transfer(error),
         }
     }
 }

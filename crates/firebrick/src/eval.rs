@@ -7,11 +7,11 @@ use firebrick_core::data::Dataset;
 use firebrick_core::loss::CrossEntropy;
 use firebrick_core::{Classifier, ConfigError, Recipe};
 use firebrick_datasets::Split;
-use firebrick_datasets::class_names::matched;
 use firebrick_datasets::registry::{folder_path, open_held_out};
 use firebrick_train::Evaluation;
 use firebrick_zoo::Model;
 
+use crate::classes::matched;
 use crate::prepared::{self, CHECKSUMS};
 use crate::tta::{TestTime, TtaEvaluation, evaluate_views};
 use crate::{Error, TrainedModel};
@@ -22,7 +22,7 @@ pub struct EvalJob<'a, M = Model> {
     pub model: &'a TrainedModel<M>,
     /// The images.
     pub images: EvalImages,
-    /// Whether the classes of the model are only numbers, because its weights came without names.
+    /// Whether the weights came without names of classes, so that those of the images may be numbers.
     pub numbered: bool,
     /// Views of each image to average over, beside the plain scores.
     pub tta: Option<TestTime>,

@@ -7,6 +7,7 @@ use firebrick_datasets::sampler;
 use firebrick_ensemble::{average, calibrate, combine, conformal};
 use firebrick_optim::{optimizer, schedule, surface};
 use firebrick_regularize::{augment, dropout, mix, penalty, views};
+use firebrick_transfer::unfreezing;
 
 /// All units of one family, without the way to build them.
 #[derive(Debug, Clone)]
@@ -53,6 +54,7 @@ pub fn families() -> Vec<Units> {
         Units::of(&penalty::REGISTRY),
         Units::of(&average::REGISTRY),
         Units::of(&sampler::REGISTRY),
+        Units::of(&unfreezing::REGISTRY),
         Units::of(&firebrick_datasets::registry::REGISTRY),
         Units::of(&surface::REGISTRY),
         Units::of(&combine::REGISTRY),
@@ -90,5 +92,9 @@ pub(crate) fn registered_in(recipe: &Recipe) -> Option<&'static str> {
             averages.find_map(|spec| average::REGISTRY.registered_in(spec))
         })
         .or_else(|| sampler::REGISTRY.registered_in(&recipe.sampling))
+        .or_else(|| {
+            let strategy = recipe.fine_tune.as_ref();
+            strategy.and_then(|spec| unfreezing::REGISTRY.registered_in(spec))
+        })
         .or_else(|| combine::REGISTRY.registered_in(&recipe.teacher_combine))
 }

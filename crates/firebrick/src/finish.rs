@@ -3,6 +3,7 @@
 mod averages;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -22,6 +23,7 @@ use firebrick_train::{Ended, Evaluation, Monitor, Outcome, RunDir, evaluate_unle
 use firebrick_zoo::Architecture;
 use serde::Serialize;
 
+use crate::insight::{HeldOut, Insight};
 use crate::members::{AverageScores, Averages};
 use crate::prepared::Prepared;
 use crate::{Error, ModelInfo, first_batch, mistakes};
@@ -107,6 +109,14 @@ pub(crate) struct Finish<'a, M> {
     pub(crate) parameters: usize,
     pub(crate) interrupted: &'a AtomicBool,
     pub(crate) warnings: Vec<String>,
+    /// What else the record has, by the names of its sections.
+    pub(crate) sections: Vec<(&'static str, serde_json::Value)>,
+    /// The command that does the same again, where that is not `train`.
+    pub(crate) command: Option<String>,
+    /// Whether the report shows what the model looks at; not for one of the trials of a search.
+    pub(crate) insight: bool,
+    /// The directory that keeps the features of images, where the run has one.
+    pub(crate) features: Option<PathBuf>,
 }
 
 impl<M: Classifier> Finish<'_, M> {
@@ -126,6 +136,7 @@ impl<M: Classifier> Finish<'_, M> {
         let mut test = None;
         let mut train_sample = None;
         let mut pictured = None;
+        let mut saved = None;
         let mut files = BTreeMap::new();
         if ended != Ended::Interrupted {
             let bytes = self.info.to_bytes(&weights)?;
@@ -159,6 +170,7 @@ impl<M: Classifier> Finish<'_, M> {
                     None => ended = Ended::Interrupted,
                 }
             }
+            saved = Some(model);
         }
         let best_row = progress.best.and_then(|best| {
             progress
@@ -203,6 +215,15 @@ impl<M: Classifier> Finish<'_, M> {
             resumed_from,
             ended: ended_name(ended),
         };
+        let insight = saved.filter(|_| self.insight).map(|model| {
+            let held_out = pictured.as_ref().map(|(evaluation, dataset)| HeldOut {
+                split: if test.is_some() { "test" } else { "valid" },
+                dataset: dataset.clone(),
+                wrong: evaluation.mistakes.clone(),
+                right: evaluation.right.iter().copied().collect(),
+            });
+            (model, held_out)
+        });
         let pictured = pictured.map(|(evaluation, dataset)| Pictured {
             answers: answers(&evaluation, &*dataset),
             mistakes: mistakes::with_pictures(
@@ -252,11 +273,26 @@ impl<M: Classifier> Finish<'_, M> {
             warnings: self.warnings.clone(),
             ..RunRecord::default()
         };
+        if let Some((model, held_out)) = insight {
+            let insight = Insight {
+                info: &self.info,
+                device: &self.device,
+                prepared: self.prepared,
+                workers: self.recipe.workers,
+                cache: self.features.as_deref(),
+                held_out,
+                interrupted: self.interrupted,
+            };
+            insight.note(&model, &mut record);
+        }
         let unwritable = |error| ConfigError::Conflict(format!("run.json: {error}"));
         if !report.averages.is_empty() {
             record
                 .set_section("averages", &report.averages)
                 .map_err(unwritable)?;
+        }
+        for (name, section) in &self.sections {
+            record.set_section(name, section).map_err(unwritable)?;
         }
         let json = record.to_json().map_err(unwritable)?;
         self.run.write("run.json", &json)?;
@@ -315,6 +351,9 @@ impl<M: Classifier> Finish<'_, M> {
 
     /// The command that does the same again.
     fn reproduce(&self) -> String {
+        if let Some(command) = &self.command {
+            return command.clone();
+        }
         let branch = self.recipe.branched_from.as_deref();
         if let Some((parent, _)) = branch.and_then(|branch| branch.rsplit_once(" at step ")) {
             return format!(

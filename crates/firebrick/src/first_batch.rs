@@ -41,7 +41,7 @@ pub(crate) fn picture(recipe: &Recipe, prepared: &Prepared) -> Result<Option<Fir
     }
     images.truncate(most);
     labels.truncate(images.len());
-    let sheet = sheet(&images);
+    let sheet = sheet(&images, SHEET[0]);
     Ok(sheet.map(|picture| FirstBatch {
         picture,
         columns: SHEET[0].min(images.len()),
@@ -73,15 +73,15 @@ fn pixels(batch: &Batch, preprocessing: &Preprocessing) -> Vec<Image> {
     batch.images.chunks(channels * area).map(image).collect()
 }
 
-/// Images of one size side by side on white, row by row; `None` without any.
-fn sheet(images: &[Image]) -> Option<Picture> {
+/// Images of one size side by side on white, at most so many in a row; `None` without any.
+pub(crate) fn sheet(images: &[Image], columns: usize) -> Option<Picture> {
     let Image {
         width,
         height,
         channels,
         ..
     } = images.first()?;
-    let columns = SHEET[0].min(images.len());
+    let columns = columns.min(images.len());
     let rows = images.len().div_ceil(columns);
     let wide = columns * (width + GAP) - GAP;
     let high = rows * (height + GAP) - GAP;
@@ -189,11 +189,11 @@ mod tests {
             channels: 1,
             pixels: vec![value; 2],
         };
-        let picture = sheet(&[image(7), image(9)]).unwrap();
+        let picture = sheet(&[image(7), image(9)], 8).unwrap();
         assert_eq!(picture.size, [6, 1, 1]);
         assert_eq!(picture.pixels, [7, 7, 255, 255, 9, 9]);
-        assert_eq!(sheet(&[]), None);
+        assert_eq!(sheet(&[], 8), None);
         let nine: Vec<Image> = (0..9).map(image).collect();
-        assert_eq!(sheet(&nine).unwrap().size, [8 * 4 - 2, 4, 1]);
+        assert_eq!(sheet(&nine, 8).unwrap().size, [8 * 4 - 2, 4, 1]);
     }
 }

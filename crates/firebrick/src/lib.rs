@@ -16,15 +16,20 @@
 //! more control, [`Session::open`] turns a recipe into its data, model, optimizer and settings, open and checked, and
 //! leaves the training to you. [`Sources`] and [`Models`] let recipes use images and models of your own.
 
+mod classes;
 pub mod coverage;
+pub mod data_check;
 pub mod ensembles;
 mod error;
 pub mod eval;
 pub mod explain;
 pub mod export;
 mod families;
+pub mod features;
+mod fine_tuning;
 mod finish;
 mod first_batch;
+mod insight;
 mod lone_image;
 mod lr_find;
 mod members;
@@ -32,6 +37,7 @@ pub mod memory;
 mod mistakes;
 mod model_file;
 mod models;
+pub mod neighbours;
 mod overview;
 mod own_program;
 pub mod predict;
@@ -45,9 +51,11 @@ mod session;
 mod start;
 mod teacher;
 mod train;
+pub mod transfer;
 pub mod tta;
 mod warnings;
 pub mod weights;
+pub mod wise_ft;
 
 pub use firebrick_core as core;
 pub use firebrick_datasets as datasets;
@@ -60,6 +68,7 @@ pub use firebrick_zoo as zoo;
 
 pub use error::Error;
 pub use families::{Units, families};
+pub use fine_tuning::{FineTuning, Phase};
 pub use finish::{BestEpoch, TrainReport, TrainScores};
 pub use lr_find::lr_find;
 pub use members::AverageScores;

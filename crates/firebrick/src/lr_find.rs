@@ -1,5 +1,6 @@
 //! The learning-rate range test of a recipe.
 
+use firebrick_core::parameters::Parameters;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, Recipe};
 use firebrick_train::lr_find::{LrCurve, Sweep};
@@ -7,8 +8,8 @@ use firebrick_train::lr_find::{LrCurve, Sweep};
 use crate::teacher::Taught;
 use crate::{Error, Session, Sources};
 
-/// Runs the range test with the model, data, optimizer and groups of a recipe; its schedule is ignored. `notice` is
-/// called with messages for the user about the data and the weights. Nothing is written.
+/// Runs the range test with the model, data, optimizer and groups of a recipe; its schedule is ignored, and what `fine_tune` does not train at
+/// first is frozen. `notice` is called with messages for the user about the data and the weights. Nothing is written.
 ///
 /// # Errors
 /// [`Error`] naming the setting or file.
@@ -31,6 +32,16 @@ pub fn lr_find<M: Classifier>(
     let of_data = session.data.splits.notes.iter();
     of_data.for_each(|note| notice(note));
     notes.iter().for_each(|note| notice(note));
+    let model = match &session.fine_tuning {
+        Some(fine_tuning) => fine_tuning.begin(model, 0),
+        None => model,
+    };
+    if session.penalties.measure_from_start() {
+        let fresh = session.fresh_parameters()?;
+        let mut start = Parameters::of(&model);
+        start.0.retain(|one| !fresh.contains(&one.path));
+        session.penalties.begin(&start);
+    }
     let (update, loss) = (session.plan.update, &*session.loss);
     let mut train = Taught {
         images: &mut session.train,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
-use firebrick_zoo::{Architecture, Input, Model};
+use firebrick_zoo::{Architecture, Backbone, Input, Model, Stage};
 use serde::{Deserialize, Serialize};
 
 type Read<M> = dyn Fn(&Spec) -> Result<Box<dyn Architecture<M>>, ConfigError> + Send + Sync;
@@ -16,18 +16,27 @@ type Read<M> = dyn Fn(&Spec) -> Result<Box<dyn Architecture<M>>, ConfigError> + 
 /// The default is the zoo. For a model of your own, make [`Models::own`] if it has no options, or [`Models::new`] if it
 /// has, and pass it to [`Sources::models`](crate::Sources), [`TrainedModel::read_with`](crate::TrainedModel::read_with)
 /// and so on; everything else works as with the zoo.
-pub struct Models<M = Model>(Arc<Read<M>>);
+pub struct Models<M = Model> {
+    read: Arc<Read<M>>,
+    stages: fn(&M) -> Option<Vec<Stage>>,
+}
 
 impl<M> Clone for Models<M> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            read: self.read.clone(),
+            stages: self.stages,
+        }
     }
 }
 
 impl Default for Models<Model> {
     /// The models of the zoo.
     fn default() -> Self {
-        Self::new(firebrick_zoo::architecture)
+        Self {
+            stages: |model| model.backbone().map(Backbone::stages),
+            ..Self::new(firebrick_zoo::architecture)
+        }
     }
 }
 
@@ -36,7 +45,27 @@ impl<M> Models<M> {
     pub fn new(
         read: impl Fn(&Spec) -> Result<Box<dyn Architecture<M>>, ConfigError> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(read))
+        Self {
+            read: Arc::new(read),
+            stages: |_| None,
+        }
+    }
+
+    /// The same models, whose stages the setting `fine_tune` can train one after the other.
+    #[must_use]
+    pub fn of_backbones(self) -> Self
+    where
+        M: Backbone,
+    {
+        Self {
+            stages: |model| Some(model.stages()),
+            ..self
+        }
+    }
+
+    /// The stages of a model; none if it does not name them.
+    pub(crate) fn stages(&self, model: &M) -> Option<Vec<Stage>> {
+        (self.stages)(model)
     }
 
     /// The configuration of the model that a spec names, its options checked.
@@ -44,7 +73,7 @@ impl<M> Models<M> {
     /// # Errors
     /// [`ConfigError`] naming the unknown model, or the option.
     pub fn architecture(&self, spec: &Spec) -> Result<Box<dyn Architecture<M>>, ConfigError> {
-        let architecture = (self.0)(spec)?;
+        let architecture = (self.read)(spec)?;
         architecture.check()?;
         Ok(architecture)
     }

@@ -8,6 +8,7 @@ use firebrick_datasets::Splits;
 use firebrick_datasets::folder::Folders;
 
 use crate::Session;
+use crate::fine_tuning::FineTuning;
 use crate::start::Begun;
 
 /// What a run is about to do. It is made when everything has been checked, before the first update.
@@ -29,6 +30,8 @@ pub struct Overview {
     pub updates_per_epoch: u64,
     /// Updates made before; 0 for a new run.
     pub step: u64,
+    /// Which stages are trained when, a line each; empty where the recipe does not say.
+    pub fine_tuning: Vec<String>,
     /// The run directory.
     pub run_dir: PathBuf,
 }
@@ -47,6 +50,10 @@ impl Overview {
             epochs: recipe.epochs,
             updates_per_epoch: session.length.updates_per_epoch,
             step: checkpoint.map_or(0, |checkpoint| checkpoint.progress.step),
+            fine_tuning: session
+                .fine_tuning
+                .as_ref()
+                .map_or_else(Vec::new, FineTuning::lines),
             run_dir: begun.run.path().into(),
         }
     }

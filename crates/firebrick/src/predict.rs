@@ -14,6 +14,7 @@ use firebrick_ensemble::{EnsembleError, Member, Members};
 use firebrick_train::metrics::{ranked, softmax};
 use serde::Serialize;
 
+use crate::neighbours::NearImage;
 use crate::tta::TestTime;
 use crate::{ModelInfo, TrainedModel};
 
@@ -35,6 +36,10 @@ pub struct Prediction {
     /// The picture that explains it, where a program has written one; see [`explain`](crate::explain).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
+    /// The images that are nearest to it by their features, where a program has looked for them; see
+    /// [`neighbours`](crate::neighbours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Vec<NearImage>>,
     /// What the passes of [`predict_with_dropout`] say, in which the probabilities are means over them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_dropout: Option<Uncertainty>,
@@ -288,6 +293,7 @@ pub(crate) fn prediction(
             .map_err(|error| DataError::Invalid(error.to_string()))?,
         logits: wanted.logits.then(|| row.to_vec()),
         explanation: None,
+        nearest: None,
         mc_dropout: None,
     })
 }

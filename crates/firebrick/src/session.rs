@@ -1,8 +1,10 @@
 //! [`Session::open`] turns a recipe into everything that trains it. Training, the learning-rate range test and searches
 //! start here.
 
-mod from_recipe;
+mod class_weights;
+pub(crate) mod from_recipe;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -15,19 +17,23 @@ use firebrick_core::{Classifier, ConfigError, Recipe};
 use firebrick_datasets::{Loader, Splits};
 use firebrick_ensemble::average::{self, AverageHook, NamedAverage};
 use firebrick_optim::Plan;
-use firebrick_train::{Hook, Identity, Outcome, TrainConfig, Training, fit};
+use firebrick_train::{Hook, Identity, Outcome, StartWeights, TrainConfig, Training, fit};
 use firebrick_zoo::{Architecture, Model};
 
+use crate::fine_tuning::{FineTuning, FineTuningHook};
 use crate::lone_image::train_loader;
 use crate::models::Models;
+use crate::overview::per_class;
 use crate::prepared::Prepared;
 use crate::pretrained::Pretrained;
 use crate::teacher::{Lesson, Taught, Teacher};
 use crate::weights::{Expected, WeightsPlace};
 use crate::{Error, ModelInfo, memory, own_program, teacher};
 
+use class_weights::with_class_weights;
 use from_recipe::{
-    averages, loss, monitor_training, penalties, planned, resolve, run_length, train_config,
+    averages, check_pretrained, loss, monitor_training, penalties, planned, resolve, run_length,
+    train_config,
 };
 
 /// Where the images and the model of a recipe come from.
@@ -105,6 +111,8 @@ pub struct Session<'a, M = Model> {
     pub penalties: Penalties,
     /// The averages of the weights.
     pub averages: Vec<NamedAverage>,
+    /// Which stages of the model are trained when, if the recipe says so.
+    pub fine_tuning: Option<FineTuning>,
     /// The settings of the training loop.
     pub config: TrainConfig,
     /// The optimizer, without state, and the schedules.
@@ -155,6 +163,7 @@ impl<'a, M: Classifier> Session<'a, M> {
         let loss = loss(&recipe)?;
         teacher::check(&recipe, &*loss)?;
         let penalties = penalties(&recipe)?;
+        check_pretrained(&recipe, &penalties)?;
         let native = architecture.native_input();
         let pretrained = Pretrained::of(&recipe, &sources.weights);
         let expected = pretrained.expected(&mut recipe, &native)?;
@@ -165,7 +174,10 @@ impl<'a, M: Classifier> Session<'a, M> {
             }
             None => Prepared::of_data_set(&recipe, &sources.cache, &native, expected.clone())?,
         };
-        loss.check_classes(data.splits.train.classes().len())?;
+        let classes = data.splits.train.classes().len();
+        let images = per_class(&*data.splits.train, classes);
+        let loss = with_class_weights(loss, recipe.class_weights.as_deref(), &images)?;
+        loss.check_classes(classes)?;
         memory::check(&recipe, &*architecture, &data.input(), sources.free_memory)?;
         let (train, joined) = train_loader(&recipe, &data, &*architecture, &device)?;
         let mut notes: Vec<String> = joined.into_iter().collect();
@@ -180,8 +192,21 @@ impl<'a, M: Classifier> Session<'a, M> {
             notes.extend(monitor_training(&mut config));
         }
         let length = run_length(&recipe, &train);
-        let plan = planned(&recipe, length)?;
+        let mut plan = planned(&recipe, length)?;
         notes.extend(plan.notes.iter().cloned());
+        let fine_tuning = match &recipe.fine_tune {
+            None => None,
+            Some(spec) => {
+                let model = architecture.undrawn(&data.input(), &device)?;
+                let updates = recipe.epochs.saturating_mul(length.updates_per_epoch);
+                let models = &sources.models;
+                let found = FineTuning::of(spec, &recipe, &*architecture, models, &model, updates)?;
+                plan.schedule = found.schedule(plan.schedule);
+                config.groups.rates = found.rates();
+                recipe.fine_tune = Some(found.spec().clone());
+                Some(found)
+            }
+        };
         resolve(&mut recipe, &plan, &*loss, &data);
         recipe.penalize = penalties.spec();
         let averages = averages(&recipe, length)?;
@@ -193,6 +218,7 @@ impl<'a, M: Classifier> Session<'a, M> {
             loss,
             penalties,
             averages,
+            fine_tuning,
             config,
             plan,
             length,
@@ -237,6 +263,7 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// [`Error`] naming what is wrong with the model's weights, or why training stopped.
     pub fn train(mut self) -> Result<Outcome<M>, Error> {
         self.open_teacher(None, &mut |_| {})?;
+        let fresh = self.fresh_parameters()?;
         let (model, _) = self.model()?;
         let mut valid = self.valid_loader()?;
         let (update, schedule) = (self.plan.update, self.plan.schedule);
@@ -248,7 +275,10 @@ impl<'a, M: Classifier> Session<'a, M> {
         training.penalties = &self.penalties;
         training.valid = valid.as_mut().map(|valid| valid as &mut dyn BatchSource);
         let averages = self.averages.into_iter().map(AverageHook::new);
-        training.hooks = averages.map(|hook| Box::new(hook) as _).collect();
+        training.hooks = first_hooks(self.fine_tuning, &self.penalties, fresh);
+        training
+            .hooks
+            .extend(averages.map(|hook| Box::new(hook) as _));
         training.hooks.extend(self.hooks);
         Ok(fit(training, &self.config)?)
     }
@@ -260,10 +290,24 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// [`Error`] naming the side of the input that is too small, the group or penalty that is for no parameter, or
     /// the weights that do not fit.
     pub fn model(&self) -> Result<(M, Vec<String>), Error> {
-        let model = self.untrained_model()?;
+        let model = self.drawn()?;
+        let (recipe, channels) = (&self.recipe, self.data.input().channels);
+        let architecture = &*self.architecture;
+        let (model, notes) = self
+            .pretrained
+            .load(recipe, architecture, channels, model)?;
+        Ok((self.with_adapters(model), notes))
+    }
+
+    /// The paths of the parameters that begin without pretrained weights, where a penalty has to know them.
+    pub(crate) fn fresh_parameters(&self) -> Result<BTreeSet<String>, Error> {
+        if !self.penalties.measure_from_start() {
+            return Ok(BTreeSet::new());
+        }
         let input = self.data.input();
+        let model = self.architecture.undrawn(&input, &self.device)?;
         self.pretrained
-            .load(&self.recipe, &*self.architecture, input.channels, model)
+            .fresh(&self.recipe, &*self.architecture, input.channels, &model)
     }
 
     /// The model with its weights drawn from the recipe's seed.
@@ -271,10 +315,22 @@ impl<'a, M: Classifier> Session<'a, M> {
     /// # Errors
     /// [`Error`] naming the side of the input that is too small, or the group or penalty that is for no parameter.
     pub fn untrained_model(&self) -> Result<M, Error> {
+        Ok(self.with_adapters(self.drawn()?))
+    }
+
+    fn drawn(&self) -> Result<M, Error> {
         let (input, seed) = (self.data.input(), self.recipe.seed);
         let model = self.architecture.model(&input, seed, &self.device)?;
         self.check_paths(&model)?;
         Ok(model)
+    }
+
+    /// The model with the adapters that the recipe gives it, if it gives some.
+    fn with_adapters(&self, model: M) -> M {
+        match &self.fine_tuning {
+            Some(fine_tuning) => fine_tuning.attached(model, self.recipe.seed),
+            None => model,
+        }
     }
 
     /// Whether every group and penalty is for some parameter of the model.
@@ -339,6 +395,22 @@ impl<'a, M: Classifier> Session<'a, M> {
             recipe: self.recipe.identity().to_toml()?,
         })
     }
+}
+
+/// The hooks of the recipe's settings that come before all others.
+pub(crate) fn first_hooks<'a, M: Classifier>(
+    fine_tuning: Option<FineTuning>,
+    penalties: &'a Penalties,
+    fresh: BTreeSet<String>,
+) -> Vec<Box<dyn Hook<M> + 'a>> {
+    let mut hooks: Vec<Box<dyn Hook<M> + 'a>> = Vec::new();
+    if let Some(fine_tuning) = fine_tuning {
+        hooks.push(Box::new(FineTuningHook(fine_tuning)));
+    }
+    if penalties.measure_from_start() {
+        hooks.push(Box::new(StartWeights::new(penalties, fresh)));
+    }
+    hooks
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use firebrick_core::data::DataError;
+use firebrick_core::lora::is_adapter;
 use firebrick_core::{Classifier, ConfigError, Recipe};
 use firebrick_ensemble::average::AverageHook;
 use firebrick_ensemble::snapshot::Snapshots;
 use firebrick_train::run_dir::check_recipe;
-use firebrick_train::{Checkpoint, Clock, Divergence, Identity, RunDir};
+use firebrick_train::{Checkpoint, Clock, Divergence, Identity, RunDir, StartWeights};
 
 use crate::prepared::{CHECKSUMS, Prepared};
 use crate::teacher::data_alone;
@@ -44,6 +45,11 @@ pub enum RunPlace {
 }
 
 impl RunPlace {
+    /// Makes a new run directory.
+    pub(crate) fn take_new(&self) -> Result<RunDir, Error> {
+        self.take(&Start::Fresh)
+    }
+
     /// Makes a new run directory, or opens that of the run to resume.
     fn take(&self, start: &Start) -> Result<RunDir, Error> {
         match (self, start) {
@@ -111,6 +117,7 @@ impl Start {
         let identity = session.identity()?;
         if let Some(parent) = &parent {
             parent.check_data(&identity, &session.data)?;
+            parent.check_adapters(session)?;
         }
         let mut model = match self {
             Self::Fresh => initial_model(session, notice)?,
@@ -120,12 +127,15 @@ impl Start {
         // Nothing is written before this line.
         let run = out.take(self)?.with_clock(clock);
         let resume = match parent {
-            Some(Parent { checkpoint, .. }) => {
-                let identity = identity.clone();
-                let checkpoint = Checkpoint {
-                    identity,
-                    ..checkpoint
-                };
+            Some(Parent { mut checkpoint, .. }) => {
+                checkpoint.identity = identity.clone();
+                let hooks = &mut checkpoint.hooks;
+                if session.penalties.measure_from_start() {
+                    // Without the starting point of its parent, it starts here.
+                    hooks.entry(StartWeights::NAME.into()).or_default();
+                } else {
+                    hooks.remove(StartWeights::NAME);
+                }
                 // Before the recipe: a branch that is killed in between must not begin from scratch.
                 checkpoint.save(&run)?;
                 Some(checkpoint)
@@ -148,6 +158,21 @@ impl Start {
 }
 
 impl Parent {
+    /// Refuses a branch with adapters of a run without, and one without of a run with them.
+    fn check_adapters<M>(&self, session: &Session<'_, M>) -> Result<(), ConfigError> {
+        let fine_tuning = session.fine_tuning.as_ref();
+        let wanted = fine_tuning.is_some_and(|tuning| tuning.adapters().is_some());
+        let mut keys = self.checkpoint.model.tensors.keys();
+        let there = keys.any(|key| is_adapter(key));
+        if wanted == there {
+            return Ok(());
+        }
+        let run = self.run.display();
+        Err(ConfigError::Conflict(format!(
+            "{run}: a run with --fine-tune lora and one without cannot branch off each other, because their parameters differ; start a new run from its model with --weights {run}/model.safetensors"
+        )))
+    }
+
     /// Refuses a branch that reads other data than its parent.
     fn check_data(&self, identity: &Identity, data: &Prepared) -> Result<(), Error> {
         // A branch may have another teacher, or none.

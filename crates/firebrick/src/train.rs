@@ -1,6 +1,7 @@
 //! A training job from start to end: opens the session and the run directory, trains, evaluates, and writes the files.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,11 +16,11 @@ use crate::finish::{Finish, TrainReport};
 use crate::members::{average, snapshots};
 use crate::overview::Overview;
 use crate::prepared::Prepared;
-use crate::session::{Session, Sources};
+use crate::session::{Session, Sources, first_hooks};
 use crate::start::{RunPlace, Start};
 use crate::teacher::Taught;
 use crate::warnings::{guess, warned_before, watch};
-use crate::{Error, own_program};
+use crate::{Error, data_check, own_program};
 
 /// A training job: a recipe, and everything about the run that the recipe does not say. `M` is the type of the model.
 pub struct Job<'a, M = Model> {
@@ -87,6 +88,10 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
     session.recipe.program = own_program::needed(&session.recipe, job.program);
     settle_splits(&mut session.data, test, notice)?;
     session.notes.iter().for_each(|note| notice(note));
+    let mut sections = Vec::new();
+    if test {
+        sections.push(data_check::section(&session.data, &session.recipe, notice)?);
+    }
     let updates = session.length.updates + session.recipe.schedule_start;
     let snapshots = snapshots(
         &session.recipe,
@@ -106,6 +111,11 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
     (job.overview)(&overview);
     begun.record(&job.start, &mut session.recipe, &session.data)?;
 
+    let fresh = match &begun.resume {
+        // What was fresh is in the checkpoint, and the weights may be gone.
+        Some(_) => BTreeSet::new(),
+        None => session.fresh_parameters()?,
+    };
     let resumed_from = begun.resumed_from();
     let run = begun.run;
     if let Some(teacher) = &session.teacher {
@@ -114,7 +124,7 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
     let warnings = RefCell::new(warned_before(begun.resume.as_ref()));
     // The loop and its hook both tell.
     let told: RefCell<&mut dyn FnMut(&str)> = RefCell::new(&mut *notice);
-    let mut hooks: Vec<Box<dyn Hook<M> + '_>> = Vec::new();
+    let mut hooks = first_hooks(session.fine_tuning.take(), &session.penalties, fresh);
     let averages = average(std::mem::take(&mut session.averages), &mut hooks);
     hooks.extend(snapshots.map(|snapshots| Box::new(snapshots) as _));
     hooks.extend(job.hooks);
@@ -161,6 +171,10 @@ pub(crate) fn run<M: Classifier>(mut job: Job<'_, M>, test: bool) -> Result<Trai
         parameters: overview.parameters,
         interrupted: &job.interrupted,
         warnings: warnings.into_inner(),
+        sections,
+        command: None,
+        insight: test,
+        features: None,
     };
     finish.report(outcome, resumed_from)
 }

@@ -1,8 +1,14 @@
 //! What the runs reached.
 
+use std::path::Path;
+
+use anyhow::Context;
 use firebrick::core::run::{RunRecord, Scores};
 use firebrick_examples::{End, Spread};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// The file of all outcomes. With it and the recipe, an experiment goes on without the directories of its runs.
+pub const FILE: &str = "runs.json";
 
 /// What is measured of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +22,7 @@ pub enum Measure {
 }
 
 /// An epoch of a run. Errors are in percent.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Epoch {
     /// The epoch, from 1.
     pub epoch: u64,
@@ -27,7 +33,7 @@ pub struct Epoch {
 }
 
 /// What a run reached. Errors are in percent.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
     /// The arm, or the network of the grid.
     pub key: String,
@@ -121,13 +127,28 @@ pub struct Estimate {
 }
 
 /// All outcomes so far.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Results {
     /// In the order in which they train.
     pub outcomes: Vec<Outcome>,
 }
 
 impl Results {
+    /// Those that were written into a directory; none where it holds none.
+    pub fn read(directory: &Path) -> anyhow::Result<Self> {
+        let file = directory.join(FILE);
+        if !file.is_file() {
+            return Ok(Self::default());
+        }
+        let read = || Ok::<_, anyhow::Error>(serde_json::from_slice(&std::fs::read(&file)?)?);
+        read().with_context(|| format!("{} cannot be read; remove it", file.display()))
+    }
+
+    /// Whether a run is among them.
+    pub fn know(&self, key: &str, seed: u64) -> bool {
+        self.of(key).iter().any(|one| one.seed == seed)
+    }
+
     /// Those of an arm or a network of the grid, by seed.
     pub fn of(&self, key: &str) -> Vec<&Outcome> {
         let outcomes = self.outcomes.iter();

@@ -62,13 +62,17 @@ const ARROWS: &[(&str, &[&str])] = &[
             "firebrick-regularize",
             "firebrick-report",
             "firebrick-train",
+            "firebrick-transfer",
             "firebrick-zoo",
         ],
     ),
     ("firebrick-cli", &["firebrick"]),
     ("firebrick-bench", &["firebrick", "firebrick-kernels"]),
     ("firebrick-examples", &["firebrick"]),
-    ("firebrick-tests", &["firebrick"]),
+    (
+        "firebrick-tests",
+        &["firebrick", "firebrick-cli", "firebrick-transfer"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -9,6 +9,7 @@ mod corpus;
 mod ensemble_splits;
 mod ensembles;
 mod explain;
+mod fine_tuning;
 mod freezing;
 mod guide;
 mod house;

@@ -12,6 +12,7 @@ use firebrick::ensemble::{average, calibrate, combine, conformal};
 use firebrick::optim::schedule::{self, Outlook};
 use firebrick::optim::{optimizer, surface};
 use firebrick::regularize::{augment, dropout, mix, penalty, views};
+use firebrick::transfer::unfreezing;
 use firebrick::{families, zoo};
 
 /// Builds the unit of a family in the way that recipes and the command line do.
@@ -45,6 +46,7 @@ fn build(family: &str, spec: &Spec) -> Result<(), ConfigError> {
         }
         "combination" => combine::build(spec).map(drop),
         "calibration" => calibrate::build(spec).map(drop),
+        "fine-tuning strategy" => unfreezing::build(spec).map(drop),
         "conformal score" => conformal::build(spec).map(drop),
         other => panic!("how is a {other} built?"),
     }
@@ -116,6 +118,7 @@ fn page() -> String {
         let title = match family.name {
             "loss" => "losses".into(),
             "penalty" => "penalties".into(),
+            "fine-tuning strategy" => "fine-tuning strategies".into(),
             "mix" => "mixing".into(),
             "sampling" => "sampling".into(),
             "dropout" => "dropout".into(),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::photos::{PHOTOS, SIDE, dataset, jpegs};
+use super::photos::{AUGMENTED, PHOTOS, SIDE, dataset, jpegs};
 use super::work::Work;
 
 /// Side of what the model reads.
@@ -31,9 +31,9 @@ fn pipelines(folder: &Path) -> Vec<(String, Value, Work)> {
         "side": SIDE, "output": OUTPUT, "batch": PHOTOS, "normalize": normalize, "fixed": false,
     });
     let mut from_jpeg = photo.clone();
-    from_jpeg["jpegs"] = json!(jpegs(folder));
+    from_jpeg["jpegs"] = json!(jpegs(folder, AUGMENTED));
     let mut from_pack = photo.clone();
-    from_pack["pack"] = json!(dataset(folder));
+    from_pack["pack"] = json!(dataset(folder, AUGMENTED));
     let cifar = json!({
         "operation": "cifar",
         "pipeline": "pad_crop(4) | hflip | trivial_augment | erase(0.25)",

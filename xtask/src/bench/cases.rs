@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::augmentations::augmentations;
 use super::contender::Contender;
+use super::photos::{FROZEN, dataset};
 use super::who::{PEERS, Who};
 use super::work::Work;
 
@@ -26,10 +27,12 @@ pub(super) enum Suite {
     Zoo,
     /// Image augmentation, on one thread.
     Augment,
+    /// Features of frozen networks from JPEG files, decoding included.
+    Transfer,
 }
 
 impl Suite {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Conv,
         Self::Norm,
         Self::Optim,
@@ -37,6 +40,7 @@ impl Suite {
         Self::Infer,
         Self::Zoo,
         Self::Augment,
+        Self::Transfer,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -48,12 +52,13 @@ impl Suite {
             Self::Infer => "infer",
             Self::Zoo => "zoo",
             Self::Augment => "augment",
+            Self::Transfer => "transfer",
         }
     }
 
     /// Whether each case has its own processes, so that the memory of one does not show in the next.
     pub(super) fn wants_fresh_processes(self) -> bool {
-        matches!(self, Self::Step | Self::Infer | Self::Zoo)
+        matches!(self, Self::Step | Self::Infer | Self::Zoo | Self::Transfer)
     }
 }
 
@@ -103,6 +108,7 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
         Suite::Infer => inference(folder),
         Suite::Zoo => zoo(folder),
         Suite::Augment => augmentations(folder),
+        Suite::Transfer => frozen(folder, threads),
     };
     let [torchvision, pillow, albumentations, opencv] = PEERS;
     let whos: &[Who] = match suite {
@@ -110,7 +116,7 @@ pub(super) fn cases(suite: Suite, threads: usize, folder: &Path) -> Vec<Case> {
         Suite::Norm | Suite::Optim => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Triad],
         Suite::Step => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned],
         Suite::Infer => &[Who::Ours, Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
-        Suite::Zoo => &[Who::Ours, Who::Torch, Who::Tuned],
+        Suite::Zoo | Suite::Transfer => &[Who::Ours, Who::Torch, Who::Tuned],
         Suite::Augment => &[Who::Ours, torchvision, pillow, albumentations, opencv],
     };
     let mut cases: Vec<Case> = cases
@@ -346,6 +352,31 @@ fn zoo(folder: &Path) -> Vec<(String, Value, Work)> {
     }
     cases
 }
+
+/// Backbones for photos, one repetition the features of all of them.
+fn frozen(folder: &Path, threads: usize) -> Vec<(String, Value, Work)> {
+    [
+        "efficientnet_lite0(dropout=0)",
+        "squeezenet1_1(dropout=0)",
+        "resnet18",
+    ]
+    .map(|network| {
+        let name = network.split('(').next().unwrap_or(network);
+        let told = json!({
+            "network": network, "stem": null, "batch": FROZEN_BATCH,
+            "channels": 3, "side": 224, "classes": 1000, "crop": 0.875,
+            "photos": dataset(folder, FROZEN), "count": FROZEN.count, "workers": threads,
+            "normalize": { "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225] },
+            "weights": folder.join(format!("{name}-1000.safetensors")),
+        });
+        let name = format!("{name} from JPEG @{}", FROZEN.side);
+        (name, told, Work::Images(FROZEN.count as f64))
+    })
+    .to_vec()
+}
+
+/// Images in a forward pass of PyTorch; Firebrick chooses its own number.
+const FROZEN_BATCH: usize = 32;
 
 #[cfg(test)]
 mod tests {

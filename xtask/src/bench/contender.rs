@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::photos::{PHOTOS, SIDE};
+use super::photos::Photos;
 use super::who::{PEERS, Who};
 
 /// Someone who runs a case, and on how many threads.
@@ -108,9 +108,9 @@ impl Programs {
         command
     }
 
-    /// Writes the photos of `augment` as JPEGs, with Pillow.
-    pub(super) fn write_photos(&self, folder: &Path) -> Result<()> {
-        let [side, count] = [SIDE, PHOTOS].map(|number| number.to_string());
+    /// Writes photos as JPEGs, with Pillow.
+    pub(super) fn write_photos(&self, folder: &Path, photos: Photos) -> Result<()> {
+        let [side, count] = [photos.side, photos.count].map(|number| number.to_string());
         let mut command = self.script("peer_augment.py", &["photos"]);
         let status = command.arg(folder).args([side, count]).status();
         let status = status.with_context(|| format!("cannot start {}", self.python))?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::cases::Suite;
 
 /// How it is called.
-pub(crate) const USAGE: &str = "cargo xtask bench [conv|norm|optim|step|infer|zoo|augment]… \
+pub(crate) const USAGE: &str = "cargo xtask bench [conv|norm|optim|step|infer|zoo|augment|transfer]… \
     [--threads N] [--rounds N] [--filter TEXT] [--json FILE] [--worker FILE] [--before FILE]";
 
 /// What to measure and how.

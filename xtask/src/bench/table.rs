@@ -16,7 +16,7 @@ fn peers(suite: Suite, records: &[Record]) -> Vec<Who> {
             &[Who::Flex, Who::Torch, Who::Tuned]
         }
         Suite::Infer => &[Who::Flex, Who::Torch, Who::Tuned, Who::Onnx],
-        Suite::Zoo => &[Who::Torch, Who::Tuned],
+        Suite::Zoo | Suite::Transfer => &[Who::Torch, Who::Tuned],
         Suite::Augment => &PEERS,
     };
     let contenders = records.iter().flat_map(|record| &record.case.contenders);
@@ -72,7 +72,7 @@ fn unit(suite: Suite) -> &'static str {
     match suite {
         Suite::Conv => "GFLOP/s",
         Suite::Norm | Suite::Optim => "GB/s",
-        Suite::Step | Suite::Infer | Suite::Zoo | Suite::Augment => "images/s",
+        Suite::Step | Suite::Infer | Suite::Zoo | Suite::Augment | Suite::Transfer => "images/s",
     }
 }
 
@@ -155,7 +155,7 @@ fn notes(records: &[Record]) -> Vec<String> {
             add(format!("PyTorch tuned is faster with NCHW in: {name}"));
         }
         if let Some(how) = record.said_text(Who::Tuned, "how")
-            && record.case.suite == Suite::Infer
+            && matches!(record.case.suite, Suite::Infer | Suite::Transfer)
         {
             add(format!("PyTorch tuned, {name}: {how}"));
         }

@@ -113,6 +113,7 @@ fn of_case(record: &Record) -> Vec<Check> {
             checks
         }
         Suite::Augment => augmentation(record),
+        Suite::Transfer => vec![against(Who::Tuned, 1.5)],
         Suite::Conv | Suite::Norm | Suite::Optim => Vec::new(),
     }
 }

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use firebrick::ModelInfo;
 use firebrick::core::Recipe;
 use firebrick::core::spec::Spec;
 use firebrick::datasets::Split;
-use firebrick::datasets::registry::folder_path;
+use firebrick::datasets::registry::{self, folder_path};
 use firebrick::ensemble::manifest::Manifest;
 use firebrick::eval::{EvalImages, EvalJob, Evaluated, evaluate};
 use firebrick::training::Evaluation;
 use firebrick::tta::TtaEvaluation;
+use firebrick::zoo::IMAGENET;
 use serde_json::json;
 
 use super::ensemble::{self, EnsembleFlags};
@@ -97,7 +99,12 @@ impl Eval {
         if let Some(run) = self.run.as_deref().filter(|run| Manifest::is_in(run)) {
             return self.of_ensemble(run);
         }
-        let model = trained_model(self.run.as_deref(), &self.plain, &self.device, |_, _| {})?;
+        let run = self.run.as_deref();
+        let model = trained_model(run, &self.plain, &self.device, |info, data| {
+            if run.is_none() {
+                self.name_classes(info, data);
+            }
+        })?;
         let of_run = self.run_recipe()?;
         let images = self.images(&model.info.model, of_run)?;
         let clock = Instant::now();
@@ -123,6 +130,20 @@ impl Eval {
             tta: tta.as_ref(),
             seconds: clock.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Names the classes of plain weights, if they are those of the data set to evaluate on. Others may be images of ImageNet, whatever the set
+    /// is called.
+    fn name_classes(&self, info: &mut ModelInfo, data: Option<&str>) {
+        let dataset = self.dataset.as_deref();
+        let dataset = dataset.and_then(|name| registry::info(name).ok());
+        let named = self.plain.names_of_a_known_set(info, data);
+        let named = named.filter(|named| {
+            named.set == IMAGENET || dataset.is_some_and(|entry| entry.about.name == named.set)
+        });
+        if let Some(named) = named {
+            named.give_to(info, self.quiet || self.json);
+        }
     }
 
     /// Evaluates an ensemble as if it were one model.

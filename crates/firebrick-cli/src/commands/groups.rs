@@ -52,6 +52,7 @@ pub(crate) fn table(
         rules: flags.group.clone(),
         no_decay_bias_norm: flags.no_decay_bias_norm,
         layer_decay: flags.layer_decay,
+        ..Groups::default()
     };
     groups.check()?;
     let input = firebrick::zoo::default_input(model)?;

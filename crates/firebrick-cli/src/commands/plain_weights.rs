@@ -10,7 +10,7 @@ use firebrick::core::spec::Spec;
 use firebrick::core::weights_file::WeightsFile;
 use firebrick::datasets::registry::{info, list};
 use firebrick::weights::{Expected, FoundWeights, WeightsPlace};
-use firebrick::zoo::{self, Normalization};
+use firebrick::zoo::{self, IMAGENET, Normalization, imagenet_classes};
 use firebrick::{ModelInfo, Models, TrainedModel, memory};
 
 use crate::failure::Failure;
@@ -39,8 +39,8 @@ pub(crate) struct PlainWeights {
     /// deviation)
     #[arg(long, value_name = "NAME", requires = "weights")]
     pub(crate) normalize: Option<String>,
-    /// Number of classes of these weights, or the data set whose class names to use, such as cifar10. By
-    /// default the number that the model was designed for
+    /// Number of classes of these weights, or the data set whose class names to use, such as imagenet or cifar10. By
+    /// default the classes of the published weights of the model
     #[arg(long, value_name = "N|NAME", requires = "weights", value_parser = classes)]
     classes: Option<Classes>,
     /// Share of each side that the centre crop keeps, as when the published accuracy was measured: 0.875 for
@@ -136,6 +136,11 @@ fn numbers(count: usize) -> Vec<String> {
     (0..count).map(|class| class.to_string()).collect()
 }
 
+fn names_of_imagenet() -> Vec<String> {
+    let classes = imagenet_classes().iter();
+    classes.map(|class| class.name.to_string()).collect()
+}
+
 /// What `--classes` says.
 #[derive(Debug, Clone, PartialEq)]
 enum Classes {
@@ -149,6 +154,9 @@ fn classes(text: &str) -> Result<Classes, String> {
     if text.is_empty() || text.starts_with(begins_as_number) {
         return whole(text).map(Classes::Count);
     }
+    if text.eq_ignore_ascii_case(IMAGENET) {
+        return Ok(Classes::Of(IMAGENET, names_of_imagenet()));
+    }
     let entry = info(text).map_err(|error| error.to_string())?;
     Ok(Classes::Of(entry.about.name, (entry.build.classes)()))
 }
@@ -161,21 +169,27 @@ pub(crate) struct Named {
     pub(crate) classes: Vec<String>,
 }
 
-impl PlainWeights {
-    /// Gives the classes of plain weights the names of the data set that they are for, and says so unless `quiet`.
-    pub(crate) fn name_classes(&self, info: &mut ModelInfo, data: Option<&str>, quiet: bool) {
-        let Some(named) = self.names_of_a_known_set(info, data) else {
-            return;
-        };
+impl Named {
+    /// Names the classes of a model, and says so unless `quiet`.
+    pub(crate) fn give_to(self, info: &mut ModelInfo, quiet: bool) {
         if !quiet {
             terminal::notice(&format!(
-                "using the class names of {}, because {}; --classes {} prints numbers instead",
-                named.set,
-                named.why,
+                "using the class names of {}, because {}; --classes {} takes numbers instead",
+                self.set,
+                self.why,
                 info.classes.len()
             ));
         }
-        info.classes = named.classes;
+        info.classes = self.classes;
+    }
+}
+
+impl PlainWeights {
+    /// Gives the classes of plain weights the names of the data set that they are for, and says so unless `quiet`.
+    pub(crate) fn name_classes(&self, info: &mut ModelInfo, data: Option<&str>, quiet: bool) {
+        if let Some(named) = self.names_of_a_known_set(info, data) {
+            named.give_to(info, quiet);
+        }
     }
 
     /// The names for classes that are still numbers, where the normalization, the name of the file or what is known of published
@@ -196,9 +210,11 @@ impl PlainWeights {
         let sets = list()
             .into_iter()
             .map(|entry| (entry.about.name, (entry.build.classes)()));
+        let sets = sets.chain([(IMAGENET, names_of_imagenet())]);
         let fitting = sets.filter(|(_, classes)| classes.len() == info.classes.len());
         let named = fitting.filter_map(|(set, classes)| {
-            let why = if self.normalize.as_deref() == Some(set) {
+            // Images of any data set are normalized with ImageNet's statistics.
+            let why = if set != IMAGENET && self.normalize.as_deref() == Some(set) {
                 format!("--normalize is {set}")
             } else if words.contains(&set) {
                 "the name of the weights file says so".into()
@@ -312,6 +328,18 @@ mod tests {
         let unnamed = plain("weights.th", "none", None);
         let published = unnamed.names_of_a_known_set(&info(10), Some("cifar10"));
         assert_eq!(published.unwrap().set, "cifar10");
+        let shark = Some("tiger shark".to_string());
+        assert_eq!(
+            fourth(&plain("resnet20_imagenet.th", "none", None), 1000),
+            shark
+        );
+        let published = unnamed.names_of_a_known_set(&info(1000), Some(IMAGENET));
+        assert_eq!(published.map(|named| named.classes[3].clone()), shark);
+        assert_eq!(
+            unnamed.names_of_a_known_set(&info(999), Some(IMAGENET)),
+            None
+        );
+        assert_eq!(fourth(&plain("weights.th", "imagenet", None), 1000), None);
         let told = Some(Classes::Count(10));
         assert_eq!(
             fourth(&plain("resnet20_cifar10.th", "cifar10", told), 10),
@@ -326,6 +354,10 @@ mod tests {
             panic!("no names of CIFAR-100")
         };
         assert_eq!((names.len(), names[0].as_str()), (100, "apple"));
+        let Ok(Classes::Of(IMAGENET, names)) = classes("ImageNet") else {
+            panic!("no names of ImageNet")
+        };
+        assert_eq!((names.len(), names[0].as_str()), (1000, "tench"));
         assert!(classes("1x").unwrap_err().contains("whole number"));
         assert!(
             classes("cifar11")

@@ -1,10 +1,12 @@
 //! `firebrick predict`.
 
+mod beside;
 mod explanations;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use firebrick::TrainedModel;
 use firebrick::core::data::DataError;
 use firebrick::core::error::check;
 use firebrick::core::spec::Spec;
@@ -14,13 +16,16 @@ use firebrick::datasets::image_list::ListedImages;
 use firebrick::ensemble::manifest::Manifest;
 use firebrick::ensembles::{self, EnsemblePredict};
 use firebrick::eval::EvalImages;
+use firebrick::neighbours::Neighbours;
 use firebrick::predict::{
     DropoutPasses, Prediction, Wanted, image_files, predict, predict_with_dropout,
 };
 
+use beside::Beside;
 use explanations::Explanations;
 
 use super::ensemble::EnsembleFlags;
+use super::nearest_images;
 use super::plain_weights::{PlainWeights, trained_model};
 use crate::failure::Failure;
 use crate::number::{real, whole};
@@ -73,16 +78,24 @@ pub(crate) struct Predict {
     /// Directory for the pictures of --explain
     #[arg(long, value_name = "DIR", requires = "explain")]
     out: Option<PathBuf>,
+    /// Show the K training images that are nearest to each image by the features of the network, with their classes and the
+    /// cosine of the angle between the features of both
+    #[arg(long, value_name = "K", value_parser = whole::<usize>)]
+    nearest: Option<usize>,
+    /// Data set to look for the nearest images in, in place of the training images of the run, such as folder:PATH: its
+    /// training split, or all images of a folder without splits
+    #[arg(long, value_name = "NAME|folder:PATH", requires = "nearest")]
+    among: Option<String>,
     /// Monte-Carlo dropout: the mean of this many passes with dropout on, with how sure the model is: the deviation of each
     /// probability over the passes and the entropy of their mean
-    #[arg(long, value_name = "N", value_parser = whole::<usize>, conflicts_with_all = ["coverage", "tta", "logits", "explain"])]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, conflicts_with_all = ["coverage", "tta", "logits", "explain", "nearest"])]
     mc_dropout: Option<usize>,
     /// Seed of the masks of --mc-dropout
     #[arg(long, value_name = "SEED", default_value_t = 0, requires = "mc_dropout", value_parser = whole::<u64>)]
     seed: u64,
     /// Print one JSON document: an array of {path, top: [{class, index, probability}]}, with --coverage also set, with
-    /// --explain also explanation, the path of the picture, with --mc-dropout also
-    /// {mc_dropout: {passes, entropy, mutual_information, mean, variance}}
+    /// --explain also explanation, the path of the picture, with --nearest also nearest: [{path, class, cosine}], with
+    /// --mc-dropout also {mc_dropout: {passes, entropy, mutual_information, mean, variance}}
     #[arg(long)]
     json: bool,
     /// With --json, also print the logits: the scores of all classes before the softmax
@@ -123,6 +136,12 @@ impl Predict {
                      give the model file or the run directory of a member"
                 )));
             }
+            if self.nearest.is_some() {
+                return Err(Failure::Usage(format!(
+                    "--nearest: {} is an ensemble, and each of its members has features of its own: give one of them",
+                    run.display()
+                )));
+            }
             if self.mc_dropout.is_some() {
                 return Err(Failure::Usage(format!(
                     "--mc-dropout is for one model, and {} is an ensemble, whose members tell already how sure it is: \
@@ -158,19 +177,25 @@ impl Predict {
             if let Some(coverage) = self.coverage(of_run, &wanted)? {
                 wanted.sets = Some(coverage.of_model(&model)?);
             }
-            match (
-                Explanations::new(&model, self.explain.as_ref(), self.out.as_deref())?,
-                self.mc_dropout,
-            ) {
-                (Some(mut explanations), _) => explanations.predict(files, &wanted, &mut each)?,
-                (None, Some(count)) => {
+            let mut beside = Beside {
+                explanations: Explanations::new(
+                    &model,
+                    self.explain.as_ref(),
+                    self.out.as_deref(),
+                )?,
+                neighbours: self.neighbours(&model, of_run)?,
+                model: &model,
+            };
+            match self.mc_dropout {
+                Some(count) => {
                     let passes = DropoutPasses {
                         count,
                         seed: self.seed,
                     };
                     predict_with_dropout(&model, files, passes, self.top, &mut each)?;
                 }
-                (None, None) => predict(&model, files, &wanted, &mut each),
+                None if beside.is_empty() => predict(&model, files, &wanted, &mut each),
+                None => beside.predict(files, &wanted, &mut each)?,
             }
         }
         if self.json {
@@ -210,6 +235,29 @@ impl Predict {
             )));
         }
         Ok((Some(run), images))
+    }
+
+    /// The images of --nearest, and how many are wanted, for a model that lies in this run directory.
+    fn neighbours(
+        &self,
+        model: &TrainedModel,
+        run: Option<&Path>,
+    ) -> Result<Option<(Neighbours, usize)>, Failure> {
+        let Some(k) = self.nearest else {
+            return Ok(None);
+        };
+        check("predict", "nearest", k, 1..)?;
+        let run = run.filter(|run| run.join("recipe.toml").is_file());
+        let neighbours = match (&self.among, run) {
+            (Some(data), _) => nearest_images::of_data(model, data, self.json)?,
+            (None, Some(run)) => nearest_images::of_run(model, run, None, self.json)?,
+            (None, None) => {
+                return Err(Failure::Usage(
+                    "--nearest needs images to look among: give a run directory, or the images with --among folder:PATH".into(),
+                ));
+            }
+        };
+        Ok(Some((neighbours, k)))
     }
 
     /// How the sets of --coverage are calibrated, for a model that lies in this run directory.
@@ -283,4 +331,12 @@ fn say(prediction: &Prediction) {
         set.unwrap_or_default(),
         explained.or(doubt).unwrap_or_default()
     ));
+    for near in prediction.nearest.iter().flatten() {
+        terminal::say(&format!(
+            "  near {:.3} {} ({})",
+            near.cosine,
+            terminal::name(&near.path),
+            terminal::name(&near.class)
+        ));
+    }
 }

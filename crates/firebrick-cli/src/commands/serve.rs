@@ -20,10 +20,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
+use firebrick::TrainedModel;
 use firebrick::core::error::check;
 use firebrick::ensemble::manifest::Manifest;
+use firebrick::neighbours::Neighbours;
 
 use super::ensemble::EnsembleFlags;
+use super::nearest_images;
 use super::plain_weights::{PlainWeights, trained_model};
 use crate::failure::Failure;
 use crate::number::whole;
@@ -31,6 +34,12 @@ use crate::signals::on_stop;
 use crate::terminal;
 use connection::{Job, Shared, answer, turn_away};
 use photo::Predictor;
+
+/// As a connection reads a request whose bytes have all arrived.
+#[cfg(feature = "testkit")]
+pub(crate) fn photo_in_request(bytes: &[u8], port: u16) -> Result<Option<Vec<u8>>, (u16, Vec<u8>)> {
+    connection::photo_in(bytes, port).map_err(|refused| (refused.status, refused.body))
+}
 
 /// Show a local web page on which you drop photos and see what a model predicts, and why
 ///
@@ -52,6 +61,10 @@ pub(crate) struct Serve {
     /// Number of classes to show for each photo, the most likely first
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = whole::<usize>)]
     top: usize,
+    /// Number of training images to show beside each photo: the nearest by the features of the network; 0 shows none. Their
+    /// features are computed at the start, at most 5000 images evenly spread, and kept in the run directory
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = whole::<usize>)]
+    nearest: usize,
     /// Seconds that a client may take to send a photo, and to read the answer
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = whole::<u64>)]
     timeout: u64,
@@ -70,6 +83,8 @@ const WAITING: usize = 16;
 const REFUSED: usize = 64;
 /// Photos that wait for the model.
 const PHOTOS: usize = 8;
+/// The most training images that the nearest ones are looked for among.
+const MOST_NEAR: usize = 5000;
 /// How often the main thread looks whether it is to end.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -92,8 +107,34 @@ impl Serve {
                 self.plain.name_classes(info, data, false);
             }
         })?;
-        let predictor = Predictor::model(&model, self.top);
+        let predictor = Predictor::model(&model, self.top, self.neighbours(&model));
         self.serve(listener, port, &predictor)
+    }
+
+    /// The training images of the run, and how many of them to show; or why there are none.
+    fn neighbours(&self, model: &TrainedModel) -> Result<(Neighbours, usize), String> {
+        let none = |why: &str| format!("predictions have no nearest images: {why}");
+        if self.nearest == 0 {
+            return Err(none("--nearest is 0"));
+        }
+        let run = self.run.as_deref();
+        let run = run.map(|run| {
+            if run.is_dir() {
+                run
+            } else {
+                run.parent().unwrap_or(run)
+            }
+        });
+        let Some(run) = run.filter(|run| run.join("recipe.toml").is_file()) else {
+            return Err(none(
+                "the model does not lie in a run directory, which knows its images",
+            ));
+        };
+        let found = nearest_images::of_run(model, run, Some(MOST_NEAR), false);
+        match found {
+            Ok(neighbours) => Ok((neighbours, self.nearest)),
+            Err(error) => Err(none(&error.to_string())),
+        }
     }
 
     /// A listener that this machine alone can reach.
@@ -132,9 +173,7 @@ impl Serve {
         accept(listener, &shared).map_err(|error| {
             Failure::Work(format!("cannot start the threads of the server: {error}"))
         })?;
-        if let Some(note) = predictor.note() {
-            terminal::notice(note);
-        }
+        predictor.notes().for_each(terminal::notice);
         terminal::say(&format!(
             "open http://127.0.0.1:{port}/ in a browser on this machine; Ctrl-C ends it"
         ));

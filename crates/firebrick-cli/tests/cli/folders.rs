@@ -340,3 +340,48 @@ fn a_bad_validation_image_is_found_before_training() {
     succeeds(&run(at, &train));
     succeeds(&run(at, "datasets verify folder:photos"));
 }
+
+#[test]
+fn copies_in_two_splits_and_small_classes_are_warned_of_and_classes_weighted() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    photos(&at.join("photos/train/cat"), 0, 12);
+    photos(&at.join("photos/train/dog"), 1, 4);
+    photos(&at.join("photos/valid/dog"), 1, 4);
+    photos(&at.join("photos/valid/cat"), 0, 2);
+    fs::rename(
+        at.join("photos/valid/cat/1.png"),
+        at.join("photos/valid/dog/9.png"),
+    )
+    .unwrap();
+    let train = run(
+        at,
+        &format!("{TRAIN} --dataset folder:photos --class-weights auto --out run"),
+    );
+    succeeds(&train);
+    for said in [
+        "warning: 6 images are in the validation split and, the same or nearly, in the training split, 1 of them in another class",
+        "accuracy on validation may be up to 100.0 points too high",
+        "warning: 1 class has fewer than 10 training images (`dog`: 4)",
+    ] {
+        assert!(train.stderr.contains(said), "{said}: {}", train.stderr);
+    }
+    // 16 images of two classes: 16 / (2 · 12) and 16 / (2 · 4).
+    let recipe = fs::read_to_string(at.join("run/recipe.toml")).unwrap();
+    assert!(
+        recipe.contains("class_weights = [0.6666666666666666, 2.0]"),
+        "{recipe}"
+    );
+    let report = fs::read_to_string(at.join("run/report.html")).unwrap();
+    assert!(report.contains("6 of the 6 validation images are in the training split too"));
+    assert!(report.contains("has 3 times as many as the smallest"));
+    // The recipe of a run makes the same run, and its weights are not weighed again.
+    let again = run(at, "train --recipe run/recipe.toml --out again --quiet");
+    succeeds(&again);
+    assert_eq!(model(at, "again"), model(at, "run"));
+    let twice = "train --recipe run/recipe.toml --class-weights auto --out twice";
+    fails(&run(at, twice), 2, &["has weights of its own"]);
+    let odd = format!("{TRAIN} --dataset folder:photos --check-duplicates yes --out odd");
+    fails(&run(at, &odd), 2, &["check_duplicates", "auto, all, files"]);
+    assert!(!at.join("odd").exists());
+}

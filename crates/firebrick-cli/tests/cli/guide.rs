@@ -7,7 +7,7 @@ use crate::support::{images, run_with};
 
 /// What needs a network, other hardware or files that are not here; all other commands are run. The
 /// parser reads these too, in `src/guide.rs`.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 11] = [
     "--recipe",
     "--weights",
     "--gif",
@@ -17,15 +17,20 @@ const ELSEWHERE: [&str; 10] = [
     "gpu",
     "firebrick man",
     "firebrick completions",
+    // Without weights of its own, it downloads published ones.
+    "firebrick transfer",
     // It does not end.
     "firebrick serve",
 ];
+/// Weights that an earlier command of the page has written.
+const OWN_WEIGHTS: &str = "--weights runs/";
 
 /// The arguments of a command of the guide, if it is one of `firebrick` that can run here; training
 /// is made short.
 fn arguments(line: &str) -> Option<Vec<String>> {
     let line = line.replace("cargo run --release -- ", "firebrick ");
-    if !line.starts_with("firebrick ") || ELSEWHERE.iter().any(|what| line.contains(what)) {
+    let elsewhere = ELSEWHERE.iter().any(|what| line.contains(what));
+    if !line.starts_with("firebrick ") || elsewhere && !line.contains(OWN_WEIGHTS) {
         return None;
     }
     let mut words = words(&line);
@@ -36,6 +41,8 @@ fn arguments(line: &str) -> Option<Vec<String>> {
     if trains && !has("--resume") {
         let data = if has("folder:") {
             ["--image-size", "32"]
+        } else if has("domain=rgb") {
+            ["--dataset", "glyphs(train=64, test=10, domain=rgb)"]
         } else {
             ["--dataset", "glyphs(train=64, test=10)"]
         };

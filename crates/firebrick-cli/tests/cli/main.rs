@@ -9,6 +9,7 @@ mod damage;
 mod ensemble;
 mod eval;
 mod export;
+mod fine_tuning;
 mod first_hour;
 mod folders;
 mod guide;
@@ -28,6 +29,8 @@ mod runs;
 mod schedule;
 mod search;
 mod serve;
+#[cfg(unix)]
+mod served_page;
 mod shell_blocks;
 mod shells;
 mod support;

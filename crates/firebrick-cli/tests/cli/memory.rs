@@ -9,7 +9,7 @@ use std::time::Duration;
 use image::RgbImage;
 use serde_json::json;
 
-use crate::support::{firebrick, images, zeros};
+use crate::support::{firebrick, images, zeros, zeros_of_pytorch};
 
 /// Runs a command and returns its status and the most memory that it had, in bytes.
 fn peak(directory: &Path, arguments: &str) -> (i32, u64) {
@@ -81,6 +81,31 @@ fn the_weights_of_a_model_are_in_memory_once() {
         assert!(
             (bytes..most).contains(&peak),
             "{command}: {peak} bytes for a model of {bytes} and a program of {program}"
+        );
+    }
+}
+
+#[test]
+fn a_published_checkpoint_takes_little_more_memory_than_its_size() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    let metadata = BTreeMap::new();
+    let bytes = zeros(&at.join("net.safetensors"), "resnet50", 1000, &metadata);
+    assert_eq!(
+        zeros_of_pytorch(&at.join("net.pth"), "resnet50", 1000),
+        bytes
+    );
+    assert!((100_000_000..104_000_000).contains(&bytes), "{bytes}");
+    let program = peak_of_short(at, "--version");
+    for file in ["net.safetensors", "net.pth"] {
+        // Fails when it has the model.
+        let command = format!("predict --model resnet50 --weights {file} absent.png");
+        let (status, peak) = peak(at, &command);
+        assert_eq!(status, 1, "{command}");
+        let most = program + bytes * 3 / 2;
+        assert!(
+            (bytes..most).contains(&peak),
+            "{file}: {peak} bytes for weights of {bytes} and a program of {program}"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use image::{DynamicImage, GrayImage, Luma, RgbImage};
 
-use crate::support::{SMALL, fails, run, succeeds, trained};
+use crate::support::{PHOTOS, SMALL, fails, images, run, succeeds, trained};
 
 #[test]
 fn files_directories_and_plain_weights() {
@@ -167,4 +167,67 @@ fn monte_carlo_dropout_says_how_sure_the_model_is() {
         2,
         &["the model `lenet5", "drops nothing", "dropout=0.2"],
     );
+}
+
+#[test]
+fn the_nearest_images_are_those_of_the_run_or_of_other_data() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    images(&at.join("photos"), &["ants", "bees"], 8);
+    succeeds(&run(
+        at,
+        &format!("train --dataset folder:photos {PHOTOS} --out run --quiet"),
+    ));
+    let photo = fs::read_dir(at.join("photos/bees")).unwrap().next();
+    let photo = photo.unwrap().unwrap().path();
+    fs::copy(&photo, at.join("new.png")).unwrap();
+
+    let among = "predict run new.png --nearest 2 --among folder:photos";
+    let told = run(at, &format!("{among} --json")).json();
+    let near = told[0]["nearest"].as_array().unwrap();
+    assert_eq!(near.len(), 2);
+    // All images of the folder, so the photo itself is among them.
+    assert!(near[0]["cosine"].as_f64().unwrap() > 0.999, "{near:?}");
+    assert!(near[0]["cosine"].as_f64() >= near[1]["cosine"].as_f64());
+    let lines = run(at, among);
+    succeeds(&lines);
+    assert_eq!(lines.stdout.lines().count(), 3, "{}", lines.stdout);
+    assert!(lines.stdout.contains("\n  near 1.000 "), "{}", lines.stdout);
+
+    // Of the run: 12 of 16 images, whose features the run keeps.
+    let of_run = run(at, "predict run new.png --nearest 99 --json").json();
+    assert_eq!(of_run[0]["nearest"].as_array().unwrap().len(), 12);
+    let kept = || fs::read_dir(at.join("run/features")).unwrap().count();
+    assert_eq!(kept(), 1);
+    assert_eq!(
+        run(at, "predict run new.png --nearest 99 --json").json(),
+        of_run
+    );
+    assert_eq!(kept(), 1);
+
+    for (flags, status, needle) in [
+        ("--nearest 0", 2, "nearest = 0"),
+        (
+            "--nearest 1 --among folder:absent",
+            1,
+            "there is no such folder",
+        ),
+        ("--among folder:photos", 2, "--nearest"),
+        ("--nearest 1 --mc-dropout 3", 2, "--mc-dropout"),
+    ] {
+        fails(
+            &run(at, &format!("predict run new.png {flags}")),
+            status,
+            &[needle],
+        );
+    }
+    fs::copy(
+        at.join("run/model.safetensors"),
+        at.join("alone.safetensors"),
+    )
+    .unwrap();
+    let alone = run(at, "predict alone.safetensors new.png --nearest 1");
+    fails(&alone, 2, &["--among folder:PATH"]);
+    fs::remove_dir_all(at.join("photos")).unwrap();
+    fails(&run(at, "predict run new.png --nearest 1"), 1, &["photos"]);
 }

@@ -11,13 +11,13 @@ use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use crate::support::{SMALL, fails, firebrick, images, run, trained};
 
 /// A server that ends with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    fn start(directory: &Path, arguments: &str) -> Self {
+    pub(crate) fn start(directory: &Path, arguments: &str) -> Self {
         let mut child = firebrick(directory)
             .args(format!("serve {arguments} --port 0").split_whitespace())
             .stdout(Stdio::piped())
@@ -116,7 +116,7 @@ fn answer(mut stream: TcpStream) -> (u16, String) {
     (status, body.into())
 }
 
-fn photo(format: ImageFormat) -> Vec<u8> {
+pub(crate) fn photo(format: ImageFormat) -> Vec<u8> {
     let drawing = GrayImage::from_fn(90, 60, |x, y| {
         Luma([if (40..50).contains(&x) {
             255
@@ -147,6 +147,23 @@ fn a_photo_is_predicted_as_by_predict_and_explained() {
     assert_eq!(explanation["method"], "grad_cam");
     assert_eq!(explanation["stage"], "conv2");
     assert_eq!(explanation["class"], told["top"][0]["class"]);
+    // The training images that are nearest, as `predict --nearest` finds them.
+    let expected = run(at, "predict run photo.png --nearest 3 --json").json();
+    let near = expected[0]["nearest"].as_array().unwrap();
+    assert_eq!(
+        (near.len(), told["nearest"].as_array().unwrap().len()),
+        (3, 3)
+    );
+    for (shown, expected) in told["nearest"].as_array().unwrap().iter().zip(near) {
+        for key in ["path", "class", "cosine"] {
+            assert_eq!(shown[key], expected[key], "{key}");
+        }
+        let picture = shown["picture"].as_str().unwrap();
+        assert!(
+            picture.starts_with("data:image/png;base64,"),
+            "{picture:.60}"
+        );
+    }
     let picture = explanation["picture"].as_str().unwrap();
     assert!(
         picture.starts_with("data:image/png;base64,"),

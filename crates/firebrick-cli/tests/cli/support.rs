@@ -211,6 +211,17 @@ pub(crate) fn images(folder: &Path, classes: &[&str], count: u8) {
     }
 }
 
+/// The keys and shapes of a model.
+fn shapes(spec: &str, classes: usize) -> Vec<(String, Vec<usize>)> {
+    let spec: Spec = spec.parse().unwrap();
+    let input = zoo::Input {
+        classes,
+        ..zoo::default_input(&spec).unwrap()
+    };
+    let device = firebrick::core::device("flex").unwrap();
+    StateDict::shapes(&zoo::undrawn(&spec, &input, &device).unwrap())
+}
+
 /// Writes weights of zeros for a model, and returns their bytes. The file takes no place on the disk.
 pub(crate) fn zeros(
     path: &Path,
@@ -218,16 +229,9 @@ pub(crate) fn zeros(
     classes: usize,
     metadata: &BTreeMap<&str, String>,
 ) -> u64 {
-    let spec: Spec = spec.parse().unwrap();
-    let input = zoo::Input {
-        classes,
-        ..zoo::default_input(&spec).unwrap()
-    };
-    let device = firebrick::core::device("flex").unwrap();
-    let shapes = StateDict::shapes(&zoo::undrawn(&spec, &input, &device).unwrap());
     let mut header = json!({ "__metadata__": metadata });
     let mut end = 0;
-    for (key, shape) in shapes {
+    for (key, shape) in shapes(spec, classes) {
         let begin = end;
         end += 4 * shape.iter().product::<usize>();
         header[key] = json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] });
@@ -239,4 +243,51 @@ pub(crate) fn zeros(
     file.write_all(header.as_bytes()).unwrap();
     file.set_len((8 + header.len() + end) as u64).unwrap();
     end as u64
+}
+
+/// Writes weights of zeros for a model as `torch.save` does, and returns their bytes.
+pub(crate) fn zeros_of_pytorch(path: &Path, spec: &str, classes: usize) -> u64 {
+    let text = |text: &str| {
+        let length = u32::try_from(text.len()).unwrap().to_le_bytes();
+        [b"X", &length[..], text.as_bytes()].concat()
+    };
+    let number = |number: usize| [b"J", &u32::try_from(number).unwrap().to_le_bytes()[..]].concat();
+    let tuple = |numbers: &[usize]| {
+        let numbers: Vec<u8> = numbers.iter().flat_map(|one| number(*one)).collect();
+        [b"(", &numbers[..], b"t"].concat()
+    };
+    let shapes = shapes(spec, classes);
+    let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut bytes = 0;
+    let mut pickle = b"\x80\x02}(".to_vec();
+    for (at, (key, shape)) in shapes.iter().enumerate() {
+        let count = shape.iter().product();
+        let strides = (1..=shape.len()).map(|behind| shape[behind..].iter().product::<usize>());
+        let strides: Vec<usize> = strides.collect();
+        for part in [
+            text(key),
+            b"ctorch._utils\n_rebuild_tensor_v2\n((".to_vec(),
+            text("storage"),
+            b"ctorch\nFloatStorage\n".to_vec(),
+            text(&at.to_string()),
+            text("cpu"),
+            number(count),
+            b"tQK\0".to_vec(),
+            tuple(shape),
+            tuple(&strides),
+            b"\x89}tR".to_vec(),
+        ] {
+            pickle.extend(part);
+        }
+        zip.start_file(format!("net/data/{at}"), stored).unwrap();
+        zip.write_all(&vec![0; 4 * count]).unwrap();
+        bytes += 4 * count as u64;
+    }
+    pickle.extend(b"u.");
+    zip.start_file("net/data.pkl", stored).unwrap();
+    zip.write_all(&pickle).unwrap();
+    zip.finish().unwrap();
+    bytes
 }

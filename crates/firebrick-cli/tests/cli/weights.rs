@@ -389,3 +389,81 @@ fn published_weights_are_listed() {
         &["did you mean `resnet50`"],
     );
 }
+
+#[test]
+fn the_classes_of_imagenet_have_their_names() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    one_image(at);
+    let spec = "mobilenet_v1(width=0.25)";
+    let file = at.join("net.safetensors");
+    zeros(&file, spec, 1000, &BTreeMap::new());
+    let plain = format!("--model {spec} --weights net.safetensors");
+    let predicted = run(at, &format!("predict one.png {plain}"));
+    succeeds(&predicted);
+    let said = "using the class names of imagenet, because the published weights are for it; --classes 1000 takes numbers";
+    assert!(predicted.stderr.contains(said), "{}", predicted.stderr);
+    let first = |flags: &str| {
+        let told = run(at, &format!("predict one.png {plain} --json {flags}")).json();
+        told[0]["top"][0]["class"].clone()
+    };
+    // All are equally likely.
+    assert_eq!(first(""), "tench");
+    assert_eq!(first("--classes imagenet"), "tench");
+    assert_eq!(first("--classes 1000"), "0");
+    succeeds(&run(
+        at,
+        &format!("export {plain} --format safetensors --out own.safetensors"),
+    ));
+    let own = fs::read(at.join("own.safetensors")).unwrap();
+    let names = br#"great white shark\",\"tiger shark"#;
+    assert!(own.windows(names.len()).any(|window| window == names));
+
+    // The folders of the data set are named by WordNet's ids; other data may be named by the classes or by their numbers.
+    let scores = |model: &str, folder: &str| {
+        run(
+            at,
+            &format!("eval {model} --dataset folder:{folder} --json"),
+        )
+    };
+    images(&at.join("ids"), &["n01443537", "n01440764"], 1);
+    images(&at.join("named"), &["goldfish", "tench"], 1);
+    images(&at.join("numbered"), &["1", "0"], 1);
+    let right = |ran: Ran| {
+        let told = ran.json();
+        let classes = told["per_class"].as_array().unwrap();
+        let counted = classes.iter().filter(|class| class["count"] == 1);
+        let counted: Vec<_> = counted.map(|class| class["class"].clone()).collect();
+        assert_eq!(counted, ["tench", "goldfish"], "{told}");
+        told["top1"].clone()
+    };
+    for folder in ["ids", "named", "numbered"] {
+        assert_eq!(right(scores(&plain, folder)), 0.5, "{folder}");
+    }
+    assert_eq!(right(scores("own.safetensors", "ids")), 0.5);
+    images(&at.join("others"), &["ants", "bees"], 1);
+    fails(
+        &scores(&plain, "others"),
+        2,
+        &["`ants` is not a class of the model"],
+    );
+}
+
+#[test]
+fn a_network_for_colours_takes_grey_photos() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path();
+    let shade = |x: u32, y: u32| (x * 5 + y) as u8;
+    image::GrayImage::from_fn(40, 36, |x, y| image::Luma([shade(x, y)]))
+        .save(at.join("grey.png"))
+        .unwrap();
+    image::RgbImage::from_fn(40, 36, |x, y| image::Rgb([shade(x, y); 3]))
+        .save(at.join("rgb.png"))
+        .unwrap();
+    // Weights of a run: zeros would answer the same to every photo.
+    images(&at.join("photos"), &["cat", "dog"], 4);
+    let train = "train --dataset folder:photos --model resnet20 --epochs 1 --batch-size 4 --max-updates 1 --channels 3 --image-size 32 --out run";
+    succeeds(&run(at, train));
+    let told = run(at, "predict run grey.png rgb.png --json --logits").json();
+    assert_eq!(told[0]["logits"], told[1]["logits"]);
+}

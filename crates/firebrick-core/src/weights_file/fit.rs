@@ -11,10 +11,13 @@ use super::contents::Entry;
 use super::element::ElementType;
 use super::rules::Rules;
 use crate::groups::path_matches;
-use crate::listed::listed;
+use crate::listed::{in_full, listed, printable};
 pub(super) use candidate::is_counter;
-use candidate::{Candidate, Names};
+use candidate::{Candidate, Kind, Names};
 use differences::differences;
+
+/// The longest list of names that may be the file's, in characters.
+const LONGEST: usize = 1000;
 
 /// Which tensors of a file go into a model.
 #[derive(Debug, PartialEq)]
@@ -70,7 +73,8 @@ pub(super) fn fit(
             break;
         }
     }
-    Err(misfit(all.first(), file, model))
+    let nothing = Candidate::of("", &names, file, model, &found, rules);
+    Err(misfit(all.first().unwrap_or(&nothing), file))
 }
 
 /// Refuses an exception that is for no key.
@@ -84,6 +88,7 @@ fn check_exceptions(
         let of_model = model.iter().any(|(key, _)| matches(key));
         let mut of_file = all.iter().flat_map(|candidate| &candidate.ignored);
         if !of_model && !of_file.any(matches) {
+            let pattern = printable(pattern, LONGEST);
             return Err(format!(
                 "no key matches the exception `{pattern}`; the model has {}",
                 listed(model.iter().map(|(key, _)| format!("`{key}`")), 4)
@@ -128,7 +133,7 @@ fn choose<'a>(
     if chosen.iter().any(|other| views(other) != own) {
         return Err(format!(
             "the file has several networks that fit the model, under {}; save the one you want in a file of its own",
-            places(&chosen)
+            printable(&places(&chosen), LONGEST)
         ));
     }
     let note = (!beside.is_empty()).then(|| {
@@ -237,47 +242,45 @@ fn is_state_of_an_optimizer(name: &str) -> bool {
     )
 }
 
-/// Why no network of the file is the model's.
-fn misfit(best: Option<&Candidate<'_>>, file: &[Entry], model: &[(String, Vec<usize>)]) -> String {
-    let names = |entries: &mut dyn Iterator<Item = &Entry>| {
-        let names: Vec<String> = entries
-            .map(|entry| format!("`{}` {:?}", entry.name, entry.view.shape))
-            .collect();
-        listed(names.into_iter(), 4)
-    };
+/// Why no network of the file is the model's; `best` is the one that comes nearest.
+fn misfit(best: &Candidate<'_>, file: &[Entry]) -> String {
     if file.is_empty() {
         return "the file has no tensors".into();
     }
-    let Some(best) = best else {
-        if file
-            .iter()
-            .any(|entry| is_state_of_an_optimizer(&entry.name))
-        {
-            return "the file holds the state of an optimizer, but none of the model's keys: save the network, with torch.save(model.state_dict(), …)".into();
-        }
-        let missing = model
-            .iter()
-            .map(|(key, shape)| format!("`{key}` {shape:?}"));
-        return format!(
-            "the file has none of the model's keys. The model needs {}; the file has {}",
-            listed(missing, 4),
-            names(&mut file.iter())
-        );
-    };
-    let mut text = differences(best, file);
-    if !best.prefix.is_empty() {
-        text = format!("under `{}`: {text}", best.place());
+    let none = best.entries.iter().all(Option::is_none);
+    let of_optimizer = |entry: &Entry| is_state_of_an_optimizer(&entry.name);
+    if none && file.iter().any(of_optimizer) {
+        return "the file holds the state of an optimizer, but none of the model's keys: save the network, with torch.save(model.state_dict(), …)".into();
     }
-    let missing = best.entries.iter().any(Option::is_none);
-    let taken: HashSet<usize> = best.entries.iter().flatten().copied().collect();
-    let mut others = file
+    let mut text = in_full(&differences(best, file));
+    if none {
+        text = format!("the file has none of the model's keys: {text}");
+    } else if !best.prefix.is_empty() {
+        text = format!("under `{}`: {text}", printable(best.place(), LONGEST));
+    }
+    let listed_already = best
+        .problems
         .iter()
-        .enumerate()
-        .filter(|(at, entry)| !taken.contains(at) && !is_counter(&entry.name))
-        .map(|(_, entry)| entry)
-        .peekable();
-    if missing && others.peek().is_some() {
-        text = format!("{text}; the file also has {}", names(&mut others));
+        .filter_map(|problem| match problem.kind {
+            Kind::Extra(at) => Some(at),
+            _ => None,
+        });
+    let known: HashSet<usize> = best
+        .entries
+        .iter()
+        .flatten()
+        .copied()
+        .chain(listed_already)
+        .collect();
+    let others = file.iter().enumerate();
+    let others = others.filter(|(at, entry)| !known.contains(at) && !is_counter(&entry.name));
+    let others: Vec<String> = others
+        .map(|(_, entry)| format!("`{}` {:?}", entry.name, entry.view.shape))
+        .collect();
+    let missing = best.entries.iter().any(Option::is_none);
+    if missing && !others.is_empty() {
+        let others = printable(&listed(others.into_iter(), 4), LONGEST);
+        text = format!("{text}; the file also has {others}");
     }
     text
 }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{DType, Tensor};
-use firebrick_core::freeze::{freeze_affine, freeze_statistics};
+use firebrick_core::freeze::{freezable, freeze_affine, freeze_statistics};
 use firebrick_core::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, LinearConfig};
 use firebrick_core::parameters::Parameters;
 use firebrick_core::state_dict::StateDict;
@@ -102,6 +102,31 @@ fn unfreezing_brings_back_what_it_selects_and_nothing_else() {
             .training
             .is_enabled()
     );
+}
+
+#[test]
+fn every_path_that_freezing_asks_for_is_listed_once() {
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    freeze(net(), |path| asked.borrow_mut().insert(path.to_string()));
+    let listed = freezable(&net());
+    let paths: Vec<&str> = listed.iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "conv.weight",
+            "bn.weight",
+            "bn.bias",
+            "dropout.training",
+            "fc.weight",
+            "fc.bias"
+        ]
+    );
+    assert_eq!(
+        asked.into_inner(),
+        paths.iter().map(ToString::to_string).collect()
+    );
+    let flags = listed.iter().filter(|one| !one.is_parameter);
+    assert_eq!(flags.count(), 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod batch_norm;
 mod freeze;
 mod gradcheck;
 mod layers;
+mod lora;
 mod members;
 mod normalization;
 mod parameters;

@@ -163,9 +163,7 @@ wide! {
             for (first, sums) in (0..).step_by(BLOCK).zip(blocks) {
                 let mut block = [0.0; BLOCK];
                 for (tap, weight) in weights.iter().enumerate() {
-                    let values: &[f64; BLOCK] =
-                        with_margins[first + tap..].first_chunk().expect("a row goes on");
-                    add(&mut block, *weight, values);
+                    add(&mut block, *weight, part(&with_margins, first + tap));
                 }
                 for (line, block) in sums.iter_mut().zip(block.as_chunks().0) {
                     line.0 = *block;
@@ -174,9 +172,7 @@ wide! {
             for (first, line) in (last..).step_by(LINE).zip(rest) {
                 let mut sums = [0.0; LINE];
                 for (tap, weight) in weights.iter().enumerate() {
-                    let values: &[f64; LINE] =
-                        with_margins[first + tap..].first_chunk().expect("a row goes on");
-                    add(&mut sums, *weight, values);
+                    add(&mut sums, *weight, part(&with_margins, first + tap));
                 }
                 line.0 = sums;
             }
@@ -193,8 +189,7 @@ wide! {
                 if count == BLOCK {
                     let mut block = [[0.0; LINE]; BLOCK / LINE];
                     for (place, weight) in places.iter().zip(&weights) {
-                        let lines: &[Line; BLOCK / LINE] =
-                            rows[place + first / LINE..].first_chunk().expect("a row goes on");
+                        let lines: &[Line; BLOCK / LINE] = part(rows, place + first / LINE);
                         for (sums, line) in block.iter_mut().zip(lines) {
                             add(sums, *weight, &line.0);
                         }
@@ -218,6 +213,12 @@ wide! {
         }
         result
     }
+}
+
+/// So many values of a slice, from a place on.
+#[inline(always)]
+fn part<T, const N: usize>(values: &[T], from: usize) -> &[T; N] {
+    &values[from..].as_chunks().0[0]
 }
 
 /// Adds values with a weight.

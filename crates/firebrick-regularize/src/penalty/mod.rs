@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `l1` | [`l1`] | λ Σ abs(w) |
 //! | `l2` | [`l2`] | λ Σ w² |
+//! | `l2_sp` | [`l2_sp`] | λ Σ (w - w⁰)², from the pretrained weights w⁰ |
 //! | `elastic_net` | [`elastic_net`] | λ₁ Σ abs(w) + λ₂ Σ w² |
 //! | `group_lasso` | [`group_lasso`] | λ Σ √n ‖unit‖ |
 //! | `orthogonal` | [`orthogonal`] | λ ‖W Wᵀ - I‖² |
@@ -37,6 +38,7 @@ pub mod entropy;
 pub mod group_lasso;
 pub mod l1;
 pub mod l2;
+pub mod l2_sp;
 pub mod max_norm;
 pub mod orthogonal;
 mod output_entropy;
@@ -56,6 +58,7 @@ pub static REGISTRY: Registry<Build> = Registry::new(
     &[
         Entry::of::<l1::L1>(),
         Entry::of::<l2::L2>(),
+        Entry::of::<l2_sp::L2Sp>(),
         Entry::of::<elastic_net::ElasticNet>(),
         Entry::of::<group_lasso::GroupLasso>(),
         Entry::of::<orthogonal::Orthogonal>(),
@@ -101,6 +104,7 @@ mod tests {
             ("l3(1)", "unknown penalty `l3`"),
             ("l1(-1)", "l1: lambda = -1"),
             ("l2(nan)", "l2: lambda = NaN"),
+            ("l2_sp(0.1, fresh=-1)", "l2_sp: fresh = -1"),
             ("l1(1e-5, apply=later)", "apply"),
             ("l1(1e-5, paths=fc)", "l1 has no key `paths`"),
             ("max_norm(0)", "max_norm: limit = 0"),

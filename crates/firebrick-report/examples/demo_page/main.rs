@@ -1,6 +1,7 @@
 //! Writes pages about made-up runs and ensembles, to look at: `cargo run -p firebrick-report --example demo_page -- DIR`.
 
 mod ensemble;
+mod insight;
 mod record;
 
 use std::path::PathBuf;

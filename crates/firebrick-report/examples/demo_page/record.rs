@@ -106,7 +106,7 @@ pub(crate) fn run(name: &str, classes: usize, epochs: u64) -> RunRecord {
         Some(name) if classes <= 10 => (*name).to_string(),
         _ => fallback(class),
     });
-    RunRecord {
+    let mut run = RunRecord {
         recipe: RECIPE.replace("EPOCHS", &epochs.to_string()),
         reproduce: "firebrick train --recipe recipe.toml --dataset cifar10 --model 'lenet5(activation=relu)' \
                     --optimizer 'adam(lr=1e-3)' --schedule 'warmup(steps=1ep, then=cosine)' --seed 1 --out again"
@@ -141,7 +141,9 @@ pub(crate) fn run(name: &str, classes: usize, epochs: u64) -> RunRecord {
         calibration: calibration(top),
         first_batch: Some(first_batch(classes)),
         ..empty(name)
-    }
+    };
+    crate::insight::add(&mut run, "photos/train/one/00017.jpg");
+    run
 }
 
 /// Right answers on a share of the images, the last ones wrong and some at random in another way.
@@ -286,6 +288,11 @@ pub(crate) fn hostile() -> RunRecord {
     run.activations[0].std = f64::NAN;
     run.activations[1].mean = f64::INFINITY;
     run.activations[2].shape.clear();
+    crate::insight::add(&mut run, &evil);
+    let (maps, map) = (&mut run.sections, "feature_map");
+    maps[map]["pca"][0] = serde_json::json!(["NaN", "inf"]);
+    maps[map]["labels"][1] = u64::MAX.into();
+    maps["data_check"]["splits"][1]["per_class"] = serde_json::json!([u64::MAX]);
     run
 }
 

@@ -47,15 +47,17 @@ impl<M: Classifier> Trainer<'_, M> {
         let Some(model) = &self.model else {
             return Ok(None);
         };
+        let (shell, parameters) = Parameters::take(independent_copy(model));
+        let view = self.update.evaluation_view(&parameters);
+        let view = view.map(|view| view.put(shell));
+        let seen = view.as_ref().unwrap_or(model);
         for hook in self.hooks.iter_mut().rev() {
-            if let Some(other) = hook.evaluated(model)? {
+            if let Some(other) = hook.evaluated(seen)? {
                 return Ok(Some(other));
             }
         }
-        let (shell, parameters) = Parameters::take(independent_copy(model));
-        let view = self.update.evaluation_view(&parameters);
-        Ok(view.map(|view| EvaluationModel {
-            model: view.put(shell),
+        Ok(view.map(|model| EvaluationModel {
+            model,
             recount_batches: VIEW_BATCHES,
         }))
     }

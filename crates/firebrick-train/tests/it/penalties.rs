@@ -1,11 +1,14 @@
 //! Penalties belong to what is minimized, and constraints move parameters after each update.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use firebrick_core::parameters::{Parameter, Parameters};
 use firebrick_core::penalty::{
-    Action, Charge, Constraint, OutputPenalty, Penalties, Penalty, PenaltyRule,
+    Action, Charge, Constraint, OutputPenalty, Penalties, Penalty, PenaltyRule, StartingPoint,
 };
 use firebrick_core::spec::Spec;
-use firebrick_train::{RunDir, TrainConfig};
+use firebrick_train::{RunDir, StartWeights, TrainConfig};
 
 use burn::tensor::Tensor;
 
@@ -334,4 +337,56 @@ impl firebrick_core::update::Update for Still {
     ) -> Result<(), firebrick_core::update::UpdateError> {
         Ok(())
     }
+}
+
+/// λ times the distance of a value from where it began, squared and summed.
+struct Moved(f64, Arc<StartingPoint>);
+
+impl Penalty for Moved {
+    fn charge(&self, parameter: &Parameter) -> Charge {
+        let start = self.1.of(&parameter.path);
+        let start = start.unwrap_or_else(|| parameter.value.zeros_like());
+        let moved = parameter.value.clone() - start;
+        Charge {
+            value: moved.clone().square().sum() * self.0,
+            gradient: moved * (2.0 * self.0),
+        }
+    }
+
+    fn starting_point(&self) -> Option<&StartingPoint> {
+        Some(&self.1)
+    }
+}
+
+#[test]
+fn a_distance_from_the_start_is_measured_from_there_also_after_a_resume() {
+    let penalties = |point: &Arc<StartingPoint>| {
+        let moved = Moved(0.5, point.clone());
+        rules(vec![("*", Action::AddToLoss(Box::new(moved)))])
+    };
+    let without = Run {
+        penalties: penalties(&Arc::default()),
+        ..Run::new("flex")
+    };
+    let error = without.go().err().unwrap().to_string();
+    assert!(error.contains("`StartWeights`"), "{error}");
+
+    let trained = |dir: Option<&RunDir>, until: u64| {
+        let point = Arc::default();
+        let told = penalties(&point);
+        let run = Run {
+            dir,
+            resume: dir.and_then(|dir| newest(dir, "flex")),
+            hooks: vec![Box::new(StartWeights::new(&told, BTreeSet::new()))],
+            penalties: penalties(&point),
+            ..Run::new("flex")
+        };
+        bytes(&run.until(until).go().unwrap().model)
+    };
+    let whole = trained(None, 9);
+    assert_ne!(whole, bytes(&Run::new("flex").until(9).go().unwrap().model));
+    let temp = tempfile::tempdir().unwrap();
+    let dir = RunDir::create(&temp.path().join("run")).unwrap();
+    trained(Some(&dir), 4);
+    assert_eq!(trained(Some(&dir), 9), whole);
 }

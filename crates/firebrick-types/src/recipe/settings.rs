@@ -11,7 +11,7 @@ use crate::groups::GroupRule;
 use crate::image::Filter;
 use crate::setting::Family::{
     Augmentations, Averages, Datasets, Losses, Mixes, Models, Monitors, Normalizations, Optimizers,
-    Penalties, Samplers, Schedules,
+    Penalties, Samplers, Schedules, Strategies,
 };
 use crate::setting::Heading::{Data, Session as Sessions, Training};
 use crate::setting::Place::{Directory, File, Folder};
@@ -160,6 +160,16 @@ settings! {
     /// What to do with an image that cannot be read: fail (stop) or skip (leave it out).
     on_bad_image: String = "fail".into(), flag(Data, "fail|skip", Run).fixed(OTHER_IMAGES);
 
+    /// Which images of the validation and test splits are looked for in the training split: auto (the same files and, in a
+    /// folder of at most 2000 images, the same photos in another size or compression), all (the same for any number of
+    /// images) or files.
+    ///
+    /// What is found is a warning and is in the report; nothing is left out of training. Photos are compared by hashes of
+    /// what they show. All images are decoded once for them, which takes about as long as reading the images of an epoch;
+    /// images with a side below 64 pixels are compared by their files alone.
+    check_duplicates: String = "auto".into(),
+        flag(Data, "auto|all|files", Session).fixed("it checks the images and changes nothing");
+
     /// Normalization of the images: auto (with the mean and standard deviation of the training images), your
     /// own values as in 'mean=0.5,0.5,0.5; std=0.2,0.2,0.2', or published ones by name.
     ///
@@ -188,6 +198,15 @@ settings! {
 
     /// Download nothing.
     offline: bool = false, flag(Data, "true|false", Session).fixed(PLACE);
+
+    /// Fine-tuning strategy for pretrained weights: which stages of the model are trained when, such as 'lp_ft(head=0.3, rate=0.1)'
+    /// or 'gradual(until=0.5)'.
+    ///
+    /// What is not trained is frozen: its parameters and the running statistics of its batch norms do not change. Shares such as `head` and
+    /// `until` are shares of all updates of the run. `discriminative` is what the rate of each stage is divided by, relative to the stage behind it.
+    /// With `batch_norm=frozen`, the batch norms of the stages that are trained keep the statistics of the pretrained weights too.
+    /// `firebrick models describe NAME` lists the stages of a model.
+    fine_tune: Option<Spec> = None, flag(Training, "SPEC", Branch).of(Strategies).unset("everything is trained");
 
     /// Optimizer, with options if you like, as in 'sgd(lr=0.1, momentum=0.9)'.
     optimizer: Spec = Spec::new("adam"), flag(Training, "SPEC", Branch).of(Optimizers);
@@ -226,6 +245,13 @@ settings! {
 
     /// Loss, with options if you like, as in 'cross_entropy(label_smoothing=0.1, class_weights=[1, 2])'.
     loss: Spec = Spec::new("cross_entropy"), flag(Training, "SPEC", Branch).of(Losses);
+
+    /// Weights of the classes in the loss: auto (so that all classes count alike, however many training images they have).
+    ///
+    /// The weight of a class with n_c of the n training images is n / (k n_c) for k classes, as with scikit-learn's
+    /// `class_weight="balanced"`. The weights are written into `loss`, where weights of your own can be given instead.
+    class_weights: Option<String> = None,
+        flag(Training, "auto", Branch).unset("those of the loss; by default every image counts alike");
 
     /// Teacher to learn from (knowledge distillation): the directory of an ensemble or a run, or a model file, with
     /// --loss 'distillation(temperature=4, alpha=0.9)'.

@@ -35,6 +35,9 @@ impl Layer {
             Self::LayerNorm(norm) => graph.layer_norm(path, norm, input),
             Self::Linear(linear) => graph.linear(path, linear, input),
             Self::Pointwise(linear) => graph.pointwise(path, linear, input),
+            Self::BatchConv(conv) => graph.batch_conv(path, conv, input),
+            Self::BatchLinear(linear) => graph.batch_linear(path, linear, input),
+            Self::PackedLinear(linear) => graph.packed_linear(path, linear, input),
             Self::Scale(scale) => graph.scale(path, &scale.layer_scale.val(), input),
             // They do nothing in evaluation.
             Self::Dropout(_) | Self::DropPath(_) => input,
@@ -94,6 +97,13 @@ impl Operation {
                 graph.local_response_norm(path, &norm, input)
             }
             Self::Shuffle(groups) => graph.push(path, Operator::Shuffle(groups), &[input]),
+            Self::Subsample { sides, members } => {
+                let parts = graph.split(path, members.apart(), input).into_iter();
+                let parts: Vec<Value> = parts
+                    .map(|own| graph.subsample(path, 2, sides, own))
+                    .collect();
+                graph.concat(path, &parts)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use firebrick_core::Classifier;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
 
-use crate::{Input, Model, REGISTRY, SmallCnn, architecture, default_input, undrawn};
+use crate::{Input, Model, Network, REGISTRY, architecture, default_input, undrawn};
 
 fn flex() -> Device {
     firebrick_core::device("flex").unwrap()
@@ -172,6 +172,6 @@ fn a_wrapped_model_shows_and_changes_the_same_parameters_as_the_bare_one() {
 fn the_model_inside_can_be_had_by_its_type() {
     let spec = Spec::new("small_cnn");
     let model = undrawn(&spec, &default_input(&spec).unwrap(), &flex()).unwrap();
-    assert!(model.downcast_ref::<SmallCnn>().is_some());
+    assert!(model.downcast_ref::<Network>().is_some());
     assert!(model.clone().downcast_ref::<Everything>().is_none());
 }

@@ -6,7 +6,8 @@ use firebrick_core::registry::Registry;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
 use firebrick_zoo::{
-    Build, Input, TINY, architecture, build, default_input, load_with, rules, rules_for_training,
+    Build, Head, Input, TINY, architecture, build, default_input, load_with, rules,
+    rules_for_training, undrawn,
 };
 
 const FAMILIES: &Registry<Build> = &TINY;
@@ -124,5 +125,68 @@ fn keys_of_older_densenets_and_auxiliary_heads_are_known() {
                 .iter()
                 .all(|(key, value)| weights.tensors[key] == *value)
         );
+    }
+}
+
+#[test]
+fn each_fully_connected_layer_of_alexnet_and_vgg_is_a_stage() {
+    let device = firebrick_core::device("flex").unwrap();
+    for (name, layers) in [
+        ("alexnet", ["classifier.1", "classifier.4"]),
+        ("test_alexnet", ["classifier.1", "classifier.4"]),
+        ("vgg16", ["classifier.0", "classifier.3"]),
+        ("vgg16_bn", ["classifier.0", "classifier.3"]),
+        ("test_vgg", ["classifier.0", "classifier.3"]),
+        ("test_vgg_bn", ["classifier.0", "classifier.3"]),
+    ] {
+        let spec = Spec::new(name);
+        let input = default_input(&spec).unwrap();
+        let model = undrawn(&spec, &input, &device).unwrap();
+        let stages = model.backbone().unwrap().stages();
+        let connected = stages.iter().filter(|stage| stage.stride.is_none());
+        let modules: Vec<_> = connected.map(|stage| stage.modules.clone()).collect();
+        assert_eq!(
+            modules,
+            layers.map(|layer| vec![layer.to_string()]),
+            "{name}"
+        );
+        let mut paths = StateDict::shapes(&model);
+        let held = |path: &str| {
+            let mut modules = stages.iter().flat_map(|stage| &stage.modules);
+            modules.any(|module| path.starts_with(&format!("{module}.")))
+        };
+        paths.retain(|(path, _)| !held(path));
+        let left: Vec<&str> = paths.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(left, ["classifier.6.weight", "classifier.6.bias"], "{name}");
+    }
+    // 4096×1000 becomes 4096×7.
+    let spec = Spec::new("alexnet");
+    let input = default_input(&spec).unwrap();
+    let shapes = |classes| {
+        let model = undrawn(&spec, &Input { classes, ..input }, &device).unwrap();
+        StateDict::shapes(&model)
+    };
+    let (before, after) = (shapes(1000), shapes(7));
+    for ((key, before), (_, after)) in before.iter().zip(&after) {
+        match key.as_str() {
+            "classifier.6.weight" => assert_eq!(
+                (&before[..], &after[..]),
+                (&[1000, 4096][..], &[7, 4096][..])
+            ),
+            "classifier.6.bias" => assert_eq!((&before[..], &after[..]), (&[1000][..], &[7][..])),
+            _ => assert_eq!(before, after, "{key}"),
+        }
+    }
+    // To the bit, of networks with the same layers.
+    for name in ["test_alexnet", "test_vgg", "test_vgg_bn"] {
+        let spec = Spec::new(name);
+        let input = default_input(&spec).unwrap();
+        let model = build(&spec, &input, 1, &device).unwrap();
+        let before = StateDict::of(&model).tensors;
+        let after = model.with_head(Head::Linear, 7, 2).unwrap();
+        for (key, data) in StateDict::of(&after).tensors {
+            let of_head = key.starts_with("classifier.6.");
+            assert_eq!(data != before[&key], of_head, "{name}: {key}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use firebrick_core::random::StepScope;
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
 use firebrick_zoo::{
-    Input, LeNet5Config, REGISTRY, ResNetCifarConfig, build, canonical, default_input,
+    Architecture, Input, Layer, LeNet5Config, Network, REGISTRY, ResNetCifarConfig, build,
+    canonical, default_input,
 };
 
 use super::{distance, flex, model, noise, values};
@@ -296,6 +297,16 @@ fn a_stem_for_small_images_keeps_their_size() {
     assert!(error.to_string().contains("stem"), "{error}");
 }
 
+/// The drop probabilities of the branches, in order.
+fn drop_path_rates(layers: &[(String, Layer)]) -> Vec<f64> {
+    let rates = layers.iter().flat_map(|(_, layer)| match layer {
+        Layer::DropPath(path) => vec![path.p],
+        Layer::Layers(inner) => drop_path_rates(&inner.layers),
+        _ => Vec::new(),
+    });
+    rates.collect()
+}
+
 #[test]
 fn the_last_block_drops_all_and_the_first_nothing() {
     let config = ResNetCifarConfig {
@@ -303,13 +314,9 @@ fn the_last_block_drops_all_and_the_first_nothing() {
         ..ResNetCifarConfig::new(20)
     };
     let input = default_input(&"resnet20".parse().unwrap()).unwrap();
-    let model = config.build(&input, 0, &flex().autodiff()).unwrap();
-    let blocks = model
-        .layer1
-        .iter()
-        .chain(&model.layer2)
-        .chain(&model.layer3);
-    let rates: Vec<f64> = blocks.map(|block| block.drop_path.p).collect();
+    let model = config.model(&input, 0, &flex().autodiff()).unwrap();
+    let network: &Network = model.downcast_ref().unwrap();
+    let rates = drop_path_rates(network.layers());
     assert_eq!(
         (rates[0], rates[4], rates[8], rates.len()),
         (0.0, 0.5, 1.0, 9)
@@ -326,7 +333,7 @@ fn lenet_without_activations_is_one_affine_map() {
             ..LeNet5Config::default()
         };
         let input = default_input(&"lenet5".parse().unwrap()).unwrap();
-        let model = config.build(&input, 0, &flex()).unwrap();
+        let model = config.model(&input, 0, &flex()).unwrap();
         let f = |images: Tensor<4>| model.forward(images);
         let (a, b) = (noise(4, &input, 1) * 10.0, noise(4, &input, 2) * 10.0);
         let zero = f(a.zeros_like());

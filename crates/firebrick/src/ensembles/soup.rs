@@ -3,17 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use firebrick_core::ConfigError;
-use firebrick_core::loss::CrossEntropy;
 use firebrick_core::run::Scores;
 use firebrick_core::state_dict::StateDict;
 use firebrick_ensemble::manifest::Manifest;
 use firebrick_ensemble::soup::{greedy, mean};
-use firebrick_train::recount_statistics;
-use firebrick_train::run_dir::write_whole;
 use serde::Serialize;
 
-use crate::session::{Session, Sources};
-use crate::{Error, ModelInfo, Models, TrainedModel, run_recipe};
+use super::ingredients::Ingredients;
+use crate::Error;
+use crate::session::Sources;
 
 /// Which models go into a soup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -81,49 +79,14 @@ pub fn soup(
             files.len()
         )));
     }
-    let recipe = run_recipe(&run_of(&files[0])?)?;
-    let mut session = Session::open_with(&recipe, sources)?;
-    let device = session.device.clone().inner();
-    let mut weights = Vec::new();
-    let mut first: Option<ModelInfo> = None;
-    for file in files {
-        let TrainedModel { info, network, .. } =
-            TrainedModel::read_with(file, &Models::default(), &device)?;
-        let first = first.get_or_insert_with(|| info.clone());
-        if *first != info {
-            return Err(refused(format!(
-                "{}: this is another model than {}, or has other classes or another preprocessing; only models of one kind can be averaged",
-                file.display(),
-                files[0].display()
-            )));
-        }
-        weights.push(StateDict::of(&network));
-    }
-    let info = first.unwrap_or_else(|| session.info());
-    let Some(mut valid) = session.valid_loader()? else {
-        return Err(refused(format!(
-            "{} has no validation images to score the soup on",
-            recipe.dataset
-        )));
-    };
-    let architecture = session.architecture;
-    let mut scored =
-        |dict: StateDict, recount: Option<usize>| -> Result<(StateDict, Scores), Error> {
-            let mut model = dict.load_into(architecture.undrawn(&info.input(), &device)?)?;
-            if let Some(batches) = recount {
-                model = recount_statistics(&model, &mut session.train, Some(batches))?;
-            }
-            let loss = CrossEntropy::default();
-            let evaluation = firebrick_train::evaluate(&model, &mut valid, &loss, &mut |_| {})?;
-            Ok((StateDict::of(&model), evaluation.scores))
-        };
+    let (mut all, weights) = Ingredients::read(files, sources)?;
     let names: Vec<String> = files
         .iter()
         .map(|file| file.display().to_string())
         .collect();
     let mut ingredients = Vec::new();
     for (name, dict) in names.iter().zip(&weights) {
-        ingredients.push((name.clone(), scored(dict.clone(), None)?.1));
+        ingredients.push((name.clone(), all.scored(dict.clone(), None)?.1));
     }
     let of = |places: &[usize]| mean(&places.iter().map(|at| &weights[*at]).collect::<Vec<_>>());
     // The soups that were scored and may still be the last one.
@@ -133,7 +96,7 @@ pub fn soup(
         How::Greedy => {
             let accuracies: Vec<f64> = ingredients.iter().map(|(_, scores)| scores.top1).collect();
             greedy(&accuracies, |places| {
-                let soup = scored(of(places)?, Some(recount))?;
+                let soup = all.scored(of(places)?, Some(recount))?;
                 let accuracy = soup.1.top1;
                 // Those that lost an ingredient since are not kept.
                 scored_soups.retain(|(before, _)| places.starts_with(before));
@@ -147,31 +110,13 @@ pub fn soup(
         (Some((_, soup)), _) => soup,
         // A single model keeps its own statistics, and was scored before.
         (None, [one]) => (weights[*one].clone(), ingredients[*one].1),
-        (None, _) => scored(of(&kept)?, Some(recount))?,
+        (None, _) => all.scored(of(&kept)?, Some(recount))?,
     };
-    let bytes = info.to_bytes(&dict)?;
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let made = parent.map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| write_whole(out, &bytes))
-        .map_err(|error| Error::ModelFile {
-            path: out.display().to_string(),
-            problem: format!("cannot be written: {error}"),
-        })?;
+    all.write(&dict, out)?;
     Ok(Soup {
         file: out.display().to_string(),
         kept: kept.into_iter().map(|at| names[at].clone()).collect(),
         ingredients,
         valid,
-    })
-}
-
-/// The run directory in which a model file lies, itself or in `averages` or `members`.
-fn run_of(file: &Path) -> Result<PathBuf, Error> {
-    let above = file.ancestors().skip(1).take(2);
-    let mut runs = above.filter(|directory| directory.join("recipe.toml").is_file());
-    let run = runs.next().map(Path::to_path_buf);
-    run.ok_or_else(|| Error::ModelFile {
-        path: file.display().to_string(),
-        problem: "this file lies in no run directory, whose recipe would name the images to score the soup on: give a run or one of its files first".into(),
     })
 }

@@ -122,6 +122,7 @@ fn prediction(
         set: None,
         logits: None,
         explanation: None,
+        nearest: None,
         mc_dropout: Some(uncertainty),
     })
 }

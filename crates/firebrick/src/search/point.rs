@@ -6,6 +6,7 @@ use firebrick_core::setting::{Family, Specs};
 use firebrick_core::spec::{Spec, Value};
 use firebrick_optim::rates::{self, is_rate, optimizer_has_rate, schedule_has_rate};
 use firebrick_train::search::Point;
+use firebrick_transfer::unfreezing;
 
 /// The recipe of a trial: the values of a point over those of a recipe. A rate in the point takes
 /// the place of those in the recipe.
@@ -82,6 +83,7 @@ fn arguments(family: Family, spec: &Spec) -> Result<Vec<String>, ConfigError> {
         Family::Mixes => firebrick_regularize::mix::REGISTRY.find(spec)?.fields,
         Family::Penalties => firebrick_regularize::penalty::REGISTRY.find(spec)?.fields,
         Family::Samplers => firebrick_datasets::sampler::REGISTRY.find(spec)?.fields,
+        Family::Strategies => unfreezing::REGISTRY.find(spec)?.fields,
         Family::Datasets | Family::Normalizations | Family::Monitors => return Ok(Vec::new()),
     };
     Ok(fields().into_iter().map(|(name, _)| name).collect())

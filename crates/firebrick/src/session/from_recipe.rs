@@ -26,6 +26,7 @@ pub(super) fn resolve(recipe: &mut Recipe, plan: &Plan, loss: &dyn Loss, data: &
     recipe.weight_decay_schedule = plan.weight_decay_schedule.clone();
     recipe.lr = None;
     recipe.loss = loss.spec();
+    recipe.class_weights = None;
     recipe.normalize = Normalization {
         mean: data.preprocessing.mean.clone(),
         std: data.preprocessing.std.clone(),
@@ -68,6 +69,7 @@ fn groups(recipe: &Recipe) -> Groups {
         rules: recipe.groups.clone(),
         no_decay_bias_norm: recipe.no_decay_bias_norm,
         layer_decay: recipe.layer_decay,
+        ..Groups::default()
     }
 }
 
@@ -116,6 +118,31 @@ pub(super) fn averages(
 pub(super) fn penalties(recipe: &Recipe) -> Result<Penalties, ConfigError> {
     let built = firebrick_regularize::penalty::build(&recipe.penalize);
     built.map_err(|error| own_program::explain(error, recipe))
+}
+
+/// Refuses penalties on the distance from pretrained weights where there are none. A branch begins with the weights of its parent.
+pub(super) fn check_pretrained(recipe: &Recipe, penalties: &Penalties) -> Result<(), ConfigError> {
+    if !penalties.measure_from_start() || has_weights(recipe) {
+        return Ok(());
+    }
+    Err(ConfigError::Conflict(format!(
+        "penalize = {} measures how far weights have moved from pretrained ones, but the recipe names none: {}",
+        recipe.penalize,
+        how_to_name_weights(recipe)
+    )))
+}
+
+/// Whether the model begins with trained weights.
+pub(crate) fn has_weights(recipe: &Recipe) -> bool {
+    recipe.weights.is_some() || recipe.branched_from.is_some()
+}
+
+/// What to do where pretrained weights are missing.
+pub(crate) fn how_to_name_weights(recipe: &Recipe) -> String {
+    format!(
+        "add --weights pretrained or --weights FILE (`firebrick models weights {}` lists what is published)",
+        recipe.model.name
+    )
 }
 
 /// Without validation images, epochs are compared by what there is: returns what to say about that.

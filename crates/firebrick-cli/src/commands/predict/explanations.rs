@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use firebrick::TrainedModel;
-use firebrick::core::data::DataError;
+use firebrick::core::data::Image;
 use firebrick::core::spec::Spec;
-use firebrick::datasets::image_list::ListedImage;
 use firebrick::explain::{Explain, Explainer};
-use firebrick::predict::{Prediction, Wanted, predict};
+use firebrick::predict::Prediction;
 use firebrick::report::png;
 
 use super::super::picture_name::picture_name;
@@ -17,7 +16,6 @@ use crate::failure::Failure;
 
 /// What explains each prediction by a picture in a directory.
 pub(super) struct Explanations<'a> {
-    model: &'a TrainedModel,
     explainer: Explainer<'a>,
     method: &'a str,
     out: &'a Path,
@@ -42,7 +40,6 @@ impl<'a> Explanations<'a> {
             ))
         })?;
         Ok(Some(Self {
-            model,
             explainer,
             method: &spec.name,
             out,
@@ -50,47 +47,23 @@ impl<'a> Explanations<'a> {
         }))
     }
 
-    /// As [`predict`], one image after another, each with its picture.
-    pub(super) fn predict(
+    /// Writes the picture of an image, and its path into the prediction.
+    pub(super) fn explain(
         &mut self,
-        files: Vec<Result<ListedImage, DataError>>,
-        wanted: &Wanted,
-        each: &mut dyn FnMut(Result<Prediction, DataError>),
+        image: &Image,
+        path: &Path,
+        prediction: &mut Prediction,
     ) -> Result<(), Failure> {
-        for file in files {
-            // A photo in colour is shown in colour, whatever the model reads of it.
-            let read = file.and_then(|file| Ok((file.read(3)?, file)));
-            let (image, file) = match read {
-                Ok(read) => read,
-                Err(error) => {
-                    each(Err(error));
-                    continue;
-                }
-            };
-            let mut found = None;
-            let decoded = ListedImage::decoded(file.path(), image.clone());
-            predict(self.model, vec![Ok(decoded)], wanted, &mut |prediction| {
-                found = Some(prediction);
-            });
-            let mut prediction = match found {
-                Some(Ok(prediction)) => prediction,
-                Some(Err(error)) => {
-                    each(Err(error));
-                    continue;
-                }
-                None => continue,
-            };
-            if let Some(guess) = prediction.top.first() {
-                let map = self.explainer.map(&image, guess.index)?;
-                let percent = 100.0 * guess.probability;
-                let caption = format!("{} {percent:.1} %, {}", guess.class, self.method);
-                let out = self.out.join(picture_name(file.path(), &mut self.names));
-                let picture = png(&self.explainer.picture(&image, &map, &caption));
-                write_file(&out, picture.unwrap_or_default())?;
-                prediction.explanation = Some(out.display().to_string());
-            }
-            each(Ok(prediction));
-        }
+        let Some(guess) = prediction.top.first() else {
+            return Ok(());
+        };
+        let map = self.explainer.map(image, guess.index)?;
+        let percent = 100.0 * guess.probability;
+        let caption = format!("{} {percent:.1} %, {}", guess.class, self.method);
+        let out = self.out.join(picture_name(path, &mut self.names));
+        let picture = png(&self.explainer.picture(image, &map, &caption));
+        write_file(&out, picture.unwrap_or_default())?;
+        prediction.explanation = Some(out.display().to_string());
         Ok(())
     }
 }

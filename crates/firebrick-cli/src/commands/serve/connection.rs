@@ -265,6 +265,18 @@ fn body(
     Ok(body)
 }
 
+/// The photo in a request whose bytes have all arrived.
+#[cfg(feature = "testkit")]
+pub(super) fn photo_in(bytes: &[u8], port: u16) -> Result<Option<Vec<u8>>, Response> {
+    let Some((request, used)) = Request::read(bytes)? else {
+        return Ok(None);
+    };
+    request.check_sender(port)?;
+    let length = length(&request)?;
+    let body = bytes.iter().skip(used).take(length).copied().collect();
+    photo(body, &request.content_type).map(Some)
+}
+
 /// The bytes of the photo in a body.
 fn photo(mut body: Vec<u8>, content_type: &str) -> Result<Vec<u8>, Response> {
     let refused = |problem: &str| Response::refused(400, problem);

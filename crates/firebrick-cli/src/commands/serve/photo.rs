@@ -9,6 +9,7 @@ use firebrick::datasets::decode;
 use firebrick::datasets::image_list::ListedImage;
 use firebrick::ensembles::{self, Ensemble, EnsemblePredict};
 use firebrick::explain::{Explain, Explainer};
+use firebrick::neighbours::{NearImage, Neighbours};
 use firebrick::predict::{Guess, Prediction, Wanted, predict};
 use firebrick::report::png_uri;
 use serde::Serialize;
@@ -21,6 +22,8 @@ pub(super) struct Predictor<'a> {
     top: usize,
     /// Or why there is none.
     explainer: Result<Explainer<'a>, String>,
+    /// The training images, and how many to show; or why there are none.
+    nearest: Result<(Neighbours, usize), String>,
 }
 
 enum Source<'a> {
@@ -33,6 +36,17 @@ enum Source<'a> {
 struct Answer {
     top: Vec<Guess>,
     explanation: Option<Explanation>,
+    /// None where there are no images to look among.
+    nearest: Option<Vec<Shown>>,
+}
+
+/// A training image that is near the photo.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    image: NearImage,
+    /// A small PNG as a `data:` address; none where the file cannot be read any more.
+    picture: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -46,7 +60,11 @@ struct Explanation {
 }
 
 impl<'a> Predictor<'a> {
-    pub(super) fn model(model: &'a TrainedModel, top: usize) -> Self {
+    pub(super) fn model(
+        model: &'a TrainedModel,
+        top: usize,
+        nearest: Result<(Neighbours, usize), String>,
+    ) -> Self {
         let explainer = Explainer::new(model, &Explain::default());
         Self {
             source: Source::Model(model),
@@ -55,6 +73,7 @@ impl<'a> Predictor<'a> {
                 let name = &model.info.model.name;
                 format!("predictions have no Grad-CAM: {name} with these options does not name its stages")
             }),
+            nearest,
         }
     }
 
@@ -65,12 +84,15 @@ impl<'a> Predictor<'a> {
             source: Source::Ensemble(ensemble, combine),
             top,
             explainer: Err(note.into()),
+            nearest: Err("predictions have no nearest images: the members of an ensemble have features of their own".into()),
         }
     }
 
-    /// Why predictions are not explained, if they are not.
-    pub(super) fn note(&self) -> Option<&str> {
-        self.explainer.as_ref().err().map(String::as_str)
+    /// Why predictions are not explained, and why they have no nearest images, if they do not.
+    pub(super) fn notes(&self) -> impl Iterator<Item = &str> {
+        let explainer = self.explainer.as_ref().err();
+        let notes = explainer.into_iter().chain(self.nearest.as_ref().err());
+        notes.map(String::as_str)
     }
 
     /// The answer for the content of an image file.
@@ -105,9 +127,17 @@ impl<'a> Predictor<'a> {
                 .map_err(|error| Response::refused(500, &error))?,
             None => None,
         };
+        let nearest = match &self.nearest {
+            Ok((neighbours, k)) => Some(
+                near(neighbours, &image, *k)
+                    .map_err(|error| Response::refused(500, &error.to_string()))?,
+            ),
+            Err(_) => None,
+        };
         Ok(Answer {
             top: prediction.top,
             explanation,
+            nearest,
         })
     }
 
@@ -133,6 +163,20 @@ impl<'a> Predictor<'a> {
         }
         found
     }
+}
+
+/// The longest side of the picture of a training image, in pixels.
+const SIDE: usize = 160;
+
+fn near(neighbours: &Neighbours, photo: &Image, k: usize) -> Result<Vec<Shown>, firebrick::Error> {
+    let shown = |image: NearImage| Shown {
+        picture: neighbours
+            .picture(&image, SIDE)
+            .and_then(|picture| png_uri(&picture)),
+        image,
+    };
+    let found = neighbours.nearest(photo, k)?.into_iter();
+    Ok(found.map(shown).collect())
 }
 
 fn explanation(

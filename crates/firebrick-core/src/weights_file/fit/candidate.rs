@@ -108,8 +108,8 @@ pub(super) enum Kind {
     Type(ElementType),
     /// Its shapes in the file and in the model.
     Shape(Vec<usize>, Vec<usize>),
-    /// The model has no such tensor.
-    Extra,
+    /// The model has no such tensor as this one of the file.
+    Extra(usize),
 }
 
 /// A network of the file: what lies under a prefix.
@@ -187,7 +187,7 @@ impl<'a> Candidate<'a> {
                 }
                 Some(rest) => problems.push(Problem {
                     key: rest.into(),
-                    kind: Kind::Extra,
+                    kind: Kind::Extra(at),
                 }),
                 None if common.is_some() => beside.push(at),
                 None => {}

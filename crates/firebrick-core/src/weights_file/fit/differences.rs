@@ -4,60 +4,44 @@ use std::collections::HashMap;
 
 use super::candidate::{Candidate, Kind, Problem};
 use crate::error::nearest;
-use crate::listed::listed;
 use crate::weights_file::contents::Entry;
 
-/// How many differences an error lists.
-const SHOWN: usize = 8;
-
-/// Names that are compared with a missing one at most.
+/// Names that are compared with one at most.
 const COMPARED: usize = 500;
 
-/// The differences, those of the model's own tensors first: the key, what is wrong with it, and the nearest of the keys that are left over on
-/// the other side.
-pub(super) fn differences(network: &Candidate<'_>, file: &[Entry]) -> String {
-    let names: HashMap<&str, &Entry> = file
-        .iter()
-        .filter_map(|entry| Some((entry.name.get(entry.level..)?, entry)))
-        .map(|(name, entry)| (name.trim_start_matches('.'), entry))
-        .collect();
-    let shape_of = |key: &str| {
-        let entry = names.get(format!("{}{key}", network.prefix).as_str())?;
-        Some(entry.view.shape.as_slice())
-    };
-    let problems = || network.problems.iter();
-    let extra: Vec<&str> = problems()
-        .filter(|problem| matches!(problem.kind, Kind::Extra))
-        .map(|problem| problem.key.as_str())
-        .take(COMPARED)
-        .collect();
-    let missing: Vec<&str> = problems()
-        .filter(|problem| matches!(problem.kind, Kind::Missing(_)))
-        .map(|problem| problem.key.as_str())
-        .take(COMPARED)
-        .collect();
-    let text = |Problem { key, kind }: &Problem| match kind {
-        Kind::Missing(shape) => {
-            let alike = extra.iter().copied();
-            let alike = alike.filter(|other| shape_of(other).is_none_or(|other| other == shape));
-            let near = nearest(key, alike).map_or(String::new(), |near| {
-                format!(" (the nearest in the file is `{near}`)")
-            });
-            format!("`{key}` {shape:?} is missing{near}")
+/// Keys by the shape of their tensors.
+type Keys<'a> = HashMap<&'a [usize], Vec<&'a str>>;
+
+/// All differences, those of the model's own tensors first: the key, what is wrong with it, and the nearest of the keys that are left over on
+/// the other side and have the same shape.
+pub(super) fn differences(network: &Candidate<'_>, file: &[Entry]) -> Vec<String> {
+    let (mut missing, mut extra) = (Keys::new(), Keys::new());
+    for Problem { key, kind } in &network.problems {
+        match kind {
+            Kind::Missing(shape) => missing.entry(shape).or_default().push(key),
+            Kind::Extra(at) => extra.entry(&file[*at].view.shape).or_default().push(key),
+            Kind::Type(_) | Kind::Shape(..) => {}
         }
+    }
+    let near = |key: &str, keys: &Keys<'_>, shape: &[usize], place: &str| {
+        let alike = keys.get(shape).into_iter().flatten();
+        nearest(key, alike.copied().take(COMPARED)).map_or(String::new(), |near| {
+            format!(" (the nearest {place} is `{near}`)")
+        })
+    };
+    let text = |Problem { key, kind }: &Problem| match kind {
+        Kind::Missing(shape) => format!(
+            "`{key}` {shape:?} is missing{}",
+            near(key, &extra, shape, "in the file")
+        ),
         Kind::Type(element) => format!("`{key}` is of type {element}; a float is needed"),
         Kind::Shape(file, model) => {
             format!("`{key}` is {file:?} in the file but {model:?} in the model")
         }
-        Kind::Extra => {
-            let near = nearest(key, missing.iter().copied()).map_or(String::new(), |near| {
-                format!(" (the nearest there is `{near}`)")
-            });
-            format!("`{key}` is in the file but not in the model{near}")
-        }
+        Kind::Extra(at) => format!(
+            "`{key}` is in the file but not in the model{}",
+            near(key, &missing, &file[*at].view.shape, "there")
+        ),
     };
-    // Only what is listed is compared.
-    let shown = problems().take(SHOWN).map(text);
-    let rest = problems().skip(SHOWN).map(|_| String::new());
-    listed(shown.chain(rest), SHOWN)
+    network.problems.iter().map(text).collect()
 }

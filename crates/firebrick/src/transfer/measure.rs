@@ -1,0 +1,239 @@
+//! Figures of the features of a job: linear classifiers on every stage, and what the advisor asks.
+
+use std::sync::Arc;
+
+use firebrick_core::data::Dataset;
+use firebrick_core::{ConfigError, Recipe, state_dict};
+use firebrick_datasets::split::Subset;
+use firebrick_train::recount_statistics;
+use firebrick_transfer::advisor::{Measured, StageProbe};
+use firebrick_transfer::distance::{Statistics, diagonal};
+use firebrick_transfer::knn::Knn;
+use firebrick_transfer::leep::leep;
+use firebrick_transfer::logistic::{ClassWeights, CrossValidated, Path, cross_validate};
+use firebrick_transfer::logme::logme;
+use firebrick_transfer::{Features, HeadScore, TransferError};
+
+use super::opened::Opened;
+use crate::Error;
+use crate::features::{DatasetFeatures, LOGITS};
+
+/// The most images on which stages are compared: more hardly change the comparison, and the time grows with them.
+pub(super) const COMPARED: usize = 5000;
+/// The most images of which LogME's eigenvalues are computed.
+const LOGME: usize = 4000;
+/// Images of which the statistics of a batch norm are taken.
+const DISTANCE: usize = 64;
+
+/// The features of a job's images.
+pub(super) struct Taken {
+    train: DatasetFeatures,
+    valid: Option<DatasetFeatures>,
+    /// The stages from the input on, without the scores; the last is what the last layer reads.
+    names: Vec<String>,
+    /// Whether the scores of the source's classes are there.
+    knows_classes: bool,
+}
+
+/// The linear classifier on the features of one stage.
+pub(super) struct Probe {
+    pub(super) stage: String,
+    pub(super) head: CrossValidated,
+    /// Its scores on the validation images.
+    pub(super) valid: Option<HeadScore>,
+}
+
+/// The linear classifiers of all stages; the last is that on what the last layer reads.
+pub(super) struct Probed(pub(super) Vec<Probe>);
+
+impl Taken {
+    pub(super) fn new(
+        opened: &Opened,
+        train: DatasetFeatures,
+        valid: Option<DatasetFeatures>,
+    ) -> Self {
+        let stages = opened.extractor.stages().map(|stage| stage.name.clone());
+        let (scores, names): (Vec<_>, Vec<_>) = stages.partition(|name| name == LOGITS);
+        Self {
+            train,
+            valid,
+            names,
+            knows_classes: !scores.is_empty(),
+        }
+    }
+
+    /// The features of a stage of the training images.
+    pub(super) fn train(&self, stage: &str) -> Result<Features, Error> {
+        self.train.stage(stage)
+    }
+
+    /// Those of the validation images.
+    pub(super) fn valid(&self, stage: &str) -> Result<Option<Features>, Error> {
+        self.valid
+            .as_ref()
+            .map(|valid| valid.stage(stage))
+            .transpose()
+    }
+
+    /// Fits a linear classifier to the features of every stage.
+    pub(super) fn probe(&self, recipe: &Recipe) -> Result<Probed, Error> {
+        let path = path(recipe);
+        let last = self.names.len() - 1;
+        let probe = |(at, stage): (usize, &String)| {
+            let train = self.train(stage)?;
+            let train = if at == last {
+                train
+            } else {
+                sample(&train, COMPARED)?
+            };
+            let head = cross_validate(&train, &path)?;
+            let valid = self.valid(stage)?;
+            let valid = valid
+                .map(|valid| head.fitted.model.score(&valid))
+                .transpose()?;
+            Ok(Probe {
+                stage: stage.clone(),
+                head,
+                valid,
+            })
+        };
+        let probes: Result<_, Error> = self.names.iter().enumerate().map(probe).collect();
+        Ok(Probed(probes?))
+    }
+
+    /// What the advisor asks.
+    pub(super) fn measured(&self, opened: &Opened, probed: &Probed) -> Result<Measured, Error> {
+        let last = self.train(&self.names[self.names.len() - 1])?;
+        let compared = sample(&last, COMPARED)?;
+        let probes = probed.0.iter().map(|probe| StageProbe {
+            stage: probe.stage.clone(),
+            top1: probe.head.score().top1,
+        });
+        Ok(Measured {
+            images: last.class_counts(),
+            probes: probes.collect(),
+            knn_top1: Some(Knn::default().leave_one_out(&compared)?.top1),
+            leep_explained: self.leep()?,
+            logme: Some(self.logme()?),
+            distance: distance(opened)?,
+        })
+    }
+
+    fn logme(&self) -> Result<Vec<f64>, Error> {
+        let of = |stage: &String| Ok(logme(&sample(&self.train(stage)?, LOGME)?)?);
+        self.names.iter().map(of).collect()
+    }
+
+    fn leep(&self) -> Result<Option<f64>, Error> {
+        if !self.knows_classes {
+            return Ok(None);
+        }
+        let scores = self.train(LOGITS)?;
+        let width = scores.width();
+        let rows = scores.values().chunks_exact(width);
+        let probabilities = rows.flat_map(|row| {
+            let row = firebrick_train::metrics::softmax(row);
+            row.into_iter().map(|p| p as f32)
+        });
+        let probabilities: Vec<f32> = probabilities.collect();
+        let found = leep(
+            &probabilities,
+            width,
+            scores.labels(),
+            scores.classes().len(),
+        )?;
+        Ok(Some(found.explained()))
+    }
+}
+
+impl Probed {
+    /// The accuracy of every stage: on validation images, or in the cross-validation where there are none.
+    pub(super) fn stages(&self) -> Vec<StageProbe> {
+        let probes = self.0.iter().map(|probe| StageProbe {
+            stage: probe.stage.clone(),
+            top1: probe
+                .valid
+                .map_or(probe.head.score().top1, |valid| valid.top1),
+        });
+        probes.collect()
+    }
+}
+
+/// At most so many rows, of each class its share and at least one.
+pub(super) fn sample(features: &Features, most: usize) -> Result<Features, TransferError> {
+    let all = features.rows();
+    if all <= most {
+        return Ok(features.clone());
+    }
+    let counts = features.class_counts();
+    let shares: Vec<usize> = counts
+        .iter()
+        .map(|count| (count * most).div_ceil(all).min(*count))
+        .collect();
+    let mut seen = vec![0; counts.len()];
+    let mut rows = Vec::new();
+    for (row, label) in features.labels().iter().enumerate() {
+        // The next one of evenly spread places.
+        let (count, share) = (counts[*label], shares[*label]);
+        if seen[*label] * share / count != (seen[*label] + 1) * share / count {
+            rows.push(row);
+        }
+        seen[*label] += 1;
+    }
+    features.select(&rows)
+}
+
+/// How far the features in front of the network's last batch norm are from those of the images that it was trained on, whose statistics are in
+/// the weights; none for a network without one.
+fn distance(opened: &Opened) -> Result<Option<f64>, Error> {
+    let of_source = statistics(&opened.source.network);
+    let Some(of_source) = of_source else {
+        return Ok(None);
+    };
+    let data = &opened.session.data;
+    let train = &data.splits.train;
+    let images = train.len().min(DISTANCE);
+    let spread = (0..images).map(|at| at * train.len() / images).collect();
+    let some: Arc<dyn Dataset> = Arc::new(Subset::new(train.clone(), spread)?);
+    let mut loader = data.evaluation_loader(&opened.session.recipe, some)?;
+    let here = recount_statistics(&opened.source.network, &mut loader, None)?;
+    let Some(here) = statistics(&here) else {
+        return Ok(None);
+    };
+    // Weights with variances of nothing say nothing.
+    Ok(diagonal(&of_source, &here).ok())
+}
+
+/// The running statistics of the last batch norm.
+fn statistics(network: &firebrick_zoo::Model) -> Option<Statistics> {
+    let tensors = state_dict::burn_tensors(network);
+    let find = |name: &str| {
+        let (_, tensor) = tensors
+            .iter()
+            .rev()
+            .find(|(path, _)| path.ends_with(name))?;
+        Some(tensor.iter::<f64>().collect::<Vec<f64>>())
+    };
+    Some(Statistics {
+        mean: find("running_mean")?,
+        variance: find("running_var")?,
+    })
+}
+
+/// How linear classifiers are fitted for a recipe: with classes that count alike, if it asks for that.
+pub(super) fn path(recipe: &Recipe) -> Path {
+    let class_weights = match recipe.class_weights {
+        Some(_) => ClassWeights::Balanced,
+        None => ClassWeights::Equal,
+    };
+    Path {
+        seed: recipe.seed,
+        class_weights,
+        ..Path::default()
+    }
+}
+
+/// What a job without probes would say; there is always one, because a backbone has a stage.
+pub(super) fn no_stage() -> ConfigError {
+    ConfigError::Conflict("the model has no stages".into())
+}
