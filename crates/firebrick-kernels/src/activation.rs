@@ -21,7 +21,7 @@ pub(crate) mod function;
 
 use crate::elementwise::Flat;
 use crate::elementwise::flat::{Part, Source, Step, parts};
-use crate::simd::{Simd, Vectors};
+use crate::simd::{Simd, Task, Vectors};
 use crate::threads::Shared;
 use function::Function;
 
@@ -98,6 +98,31 @@ macro_rules! with_function {
         }
     }};
 }
+
+/// Vectors that a kernel has at hand, to be replaced by the function of their elements.
+pub(crate) struct AtHand {
+    pub(crate) activation: Activation,
+    pub(crate) first: *mut f32,
+    pub(crate) vectors: usize,
+}
+
+impl Task for AtHand {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        with_function!(self.activation, |function| {
+            for vector in 0..self.vectors {
+                // SAFETY: as of this function; whoever made the task has these vectors.
+                unsafe {
+                    let at = self.first.add(vector * S::LANES);
+                    S::store(at, function.value::<S>(S::load(at)));
+                }
+            }
+        });
+    }
+}
+
 /// The function of every element.
 #[must_use]
 pub fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
@@ -120,7 +145,12 @@ pub fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
 
 /// [`forward`] in place.
 pub fn forward_in_place(activation: Activation, x: &mut [f32]) {
-    let (len, to, vectors) = (x.len(), Shared::new(x), Vectors::in_use());
+    in_place(Vectors::in_use(), activation, x);
+}
+
+/// [`forward_in_place`] as part of an operation.
+pub(crate) fn in_place(vectors: Vectors, activation: Activation, x: &mut [f32]) {
+    let (len, to) = (x.len(), Shared::new(x));
     parts(len, COST, |part| {
         // SAFETY: the parts are disjoint and lie in `x`, and an element is read before it is written.
         unsafe {

@@ -33,5 +33,5 @@ pub(crate) use forward::forward_transposed;
 pub use forward::{forward, forward_packed};
 pub use geometry::Conv2d;
 pub use input_grad::input_grad;
-pub use packed::{Packed, pack};
+pub use packed::{Packed, pack, pays_to_pack};
 pub use weight_grad::weight_grad;

@@ -20,18 +20,14 @@ fn as_conv(rows: usize, inputs: usize, outputs: usize) -> Conv2d {
     }
 }
 
-/// `x · weight + bias` for `x` of `[rows, inputs]` and `weight` of `[inputs, outputs]`.
+/// `x · weight`, and what follows it, for `x` of `[rows, inputs]` and `weight` of `[inputs, outputs]`.
 #[must_use]
 pub fn forward(
     x: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: Epilogue<'_>,
     [rows, inputs, outputs]: [usize; 3],
 ) -> Vec<f32> {
-    let epilogue = Epilogue {
-        bias,
-        ..Epilogue::default()
-    };
     conv2d::forward_transposed(&as_conv(rows, inputs, outputs), x, weight, epilogue)
 }
 

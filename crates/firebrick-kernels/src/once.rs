@@ -80,7 +80,10 @@ fn convolutions() {
     }
     let (x, weight, dy) = (vec![1.0; 9 * 40], vec![1.0; 40 * 70], vec![1.0; 9 * 70]);
     let size = [9, 40, 70];
-    assert_eq!(reads(|| drop(linear::forward(&x, &weight, None, size))), 1);
+    assert_eq!(
+        reads(|| drop(linear::forward(&x, &weight, Epilogue::default(), size))),
+        1
+    );
     assert_eq!(reads(|| drop(linear::input_grad(&dy, &weight, size))), 1);
     assert_eq!(reads(|| drop(linear::weight_grad(&x, &dy, size))), 1);
 }

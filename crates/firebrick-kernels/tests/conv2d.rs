@@ -3,6 +3,7 @@
 mod settings;
 
 use firebrick_kernels::Image;
+use firebrick_kernels::activation::{self, Activation};
 use firebrick_kernels::conv2d::{self, Conv2d, Epilogue};
 use proptest::prelude::*;
 use settings::{close, every_level, noise, same_for_all_threads};
@@ -115,7 +116,7 @@ impl Case {
         let epilogue = Epilogue {
             bias: Some(&self.bias),
             residual: Some(&self.residual),
-            relu: true,
+            activation: Some(Activation::Relu),
         };
         let fused: Vec<(f64, f64)> = y
             .iter()
@@ -132,6 +133,27 @@ impl Case {
         assert_close(&folded, &fused, &format!("packed {name}"));
         let once = conv2d::forward(conv, x, weight, epilogue);
         assert_close(&once, &fused, &format!("epilogue {name}"));
+        // Other activations: what they make of the same sums.
+        let both = |activation| {
+            let epilogue = Epilogue {
+                activation,
+                ..epilogue
+            };
+            let packed = conv2d::forward_packed(conv, x, &packed, epilogue);
+            [packed, conv2d::forward(conv, x, weight, epilogue)]
+        };
+        let sums = both(None);
+        for activation in [
+            Activation::Relu6,
+            Activation::Hardswish,
+            Activation::Silu,
+            Activation::Gelu,
+        ] {
+            let expected = sums
+                .each_ref()
+                .map(|sums| activation::forward(activation, sums));
+            assert!(both(Some(activation)) == expected, "{activation:?} {name}");
+        }
 
         let mut sums = vec![(0.0, 0.0); y.len() / plain.len() * self.bias.len()];
         for (place, value) in dy.iter().enumerate() {
@@ -427,7 +449,7 @@ fn not_a_number_and_infinity_reach_what_they_touch() {
             &case.x,
             &case.weight,
             Epilogue {
-                relu: true,
+                activation: Some(Activation::Relu),
                 ..Epilogue::default()
             },
         );
@@ -481,7 +503,11 @@ fn linear_layers() {
                 }
             }
             let name = format!("{size:?}");
-            assert_close(&linear::forward(&x, &w, Some(&bias), size), &y, &name);
+            let epilogue = Epilogue {
+                bias: Some(&bias),
+                ..Epilogue::default()
+            };
+            assert_close(&linear::forward(&x, &w, epilogue, size), &y, &name);
             assert_close(&linear::input_grad(&dy, &w, size), &dx, &name);
             assert_close(&linear::weight_grad(&x, &dy, size), &dw, &name);
         }

@@ -163,26 +163,35 @@ impl Layer {
     /// `[N, C, H, W]` to the same, of other sizes.
     pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         match self {
-            Self::Conv(conv) => conv.forward(input),
             Self::Norm(norm) => norm.forward(input),
             Self::LayerNorm(norm) => norm.forward(input),
-            Self::Linear(linear) => {
-                let output = linear.forward(input.flatten::<2>(1, 3));
-                let [images, features] = output.dims();
-                output.reshape([images, features, 1, 1])
+            Self::Conv(_) | Self::Linear(_) | Self::Pointwise(_) => {
+                self.forward_activated(input, Activation::Identity)
             }
             Self::BatchConv(conv) => conv.forward(input),
             Self::BatchLinear(linear) => as_planes(linear.forward(input.flatten(1, 3))),
             Self::PackedLinear(linear) => as_planes(linear.forward(input.flatten(1, 3))),
-            Self::Pointwise(linear) => {
-                let pixels = input.permute([0, 2, 3, 1]);
-                linear.forward(pixels).permute([0, 3, 1, 2])
-            }
             Self::Scale(scale) => scale.forward(input),
             Self::Dropout(dropout) => dropout.forward(input),
             Self::DropPath(drop_path) => drop_path.forward(input),
             Self::Plain(plain) => plain.operation.forward(input),
             Self::Layers(layers) => layers.forward(input),
+        }
+    }
+
+    /// [`Self::forward`] and the activation behind it, in one operation after a layer of weights.
+    fn forward_activated(&self, input: Tensor<4>, activation: Activation) -> Tensor<4> {
+        match self {
+            Self::Conv(conv) => conv.forward_activated(input, activation),
+            Self::Linear(linear) => {
+                as_planes(linear.forward_activated(input.flatten(1, 3), activation))
+            }
+            Self::Pointwise(linear) => {
+                let pixels = input.permute([0, 2, 3, 1]);
+                let output = linear.forward_activated(pixels, activation);
+                output.permute([0, 3, 1, 2])
+            }
+            _ => activation.forward(self.forward(input)),
         }
     }
 
@@ -406,6 +415,10 @@ pub(crate) fn chain(layers: &[(String, Layer)], mut planes: Tensor<4>) -> Tensor
             (Layer::Norm(norm), others) => {
                 let (activation, others) = leading_activation(others);
                 (norm.forward_activated(planes, None, activation), others)
+            }
+            (Layer::Conv(_) | Layer::Linear(_) | Layer::Pointwise(_), others) => {
+                let (activation, others) = leading_activation(others);
+                (layer.forward_activated(planes, activation), others)
             }
             (Layer::Layers(layers), [(_, Layer::Plain(plain)), others @ ..])
                 if plain.operation == Operation::Shuffle(2) =>

@@ -4,6 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
 use firebrick_kernels::Image;
+use firebrick_kernels::activation::Activation;
 use firebrick_kernels::conv2d::{self as kernel, Conv2d, Epilogue};
 
 use super::host::{Host, Images, dense, from_values, values};
@@ -27,12 +28,23 @@ pub fn conv2d(
 ) -> Tensor<4> {
     let taken = take(&x) && take(&weight) && bias.as_ref().is_none_or(take);
     let plan = plan(x.dims(), weight.dims(), &options).filter(|_| taken);
-    let Some(conv) = plan else {
-        return burn::tensor::module::conv2d(x, weight, bias, options);
-    };
+    match plan {
+        Some(conv) => planned(conv, x, weight, bias, None),
+        None => burn::tensor::module::conv2d(x, weight, bias, options),
+    }
+}
+
+/// A convolution that the kernels take, and an activation where no gradient is wanted.
+pub(super) fn planned(
+    conv: Conv2d,
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    activation: Option<Activation>,
+) -> Tensor<4> {
     let mut inputs = vec![x.into_dispatch(), weight.into_dispatch()];
     inputs.extend(bias.map(Tensor::into_dispatch));
-    Tensor::from_dispatch(run_single(Convolve(conv), inputs))
+    Tensor::from_dispatch(run_single(Convolve { conv, activation }, inputs))
 }
 
 /// The convolution in the kernels' terms; none for what burn refuses with a message of its own.
@@ -55,7 +67,11 @@ pub(super) fn plan(
 }
 
 #[derive(Debug)]
-struct Convolve(Conv2d);
+struct Convolve {
+    conv: Conv2d,
+    /// None where a gradient is wanted.
+    activation: Option<Activation>,
+}
 
 impl Operation for Convolve {
     type Saved<B: Host> = (Option<Images<B>>, Option<FloatTensor<B>>);
@@ -65,7 +81,7 @@ impl Operation for Convolve {
         inputs: Vec<FloatTensor<B>>,
         wanted: &[bool],
     ) -> (Vec<FloatTensor<B>>, Self::Saved<B>) {
-        let conv = &self.0;
+        let conv = &self.conv;
         let mut inputs = inputs.into_iter();
         let (x, weight, bias) = match (inputs.next(), inputs.next(), inputs.next()) {
             (Some(x), Some(weight), bias) => (x, weight, bias),
@@ -76,6 +92,7 @@ impl Operation for Convolve {
         let bias = bias.map(dense::<B>);
         let epilogue = Epilogue {
             bias: bias.as_ref().map(values::<B>),
+            activation: self.activation,
             ..Epilogue::default()
         };
         let y = kernel::forward(conv, x.values(), values::<B>(&weight), epilogue);
@@ -90,7 +107,7 @@ impl Operation for Convolve {
         gradient: FloatTensor<B>,
         wanted: &[bool],
     ) -> Vec<Option<FloatTensor<B>>> {
-        let conv = &self.0;
+        let conv = &self.conv;
         let dy = Images::<B>::new(gradient);
         let bias = (wanted.get(2) == Some(&true)).then(|| {
             let bias = kernel::bias_grad(dy.values(), conv.output_channels);

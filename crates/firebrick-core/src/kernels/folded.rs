@@ -1,4 +1,5 @@
-//! Inference with batch norm folded into the convolution before it.
+//! Inference with what follows a convolution as part of it: batch norm folded into its weights, the residual sum and the
+//! activation in the same pass.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,10 +8,11 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{DispatchDevice, DispatchTensor};
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
+use firebrick_kernels::activation::Activation;
 use firebrick_kernels::conv2d::{self as kernel, Conv2d, Epilogue, Packed};
 
 use super::batch_norm::fold;
-use super::conv2d::plan;
+use super::conv2d::{plan, planned};
 use super::host::{Host, Images};
 use super::operation::{Operation, run_single};
 use super::{level, take};
@@ -51,7 +53,7 @@ impl Entry {
 #[derive(Debug, Clone)]
 struct Weights {
     packed: Arc<Packed>,
-    bias: Arc<Vec<f32>>,
+    bias: Option<Arc<Vec<f32>>>,
 }
 
 #[derive(PartialEq)]
@@ -59,7 +61,7 @@ struct Key {
     places: Vec<Place>,
     options: [[usize; 2]; 4],
     groups: usize,
-    epsilon: u64,
+    epsilon: Option<u64>,
 }
 
 /// Where a tensor lies.
@@ -70,50 +72,62 @@ struct Place {
     strides: Option<Vec<usize>>,
 }
 
-/// A convolution and the batch norm after it, in evaluation.
-pub(crate) struct ConvBn<'a> {
+/// A convolution and the batch norm after it, if there is one, in evaluation.
+pub(crate) struct FoldedConv<'a> {
     pub(crate) weight: Tensor<4>,
     pub(crate) bias: Option<Tensor<1>>,
     pub(crate) options: ConvOptions<2>,
+    pub(crate) norm: Option<Norm>,
+    pub(crate) room: &'a Folded,
+}
+
+/// Batch norm with running statistics, each `[C]`.
+pub(crate) struct Norm {
     pub(crate) gamma: Tensor<1>,
     pub(crate) beta: Tensor<1>,
     pub(crate) mean: Tensor<1>,
     pub(crate) variance: Tensor<1>,
     pub(crate) epsilon: f64,
-    pub(crate) room: &'a Folded,
 }
 
-impl ConvBn<'_> {
+impl FoldedConv<'_> {
+    /// What there is for each output channel.
+    fn vectors(&self) -> impl Iterator<Item = &Tensor<1>> {
+        let norm = self.norm.iter();
+        norm.flat_map(|norm| [&norm.gamma, &norm.beta, &norm.mean, &norm.variance])
+            .chain(&self.bias)
+    }
+
     /// The convolution in the kernels' terms; none where they do not take it.
     pub(crate) fn plan(&self, x: &Tensor<4>, residual: Option<&Tensor<4>>) -> Option<Conv2d> {
-        let vectors = [&self.gamma, &self.beta, &self.mean, &self.variance];
         plan(x.dims(), self.weight.dims(), &self.options).filter(|conv| {
             let output = conv.output();
             take(x)
                 && !x.device().is_autodiff()
                 && take(&self.weight)
-                && vectors
-                    .into_iter()
-                    .chain(&self.bias)
-                    .all(|vector| take(vector) && vector.dims() == [output.c])
+                && (self.vectors()).all(|vector| take(vector) && vector.dims() == [output.c])
                 && residual.is_none_or(|residual| {
                     take(residual) && residual.dims() == [output.n, output.c, output.h, output.w]
                 })
         })
     }
 
-    /// `relu?(bn(conv(x)) + residual?)`, for the inputs that it was planned for.
+    /// `activation?(bn?(conv(x)) + residual?)`, for the inputs that it was planned for.
     pub(crate) fn forward(
         &self,
         conv: Conv2d,
         x: Tensor<4>,
         residual: Option<Tensor<4>>,
-        relu: bool,
+        activation: Option<Activation>,
     ) -> Tensor<4> {
+        if self.norm.is_none() && residual.is_none() && !kernel::pays_to_pack(&conv) {
+            let bias = self.bias.clone();
+            return planned(conv, x, self.weight.clone(), bias, activation);
+        }
         let operation = Convolve {
             conv,
             weights: self.weights(&conv),
-            relu,
+            activation,
         };
         let mut inputs = vec![x.into_dispatch()];
         inputs.extend(residual.map(Tensor::into_dispatch));
@@ -139,32 +153,36 @@ impl ConvBn<'_> {
 
     fn fold(&self, conv: &Conv2d) -> Weights {
         let host = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect::<Vec<f32>>();
-        let (gamma, beta) = (host(&self.gamma), host(&self.beta));
-        let (mean, variance) = (host(&self.mean), host(&self.variance));
-        let (scale, mut shift) = fold(&gamma, &beta, &mean, &variance, self.epsilon);
+        let mut weight: Vec<f32> = self.weight.to_data().iter::<f32>().collect();
+        let Some(norm) = &self.norm else {
+            return Weights {
+                packed: Arc::new(kernel::pack(conv, &weight)),
+                bias: self.bias.as_ref().map(host).map(Arc::new),
+            };
+        };
+        let (gamma, beta) = (host(&norm.gamma), host(&norm.beta));
+        let (mean, variance) = (host(&norm.mean), host(&norm.variance));
+        let (scale, mut shift) = fold(&gamma, &beta, &mean, &variance, norm.epsilon);
         if let Some(bias) = &self.bias {
             for ((shift, scale), bias) in shift.iter_mut().zip(&scale).zip(host(bias)) {
                 *shift += bias * scale;
             }
         }
-        let mut weight: Vec<f32> = self.weight.to_data().iter::<f32>().collect();
         let each = weight.len() / scale.len();
         for (weights, scale) in weight.chunks_exact_mut(each).zip(&scale) {
             weights.iter_mut().for_each(|weight| *weight *= scale);
         }
         Weights {
             packed: Arc::new(kernel::pack(conv, &weight)),
-            bias: Arc::new(shift),
+            bias: Some(Arc::new(shift)),
         }
     }
 
     fn key(&self) -> Key {
-        let vectors = [&self.gamma, &self.beta, &self.mean, &self.variance];
-        let vectors = vectors.into_iter().chain(&self.bias).map(place);
         let padding = self.options.padding;
         Key {
             places: std::iter::once(place(&self.weight))
-                .chain(vectors)
+                .chain(self.vectors().map(place))
                 .collect(),
             options: [
                 self.options.stride,
@@ -173,13 +191,12 @@ impl ConvBn<'_> {
                 padding.map(|(_, after)| after),
             ],
             groups: self.options.groups,
-            epsilon: self.epsilon.to_bits(),
+            epsilon: self.norm.as_ref().map(|norm| norm.epsilon.to_bits()),
         }
     }
 
     fn tensors(&self) -> Vec<DispatchTensor> {
-        let vectors = [&self.gamma, &self.beta, &self.mean, &self.variance];
-        let vectors = vectors.into_iter().chain(&self.bias);
+        let vectors = self.vectors();
         let weight = self.weight.clone().into_dispatch();
         std::iter::once(weight)
             .chain(vectors.map(|vector| vector.clone().into_dispatch()))
@@ -220,7 +237,7 @@ fn lies<B: Host>(tensor: &FloatTensor<B>) -> (usize, Option<Vec<usize>>) {
 struct Convolve {
     conv: Conv2d,
     weights: Weights,
-    relu: bool,
+    activation: Option<Activation>,
 }
 
 impl Operation for Convolve {
@@ -237,9 +254,9 @@ impl Operation for Convolve {
         };
         let residual = inputs.next();
         let epilogue = Epilogue {
-            bias: Some(&self.weights.bias),
+            bias: self.weights.bias.as_deref().map(Vec::as_slice),
             residual: residual.as_ref().map(Images::values),
-            relu: self.relu,
+            activation: self.activation,
         };
         let y = kernel::forward_packed(&self.conv, x.values(), &self.weights.packed, epilogue);
         let y = Images::<B>::from_values(y, self.conv.output());

@@ -3,8 +3,11 @@
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
-use firebrick_kernels::{conv2d::bias_grad, linear as kernel};
+use firebrick_kernels::activation::Activation;
+use firebrick_kernels::conv2d::{Epilogue, bias_grad};
+use firebrick_kernels::linear as kernel;
 
+use super::activation::apply;
 use super::host::{Host, dense, from_values, values};
 use super::operation::{Operation, run_single};
 use super::take;
@@ -22,23 +25,44 @@ pub fn linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
+    linear_activated(x, weight, bias, None)
+}
+
+/// [`linear`], and an activation where no gradient is wanted.
+pub(crate) fn linear_activated<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    activation: Option<Activation>,
+) -> Tensor<D> {
     let [inputs, outputs] = weight.dims();
     let taken = take(&x) && take(&weight) && bias.as_ref().is_none_or(take);
     let fits = D >= 2
         && x.dims()[D - 1] == inputs
         && bias.as_ref().is_none_or(|bias| bias.dims() == [outputs]);
     if !(taken && fits) {
-        return burn::tensor::module::linear(x, weight, bias);
+        let output = burn::tensor::module::linear(x, weight, bias);
+        return match activation {
+            Some(activation) => apply(activation, output),
+            None => output,
+        };
     }
     let mut tensors = vec![x.into_dispatch(), weight.into_dispatch()];
     tensors.extend(bias.map(Tensor::into_dispatch));
-    Tensor::from_dispatch(run_single(Linear { inputs, outputs }, tensors))
+    let operation = Linear {
+        inputs,
+        outputs,
+        activation,
+    };
+    Tensor::from_dispatch(run_single(operation, tensors))
 }
 
 #[derive(Debug)]
 struct Linear {
     inputs: usize,
     outputs: usize,
+    /// None where a gradient is wanted.
+    activation: Option<Activation>,
 }
 
 impl Linear {
@@ -65,7 +89,11 @@ impl Operation for Linear {
         let y = kernel::forward(
             from,
             values::<B>(&weight),
-            bias.as_ref().map(values::<B>),
+            Epilogue {
+                bias: bias.as_ref().map(values::<B>),
+                activation: self.activation,
+                ..Epilogue::default()
+            },
             self.sizes(from.len(), self.inputs),
         );
         let mut shape = x.shape().to_vec();

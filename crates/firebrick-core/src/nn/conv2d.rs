@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
-use super::BatchNorm;
-use crate::kernels::{ConvBn, Folded, conv2d};
+use super::{Activation, BatchNorm};
+use crate::kernels::{Folded, FoldedConv, Norm, conv2d};
 use crate::{init, probe};
 
 /// Configuration of [`Conv2d`].
@@ -133,22 +133,44 @@ impl Conv2d {
         output
     }
 
+    /// [`Self::forward`] and the activation after it: one operation where no gradient is wanted.
+    ///
+    /// # Shapes
+    /// As [`Self::forward`].
+    #[must_use]
+    pub fn forward_activated(&self, input: Tensor<4>, activation: Activation) -> Tensor<4> {
+        if probe::observing() || input.device().is_autodiff() {
+            return activation.forward(self.forward(input));
+        }
+        let folded = self.fold_into(None);
+        match folded.plan(&input, None) {
+            Some(plan) => folded.forward(plan, input, None, activation.curve()),
+            None => activation.forward(self.forward(input)),
+        }
+    }
+
     /// With the batch norm after it, in evaluation; `None` where that has no running statistics.
-    pub(super) fn folded<'a>(&'a self, bn: &BatchNorm) -> Option<ConvBn<'a>> {
+    pub(super) fn folded<'a>(&'a self, bn: &BatchNorm) -> Option<FoldedConv<'a>> {
         let [mean, variance] = bn.statistics()?;
         let [channels, ..] = self.weight.dims();
         let [gamma, beta] = bn.affine(channels, &self.weight.device(), self.weight.val().dtype());
-        Some(ConvBn {
-            weight: self.weight.val(),
-            bias: self.bias.as_ref().map(Param::val),
-            options: self.options(),
+        Some(self.fold_into(Some(Norm {
             gamma,
             beta,
             mean,
             variance,
             epsilon: bn.epsilon,
+        })))
+    }
+
+    fn fold_into(&self, norm: Option<Norm>) -> FoldedConv<'_> {
+        FoldedConv {
+            weight: self.weight.val(),
+            bias: self.bias.as_ref().map(Param::val),
+            options: self.options(),
+            norm,
             room: &self.room,
-        })
+        }
     }
 
     /// The same convolution with another weight and bias.

@@ -35,10 +35,7 @@ pub fn conv_bn(
     let Some((folded, plan)) = planned else {
         return bn.forward_activated(conv.forward(input), residual, activation);
     };
-    if activation == Activation::Relu {
-        return folded.forward(plan, input, residual, true);
-    }
-    activation.forward(folded.forward(plan, input, residual, false))
+    folded.forward(plan, input, residual, activation.curve())
 }
 
 /// Configuration of [`ConvBnRelu`].

@@ -3,7 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::linear;
+use super::Activation;
+use crate::kernels::{linear, linear_activated};
 use crate::{init, probe};
 
 /// Configuration of [`Linear`].
@@ -63,5 +64,22 @@ impl Linear {
             output.shape().num_elements() * self.weight.dims()[0],
         );
         output
+    }
+
+    /// [`Self::forward`] and the activation after it: one operation where no gradient is wanted.
+    ///
+    /// # Shapes
+    /// As [`Self::forward`].
+    #[must_use]
+    pub fn forward_activated<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        activation: Activation,
+    ) -> Tensor<D> {
+        if probe::observing() || input.device().is_autodiff() {
+            return activation.forward(self.forward(input));
+        }
+        let bias = self.bias.as_ref().map(Param::val);
+        linear_activated(input, self.weight.val(), bias, activation.curve())
     }
 }

@@ -1,7 +1,7 @@
 //! Batch norm that is folded into the convolution before it.
 
 use firebrick_core::kernels;
-use firebrick_core::nn::{Activation, ConvBnRelu, conv_bn};
+use firebrick_core::nn::{Activation, Conv2dConfig, ConvBnRelu, LinearConfig, conv_bn};
 
 use crate::support::{
     LIES, TOLERANCE, alone, assert_close, both, devices, evaluated, lay, noise, values,
@@ -72,5 +72,33 @@ fn folded_weights_follow_every_change() {
         changed("epsilon", &layer);
         layer.conv.padding = [(0, 2), (1, 1)];
         changed("padding", &layer);
+    }
+}
+
+#[test]
+fn an_activation_is_part_of_the_pass_before_it() {
+    for device in devices() {
+        let _alone = alone();
+        let mut conv = Conv2dConfig::new([3, 6], 3).init(&device);
+        // A single pixel takes another way.
+        let gate = Conv2dConfig::new([3, 6], 1).init(&device);
+        let linear = LinearConfig::new(20, 7).init(&device);
+        let [image, pixel] = [[2, 3, 5, 4], [2, 3, 1, 1]].map(|shape| noise(shape, 1, &device));
+        let rows = noise([3, 20], 2, &device);
+        for (name, activation) in Activation::ALL {
+            for (layer, input) in [(&conv, &image), (&gate, &pixel)] {
+                let one = layer.forward_activated(input.clone(), activation);
+                let two = activation.forward(layer.forward(input.clone()));
+                assert_close(name, &values(&one), &values(&two), TOLERANCE);
+            }
+            let one = linear.forward_activated(rows.clone(), activation);
+            let two = activation.forward(linear.forward(rows.clone()));
+            assert_close(name, &values(&one), &values(&two), TOLERANCE);
+        }
+        // The weights that it keeps are those of now.
+        conv.weight = conv.weight.map(|weight| weight * 1.5);
+        let one = conv.forward_activated(image.clone(), Activation::Silu);
+        let two = Activation::Silu.forward(conv.forward(image));
+        assert_close("other weights", &values(&one), &values(&two), TOLERANCE);
     }
 }

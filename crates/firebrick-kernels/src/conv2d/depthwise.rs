@@ -1,7 +1,7 @@
 //! Convolutions whose groups have one channel each: vectors of channels, tap by tap, for any kernel, stride
 //! and dilation. The common ones are done by `grouped`.
 
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, finish};
 use super::geometry::Conv2d;
 use crate::output::written;
 use crate::simd::{Simd, Task, Vectors};
@@ -211,7 +211,7 @@ impl Row<'_> {
         // SAFETY: as of this function.
         unsafe {
             let source = self.source.as_ptr().add(channel);
-            let mut sums = [S::splat(0.0); N];
+            let mut sums = [[S::splat(0.0)]; N];
             for (ky, y) in self.rows {
                 for (kx, x) in &run.taps {
                     let tap = (ky * self.kernel_width + kx) * c + channel;
@@ -219,24 +219,16 @@ impl Row<'_> {
                     let from = source.add((y * self.width + x + column * run.step) * c);
                     for pixel in 0..N {
                         let value = S::load_some(from.add(pixel * run.step * c), count);
-                        sums[pixel] = S::fma(value, tap, sums[pixel]);
+                        sums[pixel][0] = S::fma(value, tap, sums[pixel][0]);
                     }
                 }
             }
-            for pixel in 0..N {
-                let at = (run.start + column + pixel) * c + channel;
-                let mut sum = sums[pixel];
-                if let Some(bias) = self.epilogue.bias {
-                    sum = S::add(sum, S::load_some(bias.as_ptr().add(channel), count));
-                }
-                if let Some(residual) = self.epilogue.residual {
-                    let term = residual.as_ptr().add(self.start + at);
-                    sum = S::add(sum, S::load_some(term, count));
-                }
-                if self.epilogue.relu {
-                    sum = S::relu(sum);
-                }
-                S::store_some(self.result.add(at), sum, count);
+            let first = (run.start + column) * c;
+            let pixel = |pixel: usize| self.start + first + pixel * c;
+            finish::<S, N, 1>(&self.epilogue, pixel, channel, count, &mut sums);
+            for (pixel, [sum]) in sums.into_iter().enumerate() {
+                let to = self.result.add(first + pixel * c + channel);
+                S::store_some(to, sum, count);
             }
         }
     }

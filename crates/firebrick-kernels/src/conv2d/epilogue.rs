@@ -2,6 +2,8 @@
 
 use super::tile;
 use crate::Image;
+use crate::activation::function::{Function, Hardswish, Relu, Relu6};
+use crate::activation::{Activation, AtHand};
 use crate::simd::Simd;
 
 /// What happens to each element of the result before it is stored, in this order.
@@ -11,8 +13,8 @@ pub struct Epilogue<'a> {
     pub bias: Option<&'a [f32]>,
     /// Added, of the shape of the result.
     pub residual: Option<&'a [f32]>,
-    /// Whether negative values become 0.
-    pub relu: bool,
+    /// Then the function of every element.
+    pub activation: Option<Activation>,
 }
 
 impl Epilogue<'_> {
@@ -70,12 +72,39 @@ pub(super) unsafe fn finish<S: Simd, const M: usize, const V: usize>(
                 }
             }
         }
-        if epilogue.relu {
-            for m in 0..M {
-                for v in 0..V {
-                    sums[m][v] = S::relu(sums[m][v]);
-                }
+        match epilogue.activation {
+            None => {}
+            Some(Activation::Relu) => each::<S, _, M, V>(Relu, sums),
+            Some(Activation::Relu6) => each::<S, _, M, V>(Relu6, sums),
+            Some(Activation::Hardswish) => each::<S, _, M, V>(Hardswish, sums),
+            // What takes more instructions is not written out in every kernel. The sums are copied, because what
+            // has an address does not stay in registers.
+            Some(activation) => {
+                let mut copy = *sums;
+                S::apart(AtHand {
+                    activation,
+                    first: copy.as_mut_ptr().cast(),
+                    vectors: M * V,
+                });
+                *sums = copy;
             }
+        }
+    }
+}
+
+/// The function of every element.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+unsafe fn each<S: Simd, F: Function, const M: usize, const V: usize>(
+    function: F,
+    sums: &mut [[S::V; V]; M],
+) {
+    for m in 0..M {
+        for v in 0..V {
+            // SAFETY: as of this function.
+            sums[m][v] = unsafe { function.value::<S>(sums[m][v]) };
         }
     }
 }

@@ -50,6 +50,9 @@ pub(crate) fn forward_transposed(
 ) -> Vec<f32> {
     let vectors = Vectors::in_use();
     check(conv, x, epilogue);
+    if few_pixels::pays(conv) {
+        return few_pixels::forward_transposed(vectors, conv, x, weight, epilogue);
+    }
     // The input gradient of the reversed layer reads its weight `[out, in]` across.
     let reversed = Conv2d {
         input: conv.output(),

@@ -1,5 +1,6 @@
 //! Weights that are packed once and used for many batches.
 
+use super::few_pixels;
 use super::geometry::Conv2d;
 use super::grouped;
 use super::slabs::{Role, Source};
@@ -57,6 +58,12 @@ pub fn pack(conv: &Conv2d, weight: &[f32]) -> Packed {
         slabs,
         transformed,
     }
+}
+
+/// Whether a weight that is used for many batches of this size is better packed.
+#[must_use]
+pub fn pays_to_pack(conv: &Conv2d) -> bool {
+    !few_pixels::pays(conv)
 }
 
 impl Packed {

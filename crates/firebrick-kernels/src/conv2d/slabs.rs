@@ -1,5 +1,7 @@
 //! Weights in the order in which the kernels read them.
 
+mod matrix;
+
 use super::geometry::Conv2d;
 use super::taps::Tap;
 use super::tile::widest_of;
@@ -7,6 +9,7 @@ use crate::output::written;
 use crate::scratch;
 use crate::simd::Vectors;
 use crate::threads::{Shared, for_each};
+use matrix::Matrix;
 
 /// Which channels of the weight are the result's and which are summed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +90,24 @@ impl Source<'_> {
         let widest = widest_of(self.vectors);
         let group_len = self.group_len();
         let shared = Shared::at(slabs);
+        if area == 1 && taps.len() == 1 {
+            for (group, weight) in weight.chunks_exact(outputs * inputs).enumerate() {
+                // SAFETY: each group has its own slabs.
+                unsafe {
+                    let matrix = Matrix {
+                        weight,
+                        columns,
+                        sum,
+                        slabs: Shared::at(slabs.add(group * group_len)),
+                    };
+                    match role {
+                        Role::Forward => matrix.by_column(self.vectors),
+                        Role::InputGrad => matrix.by_sum(self.vectors),
+                    }
+                }
+            }
+            return;
+        }
         // One piece of work: a panel for some of the summed channels, which the first-level cache holds.
         let panels = vectors.div_ceil(widest);
         let sum_each = (4096 / (taps.len().max(1) * widest * lanes)).clamp(1, sum);

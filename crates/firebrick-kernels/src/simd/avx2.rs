@@ -33,6 +33,10 @@ impl Simd for Avx2 {
     type V = __m256;
 
     #[inline(always)]
+    unsafe fn apart<T: Task>(task: T) -> T::Output {
+        unsafe { run(task) }
+    }
+    #[inline(always)]
     unsafe fn splat(value: f32) -> __m256 {
         unsafe { _mm256_set1_ps(value) }
     }

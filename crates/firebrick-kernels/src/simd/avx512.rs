@@ -27,6 +27,10 @@ impl Simd for Avx512 {
     type V = __m512;
 
     #[inline(always)]
+    unsafe fn apart<T: Task>(task: T) -> T::Output {
+        unsafe { run(task) }
+    }
+    #[inline(always)]
     unsafe fn splat(value: f32) -> __m512 {
         unsafe { _mm512_set1_ps(value) }
     }

@@ -21,6 +21,10 @@ impl Simd for Neon {
     type V = float32x4_t;
 
     #[inline(always)]
+    unsafe fn apart<T: Task>(task: T) -> T::Output {
+        unsafe { run(task) }
+    }
+    #[inline(always)]
     unsafe fn splat(value: f32) -> float32x4_t {
         unsafe { vdupq_n_f32(value) }
     }

@@ -1,7 +1,7 @@
 //! Plain arrays, for processors without a vector implementation here, and as the reference in tests.
 #![allow(clippy::undocumented_unsafe_blocks)] // one contract for all: the one of `Simd`
 
-use super::vector::Simd;
+use super::vector::{Simd, Task};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -19,6 +19,10 @@ impl Simd for Portable {
     const REGISTERS: usize = 16;
     type V = V;
 
+    #[inline(never)]
+    unsafe fn apart<T: Task>(task: T) -> T::Output {
+        unsafe { task.run::<Self>() }
+    }
     #[inline(always)]
     unsafe fn splat(value: f32) -> V {
         [value; LANES]

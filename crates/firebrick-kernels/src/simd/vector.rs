@@ -59,6 +59,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Stores `count <= LANES` whole numbers from 0 to 65535.
     unsafe fn store_u16(to: *mut u16, v: Self::V, count: usize);
 
+    /// Runs a task in a function of its own, so that it is compiled once and not at each place that calls it.
+    unsafe fn apart<T: Task>(task: T) -> T::Output;
+
     /// v · 2ⁿ, rounded once, for whole numbers n from -252 to 252: results below the normal numbers lose digits but do
     /// not jump to zero.
     #[inline(always)]

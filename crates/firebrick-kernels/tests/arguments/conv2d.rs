@@ -23,7 +23,7 @@ fn conv(channels: [usize; 2], groups: usize) -> Conv2d {
 const NONE: Epilogue<'_> = Epilogue {
     bias: None,
     residual: None,
-    relu: false,
+    activation: None,
 };
 
 #[test]

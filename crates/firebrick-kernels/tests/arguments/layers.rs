@@ -3,6 +3,7 @@
 use firebrick_kernels::activation::Activation;
 use firebrick_kernels::batch_norm::{Fused, Saved};
 use firebrick_kernels::channels::{self, Channels};
+use firebrick_kernels::conv2d::Epilogue;
 use firebrick_kernels::local_response_norm::{self, Response};
 use firebrick_kernels::{Image, batch_norm, channel_scale, layer_norm, linear};
 
@@ -12,14 +13,16 @@ use crate::settings::noise;
 #[test]
 fn slices_that_do_not_fit_a_linear_layer() {
     let (x, weight, dy) = (noise(1, 4 * 6), noise(2, 6 * 9), noise(3, 4 * 9));
-    let size = [4, 6, 9];
-    refused(&["input"], || linear::forward(&x[1..], &weight, None, size));
+    let (size, none) = ([4, 6, 9], Epilogue::default());
+    let bias = Epilogue {
+        bias: Some(&[0.0; 8]),
+        ..none
+    };
+    refused(&["input"], || linear::forward(&x[1..], &weight, none, size));
     refused(&["a weight of"], || {
-        linear::forward(&x, &weight[1..], None, size)
+        linear::forward(&x, &weight[1..], none, size)
     });
-    refused(&["one bias"], || {
-        linear::forward(&x, &weight, Some(&[0.0; 8]), size)
-    });
+    refused(&["one bias"], || linear::forward(&x, &weight, bias, size));
     refused(&["input"], || linear::input_grad(&dy[1..], &weight, size));
     refused(&["a weight of"], || {
         linear::input_grad(&dy, &weight[1..], size)
@@ -28,7 +31,7 @@ fn slices_that_do_not_fit_a_linear_layer() {
     refused(&["input"], || linear::weight_grad(&x, &dy[1..], size));
     let huge = [1 << 62, 4, 4];
     refused(&["no memory"], || {
-        linear::forward(&[], &weight[..16], None, huge)
+        linear::forward(&[], &weight[..16], none, huge)
     });
     refused(&["no memory"], || linear::weight_grad(&[], &[], huge));
 }

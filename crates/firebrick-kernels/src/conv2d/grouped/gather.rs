@@ -152,6 +152,7 @@ impl Tile<'_> {
             if !Room::<S>::WIDE {
                 for row in 0..2 {
                     match count {
+                        7 if !F::ACROSS => self.single::<S, P, F, K, 7>(spread, row),
                         4 => self.single::<S, P, F, K, 4>(spread, row),
                         _ => self.single::<S, P, F, K, 1>(spread, row),
                     }

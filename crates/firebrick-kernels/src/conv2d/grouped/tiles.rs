@@ -147,7 +147,7 @@ impl Tiling {
             let count = match (form, left) {
                 (Form::Across, 5..) if wide => 8,
                 (Form::Across, _) => 4,
-                (_, 7 | 11 | 14..) if wide => 7,
+                (_, 7 | 11 | 14..) => 7,
                 (_, 4..) => 4,
                 _ => 1,
             };
