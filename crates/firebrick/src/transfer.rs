@@ -101,7 +101,7 @@ impl TransferJob<'_> {
 }
 
 /// The recipe of a transfer: its data, its model with the weights to begin with, and how stages are fine-tuned after the linear classifier
-/// is found: a tenth of the optimizer's usual rate (LP-FT: Kumar et al., ICLR 2022), with a warm-up, and crops and mirror images of photos.
+/// is found: a tenth of the optimizer's usual rate (LP-FT: Kumar et al., ICLR 2022), and crops and mirror images of photos.
 #[must_use]
 pub fn recipe(dataset: &str, model: Spec, weights: &str) -> Recipe {
     let of_photos = folder_path(dataset).is_some();
@@ -116,7 +116,7 @@ pub fn recipe(dataset: &str, model: Spec, weights: &str) -> Recipe {
         model,
         weights: Some(weights.into()),
         optimizer: spec("adamw(lr=1e-4)"),
-        schedule: spec("warmup(10%, then=cosine)"),
+        schedule: spec("cosine"),
         augment: augment.parse().unwrap_or_else(|_| Pipeline::default()),
         batch_size: 32,
         epochs: 20,

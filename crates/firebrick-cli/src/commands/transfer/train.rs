@@ -28,7 +28,7 @@ What happens:
   lasts. The best network becomes a run like any other, for predict, eval, export, ensemble, report and serve.
 
 Settings of fine-tuning:
-  The flags of `firebrick train` have its defaults but for: --optimizer 'adamw(lr=1e-4)', --schedule 'warmup(10%, then=cosine)',
+  The flags of `firebrick train` have its defaults but for: --optimizer 'adamw(lr=1e-4)', --schedule cosine,
   --augment 'random_resized_crop(scale=0.5) | hflip' for photos, --batch-size 32, --epochs 20 at most.";
 
 /// Train a classifier from a pretrained network: a linear one in a minute, then as much fine-tuning as pays off
