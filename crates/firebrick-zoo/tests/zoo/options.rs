@@ -125,7 +125,7 @@ fn mistakes_are_named() {
     }
     let odd = ResNetCifarConfig::new(21);
     let input = default_input(&"resnet20".parse().unwrap()).unwrap();
-    let error = odd.build(&input, 0, &flex()).unwrap_err().to_string();
+    let error = odd.model(&input, 0, &flex()).unwrap_err().to_string();
     assert!(
         error.contains("depth = 21") && error.contains("6n + 2"),
         "{error}"
