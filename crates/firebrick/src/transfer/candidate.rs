@@ -12,6 +12,7 @@ use firebrick_train::progress::{Best, Progress};
 use firebrick_train::{Predictions, score};
 use firebrick_transfer::advisor::Strategy;
 use firebrick_transfer::head2toe::{AllStages, Head2Toe, Selection};
+use firebrick_transfer::logistic::Path;
 use firebrick_transfer::{Features, Linear};
 use firebrick_zoo::Model;
 
@@ -103,7 +104,11 @@ pub(super) fn of_all_stages(
         names.iter().cloned().zip(features).collect()
     };
     let probe = Head2Toe {
-        path: path(recipe),
+        // Each stage's features have length 1 already.
+        path: Path {
+            standardize: false,
+            ..path(recipe)
+        },
         ..Head2Toe::default()
     };
     let train = named(train);

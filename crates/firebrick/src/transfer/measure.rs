@@ -232,7 +232,8 @@ fn last_statistics(network: &Model) -> Option<(String, Statistics)> {
     Some((layer.into(), statistics))
 }
 
-/// How linear classifiers are fitted for a recipe: with classes that count alike, if it asks for that.
+/// How linear classifiers are fitted for a recipe: on features of variance 1, since channels differ in size for reasons of their own; with classes
+/// that count alike, if it asks for that.
 pub(super) fn path(recipe: &Recipe) -> Path {
     let class_weights = match recipe.class_weights {
         Some(_) => ClassWeights::Balanced,
@@ -241,6 +242,7 @@ pub(super) fn path(recipe: &Recipe) -> Path {
     Path {
         seed: recipe.seed,
         class_weights,
+        standardize: true,
         ..Path::default()
     }
 }

@@ -152,7 +152,11 @@ fn the_network_of_the_run_is_the_classifier_on_features() {
         let train: Arc<dyn firebrick_core::data::Dataset> = Arc::new(train);
         let features = extractor.of_dataset(&train, &Pass::default(), &mut |_, _| {});
         let features = features.unwrap().stage(extractor.pooled()).unwrap();
-        let head = cross_validate(&features, &Strengths::default()).unwrap();
+        let strengths = Strengths {
+            standardize: true,
+            ..Strengths::default()
+        };
+        let head = cross_validate(&features, &strengths).unwrap();
         let expected = head.fitted.model.logits(&features).unwrap();
         for image in [0, 9, 20] {
             let photo = train.get(image).unwrap().image;
