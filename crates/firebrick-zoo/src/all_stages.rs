@@ -12,7 +12,7 @@ use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
 use serde::{Deserialize, Serialize};
 
-use crate::registry::architecture;
+use crate::backbone::Backbone;
 use crate::{Architecture, Head, Input, Model};
 
 /// The name in specs.
@@ -44,28 +44,36 @@ pub struct AllStages {
 }
 
 impl AllStagesConfig {
-    /// The configuration of the network inside.
-    fn inside(&self) -> Result<Box<dyn Architecture>, ConfigError> {
+    /// The architecture, where `architecture` finds that of the network inside.
+    pub(crate) fn around(
+        &self,
+        architecture: fn(&Spec) -> Result<Box<dyn Architecture>, ConfigError>,
+    ) -> Result<Around, ConfigError> {
         if self.of.name == NAME {
             return Err(ConfigError::Conflict(
                 "all_stages: `of` must be a network with stages of its own, such as resnet20"
                     .into(),
             ));
         }
-        architecture(&self.of)
+        architecture(&self.of).map(Around)
     }
+}
 
+/// An [`AllStages`] around the network of an architecture.
+pub(crate) struct Around(Box<dyn Architecture>);
+
+impl Around {
     fn around(
         &self,
         network: &Model,
         input: &Input,
         device: &Device,
     ) -> Result<AllStages, ConfigError> {
-        let stages = network.backbone().map(|backbone| backbone.stages());
+        let stages = network.backbone().map(Backbone::stages);
         let (Some(stages), Some(backbone)) = (stages, network.with_head(Head::None, 0, 0)) else {
             return Err(ConfigError::Conflict(format!(
                 "all_stages: {} with these options does not name its stages: give a model without `members`",
-                self.of
+                self.0.spec()
             )));
         };
         let width = stages.iter().map(|stage| stage.width).sum();
@@ -76,22 +84,13 @@ impl AllStagesConfig {
     }
 }
 
-impl Architecture for AllStagesConfig {
+impl Architecture for Around {
     fn spec(&self) -> Spec {
-        let of = self
-            .inside()
-            .map_or_else(|_| self.of.clone(), |inside| inside.spec());
-        Spec::canonical(NAME, &Self { of })
+        Spec::canonical(NAME, &AllStagesConfig { of: self.0.spec() })
     }
 
     fn native_input(&self) -> Input {
-        let inside = self.inside().map(|inside| inside.native_input());
-        inside.unwrap_or(Input {
-            channels: 3,
-            height: 224,
-            width: 224,
-            classes: 1000,
-        })
+        self.0.native_input()
     }
 
     fn head(&self) -> Option<&'static str> {
@@ -99,16 +98,16 @@ impl Architecture for AllStagesConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        self.inside()?.check()
+        self.0.check()
     }
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
-        let network = self.inside()?.undrawn(input, device)?;
+        let network = self.0.undrawn(input, device)?;
         self.around(&network, input, device).map(Model::new)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
-        let network = self.inside()?.model(input, seed, device)?;
+        let network = self.0.model(input, seed, device)?;
         let mut model = self.around(&network, input, device)?;
         model.classifier = Init::PYTORCH.apply(model.classifier, seed);
         Ok(Model::new(model))
@@ -133,85 +132,4 @@ fn of_length_1(rows: Tensor<2>) -> Tensor<2> {
     const LEAST: f32 = 1e-30;
     let squares = (rows.clone() * rows.clone()).sum_dim(1);
     rows / squares.clamp_min(LEAST).sqrt()
-}
-
-#[cfg(test)]
-mod tests {
-    use firebrick_core::state_dict::StateDict;
-
-    use super::*;
-
-    #[test]
-    fn it_reads_the_features_of_every_stage() {
-        let device = firebrick_core::device("flex").unwrap();
-        let input = Input {
-            channels: 3,
-            height: 32,
-            width: 32,
-            classes: 4,
-        };
-        let spec: Spec = "all_stages(of=resnet20)".parse().unwrap();
-        let architecture = architecture(&spec).unwrap();
-        architecture.check().unwrap();
-        let of = architecture.spec().to_string();
-        assert!(of.starts_with("all_stages(of=resnet20("), "{of}");
-        let model = architecture.model(&input, 3, &device).unwrap();
-        let weights = StateDict::of(&model);
-        assert_eq!(
-            weights.tensors["classifier.weight"].shape().to_vec(),
-            [4, 128]
-        );
-        assert!(!weights.tensors.contains_key("backbone.linear.weight"));
-        let pixels = (0..2 * 3 * 32 * 32).map(|at| (at % 97) as f32 / 48.0 - 1.0);
-        let pixels = burn::tensor::TensorData::new(pixels.collect::<Vec<f32>>(), [2, 3, 32, 32]);
-        let images = Tensor::from_data(pixels, &device);
-        let inside: &AllStages = model.downcast_ref().unwrap();
-        let features = inside.backbone.backbone().unwrap().features(images.clone());
-        let mut joined = Vec::new();
-        for stage in features {
-            let mean: Vec<f32> = stage
-                .mean_dim(2)
-                .mean_dim(3)
-                .into_data()
-                .iter::<f32>()
-                .collect();
-            let row = &mean[mean.len() / 2..];
-            let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-            joined.extend(row.iter().map(|x| x / length));
-        }
-        let row = &weights.tensors["classifier.weight"]
-            .iter::<f32>()
-            .collect::<Vec<_>>()[..128];
-        let bias = weights.tensors["classifier.bias"]
-            .iter::<f32>()
-            .next()
-            .unwrap();
-        let expected: f32 = row.iter().zip(&joined).map(|(w, x)| w * x).sum::<f32>() + bias;
-        let logits: Vec<f32> = model.forward(images).into_data().iter::<f32>().collect();
-        assert!(
-            (logits[4] - expected).abs() < 1e-4,
-            "{} {expected}",
-            logits[4]
-        );
-    }
-
-    #[test]
-    fn it_is_not_of_itself_or_of_what_has_no_stages() {
-        let of = |text: &str| {
-            let spec: Spec = text.parse().unwrap();
-            let input = default();
-            let device = firebrick_core::device("flex").unwrap();
-            let built = architecture(&spec).and_then(|found| found.model(&input, 0, &device));
-            built.err().unwrap().to_string()
-        };
-        assert!(of("all_stages(of=all_stages)").contains("stages of its own"));
-        assert!(
-            of("all_stages(of='small_cnn(members=mimo(2))')").contains("does not name its stages")
-        );
-        assert!(of("all_stages(of=rednet20)").contains("rednet20"));
-    }
-
-    fn default() -> Input {
-        AllStagesConfig::default().native_input()
-    }
 }

@@ -108,7 +108,8 @@ pub static TINY: Registry<Build> = Registry::new(
 /// [`ConfigError`] naming the unknown model or option.
 pub fn architecture(spec: &Spec) -> Result<Box<dyn Architecture>, ConfigError> {
     if spec.name == all_stages::NAME {
-        return Ok(Box::new(spec.resolve::<AllStagesConfig>()?));
+        let all_stages = spec.resolve::<AllStagesConfig>()?;
+        return Ok(Box::new(all_stages.around(architecture)?));
     }
     let entry = REGISTRY
         .find(spec)

@@ -2,7 +2,7 @@
 //! is, and maps of its features.
 //!
 //! What it costs is bounded whatever the data: forward passes over at most [`MOST_AMONG`] training images and
-//! [`MOST_ON_MAP`] held-out ones, and the gradient of [`MOST_EXPLAINED`] images. All of it is computed from the saved
+//! [`MOST_ON_MAP`] held-out ones, and the gradient of [`explained::MOST_EXPLAINED`] images. All of it is computed from the saved
 //! model after training, so it changes nothing of the results.
 
 mod explained;
@@ -34,10 +34,6 @@ use crate::{Error, ModelInfo, TrainedModel};
 pub(crate) const MOST_AMONG: usize = 1000;
 /// The most held-out images on a map, spread evenly over the split.
 pub(crate) const MOST_ON_MAP: usize = 500;
-/// The most wrong images that are explained.
-pub(crate) const MOST_EXPLAINED: usize = 12;
-/// Training images that are shown beside each of them.
-const NEAREST: usize = 3;
 
 /// A model whose training is over, and its images.
 pub(crate) struct Insight<'a> {

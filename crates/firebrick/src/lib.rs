@@ -40,6 +40,7 @@ mod models;
 pub mod neighbours;
 mod overview;
 mod own_program;
+mod per_class;
 pub mod predict;
 pub mod prelude;
 mod prepared;

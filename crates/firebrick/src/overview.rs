@@ -9,6 +9,7 @@ use firebrick_datasets::folder::Folders;
 
 use crate::Session;
 use crate::fine_tuning::FineTuning;
+use crate::per_class::per_class;
 use crate::start::Begun;
 
 /// What a run is about to do. It is made when everything has been checked, before the first update.
@@ -129,17 +130,6 @@ fn counted(name: &'static str, split: &dyn Dataset, classes: usize) -> SplitOver
         images: split.len(),
         per_class: per_class(split, classes),
     }
-}
-
-/// Images of each class.
-pub(crate) fn per_class(split: &dyn Dataset, classes: usize) -> Vec<usize> {
-    let mut counts = vec![0; classes];
-    for index in 0..split.len() {
-        if let Some(count) = counts.get_mut(split.label(index)) {
-            *count += 1;
-        }
-    }
-    counts
 }
 
 #[cfg(test)]

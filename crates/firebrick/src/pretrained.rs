@@ -63,7 +63,7 @@ impl Pretrained {
         let found = self.found(text, recipe)?;
         let rules = rules(recipe, architecture, channels);
         let (model, notes) = firebrick_zoo::load_with(model, &found.path, &rules)?;
-        Ok((model, told(&found, notes)))
+        Ok((model, told(&found, &notes)))
     }
 
     fn found(&self, text: &str, recipe: &Recipe) -> Result<FoundWeights, Error> {
@@ -120,7 +120,7 @@ impl Pretrained {
                 device: device.clone(),
             },
             knows_classes,
-            notes: told(&found, notes),
+            notes: told(&found, &notes),
         })
     }
 
@@ -163,7 +163,7 @@ fn except(recipe: &Recipe) -> Vec<String> {
 }
 
 /// The notes about a file, with its name.
-fn told(found: &FoundWeights, notes: Vec<String>) -> Vec<String> {
+fn told(found: &FoundWeights, notes: &[String]) -> Vec<String> {
     let notes = notes.iter();
     notes
         .map(|note| format!("{}: {note}", found.name))

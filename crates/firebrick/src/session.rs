@@ -23,7 +23,7 @@ use firebrick_zoo::{Architecture, Model};
 use crate::fine_tuning::{FineTuning, FineTuningHook};
 use crate::lone_image::train_loader;
 use crate::models::Models;
-use crate::overview::per_class;
+use crate::per_class::per_class;
 use crate::prepared::Prepared;
 use crate::pretrained::Pretrained;
 use crate::teacher::{Lesson, Taught, Teacher};

@@ -6,7 +6,7 @@ use firebrick_core::data::Dataset;
 use firebrick_core::loss::Loss;
 use firebrick_train::{Checkpoint, Divergence, Guess, Hook, RunDir};
 
-use crate::overview::per_class;
+use crate::per_class::per_class;
 use crate::prepared::Prepared;
 
 /// The losses of guessing, where the loss has them.

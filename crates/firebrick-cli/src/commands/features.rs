@@ -10,7 +10,7 @@ use firebrick::features::{Extractor, Pass};
 use serde_json::json;
 
 use super::plain_weights::{PlainWeights, trained_model};
-use super::transfer::data_set;
+use super::transfer::begin::data_set;
 use crate::failure::Failure;
 use crate::figures::{counted, grouped};
 use crate::number::whole;

@@ -32,7 +32,7 @@ pub(super) fn of_run(
     let cache = run.join(CACHE);
     // A run directory that cannot be written to is no reason to do without.
     among.cache = std::fs::create_dir_all(&cache).ok().map(|()| cache);
-    find(model, &among, notes, quiet)
+    find(model, &among, &notes, quiet)
 }
 
 /// The images of a data set: its training split, or all of a folder without splits.
@@ -53,7 +53,7 @@ pub(super) fn of_data(
         cache: super::data_cache(),
     };
     let (among, notes) = split(model, &images, None)?;
-    find(model, &among, notes, quiet)
+    find(model, &among, &notes, quiet)
 }
 
 fn split(
@@ -67,7 +67,7 @@ fn split(
 fn find(
     model: &TrainedModel,
     among: &Among,
-    notes: Vec<String>,
+    notes: &[String],
     quiet: bool,
 ) -> Result<Neighbours, Error> {
     let found = Neighbours::find(model, among, &mut progress::images(quiet))?;

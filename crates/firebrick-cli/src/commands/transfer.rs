@@ -1,22 +1,16 @@
 //! `firebrick transfer`.
 
 mod advise;
+pub(super) mod begin;
+mod stages;
 mod train;
 mod wise_ft;
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Subcommand};
-use firebrick::core::Recipe;
-use firebrick::core::spec::Spec;
-use firebrick::transfer;
 use firebrick::transfer::unfreezing;
 
 use super::listing::Listing;
 use crate::failure::Failure;
-use crate::figures::percent;
-use crate::terminal;
-use crate::train_flags::TrainFlags;
 
 /// Make a classifier of your own photos from a pretrained network
 #[derive(Args)]
@@ -42,77 +36,5 @@ impl Transfer {
             Action::WiseFt(wise_ft) => wise_ft.run(),
             Action::Strategies(listing) => listing.of(&unfreezing::REGISTRY),
         }
-    }
-}
-
-/// Data and pretrained network, which all commands here have.
-#[derive(Args)]
-struct Begin {
-    /// Your photos as DIR/CLASS/IMAGE or DIR/SPLIT/CLASS/IMAGE, a pack of them, or a data set by name, with options if you like, as in
-    /// 'cifar10'
-    #[arg(value_name = "DIR|NAME")]
-    data: String,
-    #[command(flatten)]
-    flags: TrainFlags,
-    /// Directory that keeps the features of images for the next time; none keeps nothing. By default features in the cache directory
-    #[arg(long, value_name = "DIR", help_heading = "Run")]
-    features_dir: Option<PathBuf>,
-}
-
-/// The network that is taken where none is named: small, and good at photos.
-const MODEL: &str = "efficientnet_lite0";
-
-impl Begin {
-    /// The recipe of the data and the network, changed by the other flags.
-    fn recipe(&self) -> Result<Recipe, Failure> {
-        if self.flags.get("dataset").is_some() {
-            return Err(Failure::Usage(
-                "give the data as the first argument instead of with --dataset".into(),
-            ));
-        }
-        let model = self.flags.get("model").unwrap_or(MODEL);
-        let weights = self.flags.get("weights").unwrap_or("pretrained");
-        let model: Spec = model.parse()?;
-        let mut recipe = transfer::recipe(&data_set(&self.data), model, weights);
-        self.flags.apply(&mut recipe)?;
-        Ok(recipe)
-    }
-
-    fn cache(&self) -> Option<PathBuf> {
-        match &self.features_dir {
-            Some(none) if *none == Path::new("none") => None,
-            Some(directory) => Some(directory.clone()),
-            None => Some(super::data_cache().join("features")),
-        }
-    }
-
-    /// What was given, as words of a command line.
-    fn words(&self) -> Vec<String> {
-        let mut words = vec![self.data.clone()];
-        for (flag, value) in self.flags.words() {
-            words.push(flag);
-            words.extend(value);
-        }
-        words
-    }
-}
-
-/// The spec of the data: that of a folder or pack, if it is a path to one.
-pub(super) fn data_set(data: &str) -> String {
-    let named = data.starts_with("folder:");
-    if !named && (Path::new(data).exists() || data.contains(['/', '\\'])) {
-        format!("folder:{data}")
-    } else {
-        data.into()
-    }
-}
-
-/// Prints accuracies by stage, one line each.
-fn say_stages<'a>(stages: impl Iterator<Item = (&'a str, f64)>) {
-    let stages: Vec<_> = stages.collect();
-    let width = stages.iter().map(|(stage, _)| stage.chars().count()).max();
-    let width = width.unwrap_or(0);
-    for (stage, top1) in stages {
-        terminal::say(&format!("  {stage:width$}  {}", percent(top1)));
     }
 }

@@ -3,6 +3,7 @@
 // Helpers of tests fail by panicking too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod all_stages;
 mod architectures;
 mod fine_tuning;
 mod golden;

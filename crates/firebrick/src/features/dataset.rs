@@ -99,7 +99,7 @@ impl Extractor {
                         found.torn_bytes
                     ));
                 }
-                Sink::File(path, writer, key)
+                Sink::File(path, Box::new(writer), key)
             }
         };
         let missing = sink.missing(dataset.len());
@@ -203,7 +203,7 @@ impl Extractor {
 /// Where rows go.
 enum Sink<'a> {
     /// A file of features with this key, which may have more stages.
-    File(&'a Path, CacheWriter, Key),
+    File(&'a Path, Box<CacheWriter>, Key),
     Memory(Memory),
 }
 

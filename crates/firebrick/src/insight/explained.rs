@@ -8,11 +8,15 @@ use firebrick_train::metrics::WrongImage;
 use firebrick_transfer::Features;
 use firebrick_transfer::knn::{Neighbour, nearest};
 
-use super::{MOST_EXPLAINED, NEAREST};
 use crate::explain::{Explain, Explainer};
 use crate::features::Extractor;
 use crate::mistakes::{self, within};
 use crate::{Error, TrainedModel};
+
+/// The most wrong images that are explained.
+pub(super) const MOST_EXPLAINED: usize = 12;
+/// Training images that are shown beside each of them.
+pub(super) const NEAREST: usize = 3;
 
 /// Longest side of a heat map, in pixels.
 const SIDE: usize = 96;

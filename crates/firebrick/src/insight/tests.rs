@@ -3,6 +3,7 @@
 use firebrick_core::Recipe;
 use firebrick_core::run::{Explained, FeatureMap, Filters};
 
+use super::explained::{MOST_EXPLAINED, NEAREST};
 use super::*;
 use crate::{Job, train};
 

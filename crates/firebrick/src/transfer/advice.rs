@@ -1,14 +1,14 @@
 //! What to do with some data, before it is done.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use firebrick_core::{ConfigError, Recipe};
 use firebrick_transfer::advisor::{Advice, Measured, advise as of_measured};
 use serde::Serialize;
 
-use super::Wanted;
 use super::opened::Opened;
+use super::strategy::Wanted;
 use crate::{Error, Sources};
 
 /// What was measured, and what follows from it. `firebrick transfer advise --json` prints it as JSON.
@@ -36,13 +36,13 @@ pub struct Advised {
 pub fn advise(
     recipe: &Recipe,
     sources: &Sources,
-    cache: Option<PathBuf>,
+    cache: Option<&Path>,
     progress: &mut dyn FnMut(usize, usize),
     notice: &mut dyn FnMut(&str),
 ) -> Result<Advised, Error> {
     let opened = Opened::open(recipe, sources)?;
     opened.notes.iter().for_each(|note| notice(note));
-    let taken = opened.take(cache.as_deref(), &Arc::default(), progress, notice)?;
+    let taken = opened.take(cache, &Arc::default(), progress, notice)?;
     let probed = taken.probe(recipe)?;
     let measured = taken.measured(&opened, &probed)?;
     let Some(advice) = of_measured(&measured) else {

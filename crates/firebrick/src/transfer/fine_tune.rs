@@ -13,9 +13,10 @@ use firebrick_transfer::advisor::Strategy;
 use firebrick_zoo::{Model, Stage};
 
 use super::candidate::Candidate;
+use super::job::TransferJob;
 use super::opened::Opened;
 use super::report::FineTuned;
-use super::{TransferJob, Wanted};
+use super::strategy::Wanted;
 use crate::{Error, Session, Sources};
 
 /// Fine-tunes more and more stages of the network with the linear classifier `probe` within the budget. `best` becomes the best network;
@@ -64,7 +65,7 @@ pub(super) fn rounds(
             named(last, stages.len()),
             recipe.epochs
         ));
-        let Some(found) = round(job, opened, recipe, &start, strategy(last, stages.len()))? else {
+        let Some(found) = round(job, opened, &recipe, &start, strategy(last, stages.len()))? else {
             break;
         };
         let better = found.is_better_than(&start);
@@ -168,7 +169,7 @@ fn recipe_of(
 fn round(
     job: &mut TransferJob<'_>,
     opened: &Opened,
-    recipe: Recipe,
+    recipe: &Recipe,
     start: &Candidate,
     strategy: Strategy,
 ) -> Result<Option<Candidate>, Error> {
@@ -177,7 +178,7 @@ fn round(
         free_memory: None,
         ..opened.sources.clone()
     };
-    let mut session: Session<'_, Model> = Session::open_with(&recipe, sources)?;
+    let mut session: Session<'_, Model> = Session::open_with(recipe, sources)?;
     let weights = StateDict::clone(&start.weights);
     let model = weights.load_into(session.untrained_model()?)?;
     let mut valid = session.valid_loader()?;

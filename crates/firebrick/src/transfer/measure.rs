@@ -1,9 +1,10 @@
 //! Figures of the features of a job: linear classifiers on every stage, and what the advisor asks.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
-use firebrick_core::data::Dataset;
+use firebrick_core::data::{DataError, Dataset};
 use firebrick_core::freeze::freeze;
 use firebrick_core::{ConfigError, Recipe, state_dict};
 use firebrick_datasets::split::Subset;
@@ -19,7 +20,7 @@ use firebrick_zoo::Model;
 
 use super::opened::Opened;
 use crate::Error;
-use crate::features::{DatasetFeatures, LOGITS};
+use crate::features::{DatasetFeatures, LOGITS, Pass};
 
 /// The most images on which stages are compared: more hardly change the comparison, and the time grows with them.
 pub(super) const COMPARED: usize = 5000;
@@ -50,12 +51,40 @@ pub(super) struct Probe {
 /// The linear classifiers of all stages; the last is that on what the last layer reads.
 pub(super) struct Probed(pub(super) Vec<Probe>);
 
+impl Opened {
+    /// The features of the training and the validation images.
+    pub(super) fn take(
+        &self,
+        cache: Option<&std::path::Path>,
+        interrupted: &Arc<AtomicBool>,
+        progress: &mut dyn FnMut(usize, usize),
+        notice: &mut dyn FnMut(&str),
+    ) -> Result<Taken, Error> {
+        if let Some(cache) = cache {
+            std::fs::create_dir_all(cache).map_err(|error| DataError::io(cache, error))?;
+        }
+        let splits = &self.session.data.splits;
+        let mut of = |dataset: &Arc<dyn Dataset>| {
+            let pass = Pass {
+                cache: cache
+                    .map(|cache| self.extractor.cache_file(cache, &**dataset))
+                    .transpose()?,
+                workers: self.session.recipe.workers,
+                on_bad: self.session.data.on_bad,
+                interrupted: interrupted.clone(),
+            };
+            let found = self.extractor.of_dataset(dataset, &pass, progress)?;
+            found.notes.iter().for_each(|note| notice(note));
+            Ok::<_, Error>(found)
+        };
+        let train = of(&splits.train)?;
+        let valid = splits.valid.as_ref().map(&mut of).transpose()?;
+        Ok(Taken::new(self, train, valid))
+    }
+}
+
 impl Taken {
-    pub(super) fn new(
-        opened: &Opened,
-        train: DatasetFeatures,
-        valid: Option<DatasetFeatures>,
-    ) -> Self {
+    fn new(opened: &Opened, train: DatasetFeatures, valid: Option<DatasetFeatures>) -> Self {
         let stages = opened.extractor.stages().map(|stage| stage.name.clone());
         let (scores, names): (Vec<_>, Vec<_>) = stages.partition(|name| name == LOGITS);
         Self {

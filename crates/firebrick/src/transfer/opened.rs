@@ -1,17 +1,11 @@
 //! The data and the pretrained network of a job, and its features.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use firebrick_core::data::{DataError, Dataset};
 use firebrick_core::spec::{Spec, Value};
 use firebrick_core::{ConfigError, Recipe};
 use firebrick_datasets::OnBadImage;
-use firebrick_zoo::{Model, Stage};
+use firebrick_zoo::{Backbone, Model, Stage};
 
-use super::measure::Taken;
-use crate::features::{Extractor, Pass};
+use crate::features::Extractor;
 use crate::pretrained::Pretrained;
 use crate::{Error, Models, Session, Sources, TrainedModel};
 
@@ -99,37 +93,7 @@ impl Opened {
     /// The stages of the network.
     pub(super) fn stages(&self) -> Vec<Stage> {
         let backbone = self.source.network.backbone();
-        backbone.map_or(Vec::new(), |backbone| backbone.stages())
-    }
-
-    /// The features of the training and the validation images.
-    pub(super) fn take(
-        &self,
-        cache: Option<&Path>,
-        interrupted: &Arc<AtomicBool>,
-        progress: &mut dyn FnMut(usize, usize),
-        notice: &mut dyn FnMut(&str),
-    ) -> Result<Taken, Error> {
-        if let Some(cache) = cache {
-            std::fs::create_dir_all(cache).map_err(|error| DataError::io(cache, error))?;
-        }
-        let splits = &self.session.data.splits;
-        let mut of = |dataset: &Arc<dyn Dataset>| {
-            let pass = Pass {
-                cache: cache
-                    .map(|cache| self.extractor.cache_file(cache, &**dataset))
-                    .transpose()?,
-                workers: self.session.recipe.workers,
-                on_bad: self.session.data.on_bad,
-                interrupted: interrupted.clone(),
-            };
-            let found = self.extractor.of_dataset(dataset, &pass, progress)?;
-            found.notes.iter().for_each(|note| notice(note));
-            Ok::<_, Error>(found)
-        };
-        let train = of(&splits.train)?;
-        let valid = splits.valid.as_ref().map(&mut of).transpose()?;
-        Ok(Taken::new(self, train, valid))
+        backbone.map_or(Vec::new(), Backbone::stages)
     }
 }
 

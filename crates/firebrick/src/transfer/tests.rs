@@ -1,7 +1,10 @@
 //! Jobs on made-up photos, with networks whose weights are drawn: their features tell colours apart all the same.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use firebrick_core::Recipe;
 use firebrick_core::data::Image;
 use firebrick_core::run::RunRecord;
 use firebrick_core::state_dict::StateDict;
@@ -13,7 +16,7 @@ use super::logistic::{Path as Strengths, cross_validate};
 use super::*;
 use crate::eval::{EvalImages, EvalJob, evaluate};
 use crate::features::{Extractor, POOLED, Pass};
-use crate::{ModelInfo, TrainedModel};
+use crate::{ModelInfo, Sources, TrainedModel};
 
 /// `photos/SPLIT/CLASS/N.png`, so many of each class: stripes of two colours in noise.
 fn photos(at: &Path, splits: &[(&str, &[(&str, usize)])]) -> PathBuf {
@@ -35,7 +38,11 @@ fn stripes(class: usize, photo: usize) -> Image {
     for (at, pixel) in image.pixels.chunks_exact_mut(3).enumerate() {
         let (x, y) = (at % 40, at / 40);
         let noise = ((x * 31 + y * 17 + photo * 101) * (photo + 7) % 113) as u8;
-        let stripe = if (x + photo) / 4 % 2 == 0 { 90 } else { 0 };
+        let stripe = if ((x + photo) / 4).is_multiple_of(2) {
+            90
+        } else {
+            0
+        };
         pixel[class % 3] = stripe + noise / 2;
         pixel[(class + 1) % 3] = noise;
         pixel[2] = pixel[2].saturating_add(20);
@@ -324,8 +331,13 @@ fn features_are_kept_and_advice_is_given() {
     let mut seen = 0;
     let mut advise_now = || {
         let mut progress = |done: usize, _| seen += usize::from(done > 0);
-        let cache = Some(cache.clone());
-        let advised = advise(&place.recipe, &sources, cache, &mut progress, &mut |_| {});
+        let advised = advise(
+            &place.recipe,
+            &sources,
+            Some(&cache),
+            &mut progress,
+            &mut |_| {},
+        );
         (advised.unwrap(), std::mem::take(&mut seen))
     };
     let (advised, computed) = advise_now();

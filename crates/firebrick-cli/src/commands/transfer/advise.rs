@@ -4,7 +4,8 @@ use clap::Args;
 use firebrick::transfer::{Advised, advise};
 use serde_json::json;
 
-use super::{Begin, say_stages};
+use super::begin::Begin;
+use super::stages::say_stages;
 use crate::failure::Failure;
 use crate::progress;
 use crate::shell::{program, quoted};
@@ -31,7 +32,7 @@ impl Advise {
         let advised = advise(
             &recipe,
             &super::super::sources(),
-            self.begin.cache(),
+            self.begin.cache().as_deref(),
             &mut progress::images(self.quiet || self.json),
             &mut terminal::notice,
         )?;

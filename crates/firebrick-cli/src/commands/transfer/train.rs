@@ -9,7 +9,8 @@ use clap::Args;
 use firebrick::RunPlace;
 use firebrick::transfer::{self, TransferJob, TransferReport, Wanted, train};
 
-use super::{Begin, say_stages};
+use super::begin::Begin;
+use super::stages::say_stages;
 use crate::commands::train::RUNS;
 use crate::failure::Failure;
 use crate::figures::percent;
