@@ -37,7 +37,7 @@ fn every_shell_completes_every_command() {
     fails(&other, 2, &["bash"]);
     // The shell that tests can count on does complete with it.
     for (words, at, expected) in [
-        ("tr", 1, "train"),
+        ("trai", 1, "train"),
         ("eval --sp", 2, "--split"),
         ("datasets desc", 2, "describe"),
     ] {
