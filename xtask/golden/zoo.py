@@ -342,7 +342,8 @@ TINY = {
     "test_vgg_bn(dropout=0)": (32, lambda: tiny_vgg(True)),
     "test_squeezenet(dropout=0)": (32, tiny_squeezenet),
     "test_googlenet(dropout=0)": (32, tiny_googlenet),
-    "test_inception_v3(dropout=0)": (139, tiny_inception),
+    # Of the sides from 75 to 179 the one with the fewest values at a kink, where rounding decides the gradient.
+    "test_inception_v3(dropout=0)": (111, tiny_inception),
     "test_resnet": (64, lambda: tiny_resnet(timm_resnet.BasicBlock)),
     "test_resnext": (64, lambda: tiny_resnet(timm_resnet.Bottleneck, cardinality=2, base_width=32)),
     # An odd side, so that means of 2×2 pixels meet an edge.

@@ -18,6 +18,7 @@ pub(crate) mod man;
 pub(crate) mod mix;
 pub(crate) mod models;
 mod nearest_images;
+mod new_model;
 pub(crate) mod optim;
 pub(crate) mod penalty;
 mod picture_name;
@@ -37,14 +38,24 @@ pub(crate) mod tta;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use firebrick::Sources;
 use firebrick::core::Recipe;
+use firebrick::datasets::OnBadImage;
 use firebrick::weights::WeightsPlace;
 use indicatif::ProgressBar;
 
 use crate::failure::Failure;
 use crate::free_memory::free_memory;
 use crate::{home, terminal};
+
+/// Reads the value of `--on-bad-image`.
+fn on_bad_image() -> impl TypedValueParser<Value = OnBadImage> {
+    PossibleValuesParser::new(["fail", "skip"]).map(|text| match text.as_str() {
+        "skip" => OnBadImage::Skip,
+        _ => OnBadImage::Fail,
+    })
+}
 
 /// Turns the CPU kernels off, or on, as `FIREBRICK_KERNELS` says.
 pub(crate) fn switch_kernels() -> Result<(), Failure> {

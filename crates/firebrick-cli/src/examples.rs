@@ -88,10 +88,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     (
         "transfer",
-        &[(
-            "Make a classifier of your own photos in a minute",
-            "firebrick transfer train photos --budget 60s",
-        )],
+        &[
+            (
+                "Make a classifier of your own photos in a minute",
+                "firebrick transfer train photos --budget 60s",
+            ),
+            (
+                "Look for the best model between a linear-probed one and a fine-tuned one",
+                "firebrick transfer wise-ft runs/probed runs/tuned --out wise-ft.safetensors",
+            ),
+            (
+                "List the strategies of --fine-tune",
+                "firebrick transfer list",
+            ),
+        ],
     ),
     (
         "transfer train",
@@ -373,19 +383,6 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[("", "firebrick ensemble describe stacking")],
     ),
     (
-        "transfer",
-        &[
-            (
-                "List the strategies of --fine-tune",
-                "firebrick transfer list",
-            ),
-            (
-                "Look for the best model between a linear-probed one and a fine-tuned one",
-                "firebrick transfer wise-ft runs/probed runs/tuned --out wise-ft.safetensors",
-            ),
-        ],
-    ),
-    (
         "transfer wise-ft",
         &[(
             "",
@@ -597,7 +594,9 @@ mod tests {
             );
         }
         let names: Vec<_> = all.iter().map(|(path, _)| path.as_str()).collect();
+        let mut seen = std::collections::BTreeSet::new();
         for (path, examples) in EXAMPLES {
+            assert!(seen.insert(path), "`{path}` has its examples twice");
             for (what, example) in *examples {
                 // Longer lines are broken, and cannot be copied then.
                 let width = what.len().max(example.len());

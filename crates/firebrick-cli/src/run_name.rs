@@ -1,13 +1,28 @@
 //! Names of run directories: `DATA-MODEL`, followed by a number.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use firebrick::RunPlace;
 use firebrick::core::Recipe;
 use firebrick::datasets::pack_file::{EXTENSION, has_extension};
 use firebrick::datasets::registry::folder_path;
 
+/// Where runs go that are given no directory.
+pub(crate) const RUNS: &str = "runs";
+
 /// Characters of a data set's name in the name of a directory, at most: a file name has 255 bytes.
 const LONGEST: usize = 40;
+
+/// Where a run goes: into the directory that `--out` gives, or into the next free one of [`RUNS`].
+pub(crate) fn run_place(out: Option<&PathBuf>, recipe: &Recipe) -> RunPlace {
+    match out {
+        Some(out) => RunPlace::At(out.clone()),
+        None => RunPlace::Next {
+            parent: RUNS.into(),
+            name: run_name(recipe),
+        },
+    }
+}
 
 /// `hymenoptera-small_cnn` for `folder:data/hymenoptera`, `cifar10-resnet20` for `cifar10`.
 pub(crate) fn run_name(recipe: &Recipe) -> String {

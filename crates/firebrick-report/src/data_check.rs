@@ -29,7 +29,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
 }
 
 /// What a split is called on the page.
-fn split_name(split: &str) -> &str {
+pub(crate) fn split_name(split: &str) -> &str {
     match split {
         "train" => "training",
         "valid" => "validation",
@@ -203,11 +203,12 @@ fn copies(found: &DataCheck, classes: &[String]) -> String {
     }
     let compared = match copies.pixels {
         Some(pixels) => format!(
-            "the files and what {} show were compared",
+            "{} were compared by checksum, and {} by what they show",
+            plural(copies.files, "file"),
             plural(pixels, "image")
         ),
         None => format!(
-            "{} were compared, but not what they show: <code>--check-duplicates all</code> does that too",
+            "{} were compared by checksum; <code>--check-duplicates all</code> also compares what the images show",
             plural(copies.files, "file")
         ),
     };
@@ -229,7 +230,7 @@ fn copies(found: &DataCheck, classes: &[String]) -> String {
         _ => String::new(),
     };
     format!(
-        "{head}<p>{sentences}Remove one of each pair, and train again. ({compared}.){first}</p>\n\
+        "{head}<p>{sentences}Remove one of each pair, and train again ({compared}).{first}</p>\n\
          <div class=\"mistakes\">\n{figures}</div>\n"
     )
 }
@@ -371,7 +372,7 @@ mod tests {
         for said in [
             "2 of the 50 validation images are in the training split too (1 in another class)",
             "4.00 points too high",
-            "what 6 images show were compared",
+            "train again (7 files were compared by checksum, and 6 images by what they show).",
             "The first 1:",
             "<dt>training</dt><dd><b>&lt;bee&gt;</b></dd>",
             "nearly the same",
@@ -383,7 +384,7 @@ mod tests {
         let none = html(&found);
         assert!(
             none.contains(
-                "No image of another split is in the training split: 7 files were compared, but"
+                "No image of another split is in the training split: 7 files were compared by checksum; <code>"
             ),
             "{none}"
         );

@@ -3,6 +3,7 @@
 use firebrick_types::run::{FEATURE_MAP, FeatureMap, RunRecord};
 
 use crate::axis::drawable;
+use crate::data_check::split_name;
 use crate::mistakes::class_name;
 use crate::svg::{self, dot, label, px, series_class};
 use crate::text::{count, fitted, percent, shorten};
@@ -20,10 +21,7 @@ pub(crate) fn section(run: &RunRecord) -> String {
     let Ok(Some(map)) = run.section::<FeatureMap>(FEATURE_MAP) else {
         return String::new();
     };
-    let split = match map.split.as_str() {
-        "valid" => "validation",
-        other => other,
-    };
+    let split = split_name(&map.split);
     let which = if map.labels.len() < map.of {
         format!(
             "{} of the {}",

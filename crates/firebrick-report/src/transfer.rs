@@ -57,7 +57,10 @@ pub(crate) fn section(run: &RunRecord) -> String {
         table.row(&[what, percent(all.top1)]);
     }
     if let Some(tuned) = &found.fine_tuned {
-        let what = format!("the last stages, fine-tuned: {}", tuned.stages);
+        let what = match tuned.stages {
+            1 => "the last stage, fine-tuned".into(),
+            some => format!("the last {some} stages, fine-tuned"),
+        };
         table.row(&[what, percent(tuned.top1)]);
     }
     let reasons = found.reasons.iter();
@@ -98,7 +101,7 @@ mod tests {
             "<code>layer3</code></th><td class=\"n\">90.0",
             "a&lt;b",
             "of all stages</th><td class=\"n\">85.0",
-            "fine-tuned: 2</th><td class=\"n\">95.0",
+            "the last 2 stages, fine-tuned</th><td class=\"n\">95.0",
             "<li>The features of layer3 are &lt;better&gt;.</li>",
             "Kept: <code>last=2</code>",
             "The data: similar data, few images.",

@@ -231,7 +231,7 @@ impl<'a, M: Classifier> Trainer<'a, M> {
         }
         if !penalties.have_begun() {
             return Err(ConfigError::Conflict(
-                "a penalty such as l2_sp measures from the weights with which the run began, and nothing has told it those: give the training a `StartWeights` hook".into(),
+                "a penalty such as l2_sp measures from the weights that the run began with, but nothing tells it what they were: add a `StartWeights` hook to the training".into(),
             )
             .into());
         }

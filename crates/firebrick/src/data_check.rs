@@ -92,16 +92,16 @@ pub fn data_check(
         let held_out = Compared::new(split, pixels);
         note(&mut copies, &held_out, pixels);
         let found = held_out.copies_of(&train);
-        let label =
-            |pair: &(usize, usize, Likeness)| split.label(pair.0) != splits.train.label(pair.1);
         if found.is_empty() {
             continue;
         }
+        let other_class =
+            |pair: &&(usize, usize, Likeness)| split.label(pair.0) != splits.train.label(pair.1);
         copies.found.push(CopiesOfSplit {
             split: name.into(),
             images: split.len(),
             copies: found.len(),
-            other_class: found.iter().filter(|pair| label(pair)).count(),
+            other_class: found.iter().filter(other_class).count(),
         });
         let room = SHOWN - copies.shown.len();
         let shown = found.into_iter().take(room).map(|(image, of, likeness)| {

@@ -172,7 +172,8 @@ fn of_split(recipe: &Recipe, job: &EvalImages) -> Result<Taken, Error> {
 }
 
 /// The first few images that cannot be read, and how many more there are.
-fn unreadable(skipped: &[String]) -> Vec<String> {
+#[must_use]
+pub fn unreadable(skipped: &[String]) -> Vec<String> {
     const SHOWN: usize = 10;
     let shown = skipped.iter().take(SHOWN);
     let mut notes: Vec<String> = shown.map(|image| format!("left out: {image}")).collect();

@@ -68,8 +68,9 @@ impl FineTuning {
                 recipe.model
             )));
         };
-        strategy.plan.check(stages.len() + 1)?;
-        check_weights(recipe, &strategy)?;
+        let count = stages.len() + 1;
+        strategy.plan.check(count)?;
+        check_weights(recipe, &strategy, count)?;
         check_beside(recipe, &strategy)?;
         let head = architecture.head();
         let stage_of = stage_of(&freezable(model), &stages, head);
@@ -202,9 +203,10 @@ impl FineTuning {
     }
 }
 
-/// Refuses to freeze random weights.
-fn check_weights(recipe: &Recipe, strategy: &Strategy) -> Result<(), ConfigError> {
-    let freezes = strategy.plan.at(0.0, 2).iter().any(|state| !state.trained);
+/// Refuses to freeze random weights of a model with so many stages.
+fn check_weights(recipe: &Recipe, strategy: &Strategy, stages: usize) -> Result<(), ConfigError> {
+    let states = strategy.plan.at(0.0, stages);
+    let freezes = states.iter().any(|state| !state.trained);
     if !freezes || has_weights(recipe) {
         return Ok(());
     }

@@ -41,10 +41,15 @@ pub(crate) fn picture(
 ) -> Option<Picture> {
     let image = dataset.get(index).ok()?.image;
     let image = within(fit(image, preprocessing), SIDE);
-    Some(Picture {
+    Some(kept(image))
+}
+
+/// An image as a record keeps it.
+pub(crate) fn kept(image: Image) -> Picture {
+    Picture {
         size: [image.width, image.height, image.channels],
         pixels: image.pixels,
-    })
+    }
 }
 
 /// The image scaled down to at most `side` pixels on its longer side; a small one stays as it is.

@@ -90,23 +90,21 @@ pub fn wise_ft(
         all.push(alpha);
         all.sort_by(f64::total_cmp);
     }
-    let mut found = Vec::with_capacity(all.len());
+    let (mut found, mut scores) = (Vec::new(), Vec::new());
+    let mut taken = None;
     for alpha in all {
-        let (_, valid) = line.at(alpha)?;
+        let (dict, valid) = line.at(alpha)?;
         found.push(Place { alpha, valid });
+        let top1 = valid.top1;
+        scores.push(AlphaScore { alpha, top1 });
+        let best_so_far = || best(&scores).map(|score| score.alpha);
+        if places.alpha.or_else(best_so_far) == Some(alpha) {
+            taken = Some((alpha, dict, valid));
+        }
     }
-    let scores: Vec<AlphaScore> = found
-        .iter()
-        .map(|place| AlphaScore {
-            alpha: place.alpha,
-            top1: place.valid.top1,
-        })
-        .collect();
-    let alpha = match (places.alpha, best(&scores)) {
-        (Some(alpha), _) => alpha,
-        (None, best) => best.map_or(1.0, |best| best.alpha),
+    let Some((alpha, dict, valid)) = taken else {
+        unreachable!("there are two places at least");
     };
-    let (dict, valid) = line.at(alpha)?;
     line.models.write(&dict, out)?;
     Ok(WiseFt {
         file: out.display().to_string(),

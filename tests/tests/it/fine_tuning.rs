@@ -461,6 +461,10 @@ fn what_cannot_be_fine_tuned_is_said_in_one_message() {
         ),
         (without_weights("head"), "add --weights"),
         (
+            without_weights("last(stages=2)"),
+            "fine_tune = last freezes stages of the model",
+        ),
+        (
             Recipe {
                 penalize: "l2_sp".parse().unwrap(),
                 ..without_weights("all")

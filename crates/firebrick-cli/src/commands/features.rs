@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use firebrick::datasets::registry::OnBadImage;
-use firebrick::datasets::{OpenOptions, Split, open};
+use firebrick::datasets::{OnBadImage, OpenOptions, Split, open};
+use firebrick::eval::unreadable;
 use firebrick::features::file::{self, Format};
 use firebrick::features::{Extractor, Pass};
 use serde_json::json;
 
+use super::on_bad_image;
 use super::plain_weights::{PlainWeights, trained_model};
 use super::transfer::begin::data_set;
 use crate::failure::Failure;
@@ -17,19 +18,19 @@ use crate::number::whole;
 use crate::progress;
 use crate::terminal;
 
-/// Write what a network says of images, stage by stage, for other tools
+/// Write a network's features of images, stage by stage, for other tools
 #[derive(Args)]
 pub(crate) struct Features {
     /// Images as DIR/CLASS/IMAGE or DIR/SPLIT/CLASS/IMAGE, a pack of them, or a data set by name
     #[arg(value_name = "DIR|NAME")]
     data: String,
-    /// A run directory or model file; without it, --model and --weights
+    /// Run directory or model file; or give --model and --weights
     #[arg(long, value_name = "RUN", required_unless_present = "weights", conflicts_with_all = ["model", "weights"])]
     run: Option<PathBuf>,
     #[command(flatten)]
     plain: PlainWeights,
-    /// Stages, with commas between them (`firebrick models describe NAME` lists them), pooled (what the last layer reads), logits (the
-    /// scores of the model's own classes) or all
+    /// Comma-separated stages: names (`firebrick models describe NAME` lists them), pooled (what the last layer reads), logits (the scores
+    /// of the model's own classes) or all
     #[arg(
         long,
         value_name = "STAGE[,STAGE]",
@@ -37,8 +38,8 @@ pub(crate) struct Features {
         value_delimiter = ','
     )]
     stage: Vec<String>,
-    /// File to write; its end says the format: .safetensors (a matrix for each stage), .npy (one matrix, with the labels and names in a
-    /// .csv beside it), or .features (Firebrick's own, which goes on where it was interrupted)
+    /// File to write; its extension chooses the format: .safetensors (a matrix for each stage), .npy (one matrix, with the labels and names
+    /// in a .csv beside it) or .features (Firebrick's own; the same command continues it after an interruption)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Split to write: train, valid, test, or all for images without splits. By default train, or all if there are no splits
@@ -54,7 +55,7 @@ pub(crate) struct Features {
     #[arg(long, default_value = "flex")]
     device: String,
     /// What to do with an image that cannot be read: fail (stop) or skip (leave it out)
-    #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = on_bad)]
+    #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = on_bad_image())]
     on_bad_image: OnBadImage,
     /// Print one JSON document: {file, format, images, stages: [{name, width}], classes}
     #[arg(long)]
@@ -62,14 +63,6 @@ pub(crate) struct Features {
     /// Do not print progress
     #[arg(long)]
     quiet: bool,
-}
-
-fn on_bad(text: &str) -> Result<OnBadImage, String> {
-    match text {
-        "fail" => Ok(OnBadImage::Fail),
-        "skip" => Ok(OnBadImage::Skip),
-        other => Err(format!("`{other}` is neither fail nor skip")),
-    }
 }
 
 impl Features {
@@ -86,12 +79,9 @@ impl Features {
             ..OpenOptions::default()
         };
         let splits = open(&data_set(&self.data), &options)?;
-        for note in &splits.notes {
+        let unreadable = unreadable(&splits.skipped);
+        for note in splits.notes.iter().chain(&unreadable) {
             terminal::notice(note);
-        }
-        const TOLD: usize = 10;
-        for image in splits.skipped.iter().take(TOLD) {
-            terminal::notice(&format!("left out: {image}"));
         }
         let dataset = file::split(&splits, self.split)?;
         let stages: Vec<&str> = self.stage.iter().map(|stage| stage.trim()).collect();

@@ -8,11 +8,10 @@ use console::{Alignment, measure_text_width};
 use firebrick::{BestEpoch, RunState, RunSummary, runs};
 use serde_json::{Value, json};
 
-use super::train::RUNS;
 use crate::columns::{WIDTH, columns, shortened};
 use crate::epoch_table::{number, share};
 use crate::failure::Failure;
-use crate::run_name::data_name;
+use crate::run_name::{RUNS, data_name};
 use crate::terminal;
 
 /// Longest data set, model or run that is shown in full.

@@ -13,12 +13,11 @@ use firebrick::training::run_dir::next_free;
 use firebrick::training::search::{NextTrial, Search as Paper, Space, Trial};
 use firebrick::{SearchJob, SearchReport};
 
-use super::train::RUNS;
 use crate::failure::Failure;
 use crate::figures::percent;
 use crate::number::{real, whole};
 use crate::progress::{Header, Progress};
-use crate::run_name::run_name;
+use crate::run_name::{RUNS, run_name};
 use crate::shell::{program, quoted_path};
 use crate::signals::on_interrupt;
 use crate::terminal;

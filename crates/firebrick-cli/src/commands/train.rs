@@ -18,14 +18,11 @@ use crate::failure::Failure;
 use crate::figures::{counted, grouped, percent};
 use crate::overview;
 use crate::progress::{Header, Progress};
-use crate::run_name::run_name;
+use crate::run_name::run_place;
 use crate::shell::{program, quoted_path};
 use crate::signals::on_interrupt;
 use crate::terminal;
 use crate::train_flags::TrainFlags;
-
-/// Where runs go that are given no directory.
-pub(crate) const RUNS: &str = "runs";
 
 /// Train a model; without arguments, a small network on built-in images
 #[derive(Args)]
@@ -108,13 +105,7 @@ impl Train {
                 .as_deref()
                 .map_or_else(|| Ok(Recipe::default()), super::recipe)?;
             self.flags.apply(&mut recipe)?;
-            let out = match &self.out {
-                Some(out) => RunPlace::At(out.clone()),
-                None => RunPlace::Next {
-                    parent: RUNS.into(),
-                    name: run_name(&recipe),
-                },
-            };
+            let out = run_place(self.out.as_ref(), &recipe);
             return Ok((recipe, Start::Fresh, out));
         };
         firebrick::training::run_dir::check_recipe(parent)?;

@@ -1,17 +1,6 @@
 //! The JSON output of the commands.
 
-use serde_json::Value;
-
-use crate::support::{SMALL, run};
-
-fn keys(value: &Value) -> Vec<&str> {
-    value
-        .as_object()
-        .unwrap_or_else(|| panic!("{value} is no object"))
-        .keys()
-        .map(String::as_str)
-        .collect()
-}
+use crate::support::{KEYS_OF_TRAIN, SMALL, keys, run};
 
 const SCORES: [&str; 7] = ["loss", "top1", "top5", "nll", "ece", "brier", "count"];
 
@@ -20,25 +9,7 @@ fn train_and_eval() {
     let temp = tempfile::tempdir().unwrap();
     let at = temp.path();
     let report = run(at, &format!("{SMALL} --out run --json")).json();
-    let expected = [
-        "run_dir",
-        "device",
-        "model",
-        "parameters",
-        "epochs",
-        "steps",
-        "seconds",
-        "images_per_second",
-        "train",
-        "train_sample",
-        "valid",
-        "test",
-        "best",
-        "seed",
-        "resumed_from",
-        "ended",
-    ];
-    assert_eq!(keys(&report), expected);
+    assert_eq!(keys(&report), KEYS_OF_TRAIN);
     assert_eq!(keys(&report["train"]), ["loss", "top1"]);
     assert_eq!(sorted(keys(&report["valid"])), sorted(SCORES.to_vec()));
     assert_eq!(sorted(keys(&report["test"])), sorted(SCORES.to_vec()));

@@ -60,6 +60,36 @@ impl Ran {
     }
 }
 
+/// The keys of what `train --json` prints.
+pub(crate) const KEYS_OF_TRAIN: [&str; 16] = [
+    "run_dir",
+    "device",
+    "model",
+    "parameters",
+    "epochs",
+    "steps",
+    "seconds",
+    "images_per_second",
+    "train",
+    "train_sample",
+    "valid",
+    "test",
+    "best",
+    "seed",
+    "resumed_from",
+    "ended",
+];
+
+/// The keys of a JSON object, in their order.
+pub(crate) fn keys(value: &serde_json::Value) -> Vec<&str> {
+    value
+        .as_object()
+        .unwrap_or_else(|| panic!("{value} is no object"))
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
 /// Splits on spaces; no argument here holds one.
 pub(crate) fn run(directory: &Path, arguments: &str) -> Ran {
     run_with(directory, &arguments.split_whitespace().collect::<Vec<_>>())

@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::support::{Ran, fails, images, run, succeeds, trained};
+use crate::support::{KEYS_OF_TRAIN, Ran, fails, images, keys, run, succeeds, trained};
 
 /// The run that the weights come from, on coloured letters.
 const PRETRAINED: &str = "train --dataset glyphs(train=80,test=20,domain=rgb) --model resnet20 --epochs 1 --batch-size 16";
@@ -27,11 +25,6 @@ fn transfer(at: &Path, what: &str) -> Ran {
     run(at, &format!("transfer {what}"))
 }
 
-fn keys(value: &Value) -> Vec<&str> {
-    let object = value.as_object().unwrap();
-    object.keys().map(String::as_str).collect()
-}
-
 #[test]
 fn photos_become_a_run_that_other_commands_take() {
     let temp = place();
@@ -47,25 +40,7 @@ fn photos_become_a_run_that_other_commands_take() {
         "all_stages",
         "fine_tuned",
     ];
-    let keys_of_train = [
-        "run_dir",
-        "device",
-        "model",
-        "parameters",
-        "epochs",
-        "steps",
-        "seconds",
-        "images_per_second",
-        "train",
-        "train_sample",
-        "valid",
-        "test",
-        "best",
-        "seed",
-        "resumed_from",
-        "ended",
-    ];
-    assert_eq!(keys(&report), [&keys_of_train[..], &own[..]].concat());
+    assert_eq!(keys(&report), [&KEYS_OF_TRAIN[..], &own[..]].concat());
     assert_eq!(
         keys(&report["head"]),
         ["l2", "top1", "cross_validated_top1"]
@@ -93,6 +68,10 @@ fn photos_become_a_run_that_other_commands_take() {
         at,
         "export new --format safetensors --out new.safetensors",
     ));
+    let record = fs::read_to_string(at.join("new/run.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let again = record["reproduce"].as_str().unwrap();
+    assert!(again.contains(" --strategy auto --budget 300s"), "{again}");
     let runs = run(at, "runs . --json").json();
     let state = |name: &str| {
         let mut runs = runs.as_array().unwrap().iter();

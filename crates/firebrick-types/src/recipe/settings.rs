@@ -160,9 +160,9 @@ settings! {
     /// What to do with an image that cannot be read: fail (stop) or skip (leave it out).
     on_bad_image: String = "fail".into(), flag(Data, "fail|skip", Run).fixed(OTHER_IMAGES);
 
-    /// Which images of the validation and test splits are looked for in the training split: auto (the same files and, in a
-    /// folder of at most 2000 images, the same photos in another size or compression), all (the same for any number of
-    /// images) or files.
+    /// How to find images of the validation and test splits that are in the training split too: auto (the same files and, in a
+    /// folder of at most 2000 images, the same photos in another size or compression), all (both for any number of
+    /// images) or files (the same files alone).
     ///
     /// What is found is a warning and is in the report; nothing is left out of training. Photos are compared by hashes of
     /// what they show. All images are decoded once for them, which takes about as long as reading the images of an epoch;

@@ -101,7 +101,12 @@ pub fn write(
     extractor: &Extractor,
     features: &DatasetFeatures,
 ) -> Result<usize, Error> {
-    let stages = extractor.stages().map(|stage| {
+    // What is in the file already is only counted: any stage has all rows.
+    let wanted = match format {
+        Format::Features => 1,
+        Format::Safetensors | Format::Npy => usize::MAX,
+    };
+    let stages = extractor.stages().take(wanted).map(|stage| {
         let of_stage = features.stage(&stage.name)?;
         Ok((stage.name.clone(), of_stage))
     });

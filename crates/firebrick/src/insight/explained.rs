@@ -10,7 +10,7 @@ use firebrick_transfer::knn::{Neighbour, nearest};
 
 use crate::explain::{Explain, Explainer};
 use crate::features::Extractor;
-use crate::mistakes::{self, within};
+use crate::mistakes::{self, kept, within};
 use crate::{Error, TrainedModel};
 
 /// The most wrong images that are explained.
@@ -107,13 +107,6 @@ impl Explaining<'_> {
     }
 }
 
-fn kept(image: Image) -> Picture {
-    Picture {
-        size: [image.width, image.height, image.channels],
-        pixels: image.pixels,
-    }
-}
-
 /// Neighbours are shown smaller than the image that they are near.
 fn small(picture: Picture) -> Picture {
     let [width, height, channels] = picture.size;
@@ -123,10 +116,10 @@ fn small(picture: Picture) -> Picture {
         channels,
         pixels: picture.pixels,
     };
-    let half = |side: usize| (2 * side / 3).max(1);
+    let smaller = |side: usize| (2 * side / 3).max(1);
     kept(resize(
         image,
-        Size::new(half(width), half(height)),
+        Size::new(smaller(width), smaller(height)),
         Filter::Bilinear,
     ))
 }

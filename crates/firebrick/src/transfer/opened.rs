@@ -5,12 +5,10 @@ use firebrick_core::{ConfigError, Recipe};
 use firebrick_datasets::OnBadImage;
 use firebrick_zoo::{Backbone, Model, Stage};
 
+use crate::eval::unreadable;
 use crate::features::Extractor;
 use crate::pretrained::Pretrained;
 use crate::{Error, Models, Session, Sources, TrainedModel};
-
-/// Images that cannot be read, of which each is told.
-const TOLD: usize = 10;
 
 /// A job's data and its pretrained network.
 pub(super) struct Opened {
@@ -61,8 +59,7 @@ impl Opened {
             splits.check_held_out()?;
         }
         let mut notes = splits.notes.clone();
-        let left_out = splits.skipped.iter().take(TOLD);
-        notes.extend(left_out.map(|image| format!("left out: {image}")));
+        notes.extend(unreadable(&splits.skipped));
         notes.extend(session.notes.iter().cloned());
         notes.extend(source.notes);
         let mut sources = sources.clone();

@@ -1,5 +1,6 @@
 //! Which ways of transfer learning are tried.
 
+use std::fmt;
 use std::str::FromStr;
 
 use firebrick_core::ConfigError;
@@ -80,6 +81,19 @@ impl Wanted {
     }
 }
 
+/// As `--strategy` names it.
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => write!(f, "auto"),
+            Self::Probe => write!(f, "probe"),
+            Self::AllStages => write!(f, "all-stages"),
+            Self::Last(last) => write!(f, "last={last}"),
+            Self::All => write!(f, "all"),
+        }
+    }
+}
+
 /// Reads `auto`, `probe`, `all-stages`, `last=K` and `all`.
 impl FromStr for Wanted {
     type Err = ConfigError;
@@ -109,6 +123,9 @@ mod tests {
     #[test]
     fn names_are_read_and_rounds_grow() {
         assert_eq!("last=3".parse(), Ok(Wanted::Last(3)));
+        for name in ["auto", "probe", "all-stages", "last=3", "all"] {
+            assert_eq!(name.parse::<Wanted>().unwrap().to_string(), name);
+        }
         assert_eq!(Wanted::Auto.rounds(8), [1, 4, 8]);
         assert_eq!(Wanted::Auto.rounds(2), [1, 2]);
         assert_eq!(Wanted::Auto.rounds(1), [1]);

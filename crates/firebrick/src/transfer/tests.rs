@@ -421,7 +421,7 @@ fn what_cannot_be_transferred_is_refused() {
             .to_string(),
     );
     assert!(place.refused().contains("gone.safetensors"));
-    place.recipe.weights = weights.clone();
+    place.recipe.weights = weights;
     place.recipe.model = "small_cnn(members=mimo(2))".parse().unwrap();
     let refused = place.refused();
     assert!(

@@ -8,6 +8,7 @@ use firebrick::datasets::pack::{self, Making, PackFormat, Packed};
 use firebrick::datasets::registry::folder_path;
 use serde_json::{Map, json};
 
+use crate::commands::on_bad_image;
 use crate::failure::Failure;
 use crate::figures::{counted, grouped};
 use crate::number::whole;
@@ -35,8 +36,8 @@ pub(super) struct Pack {
     #[arg(long, value_name = "Q", value_parser = whole::<u8>)]
     quality: Option<u8>,
     /// What to do with an image that cannot be read: fail or skip
-    #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = ["fail", "skip"])]
-    on_bad_image: String,
+    #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = on_bad_image())]
+    on_bad_image: OnBadImage,
     /// Print one JSON document: {path, format, max_side, quality, images, splits, smaller, bytes, source_bytes, skipped}
     #[arg(long)]
     json: bool,
@@ -62,12 +63,8 @@ impl Pack {
             },
             quality: self.quality,
         };
-        let on_bad = match self.on_bad_image.as_str() {
-            "skip" => OnBadImage::Skip,
-            _ => OnBadImage::Fail,
-        };
         let mut progress = progress::images(self.json);
-        let packed = pack::pack(folder, &out, made, on_bad, &mut progress)?;
+        let packed = pack::pack(folder, &out, made, self.on_bad_image, &mut progress)?;
         packed.notes.iter().for_each(|note| terminal::notice(note));
         for image in &packed.skipped {
             terminal::notice(&format!("left out: {image}"));

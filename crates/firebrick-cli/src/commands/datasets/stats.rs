@@ -13,6 +13,7 @@ use firebrick::datasets::statistics::{channel_statistics, colour_statistics};
 use firebrick::regularize::augment::pca_noise::PcaNoise;
 use serde_json::json;
 
+use crate::commands::on_bad_image;
 use crate::failure::Failure;
 use crate::figures::counted;
 use crate::number::whole;
@@ -32,8 +33,8 @@ pub(super) struct Stats {
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     image_size: Option<usize>,
     /// What to do with an image that cannot be read: fail (stop) or skip (leave it out)
-    #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = ["fail", "skip"])]
-    on_bad_image: String,
+    #[arg(long, value_name = "fail|skip", default_value = "fail", value_parser = on_bad_image())]
+    on_bad_image: OnBadImage,
     /// Print one JSON document: {images, size, mean, std, eigenvalues, eigenvectors, spec}; the last three are null for
     /// greyscale images
     #[arg(long)]
@@ -55,10 +56,6 @@ impl Stats {
             ..OpenOptions::default()
         };
         let splits = firebrick::datasets::open(&self.name, &options)?;
-        let on_bad = match self.on_bad_image.as_str() {
-            "skip" => OnBadImage::Skip,
-            _ => OnBadImage::Fail,
-        };
         let (channels, [height, width]) = match folder_path(&self.name) {
             Some(_) => (3, [FOLDER_SIDE; 2]),
             None => {
@@ -70,11 +67,11 @@ impl Stats {
         let [height, width] = self.image_size.map_or([height, width], |side| [side; 2]);
         let preprocessing = Preprocessing::unnormalized(channels, height, width);
         let (statistics, directions) = if channels == 3 {
-            let found = colour_statistics(&*splits.train, &preprocessing, on_bad);
+            let found = colour_statistics(&*splits.train, &preprocessing, self.on_bad_image);
             let (statistics, directions) = found.map_err(firebrick::Error::from)?;
             (statistics, Some(directions))
         } else {
-            let found = channel_statistics(&*splits.train, &preprocessing, on_bad);
+            let found = channel_statistics(&*splits.train, &preprocessing, self.on_bad_image);
             (found.map_err(firebrick::Error::from)?, None)
         };
         let spec = directions.as_ref().map(|found| {

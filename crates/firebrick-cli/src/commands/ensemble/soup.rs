@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use firebrick::ensembles::{How, model_files, soup};
 
+use super::super::new_model::NewModel;
 use crate::failure::Failure;
 use crate::figures::percent;
-use crate::number::whole;
 use crate::terminal;
 
 /// Average the weights of several models of one kind into one model (a model soup)
@@ -19,12 +19,8 @@ pub(crate) struct Soup {
     /// Which models to average
     #[arg(long, value_enum, default_value = "greedy")]
     how: Which,
-    /// Number of training batches from which the batch norm statistics are recomputed
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole::<usize>)]
-    recount: usize,
-    /// Model file to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    new: NewModel,
     /// Print one JSON document: {file, ingredients: [[file, scores]], kept, valid}
     #[arg(long)]
     json: bool,
@@ -48,9 +44,9 @@ impl Soup {
         let soup = soup(
             &files,
             how,
-            self.recount,
+            self.new.recount,
             super::super::sources(),
-            &self.out,
+            &self.new.out,
         )?;
         if self.json {
             return terminal::json(&soup);

@@ -13,13 +13,12 @@ use crate::train_flags::TrainFlags;
 /// Data and pretrained network, which all commands here have.
 #[derive(Args)]
 pub(super) struct Begin {
-    /// Your photos as DIR/CLASS/IMAGE or DIR/SPLIT/CLASS/IMAGE, a pack of them, or a data set by name, with options if you like, as in
-    /// 'cifar10'
+    /// Your photos as DIR/CLASS/IMAGE or DIR/SPLIT/CLASS/IMAGE, a pack of them, or the name of a data set such as cifar10
     #[arg(value_name = "DIR|NAME")]
     pub(super) data: String,
     #[command(flatten)]
     pub(super) flags: TrainFlags,
-    /// Directory that keeps the features of images for the next time; none keeps nothing. By default features in the cache directory
+    /// Directory that keeps the features of images for the next time, or none to keep nothing; by default `features` in the cache directory
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     pub(super) features_dir: Option<PathBuf>,
 }
@@ -57,6 +56,10 @@ impl Begin {
         for (flag, value) in self.flags.words() {
             words.push(flag);
             words.extend(value);
+        }
+        if let Some(directory) = &self.features_dir {
+            words.push("--features-dir".into());
+            words.push(directory.display().to_string());
         }
         words
     }

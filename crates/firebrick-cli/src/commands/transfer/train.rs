@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use firebrick::RunPlace;
 use firebrick::transfer::{self, TransferJob, TransferReport, Wanted, train};
 
 use super::begin::Begin;
 use super::stages::say_stages;
-use crate::commands::train::RUNS;
 use crate::failure::Failure;
-use crate::figures::percent;
+use crate::figures::{counted, percent};
 use crate::progress::{self, Header, Progress};
-use crate::run_name::run_name;
+use crate::run_name::run_place;
 use crate::shell::{program, quoted, quoted_path};
 use crate::signals::on_enough;
 use crate::terminal;
@@ -23,14 +21,15 @@ use crate::terminal;
 /// What the flags alone do not explain.
 const DETAILS: &str = "\
 What happens:
-  The network looks at each image once, and its features are kept for the next time. A linear classifier is fitted to
-  the features of every stage, with a penalty found by cross-validation, and one to selected features of all stages. Then
-  the last stage is fine-tuned, then half of them, then all, as long as it pays off on the validation images and the budget
-  lasts. The best network becomes a run like any other, for predict, eval, export, ensemble, report and serve.
+  The network computes the features of each image once and keeps them for the next time. One linear classifier is fitted
+  to the features of every stage, with a penalty found by cross-validation, and one to selected features of all stages.
+  Then the last stage is fine-tuned, then half of the stages, then all of them, as long as the scores on the validation
+  images improve and the budget lasts. The best network becomes a run like any other, for predict, eval, export,
+  ensemble, report and serve.
 
 Settings of fine-tuning:
-  The flags of `firebrick train` have its defaults but for: --optimizer 'adamw(lr=1e-4)', --schedule cosine,
-  --augment 'random_resized_crop(scale=0.5) | hflip' for photos, --batch-size 32, --epochs 20 at most.";
+  The flags of `firebrick train` keep their defaults, except for --optimizer 'adamw(lr=1e-4)', --schedule cosine,
+  --augment 'random_resized_crop(scale=0.5) | hflip' for photos, --batch-size 32 and --epochs 20 (at most).";
 
 /// Train a classifier from a pretrained network: a linear one in a minute, then as much fine-tuning as pays off
 #[derive(Args)]
@@ -38,18 +37,19 @@ Settings of fine-tuning:
 pub(super) struct Train {
     #[command(flatten)]
     begin: Begin,
-    /// How long it may take, such as 60s, 10min or 1h; fine-tuning gets what the linear classifiers leave
+    /// How long it may take, such as 60s, 10min or 1h; fine-tuning gets the time that the linear classifiers leave
     #[arg(long, value_name = "TIME", default_value = "5min", value_parser = budget, help_heading = "Run")]
     budget: Duration,
-    /// What to try: auto (all, and the best on validation is kept), probe (the linear classifier on the last features), all-stages (one on
-    /// features of all stages), last=K (fine-tune the last K stages) or all (fine-tune everything)
+    /// What to try: auto (everything; keeps the best on validation), probe (a linear classifier on the last features), all-stages (one on
+    /// features of all stages), last=K (fine-tune the last K stages) or all (fine-tune the whole network)
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = strategy, help_heading = "Run")]
     strategy: Wanted,
     /// Directory for the run's files; by default runs/DATA-MODEL-N with the next free number
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
     /// Print the results as one JSON document: what train prints, and {strategy, top1, quadrant, stages: [{stage, probe_top1}], head: {l2,
-    /// top1}, all_stages, fine_tuned: {stages, top1}}
+    /// top1, cross_validated_top1}, all_stages: {l2, top1, cross_validated_top1, kept: [{stage, features}]}, fine_tuned: {stages, top1,
+    /// epochs}}
     #[arg(long, help_heading = "Run")]
     json: bool,
     /// Do not print progress
@@ -70,13 +70,7 @@ impl Train {
         let recipe = self.begin.recipe()?;
         let interrupted = Arc::new(AtomicBool::new(false));
         on_enough(interrupted.clone())?;
-        let out = match &self.out {
-            Some(out) => RunPlace::At(out.clone()),
-            None => RunPlace::Next {
-                parent: RUNS.into(),
-                name: run_name(&recipe),
-            },
-        };
+        let out = run_place(self.out.as_ref(), &recipe);
         let (quiet, header) = (self.quiet, Header::default());
         let found = train(TransferJob {
             sources: super::super::sources(),
@@ -113,9 +107,15 @@ impl Train {
         Ok(())
     }
 
+    /// The command that does the same again.
     fn command(&self) -> String {
         let words: Vec<String> = self.begin.words().iter().map(|word| quoted(word)).collect();
-        format!("firebrick transfer train {}", words.join(" "))
+        format!(
+            "firebrick transfer train {} --strategy {} --budget {}s",
+            words.join(" "),
+            self.strategy,
+            self.budget.as_secs_f64()
+        )
     }
 }
 
@@ -138,9 +138,9 @@ fn say(report: &TransferReport) {
     }
     if let Some(tuned) = &report.fine_tuned {
         terminal::say(&format!(
-            "last {} stages fine-tuned for {} epochs: top-1 {}",
-            tuned.stages,
-            tuned.epochs,
+            "last {} fine-tuned for {}: top-1 {}",
+            counted(tuned.stages as u64, "stage", "stages"),
+            counted(tuned.epochs as u64, "epoch", "epochs"),
             percent(tuned.top1)
         ));
     }
@@ -176,6 +176,7 @@ fn kept(strategy: &str) -> String {
         "probe" => "the linear classifier on the last features".into(),
         "all-stages" => "the linear classifier on features of all stages".into(),
         "all" => "the network that was fine-tuned as a whole".into(),
+        "last=1" => "the network whose last stage was fine-tuned".into(),
         last => format!(
             "the network whose last {} stages were fine-tuned",
             last.trim_start_matches("last=")

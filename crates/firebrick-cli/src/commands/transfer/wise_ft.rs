@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use firebrick::wise_ft::{Places, wise_ft};
 
+use super::super::new_model::NewModel;
 use crate::failure::Failure;
 use crate::figures::percent;
 use crate::number::{real, whole};
@@ -25,12 +26,8 @@ pub(crate) struct WiseFt {
     /// Take the model at this place, in [0, 1], instead of the one with the highest validation accuracy
     #[arg(long, value_name = "ALPHA", value_parser = real)]
     alpha: Option<f64>,
-    /// Number of training batches from which the batch norm statistics are recomputed
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole::<usize>)]
-    recount: usize,
-    /// Model file to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    new: NewModel,
     /// Print one JSON document: {file, models, places: [{alpha, valid}], alpha, valid}
     #[arg(long)]
     json: bool,
@@ -41,10 +38,16 @@ impl WiseFt {
         let places = Places {
             count: self.points,
             alpha: self.alpha,
-            recount: self.recount,
+            recount: self.new.recount,
         };
         let sources = super::super::sources();
-        let found = wise_ft(&self.probed, &self.fine_tuned, places, sources, &self.out)?;
+        let found = wise_ft(
+            &self.probed,
+            &self.fine_tuned,
+            places,
+            sources,
+            &self.new.out,
+        )?;
         if self.json {
             return terminal::json(&found);
         }
