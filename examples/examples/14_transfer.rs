@@ -32,19 +32,19 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For `--smoke`, which has neither photos nor published weights: from chalk letters to coloured ones.
+/// For `--smoke`, which has neither photos nor published weights: from easy letters to hard ones.
 fn without_photos() -> anyhow::Result<Recipe> {
-    let chalk = Recipe {
-        dataset: "glyphs(train=200, test=20)".into(),
+    let easy = Recipe {
+        dataset: "glyphs(train=200, test=20, domain=rgb, difficulty=0.5)".into(),
         model: "resnet20".parse()?,
         epochs: 1,
         ..Recipe::default()
     };
-    firebrick::train(Job::new(chalk, "runs/chalk"))?;
-    let coloured = "glyphs(train=80, test=20, domain=rgb)";
-    let weights = "runs/chalk/model.safetensors";
+    firebrick::train(Job::new(easy, "runs/easy"))?;
+    let hard = "glyphs(train=80, test=20, domain=rgb)";
+    let weights = "runs/easy/model.safetensors";
     Ok(Recipe {
         epochs: 1,
-        ..transfer::recipe(coloured, "resnet20".parse()?, weights)
+        ..transfer::recipe(hard, "resnet20".parse()?, weights)
     })
 }

@@ -27,8 +27,6 @@ mod lines;
 pub mod local_response_norm;
 pub mod memory;
 pub mod mirror;
-#[cfg(test)]
-mod once;
 pub mod optimizer;
 mod output;
 pub mod peak;

@@ -18,9 +18,9 @@ mod portable;
 mod vector;
 mod wide;
 
-#[cfg(test)]
-pub(crate) use level::READS;
 pub(crate) use level::Vectors;
+#[doc(hidden)]
+pub use level::times_read;
 pub use level::{Level, force, level};
 pub(crate) use vector::{Simd, Task};
 pub use wide::{Wide, wide};

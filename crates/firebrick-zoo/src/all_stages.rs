@@ -7,12 +7,13 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_core::init::Init;
-use firebrick_core::nn::{GlobalAvgPool, Linear, LinearConfig};
+use firebrick_core::nn::{GlobalAvgPool, LinearConfig};
 use firebrick_core::spec::Spec;
 use firebrick_core::{Classifier, ConfigError};
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::Backbone;
+use crate::backbone::{Backbone, Stage};
+use crate::layers::{Layer, Layers, chain};
 use crate::{Architecture, Head, Input, Model};
 
 /// The name in specs.
@@ -39,8 +40,8 @@ impl Default for AllStagesConfig {
 pub struct AllStages {
     /// The network, without its last layer.
     pub backbone: Model,
-    /// The linear layer.
-    pub classifier: Linear,
+    /// The linear layer, or what [`Backbone::with_head`] puts in its place.
+    classifier: Layer,
 }
 
 impl AllStagesConfig {
@@ -79,7 +80,7 @@ impl Around {
         let width = stages.iter().map(|stage| stage.width).sum();
         Ok(AllStages {
             backbone,
-            classifier: LinearConfig::new(width, input.classes).init(device),
+            classifier: Layer::Linear(LinearConfig::new(width, input.classes).init(device)),
         })
     }
 }
@@ -103,26 +104,66 @@ impl Architecture for Around {
 
     fn undrawn(&self, input: &Input, device: &Device) -> Result<Model, ConfigError> {
         let network = self.0.undrawn(input, device)?;
-        self.around(&network, input, device).map(Model::new)
+        self.around(&network, input, device).map(Model::of_backbone)
     }
 
     fn model(&self, input: &Input, seed: u64, device: &Device) -> Result<Model, ConfigError> {
         let network = self.0.model(input, seed, device)?;
         let mut model = self.around(&network, input, device)?;
         model.classifier = Init::PYTORCH.apply(model.classifier, seed);
-        Ok(Model::new(model))
+        Ok(Model::of_backbone(model))
     }
 }
 
 impl Classifier for AllStages {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.logits(images)
+    }
+}
+
+/// Its stages are those of the network inside.
+impl Backbone for AllStages {
+    fn stages(&self) -> Vec<Stage> {
+        let stages = self.backbone.backbone().map(Backbone::stages);
+        let inside = |path: &String| format!("backbone.{path}");
+        let stages = stages.into_iter().flatten().map(|stage| Stage {
+            modules: stage.modules.iter().map(inside).collect(),
+            ..stage
+        });
+        stages.collect()
+    }
+
+    fn embed_through(
+        &self,
+        images: Tensor<4>,
+        stage: &mut dyn FnMut(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
         let mut parts = Vec::new();
         if let Some(backbone) = self.backbone.backbone() {
-            let _ = backbone.embed(images, &mut |stage| {
-                parts.push(of_length_1(GlobalAvgPool {}.forward(stage.clone())));
+            let _ = backbone.embed_through(images, &mut |planes| {
+                let planes = stage(planes);
+                parts.push(of_length_1(GlobalAvgPool {}.forward(planes.clone())));
+                planes
             });
         }
-        self.classifier.forward(Tensor::cat(parts, 1))
+        Tensor::cat(parts, 1).unsqueeze_dims(&[2, 3])
+    }
+
+    fn classify(&self, features: Tensor<4>) -> Tensor<2> {
+        let layer = (String::new(), self.classifier.clone());
+        chain(&[layer], features).flatten(1, 3)
+    }
+
+    fn with_head(self, head: Head, classes: usize, seed: u64) -> Self {
+        let mut layers = head.layers(&self.classifier, classes, seed);
+        let classifier = match layers.pop() {
+            Some((_, only)) if layers.is_empty() => only,
+            last => Layer::Layers(Layers {
+                layers: layers.into_iter().chain(last).collect(),
+                ..Layers::default()
+            }),
+        };
+        Self { classifier, ..self }
     }
 }
 

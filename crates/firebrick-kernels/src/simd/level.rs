@@ -1,5 +1,6 @@
 //! The instruction sets, and which of them an operation runs on.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 #[cfg(target_arch = "aarch64")]
@@ -89,7 +90,6 @@ pub(crate) struct Vectors(Level);
 impl Vectors {
     /// Those of the instruction set in use.
     pub(crate) fn in_use() -> Self {
-        #[cfg(test)]
         READS.set(READS.get() + 1);
         Self(level())
     }
@@ -130,8 +130,13 @@ impl Vectors {
     }
 }
 
-#[cfg(test)]
 thread_local! {
-    /// How often this thread has asked for the instruction set in use.
-    pub(crate) static READS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    static READS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How often this thread has asked for the instruction set in use, for the test that an operation does it once.
+#[doc(hidden)]
+#[must_use]
+pub fn times_read() -> usize {
+    READS.get()
 }

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
 use firebrick_core::{Classifier, device};
-use firebrick_zoo::{AllStages, Input, architecture};
+use firebrick_zoo::{AllStages, Head, Input, Model, architecture};
 
 #[test]
 fn it_reads_the_features_of_every_stage() {
@@ -52,12 +52,31 @@ fn it_reads_the_features_of_every_stage() {
         .next()
         .unwrap();
     let expected: f32 = row.iter().zip(&joined).map(|(w, x)| w * x).sum::<f32>() + bias;
-    let logits: Vec<f32> = model.forward(images).into_data().iter::<f32>().collect();
+    let logits = |model: &Model| -> Vec<f32> {
+        let logits = model.forward(images.clone()).into_data();
+        logits.iter::<f32>().collect()
+    };
+    let scores = logits(&model);
     assert!(
-        (logits[4] - expected).abs() < 1e-4,
+        (scores[4] - expected).abs() < 1e-4,
         "{} {expected}",
-        logits[4]
+        scores[4]
     );
+    // Its features are those of the network inside, and what its last layer reads.
+    let backbone = model.backbone().unwrap();
+    let modules = |at: usize| backbone.stages()[at].modules.clone();
+    assert_eq!(modules(1), ["backbone.layer1"]);
+    let pooled: Vec<f32> = backbone.pooled(images.clone()).into_data().iter().collect();
+    let same = pooled[128..].iter().zip(&joined);
+    assert!(same.clone().count() == 128 && same.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
+    assert_eq!(backbone.features(images.clone()).len(), 4);
+    let none = model.with_head(Head::None, 0, 0).unwrap();
+    assert_eq!(logits(&none), pooled);
+    let mlp = model.with_head(Head::Mlp { hidden: 5 }, 3, 0).unwrap();
+    assert_eq!(logits(&mlp).len(), 6);
+    let keys = StateDict::of(&mlp).tensors;
+    assert_eq!(keys["classifier.0.weight"].shape().to_vec(), [5, 128]);
+    assert_eq!(keys["classifier.2.weight"].shape().to_vec(), [3, 5]);
 }
 
 #[test]

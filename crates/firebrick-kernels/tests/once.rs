@@ -1,14 +1,14 @@
 //! Every operation reads the instruction set in use once: `simd::force` cannot change the length of its
 //! vectors half-way.
 
-use crate::activation::{self, Activation};
-use crate::channels::{self, Channels};
-use crate::conv2d::{self, Conv2d, Epilogue};
-use crate::local_response_norm::{self as response_norm, Response};
-use crate::optimizer::{self, Formula, Real, Tensors};
-use crate::pool::{self, Window};
-use crate::simd::READS;
-use crate::{
+use firebrick_kernels::activation::{self, Activation};
+use firebrick_kernels::channels::{self, Channels};
+use firebrick_kernels::conv2d::{self, Conv2d, Epilogue};
+use firebrick_kernels::local_response_norm::{self as response_norm, Response};
+use firebrick_kernels::optimizer::{self, Formula, Real, Tensors};
+use firebrick_kernels::pool::{self, Window};
+use firebrick_kernels::simd::times_read;
+use firebrick_kernels::{
     Image, batch_norm, channel_scale, cross_entropy, dropout, elementwise, layer_norm, linear,
 };
 
@@ -16,9 +16,9 @@ use crate::{
 fn reads(work: impl FnOnce() + Send) -> usize {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     pool.expect("a pool").install(|| {
-        READS.set(0);
+        let before = times_read();
         work();
-        READS.get()
+        times_read() - before
     })
 }
 
