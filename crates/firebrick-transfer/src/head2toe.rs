@@ -139,27 +139,52 @@ impl Head2Toe {
     /// [`TransferError`] for settings out of range, rows that do not go together, a class without images, and features
     /// none of which helps.
     pub fn fit(&self, stages: &[(&str, &Features)]) -> Result<AllStages, TransferError> {
-        let shares = (
-            std::ops::Bound::Excluded(0.0),
-            std::ops::Bound::Included(1.0),
-        );
-        check("head2toe", "keep", self.keep, shares)?;
+        self.fit_best(stages, &[self.keep])
+    }
+
+    /// The same with each of these shares in place of [`Self::keep`]; the one whose classifier has the least NLL in the cross-validation is
+    /// returned, the first of equal ones.
+    ///
+    /// # Errors
+    /// As [`Self::fit`], and for no share.
+    pub fn fit_best(
+        &self,
+        stages: &[(&str, &Features)],
+        keep: &[f64],
+    ) -> Result<AllStages, TransferError> {
+        for share in keep {
+            let shares = (
+                std::ops::Bound::Excluded(0.0),
+                std::ops::Bound::Included(1.0),
+            );
+            check("head2toe", "keep", *share, shares)?;
+        }
         let all = joined(stages)?;
         let lasso = GroupLasso {
             share: self.lasso,
             ..GroupLasso::default()
         };
         let scores = lasso.fit(&all)?.scores;
-        let columns = best(&scores, self.keep);
-        if columns.is_empty() {
+        let mut selections: Vec<Vec<usize>> =
+            keep.iter().map(|share| best(&scores, *share)).collect();
+        selections.dedup();
+        selections.retain(|columns| !columns.is_empty());
+        let mut found: Option<(Vec<usize>, CrossValidated)> = None;
+        for columns in selections {
+            let head = cross_validate(&all.columns(&columns)?, &self.path)?;
+            let least = found.as_ref().map(|(_, other)| other.score().nll);
+            if least.is_none_or(|least| head.score().nll < least) {
+                found = Some((columns, head));
+            }
+        }
+        let Some((columns, head)) = found else {
             return Err(ConfigError::Conflict(
                 "head2toe: the group lasso removes every feature: give a smaller `lasso`".into(),
             )
             .into());
-        }
-        let selected = all.columns(&columns)?;
+        };
         Ok(AllStages {
-            head: cross_validate(&selected, &self.path)?,
+            head,
             selection: Selection {
                 stages: stages
                     .iter()
@@ -227,6 +252,9 @@ mod tests {
         // Only a share of what the penalty leaves is kept, the best of it.
         let fewer = probe(0.03, 0.3).fit(&named).unwrap().selection;
         assert_eq!(fewer.columns.len(), 1);
+        // Of several shares, the best in the cross-validation: one feature does not tell three classes apart.
+        let chosen = probe(1.0, 0.3).fit_best(&named, &[0.03, 0.1]).unwrap();
+        assert_eq!(chosen, all);
         let score = |column: usize| fewer.scores[column];
         assert_eq!(fewer.columns[0] == 1, score(1) > score(10));
         // On other images, and better than either stage alone.

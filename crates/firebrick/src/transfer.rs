@@ -57,6 +57,7 @@ pub use strategy::Wanted;
 pub fn train(mut job: TransferJob<'_>) -> Result<TransferReport, Error> {
     let began = Instant::now();
     budget::check(job.budget)?;
+    fine_tune::check(&job.recipe)?;
     let opened = Opened::open(&job.recipe, &job.sources)?;
     opened.notes.iter().for_each(|note| (job.notice)(note));
     job.wanted.check(opened.stages().len())?;

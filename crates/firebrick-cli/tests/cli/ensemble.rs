@@ -56,6 +56,11 @@ fn processes_that_are_killed_at_random_leave_the_same_members() {
         let mut shell = Command::new("sh");
         let shell = shell.args(["-c", &script]).current_dir(at);
         assert!(shell.env("KILL_AFTER", after).status().unwrap().success());
+        if !at.join("cut/ensemble.json").exists() {
+            // A slow machine: all were killed before they had begun.
+            kills += 1;
+            continue;
+        }
         let status = run(at, "ensemble status cut --json").json();
         kills += usize::from(status["done"] != 4);
         if status["done"] == 4 {

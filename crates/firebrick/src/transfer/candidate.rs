@@ -79,6 +79,9 @@ pub(super) fn of_head(
     Ok((candidate, report))
 }
 
+/// The shares of all features that are kept at most, of which the cross-validation takes one: few of thousands, but all of a small network's.
+const KEPT: [f64; 3] = [0.1, 0.3, 1.0];
+
 /// The network with a linear classifier on selected features of all stages. It is refused for more images than its selection is made for.
 pub(super) fn of_all_stages(
     opened: &Opened,
@@ -112,7 +115,7 @@ pub(super) fn of_all_stages(
         ..Head2Toe::default()
     };
     let train = named(train);
-    let AllStages { selection, head } = probe.fit(&pairs(&train))?;
+    let AllStages { selection, head } = probe.fit_best(&pairs(&train), &KEPT)?;
     let selected = selection.apply(&pairs(&train))?;
     let valid = valid
         .map(|valid| selection.apply(&pairs(&named(valid))))

@@ -1,23 +1,40 @@
-//! Fine-tuning after the linear classifier: the last stages first, more of them as long as that pays off on validation.
+//! Fine-tuning after the linear classifier: the last stages first, then more of them, each time from the best on validation so far.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use firebrick_core::Recipe;
 use firebrick_core::data::BatchSource;
-use firebrick_core::groups::GroupRule;
+use firebrick_core::spec::Spec;
 use firebrick_core::state_dict::StateDict;
+use firebrick_core::{ConfigError, Recipe};
 use firebrick_train::{TrainError, Training, fit};
 use firebrick_transfer::advisor::Strategy;
-use firebrick_zoo::{Model, Stage};
+use firebrick_transfer::unfreezing::{self, Unfreezing};
+use firebrick_zoo::Model;
 
 use super::candidate::Candidate;
 use super::job::TransferJob;
 use super::opened::Opened;
 use super::report::FineTuned;
 use super::strategy::Wanted;
+use crate::session::first_hooks;
 use crate::{Error, Session, Sources};
+
+/// Refuses strategies of fine-tuning that say which stages are trained: that is found here.
+pub(super) fn check(recipe: &Recipe) -> Result<(), ConfigError> {
+    let Some(spec) = &recipe.fine_tune else {
+        return Ok(());
+    };
+    match unfreezing::build(spec)?.plan.unfreezing {
+        Unfreezing::All => Ok(()),
+        _ => Err(ConfigError::Conflict(format!(
+            "fine_tune = {}: which stages are trained is found here, or said with --strategy; only all(discriminative=…, batch_norm=…) is possible, \
+             whose options are for every number of stages",
+            spec.name
+        ))),
+    }
+}
 
 /// Fine-tunes more and more stages of the network with the linear classifier `probe` within the budget. `best` becomes the best network;
 /// what is returned tells of the best fine-tuned one, if any was.
@@ -28,8 +45,8 @@ pub(super) fn rounds(
     probe: &Candidate,
     best: &mut Candidate,
 ) -> Result<Option<FineTuned>, Error> {
-    let stages = opened.stages();
-    let rounds = job.wanted.rounds(stages.len());
+    let stages = opened.stages().len();
+    let rounds = job.wanted.rounds(stages);
     if rounds.is_empty() {
         return Ok(None);
     }
@@ -46,30 +63,29 @@ pub(super) fn rounds(
             break;
         }
         let left = job.budget.saturating_sub(began.elapsed()).as_secs_f64() - cost.report;
-        let epoch = cost.epoch(last, stages.len());
+        let epoch = cost.epoch(last, stages);
         // What is left is divided among the rounds, but an epoch that fits is made.
         let share = (left / (rounds.len() - number) as f64).max(epoch.min(left));
         let epochs = (share / epoch).floor();
         if epochs < 1.0 {
             (job.notice)(&format!(
                 "fine-tuning ends before {}: an epoch takes about {epoch:.0} s, and {:.0} s are left of the budget; --budget gives more",
-                named(last, stages.len()),
+                named(last, stages),
                 share.max(0.0)
             ));
             break;
         }
         let recipe = opened.recipe_to_train(&job.recipe);
-        let recipe = recipe_of(recipe, &stages, last, epochs as u64, share);
+        let recipe = recipe_of(recipe, last, stages, epochs as u64, share)?;
         (job.notice)(&format!(
             "fine-tuning {}: {} epochs at most",
-            named(last, stages.len()),
+            named(last, stages),
             recipe.epochs
         ));
-        let Some(found) = round(job, opened, &recipe, &start, strategy(last, stages.len()))? else {
+        let Some(found) = round(job, opened, &recipe, &start, strategy(last, stages))? else {
             break;
         };
-        let better = found.is_better_than(&start);
-        if better {
+        if found.is_better_than(&start) {
             start = found.clone();
         }
         if fine_tuned
@@ -77,9 +93,6 @@ pub(super) fn rounds(
             .is_none_or(|(other, _)| found.is_better_than(other))
         {
             fine_tuned = Some((found, last));
-        }
-        if !better {
-            break;
         }
     }
     let Some((found, last)) = fine_tuned else {
@@ -97,9 +110,11 @@ pub(super) fn rounds(
 }
 
 fn named(last: usize, stages: usize) -> String {
-    strategy(last, stages)
-        .to_string()
-        .replace("fine-tuning of ", "")
+    match last {
+        _ if last == stages => "the whole model".into(),
+        1 => "the last stage".into(),
+        _ => format!("the last {last} stages"),
+    }
 }
 
 fn strategy(last: usize, stages: usize) -> Strategy {
@@ -142,27 +157,25 @@ impl Cost {
     }
 }
 
-/// The recipe of a round: stages before the last ones are frozen.
+/// The recipe of a round in which the last stages are trained.
 fn recipe_of(
     mut recipe: Recipe,
-    stages: &[Stage],
     last: usize,
+    stages: usize,
     epochs: u64,
     seconds: f64,
-) -> Recipe {
-    let frozen = &stages[..stages.len() - last];
-    let rules = frozen
-        .iter()
-        .flat_map(|stage| &stage.modules)
-        .map(|module| GroupRule {
-            lr: 0.0,
-            ..GroupRule::new(&format!("{module}.*"))
-        });
-    recipe.groups.extend(rules);
+) -> Result<Recipe, ConfigError> {
+    let mut spec = recipe.fine_tune.unwrap_or_else(|| Spec::new("all"));
+    if last < stages {
+        let of_all = unfreezing::build(&spec)?.spec;
+        spec = Spec::new("last").with("stages", last as u64);
+        spec.named.extend(of_all.named);
+    }
+    recipe.fine_tune = Some(spec);
     recipe.epochs = recipe.epochs.min(epochs);
     // The estimate may be too low.
     recipe.max_seconds = Some(recipe.max_seconds.map_or(seconds, |most| most.min(seconds)));
-    recipe
+    Ok(recipe)
 }
 
 /// Trains from the weights of a candidate; none where no epoch was finished.
@@ -182,7 +195,9 @@ fn round(
     let weights = StateDict::clone(&start.weights);
     let model = weights.load_into(session.untrained_model()?)?;
     let mut valid = session.valid_loader()?;
-    let hooks = (job.hooks)(session.recipe.epochs);
+    let fresh = session.fresh_parameters()?;
+    let mut hooks = first_hooks(session.fine_tuning.take(), &session.penalties, fresh);
+    hooks.extend((job.hooks)(session.recipe.epochs));
     let training = Training {
         penalties: &session.penalties,
         valid: valid.as_mut().map(|valid| valid as &mut dyn BatchSource),

@@ -72,17 +72,21 @@ impl TransferJob<'_> {
 #[must_use]
 pub fn recipe(dataset: &str, model: Spec, weights: &str) -> Recipe {
     let of_photos = folder_path(dataset).is_some();
-    let augment = if of_photos {
-        "random_resized_crop(scale=0.5) | hflip"
+    let (optimizer, augment) = if of_photos {
+        (
+            "adamw(lr=1e-4)",
+            "random_resized_crop(scale=0.5) | hflip",
+        )
     } else {
-        "random_resized_crop(scale=0.7)"
+        // Networks for small images are trained at higher rates.
+        ("adamw(lr=1e-3)", "random_resized_crop(scale=0.7)")
     };
     let spec = |text: &str| text.parse().unwrap_or_else(|_| Spec::new(text));
     Recipe {
         dataset: dataset.into(),
         model,
         weights: Some(weights.into()),
-        optimizer: spec("adamw(lr=1e-4)"),
+        optimizer: spec(optimizer),
         schedule: spec("cosine"),
         augment: augment.parse().unwrap_or_else(|_| Pipeline::default()),
         batch_size: 32,

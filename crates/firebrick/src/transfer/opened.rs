@@ -28,6 +28,8 @@ impl Opened {
         let published = recipe.model.clone();
         let recipe = Recipe {
             model: with_linear_head(&published)?,
+            // It is for the rounds of fine-tuning.
+            fine_tune: None,
             ..recipe.clone()
         };
         // Before anything is read: without weights there is nothing to transfer.

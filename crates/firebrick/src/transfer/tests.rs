@@ -239,6 +239,9 @@ fn fine_tuning_leaves_the_stages_before_as_they_are() {
         ("last=2", 2, 2)
     );
     check_run(&place, &report);
+    let recipe = Recipe::read(&place.run.join("recipe.toml")).unwrap();
+    let kept = recipe.fine_tune.unwrap().to_string();
+    assert!(kept.starts_with("last(stages=2"), "{kept}");
     let after = StateDict::of(&place.read().network).tensors;
     let bytes = std::fs::read(place.recipe.weights.as_ref().unwrap()).unwrap();
     let before = StateDict::from_safetensors(&bytes).unwrap().tensors;
@@ -259,6 +262,37 @@ fn fine_tuning_leaves_the_stages_before_as_they_are() {
         }
     }
     assert!(same > 4 && moved >= 4, "{same} {moved}");
+}
+
+#[test]
+fn options_of_fine_tuning_are_for_every_number_of_stages() {
+    let mut place = place("test_vgg_bn", &both());
+    place.recipe.epochs = 1;
+    place.recipe.optimizer = "adamw(lr=3e-3)".parse().unwrap();
+    place.recipe.fine_tune = Some("all(batch_norm=frozen)".parse().unwrap());
+    train(place.job(Wanted::Last(1))).unwrap();
+    let recipe = Recipe::read(&place.run.join("recipe.toml")).unwrap();
+    let kept = recipe.fine_tune.unwrap().to_string();
+    assert!(
+        kept.contains("stages=1") && kept.contains("batch_norm=frozen"),
+        "{kept}"
+    );
+    let after = StateDict::of(&place.read().network).tensors;
+    let bytes = std::fs::read(place.recipe.weights.as_ref().unwrap()).unwrap();
+    let before = StateDict::from_safetensors(&bytes).unwrap().tensors;
+    let statistics = before.iter().filter(|(key, _)| key.contains("running_"));
+    assert!(statistics.clone().count() > 2);
+    assert!(
+        statistics
+            .into_iter()
+            .all(|(key, value)| after[key] == *value)
+    );
+
+    let mut other = self::place("test_vgg", &both());
+    other.recipe.fine_tune = Some("lp_ft".parse().unwrap());
+    let error = train(other.job(Wanted::Auto)).unwrap_err().to_string();
+    assert!(error.contains("--strategy"), "{error}");
+    assert!(!other.run.exists());
 }
 
 #[test]

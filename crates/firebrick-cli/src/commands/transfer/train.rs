@@ -23,13 +23,14 @@ const DETAILS: &str = "\
 What happens:
   The network computes the features of each image once and keeps them for the next time. One linear classifier is fitted
   to the features of every stage, with a penalty found by cross-validation, and one to selected features of all stages.
-  Then the last stage is fine-tuned, then half of the stages, then all of them, as long as the scores on the validation
-  images improve and the budget lasts. The best network becomes a run like any other, for predict, eval, export,
+  Then the last stage is fine-tuned, then half of the stages, then all of them, each time from the best network so far,
+  while the budget lasts. The best on the validation images becomes a run like any other, for predict, eval, export,
   ensemble, report and serve.
 
 Settings of fine-tuning:
-  The flags of `firebrick train` keep their defaults, except for --optimizer 'adamw(lr=1e-4)', --schedule cosine,
-  --augment 'random_resized_crop(scale=0.5) | hflip' for photos, --batch-size 32 and --epochs 20 (at most).";
+  The flags of `firebrick train` keep their defaults, except for --schedule cosine, --batch-size 32, --epochs 20 (at
+  most), and for photos --optimizer 'adamw(lr=1e-4)' --augment 'random_resized_crop(scale=0.5) | hflip', for data sets by
+  name --optimizer 'adamw(lr=1e-3)' --augment 'random_resized_crop(scale=0.7)'.";
 
 /// Train a classifier from a pretrained network: a linear one in a minute, then as much fine-tuning as pays off
 #[derive(Args)]
