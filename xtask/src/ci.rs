@@ -77,8 +77,6 @@ impl Steps {
                 "--locked",
                 "--target=x86_64-unknown-linux-gnu",
                 "--target-dir=target/sanitized",
-                // Checked and at level 3, the kernels alone take minutes to compile.
-                "--config=profile.dev.package.firebrick-kernels.opt-level=1",
             ],
             &[
                 // The flag is an unstable one of a stable compiler.

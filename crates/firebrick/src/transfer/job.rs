@@ -73,10 +73,7 @@ impl TransferJob<'_> {
 pub fn recipe(dataset: &str, model: Spec, weights: &str) -> Recipe {
     let of_photos = folder_path(dataset).is_some();
     let (optimizer, augment) = if of_photos {
-        (
-            "adamw(lr=1e-4)",
-            "random_resized_crop(scale=0.5) | hflip",
-        )
+        ("adamw(lr=1e-4)", "random_resized_crop(scale=0.5) | hflip")
     } else {
         // Networks for small images are trained at higher rates.
         ("adamw(lr=1e-3)", "random_resized_crop(scale=0.7)")
